@@ -1,0 +1,1 @@
+"""The programs that train what `transcribe` uses; they import it, never the other way round."""

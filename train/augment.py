@@ -1,0 +1,40 @@
+"""Random changes to a batch of log-mel features: what costs nothing here and would cost time in the renderer."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+
+def augment(log_mel: Tensor, generator: torch.Generator) -> Tensor:
+    """Change loudness, colour and noise floor of every excerpt on its own.
+
+    Gain within +-8 dB, a smooth equalisation of about +-4 dB, and, for half of them, a noise floor of a random
+    colour that hides what is softer.
+
+    Parameters
+    ----------
+    log_mel
+        Shape (batch, n_frames, n_mels), in units of 20 dB.
+    generator
+        On the CPU; all randomness comes from it.
+    """
+    n_batch, n_frames, n_mels = log_mel.shape
+
+    def normal(*shape: int) -> Tensor:
+        return torch.randn(shape, generator=generator).to(log_mel.device)
+
+    def uniform(low: float, high: float, *shape: int) -> Tensor:
+        return (torch.rand(shape, generator=generator) * (high - low) + low).to(log_mel.device)
+
+    def curve(spread: float) -> Tensor:
+        knots = normal(n_batch, 1, 7) * spread
+        return torch.nn.functional.interpolate(knots, n_mels, mode="linear", align_corners=True)
+
+    changed = log_mel + uniform(-0.4, 0.4, n_batch, 1, 1) + curve(0.12)
+    noisy = (uniform(0, 1, n_batch, 1, 1) < 0.5).float()
+    # The floor lies between -2.2 (-104 dB: nothing) and -0.2 (-64 dB), its power exponentially distributed.
+    floor = uniform(-2.2, -0.2, n_batch, 1, 1) + curve(0.3) - 3.0 * (1 - noisy)
+    grain = uniform(0.02, 1, n_batch, n_frames, n_mels).log().neg().log10() * 0.5
+    natural = 2 * 2.302585  # a unit is 20 dB: the exponent of power is 2 * ln 10
+    return torch.logaddexp(changed * natural, (floor + grain) * natural) / natural

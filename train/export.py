@@ -1,0 +1,311 @@
+"""A trained notes network → thresholds tuned on the validation set → weights file, manifest and model card.
+
+    python -m train.export --run runs/notes --name notes-1 --valid pairs:renders-valid --report maps:maps-real-dev
+
+Nothing is chosen on what is only reported.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import itertools
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from transcribe import datasets
+from transcribe.audio import AudioReader
+from transcribe.decoding import Activations, DecodingConfig
+from transcribe.evaluation import METRICS, Report, evaluate, mean_scores, score_notes
+from transcribe.events import Note
+from transcribe.features import FeatureConfig
+from transcribe.networks import NotesConfig, NotesNetwork
+from transcribe.pipeline import Novelty, Transcriber
+from transcribe.weights import NotesModel, notes_header, parse_notes_model, to_bytes
+
+WEIGHTS = Path(__file__).parent.parent / "weights"
+LICENCE = "CC BY-NC-SA 4.0 (trained on MAPS and ASAP)"
+
+
+@dataclass(frozen=True)
+class Heard:
+    """A piece with its true notes and what the network heard in it."""
+
+    name: str
+    reference: tuple[Note, ...]
+    activations: list[Activations]
+
+
+def to_model(
+    network: NotesNetwork, features: FeatureConfig, decoding: DecodingConfig, device: str = "cpu"
+) -> NotesModel:
+    """Make what users load of a network in training: half precision, normalisation folded in."""
+    content = to_bytes(network.state_dict(), notes_header(features, network.config, decoding))
+    return parse_notes_model(content, "in training", device)
+
+
+def listen(transcriber: Transcriber, pieces: Sequence[datasets.Piece]) -> list[Heard]:
+    """Run the network once over every piece."""
+    heard = []
+    for piece in tqdm(pieces, desc="listening"):
+        with AudioReader(piece.audio, transcriber.sample_rate) as reader:
+            activations = list(transcriber.activations(reader.blocks()))
+        heard.append(Heard(piece.name, datasets.read_labels(piece.labels).notes, activations))
+    return heard
+
+
+def tune(transcriber: Transcriber, heard: Sequence[Heard]) -> DecodingConfig:
+    """Choose the decoder's settings on the validation set, one after the other, by what each is for.
+
+    Onset threshold and shift by note F1; frame and offset thresholds by note + offset F1; the coefficients of the
+    confidence by maximum likelihood of a note's being right.
+    """
+    config = DecodingConfig(onset_threshold=0.4)
+
+    def mean_f1(candidate: DecodingConfig, metric: str) -> float:
+        pieces = [score_notes(h.name, h.reference, _decode(transcriber, h, candidate)) for h in heard]
+        return mean_scores(pieces)[metric].f1
+
+    shift = _median_lateness(transcriber, heard, config)
+    config = replace(config, onset_shift=-shift)
+    thresholds = np.arange(0.2, 0.71, 0.05)
+    best = max(thresholds, key=lambda t: mean_f1(replace(config, onset_threshold=float(t)), "note"))
+    config = replace(config, onset_threshold=round(float(best), 2))
+    pairs = itertools.product((0.2, 0.3, 0.4, 0.5), (0.3, 0.5, 1.0))
+    frame, offset = max(
+        pairs, key=lambda p: mean_f1(replace(config, frame_threshold=p[0], offset_threshold=p[1]), "note_offset")
+    )
+    config = replace(config, frame_threshold=frame, offset_threshold=offset)
+    return replace(config, confidence=_fit_confidence(transcriber, heard, config))
+
+
+def _decode(transcriber: Transcriber, heard: Heard, config: DecodingConfig) -> tuple[Note, ...]:
+    from transcribe.decoding import decode_blocks
+
+    return tuple(decode_blocks(heard.activations, config)[0])
+
+
+def _matches(reference: Sequence[Note], estimate: Sequence[Note]) -> list[tuple[int, int]]:
+    from mir_eval.transcription import match_notes
+    from mir_eval.util import midi_to_hz
+
+    if not reference or not estimate:
+        return []
+
+    def arrays(notes: Sequence[Note]) -> tuple[np.ndarray, np.ndarray]:
+        intervals = np.array([(n.onset, max(n.offset, n.onset + 1e-4)) for n in notes])
+        return intervals, midi_to_hz(np.array([n.pitch for n in notes], float))
+
+    found: list[tuple[int, int]] = match_notes(*arrays(reference), *arrays(estimate), offset_ratio=None)
+    return found
+
+
+def _median_lateness(transcriber: Transcriber, heard: Sequence[Heard], config: DecodingConfig) -> float:
+    late = []
+    for piece in heard:
+        estimate = _decode(transcriber, piece, config)
+        late += [estimate[j].onset - piece.reference[i].onset for i, j in _matches(piece.reference, estimate)]
+    return round(float(np.median(late)), 4) if late else 0.0
+
+
+def _fit_confidence(
+    transcriber: Transcriber, heard: Sequence[Heard], config: DecodingConfig
+) -> tuple[float, float, float]:
+    # With the coefficients (0, 1, 0) and (0, 0, 1) a confidence is one of the two features itself.
+    columns, right = [], []
+    for piece in heard:
+        by_peak = _decode(transcriber, piece, replace(config, confidence=(0.0, 1.0, 0.0)))
+        by_sustain = _decode(transcriber, piece, replace(config, confidence=(0.0, 0.0, 1.0)))
+        hits = {j for _, j in _matches(piece.reference, by_peak)}
+        columns += [(a.confidence, b.confidence) for a, b in zip(by_peak, by_sustain, strict=True)]
+        right += [j in hits for j in range(len(by_peak))]
+    probability = np.clip(np.array(columns), 1e-4, 1 - 1e-4)
+    weights = fit_logistic(np.log(probability / (1 - probability)), np.array(right, float))
+    return float(weights[0]), float(weights[1]), float(weights[2])
+
+
+def fit_logistic(features: np.ndarray, truth: np.ndarray, ridge: float = 1e-3) -> np.ndarray:
+    """Fit a logistic regression by Newton's method.
+
+    Parameters
+    ----------
+    features
+        Shape (n, k).
+    truth
+        0 or 1, shape (n,).
+
+    Returns
+    -------
+    np.ndarray
+        The bias and the k coefficients.
+    """
+    x = np.column_stack([np.ones(len(features)), features])
+    weights = np.zeros(x.shape[1])
+    for _ in range(50):
+        probability = 1 / (1 + np.exp(-np.clip(x @ weights, -30, 30)))
+        gradient = x.T @ (probability - truth) + ridge * weights
+        hessian = (x * (probability * (1 - probability))[:, None]).T @ x + ridge * np.eye(len(weights))
+        weights -= np.linalg.solve(hessian, gradient)
+    return weights
+
+
+def reliability(heard: Sequence[Heard], transcriber: Transcriber, bins: int = 10) -> list[tuple[float, float, int]]:
+    """Compare confidence with truth: (mean confidence, share that is right, notes) for each bin that holds any."""
+    sure, right = [], []
+    for piece in heard:
+        estimate = _decode(transcriber, piece, transcriber.decoding)
+        hits = {j for _, j in _matches(piece.reference, estimate)}
+        sure += [note.confidence for note in estimate]
+        right += [j in hits for j in range(len(estimate))]
+    confidence, truth = np.array(sure), np.array(right, float)
+    which = np.minimum((confidence * bins).astype(int), bins - 1)
+    return [
+        (float(confidence[which == b].mean()), float(truth[which == b].mean()), int((which == b).sum()))
+        for b in range(bins)
+        if (which == b).any()
+    ]
+
+
+def calibration_error(table: Sequence[tuple[float, float, int]]) -> float:
+    """Compute the expected calibration error of a reliability table: 0 is perfect."""
+    total = sum(count for _, _, count in table)
+    return sum(abs(sure - right) * count for sure, right, count in table) / max(total, 1)
+
+
+def fit_novelty(transcriber: Transcriber, alike: Sequence[Heard], strange: Sequence[Heard]) -> dict[str, float]:
+    """Fit the novelty's logistic function: recordings like the training's are 0, strange ones 1."""
+    rows, truth = [], []
+    names: list[str] = []
+    for label, group in ((0.0, alike), (1.0, strange)):
+        for piece in group:
+            novelty = Novelty()
+            for block in piece.activations:
+                novelty.push(block)
+            notes = list(_decode(transcriber, piece, transcriber.decoding))
+            if notes:
+                features = novelty.features(notes)
+                names = list(features)
+                rows.append([features[name] for name in names])
+                truth.append(label)
+    weights = fit_logistic(np.array(rows), np.array(truth))
+    return {"bias": float(weights[0])} | {name: float(w) for name, w in zip(names, weights[1:], strict=True)}
+
+
+def export(
+    network: NotesNetwork,
+    features: FeatureConfig,
+    name: str,
+    valid: Sequence[datasets.Piece],
+    trained_on: dict[str, list[str]],
+    strange: Sequence[datasets.Piece] = (),
+    reports: Sequence[tuple[str, Sequence[datasets.Piece]]] = (),
+    folder: Path = WEIGHTS,
+    text: str = "",
+) -> None:
+    """Tune on ``valid``, then write ``name.safetensors``, its model card and its line in the manifest."""
+    transcriber = Transcriber(to_model(network, features, DecodingConfig()), "cpu")
+    heard = listen(transcriber, valid)
+    decoding = tune(transcriber, heard)
+    transcriber.decoding = decoding
+    novelty = fit_novelty(transcriber, heard, listen(transcriber, strange)) if strange else {}
+    header = notes_header(features, network.config, decoding, novelty=novelty, trained_on=trained_on)
+    content = to_bytes(network.state_dict(), header)
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / f"{name}.safetensors").write_bytes(content)
+    manifest = folder / "manifest.json"
+    lines = json.loads(manifest.read_text()) if manifest.exists() else {}
+    lines[name] = {
+        "task": "notes",
+        "file": f"{name}.safetensors",
+        "sha256": hashlib.sha256(content).hexdigest(),
+        "licence": LICENCE,
+        "default": True,
+    }
+    for other, line in lines.items():
+        line["default"] = line["default"] and (other == name or line["task"] != "notes")
+    manifest.write_text(json.dumps(lines, indent=2, sort_keys=True) + "\n")
+    final = Transcriber(parse_notes_model(content, name), "cpu")
+    figures = [("validation renders", evaluate("pairs", valid, final))]
+    figures += [(title, evaluate(title, pieces, final)) for title, pieces in reports]
+    table = reliability(heard, final)
+    card = _card(name, text, network, decoding, figures, table)
+    (folder / f"{name}.md").write_text(card)
+
+
+def _card(
+    name: str,
+    text: str,
+    network: NotesNetwork,
+    decoding: DecodingConfig,
+    figures: Sequence[tuple[str, Report]],
+    table: Sequence[tuple[float, float, int]],
+) -> str:
+    size = sum(parameter.numel() for parameter in network.parameters())
+    lines = [f"# {name}", "", text.strip(), "", "## Figures", ""]
+    lines += [f"Conventions: {figures[0][1].conventions}.", ""]
+    lines += [
+        "| data | pieces | " + " | ".join(METRICS.values()) + " | exact slices |",
+        "|---" * (len(METRICS) + 3) + "|",
+    ]
+    for title, report in figures:
+        means = report.means
+        cells = [f"{means[metric].f1:.3f}" if metric in means else "–" for metric in METRICS]
+        lines.append(f"| {title} | {len(report.pieces)} | " + " | ".join(cells) + f" | {report.exact_slices:.3f} |")
+    lines += ["", f"{size:,} parameters: {network.config}.", "", "## Decoding, tuned on the validation renders", ""]
+    lines += [f"`{decoding}`", "", "## Confidence", ""]
+    lines += [f"Expected calibration error on the validation renders: {calibration_error(table):.3f}.", ""]
+    lines += ["| said | right | notes |", "|---|---|---|"]
+    lines += [f"| {sure:.2f} | {right:.2f} | {count} |" for sure, right, count in table]
+    return "\n".join(lines) + "\n"
+
+
+def load_run(run: Path) -> NotesNetwork:
+    """Load the averaged network of a run's checkpoint."""
+    config = json.loads((run / "config.json").read_text())
+    network = NotesNetwork(FeatureConfig(), NotesConfig(**config | {"dilations": tuple(config["dilations"])}))
+    averaged = torch.load(run / "checkpoint.pt", map_location="cpu", weights_only=True)["averaged"]
+    tensors = {key.removeprefix("module."): value for key, value in averaged.items() if key.startswith("module.")}
+    network.load_state_dict(tensors, strict=True)
+    return network.eval()
+
+
+def _dataset(value: str) -> tuple[str, Path]:
+    title, _, folder = value.partition(":")
+    return title, Path(folder)
+
+
+def main() -> None:
+    """Export the network of a run."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--run", type=Path, required=True)
+    parser.add_argument("--name", required=True, help="notes-1, …")
+    parser.add_argument("--valid", type=_dataset, required=True, help="pairs:folder to tune on")
+    parser.add_argument("--strange", type=Path, help="folder of recordings that are no piano, for the novelty")
+    parser.add_argument("--report", type=_dataset, nargs="*", default=[], help="title:folder, reported only")
+    parser.add_argument("--trained-on", nargs="*", default=[], help="data sets whose train split was used")
+    parser.add_argument("--card", type=Path, help="text to open the model card with")
+    options = parser.parse_args()
+    strange = []
+    if options.strange:
+        paths = sorted(options.strange.rglob("*.flac"))
+        strange = [datasets.Piece(path.stem, path, Path("/dev/null"), "train") for path in paths]
+    export(
+        load_run(options.run),
+        FeatureConfig(),
+        options.name,
+        datasets.load_dataset("pairs", options.valid[1]),
+        {name: ["train"] for name in options.trained_on},
+        strange,
+        [(title, datasets.load_dataset("pairs", folder)) for title, folder in options.report],
+        text=options.card.read_text() if options.card else "",
+    )
+
+
+if __name__ == "__main__":
+    main()

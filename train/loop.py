@@ -1,0 +1,156 @@
+"""The training loop that all tasks share: steps, averages, checkpoints, resume, several GPUs.
+
+A step is a pure function of the seed, its number and the rank: whoever stops and resumes gets, on the CPU, the same
+weights to the bit.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import time
+from collections.abc import Callable
+from contextlib import nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, distributed, nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from tqdm import tqdm
+
+# (step, rank) -> the batch, on the device
+Batches = Callable[[int, int], tuple[Tensor, ...]]
+# (network, batch) -> the losses by name; their sum is minimised
+Losses = Callable[[nn.Module, tuple[Tensor, ...]], dict[str, Tensor]]
+# averaged network -> figures to log
+Validate = Callable[[nn.Module], dict[str, float]]
+
+
+@dataclass(frozen=True)
+class LoopConfig:
+    """How long and how fast to train.
+
+    ``average`` is the decay of the moving average of the weights; ``precision`` is ``float32`` or ``bfloat16``
+    (autocast: time a step in both first, processors differ).
+    """
+
+    steps: int = 10000
+    learning_rate: float = 2e-3
+    warmup: int = 300
+    weight_decay: float = 0.01
+    average: float = 0.999
+    clip_norm: float = 3.0
+    precision: str = "float32"
+    validate_every: int = 1000
+    checkpoint_minutes: float = 5.0
+
+
+def learning_rate(step: int, config: LoopConfig) -> float:
+    """Linear warm-up, then half a cosine down to 1 % of the peak."""
+    if step < config.warmup:
+        return config.learning_rate * (step + 1) / config.warmup
+    progress = (step - config.warmup) / max(1, config.steps - config.warmup)
+    return config.learning_rate * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(1.0, progress))))
+
+
+def start_process_group(device: torch.device) -> int:
+    """Join the group that ``torchrun`` announces, if there is one; the rank, 0 when alone."""
+    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
+        return 0
+    distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")
+    return distributed.get_rank()
+
+
+def train(
+    network: nn.Module,
+    batches: Batches,
+    losses: Losses,
+    config: LoopConfig,
+    folder: Path,
+    validate: Validate | None = None,
+    device: torch.device | None = None,
+) -> nn.Module:
+    """Train until ``config.steps`` and return the averaged network.
+
+    ``folder/checkpoint.pt`` is written every few minutes and at the end, and resumed from when it is there.
+    TensorBoard files go to ``folder``.
+    """
+    device = device or torch.device("cpu")
+    rank = distributed.get_rank() if distributed.is_initialized() else 0
+    network.to(device)
+    average = get_ema_multi_avg_fn(config.average)  # type: ignore[no-untyped-call]
+    averaged = AveragedModel(network, multi_avg_fn=average, use_buffers=True)
+    optimizer = torch.optim.AdamW(network.parameters(), config.learning_rate, weight_decay=config.weight_decay)
+    parallel = nn.parallel.DistributedDataParallel(network) if distributed.is_initialized() else network
+    checkpoint = folder / "checkpoint.pt"
+    first = 0
+    if checkpoint.exists():
+        state = torch.load(checkpoint, map_location=device, weights_only=True)
+        network.load_state_dict(state["network"])
+        averaged.load_state_dict(state["averaged"])
+        optimizer.load_state_dict(state["optimizer"])
+        first = state["step"]
+
+    def save(step: int) -> None:
+        if rank:
+            return
+        part = checkpoint.with_suffix(".part")
+        torch.save(
+            {
+                "network": network.state_dict(),
+                "averaged": averaged.state_dict(),
+                "optimizer": optimizer.state_dict(),
+                "step": step,
+            },
+            part,
+        )
+        part.replace(checkpoint)
+
+    folder.mkdir(parents=True, exist_ok=True)
+    log = _Log(folder) if rank == 0 else None
+    autocast = torch.autocast(device.type, torch.bfloat16) if config.precision == "bfloat16" else nullcontext()
+    saved = time.monotonic()
+    bar = tqdm(range(first, config.steps), initial=first, total=config.steps, disable=None if rank == 0 else True)
+    for step in bar:
+        for group in optimizer.param_groups:
+            group["lr"] = learning_rate(step, config)
+        network.train()
+        with autocast:
+            parts = losses(parallel, batches(step, rank))
+        loss = torch.stack(list(parts.values())).sum()
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        nn.utils.clip_grad_norm_(network.parameters(), config.clip_norm)
+        optimizer.step()
+        averaged.update_parameters(network)
+        if log is not None and (step + 1) % 20 == 0:
+            log.write(step + 1, {f"loss/{name}": float(value.detach()) for name, value in parts.items()})
+            bar.set_postfix(loss=f"{float(loss.detach()):.4f}")
+        if time.monotonic() - saved > 60 * config.checkpoint_minutes:
+            save(step + 1)
+            saved = time.monotonic()
+        if validate is not None and rank == 0 and config.validate_every and (step + 1) % config.validate_every == 0:
+            averaged.module.eval()
+            figures = validate(averaged.module)
+            assert log is not None
+            log.write(step + 1, figures)
+            tqdm.write(f"{step + 1}: " + "  ".join(f"{name} {value:.4f}" for name, value in figures.items()))
+    if first < config.steps:
+        save(config.steps)
+    averaged.module.eval()
+    return averaged.module
+
+
+class _Log:
+    """Figures to TensorBoard."""
+
+    def __init__(self, folder: Path) -> None:
+        from torch.utils.tensorboard import SummaryWriter
+
+        self.writer = SummaryWriter(str(folder))
+
+    def write(self, step: int, figures: dict[str, float]) -> None:
+        for name, value in figures.items():
+            self.writer.add_scalar(name, value, step)
+        self.writer.flush()

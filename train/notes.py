@@ -1,0 +1,288 @@
+"""Train the notes network.
+
+    python -m train.notes --train pairs:renders-train --valid pairs:renders-valid --run runs/notes
+    python -m train.notes --train maestro:maestro-v3.0.0 --valid maestro:maestro-v3.0.0 --run runs/maestro
+
+Data sets are those of ``pitchai eval``, as ``name:folder``; training takes their ``train`` split and validation their
+``validation`` split (``pairs`` has none: all of it). Features are computed once and kept in ``--cache``. A run that was
+stopped goes on where it was when the same command is called again; ``torchrun --nproc-per-node N -m train.notes ...``
+uses N GPUs. ``--export notes-2`` tunes the thresholds on the validation set and writes weights and model card.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import hashlib
+import json
+import multiprocessing
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from train import export, loop
+from train.augment import augment
+from transcribe import datasets
+from transcribe.audio import load_audio
+from transcribe.decoding import DecodingConfig
+from transcribe.evaluation import evaluate
+from transcribe.features import LOWEST_PITCH, N_PITCHES, FeatureConfig, LogMel
+from transcribe.inference import choose_device
+from transcribe.networks import NotesConfig, NotesLogits, NotesNetwork
+from transcribe.output.formats import PEDAL_CONTROL
+from transcribe.pipeline import Transcriber
+from transcribe.weights import load_notes_tensors
+
+# Half the width of the triangles that mark onsets and offsets, in frames (40 ms).
+TARGET_REACH = 2.0
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A recording's features, mapped from disk, and its labels.
+
+    ``log_mel`` float16 (n_frames, n_mels); ``notes`` (n, 4): onset and offset in s, pitch, velocity (0 where it is
+    not known); ``pedals`` (m, 2) in s, None where the labels don't say.
+    """
+
+    log_mel: np.ndarray
+    notes: np.ndarray
+    pedals: np.ndarray | None
+
+
+def targets(piece: Piece, first: int, n_frames: int, frames_per_second: float) -> np.ndarray:
+    """Draw the labels of a span of frames.
+
+    Returns
+    -------
+    np.ndarray
+        float32 (6, n_frames, 88): onset and offset as triangles, frame, velocity (0-1, where the onset is),
+        velocity weight, and the pedal (in the last, over all pitches; -1 where it is not known).
+    """
+    drawn = np.zeros((6, n_frames, N_PITCHES), np.float32)
+    onset, frame, offset, velocity, weight, pedal = drawn
+    times = piece.notes[:, :2] * frames_per_second - first
+    near = (times[:, 0] < n_frames + TARGET_REACH) & (times[:, 1] > -TARGET_REACH)
+    for (start, end), (pitch, loudness) in zip(times[near], piece.notes[near, 2:], strict=True):
+        key = int(pitch) - LOWEST_PITCH
+        if not 0 <= key < N_PITCHES:
+            continue
+        frame[max(0, int(np.ceil(start))) : max(0, int(np.ceil(end))), key] = 1
+        for target, centre in ((onset, start), (offset, end)):
+            low = max(0, int(np.ceil(centre - TARGET_REACH)))
+            span = np.arange(low, min(n_frames, int(np.floor(centre + TARGET_REACH)) + 1))
+            target[span, key] = np.maximum(target[span, key], 1 - np.abs(span - centre) / TARGET_REACH)
+        low, high = max(0, round(start) - 1), max(0, round(start) + 2)
+        velocity[low:high, key] = loudness / 127
+        weight[low:high, key] = loudness > 0
+    if piece.pedals is None:
+        pedal[:] = -1
+    else:
+        for start, end in piece.pedals * frames_per_second - first:
+            pedal[max(0, int(np.ceil(start))) : max(0, int(np.ceil(end)))] = 1
+    return drawn
+
+
+def losses(network: nn.Module, batch: tuple[Tensor, ...]) -> dict[str, Tensor]:
+    """Binary cross-entropy of every head, the velocity's at onsets only, the pedal's where it is known.
+
+    Sums over pitches, means over time and excerpts.
+    """
+    log_mel, target = batch
+    logits: NotesLogits = network(log_mel)
+    onset, frame, offset, velocity, weight, pedal = target.unbind(1)
+
+    def entropy(values: Tensor, truth: Tensor, scale: Tensor | None = None) -> Tensor:
+        return nn.functional.binary_cross_entropy_with_logits(values.float(), truth, scale, reduction="sum")
+
+    n_slices = target.shape[0] * target.shape[2]
+    known = (pedal[..., 0] >= 0).float()
+    return {
+        # A slice near an onset weighs three times as much: they are rare, and what a listener hears first.
+        "onset": entropy(logits.onset, onset, 1 + 2 * onset) / n_slices,
+        "frame": 0.5 * entropy(logits.frame, frame) / n_slices,
+        "offset": 0.5 * entropy(logits.offset, offset) / n_slices,
+        "velocity": entropy(logits.velocity, velocity, weight) / weight.sum().clamp(min=1),
+        "pedal": 0.3 * entropy(logits.pedal, pedal[..., 0].clamp(min=0), known) / n_slices,
+    }
+
+
+class Excerpts:
+    """Random excerpts of pieces as batches; which ones depends on the seed, the step and the rank alone."""
+
+    def __init__(
+        self,
+        pieces: list[Piece],
+        features: FeatureConfig,
+        n_batch: int,
+        n_frames: int,
+        seed: int,
+        device: torch.device,
+        augmented: bool = True,
+    ) -> None:
+        self.pieces, self.n_batch, self.n_frames, self.seed = pieces, n_batch, n_frames, seed
+        self.features, self.device, self.augmented = features, device, augmented
+        lengths = np.array([len(piece.log_mel) for piece in pieces], float)
+        self.weights = np.cumsum(lengths) / lengths.sum()
+
+    def __call__(self, step: int, rank: int = 0) -> tuple[Tensor, Tensor]:
+        """Features (batch, n_frames, n_mels) and targets (batch, 6, n_frames, 88)."""
+        rng = np.random.default_rng([self.seed, step, rank])
+        floor = (self.features.floor_db + self.features.offset_db) / self.features.scale_db
+        log_mel = np.full((self.n_batch, self.n_frames, self.features.n_mels), floor, np.float32)
+        target = np.zeros((self.n_batch, 6, self.n_frames, N_PITCHES), np.float32)
+        for row in range(self.n_batch):
+            piece = self.pieces[min(int(np.searchsorted(self.weights, rng.random())), len(self.pieces) - 1)]
+            first = int(rng.integers(0, max(1, len(piece.log_mel) - self.n_frames)))
+            span = piece.log_mel[first : first + self.n_frames]
+            log_mel[row, : len(span)] = span
+            target[row] = targets(piece, first, self.n_frames, self.features.grid.frames_per_second)
+        batch = torch.from_numpy(log_mel).to(self.device)
+        if self.augmented:
+            batch = augment(batch, torch.Generator().manual_seed(int(rng.integers(1 << 62))))
+        return batch, torch.from_numpy(target).to(self.device)
+
+
+def prepare(pieces: list[datasets.Piece], cache: Path, features: FeatureConfig) -> list[Piece]:
+    """Compute features and labels of every piece, or find them in the cache; on all cores."""
+    cache.mkdir(parents=True, exist_ok=True)
+    jobs = [(piece, cache / _cache_key(piece, features), features) for piece in pieces]
+    missing = [job for job in jobs if not job[1].with_suffix(".npz").exists()]
+    if missing:
+        with multiprocessing.get_context("spawn").Pool(os.cpu_count(), torch.set_num_threads, (1,)) as pool:
+            for _ in tqdm(pool.imap_unordered(_prepare_one, missing), total=len(missing), desc="features"):
+                pass
+    prepared = []
+    for _, path, _ in jobs:
+        with np.load(path.with_suffix(".npz")) as labels:
+            pedals = labels["pedals"] if "pedals" in labels else None
+            prepared.append(Piece(np.load(path.with_suffix(".npy"), mmap_mode="r"), labels["notes"], pedals))
+    return [piece for piece in prepared if len(piece.log_mel)]
+
+
+def _cache_key(piece: datasets.Piece, features: FeatureConfig) -> str:
+    stamps = [(str(path.absolute()), path.stat().st_mtime_ns) for path in (piece.audio, piece.labels)]
+    return hashlib.sha256(repr((stamps, features)).encode()).hexdigest()[:24]
+
+
+def _prepare_one(job: tuple[datasets.Piece, Path, FeatureConfig]) -> None:
+    piece, path, features = job
+    labels = datasets.read_labels(piece.labels)
+    arrays = {"notes": np.array([(n.onset, n.offset, n.pitch, n.velocity) for n in labels.notes], float).reshape(-1, 4)}
+    if _tells_pedal(piece.labels):
+        arrays["pedals"] = np.array([(p.onset, p.offset) for p in labels.pedals], float).reshape(-1, 2)
+    audio = load_audio(piece.audio, features.sample_rate)
+    np.save(path.with_suffix(".npy"), LogMel(features).whole(audio.samples).astype(np.float16))
+    # The labels come last and whole: where they are, the features are.
+    part = path.with_suffix(".part.npz")
+    np.savez(part, allow_pickle=False, **arrays)
+    part.replace(path.with_suffix(".npz"))
+
+
+def _tells_pedal(labels: Path) -> bool:
+    """Whether the labels say anything about the pedal: MIDI with at least one CC64."""
+    if labels.suffix.lower() not in (".mid", ".midi"):
+        return False
+    import mido
+
+    messages = (message for track in mido.MidiFile(labels).tracks for message in track)
+    return any(message.type == "control_change" and message.control == PEDAL_CONTROL for message in messages)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Prepare, train, validate, export."""
+    options = _parse(arguments)
+    device = torch.device(choose_device(options.device))
+    rank = loop.start_process_group(device)
+    features = FeatureConfig()
+    config = NotesConfig(options.channels, options.channels, options.mix_channels, tuple(options.dilations))
+    pieces = {
+        use: [piece for name, folder in sets for piece in _load(name, folder, split)]
+        for use, sets, split in (("train", options.train, "train"), ("valid", options.valid, "validation"))
+    }
+    batches = Excerpts(
+        prepare(pieces["train"], options.cache, features),
+        features,
+        options.batch,
+        options.frames,
+        options.seed,
+        device,
+    )
+    torch.manual_seed(options.seed)
+    network = NotesNetwork(features, config)
+    if options.init_from is not None:
+        network.load_state_dict(load_notes_tensors(options.init_from), strict=True)
+    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    some = pieces["valid"][:: max(1, len(pieces["valid"]) // options.valid_pieces)]
+
+    def validate(averaged: nn.Module) -> dict[str, float]:
+        assert isinstance(averaged, NotesNetwork)
+        model = export.to_model(averaged, features, DecodingConfig(onset_threshold=0.4), str(device))
+        report = evaluate("pairs", some, Transcriber(model, str(device)))
+        return {f"valid/{metric}": score.f1 for metric, score in report.means.items()}
+
+    if rank == 0:
+        options.run.mkdir(parents=True, exist_ok=True)
+        (options.run / "config.json").write_text(json.dumps(dataclasses.asdict(config)))
+    averaged = loop.train(
+        network,
+        batches,
+        losses,
+        loop.LoopConfig(
+            steps=options.steps,
+            learning_rate=options.learning_rate,
+            precision=options.precision,
+            validate_every=options.validate_every,
+        ),
+        options.run,
+        validate,
+        device,
+    )
+    if options.export and rank == 0:
+        assert isinstance(averaged, NotesNetwork)
+        export.export(
+            averaged, features, options.export, pieces["valid"], {name: ["train"] for name, _ in options.train}
+        )
+
+
+def _load(name: str, folder: Path, split: str) -> list[datasets.Piece]:
+    return datasets.load_dataset(name, folder, "all" if name == "pairs" else split)
+
+
+def _dataset(value: str) -> tuple[str, Path]:
+    name, _, folder = value.partition(":")
+    if name not in datasets.DATASETS or not folder:
+        raise argparse.ArgumentTypeError(f"{value!r} is not name:folder with a name of {', '.join(datasets.DATASETS)}")
+    return name, Path(folder)
+
+
+def _parse(arguments: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--train", type=_dataset, nargs="+", required=True, help="data sets, name:folder")
+    parser.add_argument("--valid", type=_dataset, nargs="+", required=True)
+    parser.add_argument("--run", type=Path, required=True, help="folder for checkpoints and TensorBoard files")
+    parser.add_argument("--cache", type=Path, default=Path("runs/features"), help="folder for features")
+    parser.add_argument("--init-from", type=Path, help="weights file to start from")
+    parser.add_argument("--export", help="name of the weights to write, such as notes-2")
+    parser.add_argument("--steps", type=int, default=7500)
+    parser.add_argument("--batch", type=int, default=6, help="excerpts a step")
+    parser.add_argument("--frames", type=int, default=256, help="frames an excerpt")
+    parser.add_argument("--learning-rate", type=float, default=2e-3)
+    parser.add_argument("--precision", choices=("float32", "bfloat16"), default="float32")
+    parser.add_argument("--channels", type=int, default=48)
+    parser.add_argument("--mix-channels", type=int, default=12)
+    parser.add_argument("--dilations", type=int, nargs="+", default=[1, 2, 4, 8])
+    parser.add_argument("--device", default="auto")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--validate-every", type=int, default=1000, help="steps; 0 never")
+    parser.add_argument("--valid-pieces", type=int, default=12)
+    return parser.parse_args(arguments)
+
+
+if __name__ == "__main__":
+    main()

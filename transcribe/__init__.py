@@ -1,0 +1,72 @@
+"""pitchai: listen to a recording and write down the music.
+
+>>> from transcribe import transcribe_file
+>>> transcription = transcribe_file("song.wav")  # doctest: +SKIP
+
+The rungs of the ladder, for those who enter further down: ``load_audio`` (file → samples), ``Transcriber.activations``
+(samples → activations), ``decode`` (activations → notes), ``score_notes`` (notes against the truth).
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from transcribe.errors import InputError, OutputError, PitchaiError, UsageError, WeightsError
+from transcribe.events import Chord, Note, Pedal, Tag, Transcription
+
+if TYPE_CHECKING:
+    from transcribe.audio import Audio, load_audio
+    from transcribe.decoding import Activations, DecodingConfig, decode
+    from transcribe.evaluation import score_notes
+    from transcribe.features import FrameGrid
+    from transcribe.pipeline import Transcriber, transcribe_audio, transcribe_file
+
+__version__ = "0.1.0"
+
+# What needs numpy or torch is imported when it is first used, so that importing this package costs nothing.
+_LAZY = {
+    "Activations": "decoding",
+    "Audio": "audio",
+    "DecodingConfig": "decoding",
+    "FrameGrid": "features",
+    "Transcriber": "pipeline",
+    "decode": "decoding",
+    "load_audio": "audio",
+    "score_notes": "evaluation",
+    "transcribe_audio": "pipeline",
+    "transcribe_file": "pipeline",
+}
+
+__all__ = [
+    "Activations",
+    "Audio",
+    "Chord",
+    "DecodingConfig",
+    "FrameGrid",
+    "InputError",
+    "Note",
+    "OutputError",
+    "Pedal",
+    "PitchaiError",
+    "Tag",
+    "Transcriber",
+    "Transcription",
+    "UsageError",
+    "WeightsError",
+    "decode",
+    "load_audio",
+    "score_notes",
+    "transcribe_audio",
+    "transcribe_file",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LAZY:
+        raise AttributeError(f"module 'transcribe' has no attribute {name!r}")
+    return getattr(import_module(f"transcribe.{_LAZY[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_LAZY])

@@ -1,0 +1,448 @@
+"""The command ``pitchai``: arguments, printing, exit codes; nothing else.
+
+stdout is the result; stderr is progress, warnings and errors. Heavy modules are imported inside the commands, so that
+``--help`` is quick.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from transcribe import __version__
+from transcribe.errors import OutputError, PitchaiError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from rich.table import Table
+
+    from transcribe.evaluation import Report
+    from transcribe.events import Transcription
+    from transcribe.pipeline import Progress, Transcriber
+    from transcribe.scale.batch import Job
+
+app = typer.Typer(
+    name="pitchai",
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+_EPILOG = (
+    "Other commands: [bold]pitchai eval[/] measures how good it is, [bold]pitchai doctor[/] checks the installation; "
+    "each has its own --help. A file of such a name works as ./eval."
+)
+Model = Annotated[str | None, typer.Option(help="Weights by name, or a .safetensors file.", show_default=False)]
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")]
+Threads = Annotated[int | None, typer.Option(min=1, help="CPU threads; torch's choice if not given.")]
+Threshold = Annotated[float | None, typer.Option(min=0.0, max=1.0, show_default=False)]
+
+
+@app.command(epilog=_EPILOG)
+def transcribe(
+    inputs: Annotated[
+        list[str], typer.Argument(metavar="INPUT…", help="Recordings, folders or globs; - is standard input.")
+    ],
+    output: Annotated[
+        list[str] | None,
+        typer.Option("--output", "-o", help="A file, a folder, or - for stdout. Beside the recording if not given."),
+    ] = None,
+    formats: Annotated[
+        list[str] | None, typer.Option("--format", "-f", help="midi, json or csv, where -o's suffix doesn't say.")
+    ] = None,
+    recursive: Annotated[bool, typer.Option("--recursive", "-r", help="Search folders within folders.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace results that exist.")] = False,
+    skip_existing: Annotated[bool, typer.Option("--skip-existing", help="Leave out what has its results.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document a recording.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print only the paths written.")] = False,
+    model: Model = None,
+    device: Device = "auto",
+    threads: Threads = None,
+    onset_threshold: Annotated[
+        float | None, typer.Option(min=0.0, max=1.0, help="Higher: fewer notes, surer ones.", show_default=False)
+    ] = None,
+    frame_threshold: Annotated[
+        float | None, typer.Option(min=0.0, max=1.0, help="Higher: shorter notes.", show_default=False)
+    ] = None,
+    min_note_length: Annotated[
+        float | None, typer.Option(min=0.0, help="Leave out shorter notes (seconds).", show_default=False)
+    ] = None,
+    min_pitch: Annotated[
+        int | None, typer.Option(min=0, max=127, help="Lowest MIDI number.", show_default=False)
+    ] = None,
+    max_pitch: Annotated[
+        int | None, typer.Option(min=0, max=127, help="Highest MIDI number.", show_default=False)
+    ] = None,
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", is_eager=True, callback=lambda v: _version(v))
+    ] = False,
+) -> None:
+    """Listen to recordings and write down their notes: [bold]pitchai song.wav -o song.mid[/]."""
+    from transcribe.scale.batch import find_recordings, plan
+
+    if overwrite and skip_existing:
+        raise UsageError("--overwrite and --skip-existing exclude each other")
+    if as_json and "-" in (output or []):
+        raise UsageError("--json and -o - would both write to stdout; choose one")
+    jobs = plan(find_recordings(inputs, recursive), output or [], formats or [])
+    settings = _given(
+        onset_threshold=onset_threshold,
+        frame_threshold=frame_threshold,
+        min_note_length=min_note_length,
+        min_pitch=min_pitch,
+        max_pitch=max_pitch,
+    )
+    todo = [job for job in jobs if not (skip_existing and _is_done(job))]
+    if len(todo) < len(jobs) and not quiet:
+        _say(f"{len(jobs) - len(todo)} of {len(jobs)} skipped: their results exist")
+    if not todo:
+        return
+    _set_threads(threads)
+    _check_input_exists(todo)
+    from transcribe.pipeline import Transcriber
+
+    transcriber = Transcriber(model, device, **settings)
+    first_failure = 0
+    for number, job in enumerate(todo, 1):
+        try:
+            label = f"{number}/{len(todo)} {_name(job)}" if len(todo) > 1 else _name(job)
+            result = _transcribe_one(job, transcriber, label, overwrite, quiet)
+            _print_result(job, result, transcriber, as_json, quiet)
+        except PitchaiError as error:
+            if len(todo) == 1:
+                raise
+            _say(str(error))
+            first_failure = first_failure or error.exit_code
+    if first_failure:
+        raise typer.Exit(first_failure)
+
+
+def _given(**settings: float | None) -> dict[str, float]:
+    """Keep the options that were given; the model's own settings stand for the others."""
+    return {name: value for name, value in settings.items() if value is not None}
+
+
+def _transcribe_one(job: Job, transcriber: Transcriber, label: str, overwrite: bool, quiet: bool) -> Transcription:
+    from transcribe.output.formats import write_atomically
+
+    for path, _ in job.outputs:
+        if path != "-":
+            _check_writable(Path(path), overwrite)
+    with _ProgressBar(label, quiet) as progress:
+        result = transcriber.transcribe_file(job.recording.path, progress)
+    for warning in result.warnings:
+        if not quiet:
+            _say(f"{_name(job)}: {warning}")
+    for path, form in job.outputs:
+        content = form.write(result)
+        if path == "-":
+            sys.stdout.buffer.write(content)
+            sys.stdout.buffer.flush()
+        else:
+            Path(path).parent.mkdir(parents=True, exist_ok=True)
+            write_atomically(Path(path), content, overwrite)
+    return result
+
+
+def _check_writable(path: Path, overwrite: bool) -> None:
+    """Refuse before the work what would fail after it."""
+    if not overwrite and (path.exists() or path.is_symlink()):
+        raise OutputError(f"{path}: exists already; use --overwrite to replace it or --skip-existing to keep it")
+    if path.is_dir():
+        raise OutputError(f"{path}: is a folder")
+    folder = path.absolute().parent
+    while not folder.exists():
+        folder = folder.parent
+    if not folder.is_dir() or not os.access(folder, os.W_OK):
+        raise OutputError(f"{path}: can't be written: no permission to write in {folder}")
+
+
+def _is_done(job: Job) -> bool:
+    return all(path != "-" and Path(path).exists() for path, _ in job.outputs)
+
+
+def _check_input_exists(jobs: list[Job]) -> None:
+    """Save a person with a typing error the seconds that torch takes to load."""
+    from transcribe.errors import InputError
+
+    path = jobs[0].recording.path
+    if len(jobs) == 1 and path != "-" and not Path(path).exists():
+        raise InputError(f"{path}: no such file")
+
+
+def _name(job: Job) -> str:
+    return "standard input" if job.recording.path == "-" else Path(job.recording.path).name
+
+
+def _print_result(job: Job, result: Transcription, transcriber: Transcriber, as_json: bool, quiet: bool) -> None:
+    paths = [path for path, _ in job.outputs]
+    if as_json:
+        from transcribe.output.formats import to_dict
+
+        print(json.dumps({"input": job.recording.path, "outputs": paths, **to_dict(result)}, ensure_ascii=False))
+    elif quiet:
+        for path in paths:
+            if path != "-":
+                print(path)
+    elif "-" not in paths:
+        from rich.console import Console
+
+        Console(highlight=False).print(_summary(job, result, transcriber))
+    sys.stdout.flush()
+
+
+def _summary(job: Job, result: Transcription, transcriber: Transcriber) -> Table:
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(title=Text(_clean(_name(job))), show_header=False, title_justify="left", title_style="bold")
+    table.add_column(style="cyan")
+    table.add_column(overflow="fold")
+    rows = [("duration", _minutes(result.duration)), ("notes", str(len(result.notes)))]
+    if result.notes:
+        pitches = [note.pitch for note in result.notes]
+        velocities = sorted(note.velocity for note in result.notes)
+        sure = sum(note.confidence for note in result.notes) / len(result.notes)
+        rows += [
+            ("range", f"{pitch_name(min(pitches))} – {pitch_name(max(pitches))}"),
+            ("velocity", f"{velocities[0]} – {velocities[-1]}, median {velocities[len(velocities) // 2]}"),
+            ("confidence", f"{sure:.0%} of the notes are expected to be right"),
+        ]
+    if result.pedals:
+        held = sum(pedal.offset - pedal.onset for pedal in result.pedals)
+        rows.append(("pedal", f"{len(result.pedals)} × down, {held / max(result.duration, 1e-9):.0%} of the time"))
+    if result.tempo is not None:
+        rows.append(("tempo", f"about {result.tempo:.0f} beats a minute (a guess)"))
+    rows.append(("heard by", f"{', '.join(result.models.values())} on {transcriber.device}"))
+    rows += [("written", path) for path, _ in job.outputs]
+    for name, value in rows:
+        table.add_row(name, Text(_clean(value)))
+    return table
+
+
+def pitch_name(pitch: int) -> str:
+    """Name a MIDI number in scientific notation: 60 is C4."""
+    names = ("C", "C♯", "D", "E♭", "E", "F", "F♯", "G", "A♭", "A", "B♭", "B")
+    return f"{names[pitch % 12]}{pitch // 12 - 1}"
+
+
+def _minutes(seconds: float) -> str:
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    hours, rest = divmod(round(seconds), 3600)
+    return f"{hours}:{rest // 60:02d}:{rest % 60:02d}" if hours else f"{rest // 60}:{rest % 60:02d}"
+
+
+@app.command(name="eval")
+def evaluate(
+    dataset: Annotated[str | None, typer.Option(help="maestro, maps or pairs.")] = None,
+    data: Annotated[
+        Path | None, typer.Option(help="The data set's folder; else the one of its name in $PITCHAI_DATA.")
+    ] = None,
+    split: Annotated[str | None, typer.Option(help="train, validation, test or all.")] = None,
+    labels: Annotated[Path | None, typer.Option(help="Take the labels from this folder instead.")] = None,
+    pedal_extended: Annotated[
+        bool, typer.Option("--pedal-extended", help="Let both sides' notes sound while the pedal is down.")
+    ] = False,
+    sweep: Annotated[bool, typer.Option("--sweep", help="Try onset thresholds from 0.1 to 0.9.")] = False,
+    reference: Annotated[Path | None, typer.Option(help="Compare two files of notes: the truth,")] = None,
+    estimate: Annotated[Path | None, typer.Option(help="and what is to be judged.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, with every piece's figures.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no warnings.")] = False,
+    model: Model = None,
+    device: Device = "auto",
+    threads: Threads = None,
+    onset_threshold: Threshold = None,
+) -> None:
+    """Measure transcriptions against the truth, as the field measures them.
+
+    [bold]pitchai eval --dataset maestro --data maestro-v3.0.0[/] or
+    [bold]pitchai eval --reference a.mid --estimate b.mid[/].
+    """
+    if (reference is None) != (estimate is None):
+        raise UsageError("--reference and --estimate belong together")
+    if (reference is None) == (dataset is None):
+        raise UsageError("give either --dataset, or --reference and --estimate")
+    if reference is not None and estimate is not None:
+        from transcribe.datasets import read_labels
+        from transcribe.evaluation import compare
+
+        report = compare(read_labels(reference), read_labels(estimate), pedal_extended)
+    else:
+        from transcribe.datasets import load_dataset, with_labels_from
+
+        pieces = load_dataset(dataset or "", data, split)
+        if labels is not None:
+            pieces = with_labels_from(pieces, labels)
+        _set_threads(threads)
+        from transcribe.evaluation import evaluate as run
+        from transcribe.pipeline import Transcriber
+
+        transcriber = Transcriber(model, device, **_given(onset_threshold=onset_threshold))
+        thresholds = [step / 10 for step in range(1, 10)] if sweep else []
+        with _ProgressBar(f"{len(pieces)} pieces of {dataset}", quiet) as progress:
+            report = run(dataset or "", pieces, transcriber, pedal_extended, thresholds, progress)
+    for warning in report.warnings:
+        if not quiet:
+            _say(warning)
+    if as_json:
+        print(json.dumps(report.to_dict(), ensure_ascii=False))
+        return
+    from rich.console import Console
+
+    console = Console(highlight=False)
+    for table in _figures(report):
+        console.print(table)
+
+
+def _figures(report: Report) -> Iterator[Table | str]:
+    from rich.table import Table
+
+    from transcribe.evaluation import METRICS
+
+    table = Table("", "precision", "recall", "F1", title=f"{len(report.pieces)} pieces", title_justify="left")
+    for metric, score in report.means.items():
+        table.add_row(METRICS[metric], f"{score.precision:.4f}", f"{score.recall:.4f}", f"[bold]{score.f1:.4f}[/]")
+    yield table
+    if report.sweep:
+        table = Table("onset threshold", *METRICS.values(), title="F1 over the threshold", title_justify="left")
+        for threshold, scores in report.sweep.items():
+            shown = [f"{scores[metric].f1:.4f}" if metric in scores else "" for metric in METRICS]
+            table.add_row(f"{threshold:.1f}", *shown)
+        yield table
+    yield f"exact slices: {report.exact_slices:.4f} of the frames have all 88 keys right"
+    if report.cpu_seconds:
+        speed = report.audio_seconds / report.cpu_seconds
+        yield f"speed: {speed:.1f} s of audio a CPU second, {_minutes(report.audio_seconds)} in all"
+    if report.peak_memory:
+        yield f"peak memory: {report.peak_memory / 1e6:.0f} MB"
+    yield f"conventions: {report.conventions}"
+
+
+@app.command()
+def doctor(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
+    """Check the installation: versions, devices, decoders, weights and their checksums and terms."""
+    from transcribe.doctor import examine
+
+    report = examine()
+    if as_json:
+        print(json.dumps(report, ensure_ascii=False))
+    else:
+        from rich.console import Console
+        from rich.table import Table
+
+        console = Console(highlight=False)
+        for title, section in report.items():
+            table = Table(title=title, show_header=False, title_justify="left", title_style="bold")
+            for name, value in section.items():
+                table.add_row(name, value)
+            console.print(table)
+    if any(value.startswith("FAULTY") for section in report.values() for value in section.values()):
+        raise typer.Exit(4)
+
+
+# -- printing ---------------------------------------------------------------------------------------------------------
+
+
+def _say(message: str) -> None:
+    print(f"pitchai: {_clean(message)}", file=sys.stderr, flush=True)
+
+
+def _clean(text: str) -> str:
+    """Show control characters instead of obeying them: file names may hold anything."""
+    shown = "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in text)
+    return shown.encode("utf-8", "backslashreplace").decode()
+
+
+class _ProgressBar:
+    """A bar on stderr where that is a terminal, nothing elsewhere; gives the callback that moves it."""
+
+    def __init__(self, label: str, quiet: bool) -> None:
+        self._label = _clean(label)
+        self._shown = sys.stderr.isatty() and not quiet
+        self._bar: Any = None
+
+    def __enter__(self) -> Progress | None:
+        if not self._shown:
+            return None
+        from rich.console import Console
+        from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+        columns = (TextColumn("{task.description}", markup=False), BarColumn(), TimeRemainingColumn())
+        self._bar = Progress(*columns, console=Console(stderr=True), transient=True)
+        self._bar.start()
+        task = self._bar.add_task(self._label, total=None)
+        return lambda done, total: self._bar.update(task, completed=done, total=total)
+
+    def __exit__(self, *_: object) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+
+
+def _set_threads(threads: int | None) -> None:
+    if threads is not None:
+        import torch
+
+        torch.set_num_threads(threads)
+
+
+def _version(value: bool) -> None:
+    if value:
+        print(f"pitchai {__version__}")
+        raise typer.Exit()
+
+
+def _terminated(*_: object) -> None:
+    raise SystemExit(143)
+
+
+def with_default_command(arguments: list[str]) -> list[str]:
+    """Put in the command that goes without saying: ``pitchai song.wav`` transcribes."""
+    commands = {"eval", "doctor"}
+    return arguments if arguments and arguments[0] in commands else ["transcribe", *(arguments or ["--help"])]
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command line and return the exit code; nothing is raised."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, _terminated)
+    try:
+        command = with_default_command(sys.argv[1:] if arguments is None else arguments)
+        return int(app(command, prog_name="pitchai", standalone_mode=False) or 0)
+    except PitchaiError as error:
+        _say(str(error))
+        return error.exit_code
+    except (KeyboardInterrupt, typer.Abort):
+        _say("interrupted")
+        return 130
+    except BrokenPipeError:
+        # Whoever read our output has had enough.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except SystemExit as error:
+        return int(error.code or 0)
+    except Exception as error:
+        return _unexpected(error)
+
+
+def _unexpected(error: Exception) -> int:
+    describe = getattr(error, "format_message", None)
+    if describe is not None:  # typer's own complaints about the arguments
+        _say(f"{describe().rstrip('.')}; see pitchai --help")
+        return UsageError.exit_code
+    if os.environ.get("PITCHAI_TRACEBACK"):
+        raise error
+    reason = " ".join(str(error).split())[:300]
+    _say(f"a bug: {type(error).__name__}: {reason}; please report it (PITCHAI_TRACEBACK=1 shows where)")
+    return PitchaiError.exit_code

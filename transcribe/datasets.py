@@ -1,0 +1,225 @@
+"""Where the public data sets keep their recordings, labels and splits.
+
+Every loader turns a folder into :class:`Piece` records; labels are read by :func:`read_labels`. ``maestro`` is
+MAESTRO v3's own folder, ``maps`` MAPS' own tree or a flat folder of its recordings, ``pairs`` any folder in which
+a recording and its labels share a name.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from transcribe.audio import AUDIO_SUFFIXES
+from transcribe.errors import InputError, UsageError
+from transcribe.events import Note, Pedal, Transcription
+from transcribe.output.formats import FORMATS, read_transcription
+
+LABEL_SUFFIXES = (".mid", ".midi", ".tsv", ".txt")
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A recording and its labels; ``split`` is ``train``, ``validation`` or ``test``."""
+
+    name: str
+    audio: Path
+    labels: Path
+    split: str
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A data set: how its folder is read, where it is to be had, and what the folder must look like.
+
+    ``default_split`` is what is evaluated unless told otherwise; None where the set has no splits.
+    """
+
+    name: str
+    load: Callable[[Path], list[Piece]]
+    source: str
+    layout: str
+    default_split: str | None = "test"
+
+
+def _load_maestro(folder: Path) -> list[Piece]:
+    tables = sorted(folder.glob("maestro-v*.csv")) + sorted(folder.glob("maestro-v*.json"))
+    if not tables:
+        raise InputError(f"{folder}: there is no maestro-v*.csv or .json; give MAESTRO's own folder")
+    rows = _read_table(tables[0])
+    try:
+        return [
+            Piece(
+                Path(row["audio_filename"]).stem,
+                folder / row["audio_filename"],
+                folder / row["midi_filename"],
+                row["split"],
+            )
+            for row in rows
+        ]
+    except (KeyError, TypeError):
+        raise InputError(
+            f"{tables[0]}: damaged: it has no columns audio_filename, midi_filename and split; unpack it again"
+        ) from None
+
+
+def _read_table(path: Path) -> list[dict[str, str]]:
+    try:
+        text = path.read_text(encoding="utf-8")
+        if path.suffix == ".csv":
+            return list(csv.DictReader(text.splitlines()))
+        columns = json.loads(text)
+        return [{key: columns[key][row] for key in columns} for row in columns["audio_filename"]]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{path}: damaged: {error}; unpack it again") from None
+
+
+def _load_maps(folder: Path) -> list[Piece]:
+    # The field's split: the real recordings (ENSTDk*) are the test set.
+    return [
+        Piece(piece.name, piece.audio, piece.labels, "test" if "ENSTDk" in piece.name else "train")
+        for piece in _load_pairs(folder)
+        if piece.name.startswith("MAPS_MUS")
+    ]
+
+
+def _load_pairs(folder: Path) -> list[Piece]:
+    pieces = []
+    for audio in sorted(path for path in folder.rglob("*") if path.suffix.lower() in AUDIO_SUFFIXES):
+        labels = [audio.with_suffix(suffix) for suffix in LABEL_SUFFIXES]
+        found = next((path for path in labels if path.is_file()), None)
+        if found is not None:
+            pieces.append(Piece(audio.stem, audio, found, "test"))
+    return pieces
+
+
+DATASETS = {
+    "maestro": Dataset(
+        "maestro",
+        _load_maestro,
+        "MAESTRO v3 is to be had at magenta.withgoogle.com/datasets/maestro (CC BY-NC-SA 4.0)",
+        "maestro-v3.0.0.csv beside the folders 2004 … 2018",
+    ),
+    "maps": Dataset(
+        "maps",
+        _load_maps,
+        "MAPS is to be had from its authors at Télécom Paris (CC BY-NC-SA)",
+        "its own tree, or MAPS_MUS-*.wav|flac|ogg beside .mid, .tsv or .txt",
+    ),
+    "pairs": Dataset(
+        "pairs",
+        _load_pairs,
+        "any recordings with labels will do",
+        "song.wav beside song.mid, song.tsv or song.txt, in any folders",
+        default_split=None,
+    ),
+}
+
+
+def load_dataset(name: str, folder: Path | None = None, split: str | None = None) -> list[Piece]:
+    """List the pieces of a data set.
+
+    Parameters
+    ----------
+    name
+        One of ``DATASETS``.
+    folder
+        Where it lies; else the folder of that name in ``$PITCHAI_DATA``.
+    split
+        Keep these pieces only; the set's default where None, everything with ``all``.
+
+    Raises
+    ------
+    UsageError
+        If the name is unknown or nothing says where the data are.
+    InputError
+        If the folder is missing or holds nothing of the kind.
+    """
+    if name not in DATASETS:
+        raise UsageError(f"there is no data set {name!r}; choose one of {', '.join(DATASETS)}")
+    dataset = DATASETS[name]
+    if folder is None:
+        root = os.environ.get("PITCHAI_DATA")
+        if not root:
+            raise UsageError(
+                f"where is {name}? Give --data DIR or set PITCHAI_DATA; {dataset.source}; its folder: {dataset.layout}"
+            )
+        folder = Path(root) / name
+    if not folder.is_dir():
+        raise InputError(f"{folder}: no such folder; {dataset.source}; its folder: {dataset.layout}")
+    pieces = dataset.load(folder)
+    wanted = split or dataset.default_split
+    if wanted not in (None, "all"):
+        kept = [piece for piece in pieces if piece.split == wanted]
+        if pieces and not kept:
+            splits = ", ".join(sorted({piece.split for piece in pieces}))
+            raise InputError(f"{folder}: nothing in the split {wanted!r}; it has {splits}")
+        pieces = kept
+    if not pieces:
+        raise InputError(f"{folder}: no recordings with labels in it; it should look like: {dataset.layout}")
+    return pieces
+
+
+def with_labels_from(pieces: list[Piece], folder: Path) -> list[Piece]:
+    """Take the labels of each piece from another folder, where they have the same name.
+
+    Pieces without a file there are left out.
+
+    Raises
+    ------
+    InputError
+        If there are labels for none of them.
+    """
+    found = []
+    for piece in pieces:
+        candidates = [folder / f"{piece.name}{suffix}" for suffix in LABEL_SUFFIXES]
+        labels = next((path for path in candidates if path.is_file()), None)
+        if labels is not None:
+            found.append(replace(piece, labels=labels))
+    if not found:
+        raise InputError(f"{folder}: no labels for any of the {len(pieces)} pieces, such as {pieces[0].name}.txt")
+    return found
+
+
+def read_labels(path: Path) -> Transcription:
+    """Read the true notes of a piece from MIDI, our own JSON or CSV, or a table of numbers.
+
+    A table (``.tsv``, ``.txt``) has onset s, offset s, pitch and perhaps velocity in its columns; lines that begin
+    with a letter or ``#`` are headings. Velocity is 0 where the labels don't tell it.
+
+    Raises
+    ------
+    InputError
+        If it can't be read.
+    """
+    if path.suffix.lower() in {suffix for form in FORMATS.values() for suffix in form.suffixes}:
+        return read_transcription(path)
+    notes = []
+    try:
+        for line in path.read_text(encoding="utf-8").splitlines():
+            if not line.strip() or line[0] == "#" or line[0].isalpha():
+                continue
+            onset, offset, pitch, *rest = (float(value) for value in line.split())
+            notes.append(Note(onset, round(pitch), offset, round(rest[0]) if rest else 0))
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: not a table of onset, offset, pitch, velocity: {error}") from None
+    return Transcription(notes=tuple(sorted(notes)), duration=max((note.offset for note in notes), default=0.0))
+
+
+def extend_by_pedal(notes: tuple[Note, ...], pedals: tuple[Pedal, ...]) -> tuple[Note, ...]:
+    """Let notes sound while the pedal is down, at most to the next onset of their pitch.
+
+    The convention of MAESTRO's published figures and of MAPS': an offset is when the sound stops.
+    """
+    following: dict[int, float] = {}
+    extended = []
+    for note in sorted(notes, reverse=True):
+        held = [pedal.offset for pedal in pedals if pedal.onset <= note.offset < pedal.offset]
+        offset = min(max([note.offset, *held]), following.get(note.pitch, float("inf")))
+        following[note.pitch] = note.onset
+        extended.append(Note(note.onset, note.pitch, max(offset, note.onset + 1e-3), note.velocity, note.confidence))
+    return tuple(sorted(extended))

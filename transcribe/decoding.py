@@ -1,0 +1,272 @@
+"""Activations to notes and pedal: NumPy only, pure but for the state that a decoder carries from block to block.
+
+A note begins at a local maximum of the onset activation above ``onset_threshold``, at a time between frames. It
+lasts until the frame activation has stayed under ``frame_threshold`` for two frames, the offset activation peaks
+above ``offset_threshold``, or the same pitch is struck again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+import numpy as np
+
+from transcribe.events import Note, Pedal
+from transcribe.features import LOWEST_PITCH, N_PITCHES, FrameGrid
+
+# Onsets of one pitch are at least this many frames apart, plus one: 60 ms at a hop of 20 ms.
+PEAK_REACH = 2
+# Frames after the onset whose mean activation says how sure the note is.
+SUSTAIN_FRAMES = 4
+# What a decision about a frame needs to see after it, and before it.
+LOOKAHEAD = max(PEAK_REACH, SUSTAIN_FRAMES) + 1
+CONTEXT = PEAK_REACH
+
+# (array with context, shift) -> the frames to decide, that many later
+Shifted = Callable[[np.ndarray, int], np.ndarray]
+
+
+@dataclass(frozen=True)
+class Activations:
+    """What the network hears, each value 0-1.
+
+    ``onset``, ``frame``, ``offset`` and ``velocity`` are float32 (n_frames, 88) from pitch 21 up, ``pedal`` is
+    (n_frames,). For long audio they come block by block.
+    """
+
+    onset: np.ndarray
+    frame: np.ndarray
+    offset: np.ndarray
+    velocity: np.ndarray
+    pedal: np.ndarray
+    grid: FrameGrid
+
+    def __len__(self) -> int:
+        """Count the frames."""
+        return len(self.onset)
+
+
+@dataclass(frozen=True)
+class DecodingConfig:
+    """Thresholds (0-1) and times (s) of the decoder; the tuned ones are stored in the weights file.
+
+    ``onset_shift`` is added to every onset (calibrated on renders, whose truth is exact); ``confidence`` are the
+    coefficients of a logistic regression on 1, the logit of the onset's activation and that of the mean frame
+    activation after it.
+    """
+
+    onset_threshold: float = 0.5
+    frame_threshold: float = 0.4
+    offset_threshold: float = 1.0
+    pedal_threshold: float = 0.5
+    min_note_length: float = 0.0
+    min_pitch: int = LOWEST_PITCH
+    max_pitch: int = LOWEST_PITCH + N_PITCHES - 1
+    onset_shift: float = 0.0
+    confidence: tuple[float, float, float] = (0.0, 1.0, 0.0)
+
+    def __post_init__(self) -> None:
+        """Check the ranges.
+
+        Raises
+        ------
+        ValueError
+            If a threshold lies outside 0-1, a length is negative, or no pitch is left.
+        """
+        for name in ("onset_threshold", "frame_threshold", "offset_threshold", "pedal_threshold"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"{name} must lie between 0 and 1")
+        if not self.min_note_length >= 0:
+            raise ValueError("min_note_length must not be negative")
+        if not 0 <= self.min_pitch <= self.max_pitch <= 127:
+            raise ValueError("min_pitch and max_pitch must be MIDI numbers, the lower first")
+
+
+def decode(activations: Activations, config: DecodingConfig | None = None) -> tuple[list[Note], list[Pedal]]:
+    """Decode activations that are all there.
+
+    Returns
+    -------
+    tuple of list
+        Notes sorted by (onset, pitch), those of one pitch never overlapping, and the spans of the pedal; both
+        empty for silence.
+
+    Raises
+    ------
+    ValueError
+        If the arrays differ in shape.
+    """
+    return decode_blocks([activations], config)
+
+
+def decode_blocks(
+    blocks: Iterable[Activations], config: DecodingConfig | None = None
+) -> tuple[list[Note], list[Pedal]]:
+    """Decode activations that come block by block; how they are cut doesn't change the result."""
+    decoder = NoteDecoder(config or DecodingConfig())
+    for block in blocks:
+        decoder.push(block)
+    return decoder.finish()
+
+
+class NoteDecoder:
+    """Decode a stream of activations: :meth:`push` every block, then :meth:`finish`.
+
+    Holds the notes found so far as numbers, the few frames that are not decided yet, and the notes that sound.
+    """
+
+    def __init__(self, config: DecodingConfig) -> None:
+        self.config = config
+        self._grid: FrameGrid | None = None
+        self._shift = 0.0
+        # Undecided frames with the context before them: (n, 4, 88); the frame number of the first.
+        self._pending = np.zeros((CONTEXT, 4, N_PITCHES), np.float32)
+        self._first = -CONTEXT
+        # For every pitch the sounding note: (onset frame, velocity, onset activation, sustain), NaN for none.
+        self._open = np.full((N_PITCHES, 4), np.nan)
+        # Finished notes, as rows (pitch, onset frame, velocity, onset activation, sustain, offset frame).
+        self._notes: list[np.ndarray] = []
+        self._pedal_edges: list[np.ndarray] = []
+        self._pedal_down = False
+        self._pedal_frames = 0
+
+    def push(self, block: Activations) -> None:
+        """Decode as far as this block allows."""
+        shape = block.onset.shape
+        if not (shape == block.frame.shape == block.offset.shape == block.velocity.shape) or shape[1:] != (N_PITCHES,):
+            raise ValueError(f"activations must all be (n_frames, {N_PITCHES})")
+        self._grid = block.grid
+        self._shift = self.config.onset_shift * block.grid.frames_per_second
+        self._decode_pedal(block.pedal)
+        self._decode_notes(np.stack([block.onset, block.frame, block.offset, block.velocity], axis=1))
+
+    def finish(self) -> tuple[list[Note], list[Pedal]]:
+        """End what still sounds and return the notes and the pedal."""
+        if self._grid is None:
+            return [], []
+        n_frames = self._first + len(self._pending)
+        self._decode_notes(np.zeros((LOOKAHEAD, 4, N_PITCHES), np.float32))
+        sounding = np.flatnonzero(~np.isnan(self._open[:, 0]))
+        self._close(sounding, np.full(len(sounding), float(n_frames)))
+        return self._to_notes(n_frames), self._to_pedals()
+
+    def _decode_notes(self, arrays: np.ndarray) -> None:
+        pending = np.concatenate([self._pending, arrays])
+        n = len(pending) - CONTEXT - LOOKAHEAD
+        if n <= 0:
+            self._pending = pending
+            return
+        onset, frame, offset, velocity = (pending[:, i] for i in range(4))
+        first = self._first + CONTEXT  # the frame number of row 0 in what follows
+
+        def at(array: np.ndarray, shift: int) -> np.ndarray:
+            return array[CONTEXT + shift : CONTEXT + shift + n]
+
+        ends = np.where(self._ends(frame, offset, at), np.arange(n, dtype=np.int32)[:, None], np.int32(n))
+        # ends[t]: the first frame from t on at which a note ends, n if it goes on.
+        ends = np.minimum.accumulate(ends[::-1])[::-1]
+
+        time, pitch = np.nonzero(self._peaks(onset, at).T)[::-1]  # sorted by pitch, then time
+        row = time + CONTEXT
+        before, peak, after = onset[row - 1, pitch], onset[row, pitch], onset[row + 1, pitch]
+        rise = np.maximum(2 * (peak - np.minimum(before, after)), 1e-6)
+        start = first + time + np.clip((after - before) / rise, -0.5, 0.5) + self._shift
+        sustain = np.mean([frame[row + k, pitch] for k in range(1, SUSTAIN_FRAMES + 1)], axis=0)
+        found = np.stack([start, velocity[row, pitch], peak, sustain], axis=1).astype(float)
+
+        # Notes that sounded before this block end at the first end in it, or where their pitch is struck again.
+        sounding = np.flatnonzero(~np.isnan(self._open[:, 0]))
+        struck = np.full(N_PITCHES, np.inf)
+        struck[pitch[::-1]] = start[::-1]  # the first of each pitch
+        ended = self._end_time(frame, ends[0, sounding], sounding, first, n)
+        ended = np.minimum(ended, struck[sounding])
+        done = np.isfinite(ended)
+        self._close(sounding[done], ended[done])
+
+        # New notes: a note can't end in the frame it begins in.
+        nearest = np.where(time + 1 < n, ends[np.minimum(time + 1, n - 1), pitch], n)
+        ended = self._end_time(frame, nearest, pitch, first, n)
+        if len(pitch):
+            again = np.append(np.where(pitch[1:] == pitch[:-1], start[1:], np.inf), np.inf)
+            ended = np.minimum(ended, again)
+        ended = np.maximum(ended, start)
+        done = np.isfinite(ended)
+        self._notes.append(np.column_stack([pitch[done], found[done], ended[done]]))
+        self._open[pitch[~done]] = found[~done]
+        self._pending = pending[n:]
+        self._first += n
+
+    def _peaks(self, onset: np.ndarray, at: Shifted) -> np.ndarray:
+        config = self.config
+        centre = at(onset, 0)
+        is_peak = centre >= max(config.onset_threshold, 1e-6)
+        for shift in range(1, PEAK_REACH + 1):
+            is_peak &= centre > at(onset, -shift)
+            is_peak &= centre >= at(onset, shift)
+        is_peak[:, : max(0, config.min_pitch - LOWEST_PITCH)] = False
+        is_peak[:, max(0, config.max_pitch - LOWEST_PITCH + 1) :] = False
+        return is_peak
+
+    def _ends(self, frame: np.ndarray, offset: np.ndarray, at: Shifted) -> np.ndarray:
+        low = frame < self.config.frame_threshold
+        ends = at(low, 0) & at(low, 1)
+        if self.config.offset_threshold < 1:
+            centre = at(offset, 0)
+            ends |= (
+                (centre >= self.config.offset_threshold)
+                & (centre > at(offset, -1))
+                & (centre >= at(offset, 1))
+                & (at(frame, 1) < at(frame, -1))
+            )
+        return ends
+
+    def _end_time(self, frame: np.ndarray, ends: np.ndarray, pitch: np.ndarray, first: int, n: int) -> np.ndarray:
+        """Where between frames the activation crosses the threshold; infinite for notes that go on."""
+        row = np.minimum(ends, n - 1) + CONTEXT
+        above, below = frame[row - 1, pitch], frame[row, pitch]
+        fall = np.maximum(above - below, 1e-6)
+        back = np.clip((self.config.frame_threshold - below) / fall, 0, 1)
+        return np.where(ends < n, first + ends - back, np.inf)
+
+    def _close(self, pitch: np.ndarray, ended: np.ndarray) -> None:
+        self._notes.append(np.column_stack([pitch, self._open[pitch], ended]))
+        self._open[pitch] = np.nan
+
+    def _to_notes(self, n_frames: int) -> list[Note]:
+        assert self._grid is not None
+        config = self.config
+        rows = np.concatenate(self._notes)
+        pitch, start, velocity, peak, sustain, end = rows.T
+        last = float(self._grid.frames_to_time(n_frames))
+        onsets = np.clip(self._grid.frames_to_time(start), 0, last)
+        offsets = np.maximum(self._grid.frames_to_time(end), onsets + 1e-3)
+        weight = config.confidence
+        confidence = 1 / (1 + np.exp(-(weight[0] + weight[1] * _logit(peak) + weight[2] * _logit(sustain))))
+        velocities = np.clip(np.round(velocity * 127), 1, 127)
+        order = np.lexsort([pitch, onsets])
+        kept = order[(offsets - onsets)[order] >= config.min_note_length]
+        columns = (onsets, pitch + LOWEST_PITCH, offsets, velocities, confidence)
+        return [
+            Note(onset, int(key), offset, int(loudness), sure)
+            for onset, key, offset, loudness, sure in zip(*(column[kept].tolist() for column in columns), strict=True)
+        ]
+
+    def _decode_pedal(self, pedal: np.ndarray) -> None:
+        down = np.concatenate([[self._pedal_down], pedal >= self.config.pedal_threshold])
+        self._pedal_edges.append(np.flatnonzero(down[1:] != down[:-1]) + self._pedal_frames)
+        self._pedal_down = bool(down[-1])
+        self._pedal_frames += len(pedal)
+
+    def _to_pedals(self) -> list[Pedal]:
+        assert self._grid is not None
+        edges = np.concatenate(self._pedal_edges)
+        if len(edges) % 2:
+            edges = np.append(edges, self._pedal_frames)
+        times = np.asarray(self._grid.frames_to_time(edges), float).reshape(-1, 2).tolist()
+        return [Pedal(onset, offset) for onset, offset in times]
+
+
+def _logit(probability: np.ndarray) -> np.ndarray:
+    clipped = np.clip(probability, 1e-4, 1 - 1e-4)
+    return np.asarray(np.log(clipped / (1 - clipped)))

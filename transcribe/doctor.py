@@ -1,0 +1,115 @@
+"""What this installation is made of, and whether it is whole."""
+
+from __future__ import annotations
+
+import os
+import platform
+from importlib import metadata
+
+from transcribe import __version__
+from transcribe.errors import PitchaiError
+
+_PACKAGES = (
+    "torch",
+    "torchaudio",
+    "numpy",
+    "soundfile",
+    "soxr",
+    "av",
+    "pretty_midi",
+    "mir_eval",
+    "safetensors",
+    "typer",
+    "rich",
+    "tqdm",
+)
+
+
+def examine() -> dict[str, dict[str, str]]:
+    """Look at versions, licences, devices, decoders and weights.
+
+    Returns
+    -------
+    dict
+        Section → name → finding; a finding that begins with ``FAULTY`` stops the program from working.
+    """
+    return {"program": _program(), "packages": _packages(), "devices": _devices(), "decoders": _decoders()} | {
+        "weights": _weights()
+    }
+
+
+def _program() -> dict[str, str]:
+    return {
+        "pitchai": f"{__version__} (MIT)",
+        "Python": platform.python_version(),
+        "system": f"{platform.system()} {platform.machine()}",
+    }
+
+
+def _packages() -> dict[str, str]:
+    found = {}
+    for name in _PACKAGES:
+        try:
+            about = metadata.metadata(name)
+            licence = about["License-Expression"] or (about["License"] or "").splitlines()[:1]
+            licence = licence if isinstance(licence, str) else (licence or [_classified(about)])[0]
+            found[name] = f"{about['Version']} ({licence[:60]})"
+        except metadata.PackageNotFoundError:
+            found[name] = "FAULTY: not installed; reinstall pitchai"
+    return found
+
+
+def _classified(about: metadata.PackageMetadata) -> str:
+    classifiers = about.get_all("Classifier") or []
+    licences = [line.rsplit("::", 1)[-1].strip() for line in classifiers if line.startswith("License")]
+    return licences[0] if licences else "licence not stated"
+
+
+def _devices() -> dict[str, str]:
+    try:
+        import torch
+        import torchaudio  # noqa: F401 - it must load beside this torch
+    except (ImportError, OSError) as error:
+        return {"torch": f"FAULTY: {' '.join(str(error).split())[:200]}"}
+    found = {"cpu": f"{os.cpu_count()} cores, {torch.get_num_threads()} threads"}
+    if not torch.cuda.is_available():
+        found["cuda"] = "none: auto takes the CPU"
+    for i in range(torch.cuda.device_count() if torch.cuda.is_available() else 0):
+        found[f"cuda:{i}"] = torch.cuda.get_device_name(i)
+    return found
+
+
+def _decoders() -> dict[str, str]:
+    found = {}
+    try:
+        import soundfile
+
+        names = ", ".join(sorted(soundfile.available_formats()))
+        found["soundfile"] = f"libsndfile {soundfile.__libsndfile_version__}: {names}"
+    except (ImportError, OSError) as error:
+        found["soundfile"] = f"FAULTY: {error}"
+    try:
+        import av
+
+        version = ".".join(map(str, av.library_versions["libavcodec"]))
+        found["PyAV"] = f"libavcodec {version}: aac, opus, vorbis, alac, … in mp4, mkv, webm, …"
+    except (ImportError, OSError) as error:
+        found["PyAV"] = f"FAULTY: {error}"
+    return found
+
+
+def _weights() -> dict[str, str]:
+    from transcribe.weights import manifest, verified_bytes
+
+    try:
+        entries = manifest()
+    except PitchaiError as error:
+        return {"manifest": f"FAULTY: {error}"}
+    found = {}
+    for name, entry in entries.items():
+        try:
+            size = len(verified_bytes(entry))
+            found[name] = f"{entry.task}, {size / 1e3:.0f} kB, sha256 {entry.sha256[:16]}… checked; {entry.licence}"
+        except PitchaiError as error:
+            found[name] = f"FAULTY: {error}"
+    return found

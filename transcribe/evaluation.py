@@ -1,0 +1,259 @@
+"""How good a transcription is, measured as the field measures it: mir_eval's metrics over a data set.
+
+Conventions: an onset within 50 ms; an offset within 50 ms or 20 % of the note's length, whichever is more; a velocity
+within 0.1 after mir_eval's linear fit; frames of 10 ms; every figure the mean over pieces. Offsets are key releases
+unless the references are extended by the sustain pedal.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+
+from transcribe.audio import AudioReader
+from transcribe.datasets import Piece, extend_by_pedal, read_labels
+from transcribe.events import Note, Transcription
+from transcribe.features import LOWEST_PITCH, N_PITCHES
+from transcribe.pipeline import Progress, Transcriber
+
+FRAME_SECONDS = 0.01
+METRICS = {
+    "note": "note (onset)",
+    "note_offset": "note + offset",
+    "note_offset_velocity": "note + offset + velocity",
+    "note_velocity": "note + velocity",
+    "frame": "frame",
+}
+CONVENTIONS = (
+    "mir_eval; onsets within 50 ms, offsets within 50 ms or 20 %, velocities within 0.1; frames of 10 ms; "
+    "means over pieces"
+)
+
+
+@dataclass(frozen=True)
+class Score:
+    """Precision, recall and F1, each 0-1."""
+
+    precision: float
+    recall: float
+    f1: float
+
+
+@dataclass(frozen=True)
+class PieceScores:
+    """The scores of one piece by the names in ``METRICS``; those with velocity only where the labels have it.
+
+    ``exact_slices`` is the share of frames in which all 88 keys are right.
+    """
+
+    name: str
+    scores: dict[str, Score]
+    exact_slices: float
+    n_reference: int
+    n_estimate: int
+
+
+def score_notes(name: str, reference: Sequence[Note], estimate: Sequence[Note]) -> PieceScores:
+    """Compare two lists of notes.
+
+    Both empty: everything is right (1.0). One empty: nothing is (0.0).
+    """
+    from mir_eval import transcription, transcription_velocity
+    from mir_eval.util import midi_to_hz
+
+    known_velocity = any(note.velocity > 0 for note in reference)
+    scores = dict.fromkeys(METRICS, _all_or_nothing(reference, estimate))
+    if reference and estimate:
+        ref, est = _intervals(reference), _intervals(estimate)
+        ref_hz = midi_to_hz(np.array([note.pitch for note in reference], float))
+        est_hz = midi_to_hz(np.array([note.pitch for note in estimate], float))
+        ref_velocity = np.array([note.velocity for note in reference], float)
+        est_velocity = np.array([note.velocity for note in estimate], float)
+        for metric, ratio in (("note", None), ("note_offset", 0.2)):
+            figures = transcription.precision_recall_f1_overlap(ref, ref_hz, est, est_hz, offset_ratio=ratio)
+            scores[metric] = Score(*map(float, figures[:3]))
+        for metric, ratio in (("note_velocity", None), ("note_offset_velocity", 0.2)):
+            if known_velocity:
+                figures = transcription_velocity.precision_recall_f1_overlap(
+                    ref, ref_hz, ref_velocity, est, est_hz, est_velocity, offset_ratio=ratio
+                )
+                scores[metric] = Score(*map(float, figures[:3]))
+    if not known_velocity and reference:
+        del scores["note_velocity"], scores["note_offset_velocity"]
+    ends = [note.offset for note in (*reference, *estimate)]
+    n_frames = int(np.ceil(max(ends, default=0.0) / FRAME_SECONDS))
+    scores["frame"], exact = _score_frames(piano_roll(reference, n_frames), piano_roll(estimate, n_frames))
+    return PieceScores(name, scores, exact, len(reference), len(estimate))
+
+
+def piano_roll(notes: Iterable[Note], n_frames: int) -> np.ndarray:
+    """Draw notes as a boolean array (n_frames, 88) at ``FRAME_SECONDS``; pitches off the keyboard are left out."""
+    roll = np.zeros((n_frames, N_PITCHES), bool)
+    for note in notes:
+        if LOWEST_PITCH <= note.pitch < LOWEST_PITCH + N_PITCHES:
+            first, last = round(note.onset / FRAME_SECONDS), round(note.offset / FRAME_SECONDS)
+            roll[first : max(first + 1, last), note.pitch - LOWEST_PITCH] = True
+    return roll
+
+
+def _score_frames(reference: np.ndarray, estimate: np.ndarray) -> tuple[Score, float]:
+    if not len(reference):
+        return Score(1.0, 1.0, 1.0), 1.0
+    hits = int(np.count_nonzero(reference & estimate))
+    n_reference, n_estimate = int(reference.sum()), int(estimate.sum())
+    precision = hits / n_estimate if n_estimate else float(n_reference == 0)
+    recall = hits / n_reference if n_reference else float(n_estimate == 0)
+    f1 = 2 * precision * recall / (precision + recall) if precision + recall else 0.0
+    return Score(precision, recall, f1), float((reference == estimate).all(axis=1).mean())
+
+
+def _all_or_nothing(reference: Sequence[Note], estimate: Sequence[Note]) -> Score:
+    value = float(not reference and not estimate)
+    return Score(value, value, value)
+
+
+def _intervals(notes: Sequence[Note]) -> np.ndarray:
+    # mir_eval wants positive lengths.
+    return np.array([(note.onset, max(note.offset, note.onset + 1e-4)) for note in notes], float)
+
+
+def mean_scores(pieces: Sequence[PieceScores]) -> dict[str, Score]:
+    """Average every metric over the pieces that have it; a metric that none has is left out."""
+    means = {}
+    for metric in METRICS:
+        scores = [piece.scores[metric] for piece in pieces if metric in piece.scores]
+        if scores:
+            means[metric] = Score(
+                *(float(np.mean([getattr(s, field) for s in scores])) for field in ("precision", "recall", "f1"))
+            )
+    return means
+
+
+@dataclass(frozen=True)
+class Report:
+    """Figures of a whole data set, and what they cost.
+
+    ``sweep`` maps onset thresholds to mean scores; ``audio_seconds`` and ``cpu_seconds`` count reading, listening and
+    decoding, not scoring; ``peak_memory`` of the process in bytes, None where the system doesn't tell.
+    """
+
+    pieces: tuple[PieceScores, ...]
+    conventions: str = CONVENTIONS
+    warnings: tuple[str, ...] = ()
+    sweep: Mapping[float, dict[str, Score]] = field(default_factory=dict)
+    audio_seconds: float = 0.0
+    cpu_seconds: float = 0.0
+    peak_memory: int | None = None
+
+    @property
+    def means(self) -> dict[str, Score]:
+        """Mean scores over the pieces."""
+        return mean_scores(self.pieces)
+
+    @property
+    def exact_slices(self) -> float:
+        """The mean share of frames in which all keys are right."""
+        return float(np.mean([piece.exact_slices for piece in self.pieces]))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything as plain values."""
+        return {
+            **asdict(self),
+            "means": {metric: asdict(score) for metric, score in self.means.items()},
+            "exact_slices": self.exact_slices,
+        }
+
+
+def compare(reference: Transcription, estimate: Transcription, pedal_extended: bool = False) -> Report:
+    """Score one transcription against another."""
+    notes = (_notes(reference, pedal_extended), _notes(estimate, pedal_extended))
+    return Report((score_notes("estimate", *notes),), _conventions(pedal_extended))
+
+
+def evaluate(
+    dataset: str,
+    pieces: Sequence[Piece],
+    transcriber: Transcriber,
+    pedal_extended: bool = False,
+    thresholds: Sequence[float] = (),
+    progress: Progress | None = None,
+) -> Report:
+    """Transcribe every piece of a data set and score it.
+
+    Parameters
+    ----------
+    dataset
+        Its name, to tell whether the model was trained on it.
+    pieces
+        From :func:`transcribe.datasets.load_dataset`.
+    pedal_extended
+        Let the notes of both sides sound while the pedal is down.
+    thresholds
+        Onset thresholds to try besides the transcriber's own.
+    progress
+        Called with (seconds done, None) as the work goes on.
+
+    Raises
+    ------
+    InputError
+        If a recording or its labels can't be read.
+    """
+    scores: list[PieceScores] = []
+    tried: dict[float, list[PieceScores]] = {threshold: [] for threshold in thresholds}
+    audio_seconds = cpu_seconds = 0.0
+    for piece in pieces:
+        reference = _notes(read_labels(piece.labels), pedal_extended)
+        started = time.process_time()
+        with AudioReader(piece.audio, transcriber.sample_rate) as reader:
+            heard = list(transcriber.activations(reader.blocks()))
+        estimate = transcriber.decode(heard)
+        cpu_seconds += time.process_time() - started
+        audio_seconds += estimate.duration
+        scores.append(score_notes(piece.name, reference, _notes(estimate, pedal_extended)))
+        for threshold in thresholds:
+            other = transcriber.decode(heard, onset_threshold=threshold)
+            tried[threshold].append(score_notes(piece.name, reference, _notes(other, pedal_extended)))
+        if progress is not None:
+            progress(audio_seconds, None)
+    return Report(
+        tuple(scores),
+        _conventions(pedal_extended),
+        tuple(_trained_on(dataset, pieces, transcriber)),
+        {threshold: mean_scores(found) for threshold, found in tried.items()},
+        audio_seconds,
+        cpu_seconds,
+        peak_memory(),
+    )
+
+
+def _notes(transcription: Transcription, pedal_extended: bool) -> tuple[Note, ...]:
+    if not pedal_extended:
+        return transcription.notes
+    return extend_by_pedal(transcription.notes, transcription.pedals)
+
+
+def _conventions(pedal_extended: bool) -> str:
+    offsets = "offsets extended by the sustain pedal" if pedal_extended else "offsets are key releases"
+    return f"{CONVENTIONS}; {offsets}"
+
+
+def _trained_on(dataset: str, pieces: Sequence[Piece], transcriber: Transcriber) -> Iterator[str]:
+    seen = transcriber.model.trained_on.get(dataset, [])
+    splits = sorted({piece.split for piece in pieces} & set(seen))
+    if splits:
+        yield f"{transcriber.model.name} was trained on {dataset} ({', '.join(splits)}): these figures flatter it"
+
+
+def peak_memory() -> int | None:
+    """Peak resident memory of this process in bytes; None on Windows."""
+    try:
+        import resource
+    except ImportError:
+        return None
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024

@@ -1,0 +1,77 @@
+"""What a recording holds, as plain frozen dataclasses; standard library only.
+
+Times are seconds from the start of the recording, pitches MIDI numbers (60 is middle C), velocities 1-127.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True, order=True, slots=True)
+class Note:
+    """A key pressed at ``onset`` and released at ``offset``; ordered by (onset, pitch).
+
+    ``confidence`` is the calibrated probability (0-1) that the note is there.
+    """
+
+    onset: float
+    pitch: int
+    offset: float
+    velocity: int
+    confidence: float = 1.0
+
+
+@dataclass(frozen=True, order=True, slots=True)
+class Pedal:
+    """A span during which the sustain pedal is down."""
+
+    onset: float
+    offset: float
+
+
+@dataclass(frozen=True, order=True, slots=True)
+class Chord:
+    """A span with one chord, its label in Harte's syntax (``C:maj``, ``A:min7/b3``, ``N`` for none)."""
+
+    onset: float
+    offset: float
+    label: str
+    confidence: float = 1.0
+
+
+@dataclass(frozen=True, order=True, slots=True)
+class Tag:
+    """A span to which a label (an instrument, a genre) applies with a probability."""
+
+    onset: float
+    offset: float
+    label: str
+    probability: float
+
+
+@dataclass(frozen=True)
+class Transcription:
+    """Everything heard in one recording.
+
+    ``duration`` in seconds; ``tempo`` in beats a minute, None where it can't be told; ``beats`` in seconds;
+    ``novelty`` says how far the recording is from what the network learned (0 alike, 1 far), None where unknown;
+    ``warnings`` are remarks for the listener, one line each; ``models`` names the weights; ``settings`` are the
+    parameters that the result depends on.
+    """
+
+    notes: tuple[Note, ...] = ()
+    pedals: tuple[Pedal, ...] = ()
+    beats: tuple[float, ...] = ()
+    chords: tuple[Chord, ...] = ()
+    instruments: tuple[Tag, ...] = ()
+    genres: tuple[Tag, ...] = ()
+    duration: float = 0.0
+    tempo: float | None = None
+    key: str | None = None
+    novelty: float | None = None
+    warnings: tuple[str, ...] = ()
+    models: Mapping[str, str] = field(default_factory=dict)
+    settings: Mapping[str, Any] = field(default_factory=dict)

@@ -1,0 +1,155 @@
+"""The time base and the spectrogram front end.
+
+Frame ``i`` is centred on sample ``i * hop_length``; whatever lies outside the recording is digital silence.
+A log-mel frame is ``10 * log10(power + floor)``, shifted and scaled to about -2 … 2 for music at usual levels.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import torch
+
+LOWEST_PITCH = 21
+N_PITCHES = 88
+
+
+@dataclass(frozen=True)
+class FrameGrid:
+    """The time base: frame ``i`` stands at ``i * hop_length / sample_rate`` seconds.
+
+    The rate of frames is never stored rounded, so nothing drifts over hours.
+    """
+
+    sample_rate: int
+    hop_length: int
+
+    @property
+    def frames_per_second(self) -> float:
+        """The exact rate of frames; not a whole number in general."""
+        return self.sample_rate / self.hop_length
+
+    def frames_to_time(self, frames: float | np.ndarray) -> float | np.ndarray:
+        """Seconds at which (fractional) frames are centred."""
+        return frames * self.hop_length / self.sample_rate
+
+    def n_frames(self, n_samples: int) -> int:
+        """Count the frames whose centre lies within ``n_samples`` samples; 0 for none."""
+        return -(-n_samples // self.hop_length)
+
+
+@dataclass(frozen=True)
+class FeatureConfig:
+    """The spectrogram front end; stored in every weights file.
+
+    ``f_min`` and ``f_max`` in Hz; ``floor_db`` is the power added before the logarithm; ``offset_db`` and
+    ``scale_db`` bring decibels to the network's range: ``(db + offset_db) / scale_db``.
+    """
+
+    sample_rate: int = 16000
+    hop_length: int = 320
+    n_fft: int = 2048
+    n_mels: int = 229
+    f_min: float = 30.0
+    f_max: float = 8000.0
+    floor_db: float = -100.0
+    offset_db: float = 60.0
+    scale_db: float = 20.0
+
+    @property
+    def grid(self) -> FrameGrid:
+        """The time base of these features."""
+        return FrameGrid(self.sample_rate, self.hop_length)
+
+    def mel_frequencies(self) -> np.ndarray:
+        """Centre frequencies of the mel bands in Hz, shape (n_mels,), on the HTK mel scale."""
+        mel = np.linspace(_hz_to_mel(self.f_min), _hz_to_mel(self.f_max), self.n_mels + 2)[1:-1]
+        return np.asarray(700.0 * (10.0 ** (mel / 2595.0) - 1.0))
+
+
+def _hz_to_mel(frequency: float) -> float:
+    return 2595.0 * math.log10(1.0 + frequency / 700.0)
+
+
+class LogMel:
+    """Log-mel spectrogram by torchaudio, of spans cut anywhere on the frame grid.
+
+    Parameters
+    ----------
+    config
+        Sizes, range and scaling.
+    device
+        Where the transform runs: a torch device or its name.
+    """
+
+    def __init__(self, config: FeatureConfig, device: str | torch.device = "cpu") -> None:
+        from torchaudio.transforms import MelSpectrogram
+
+        self.config = config
+        self.transform = MelSpectrogram(
+            sample_rate=config.sample_rate,
+            n_fft=config.n_fft,
+            hop_length=config.hop_length,
+            f_min=config.f_min,
+            f_max=config.f_max,
+            n_mels=config.n_mels,
+            center=False,
+            power=2.0,
+            mel_scale="htk",
+        ).to(device)
+        # A full-scale sine has a peak power of 1, whatever the window.
+        self.gain = float(4.0 / self.transform.spectrogram.window.sum() ** 2)
+
+    def span_samples(self, n_frames: int) -> int:
+        """Count the samples that ``n_frames`` frames need: ``n_fft / 2`` before the first centre, as many after."""
+        return (n_frames - 1) * self.config.hop_length + self.config.n_fft
+
+    def __call__(self, samples: torch.Tensor) -> torch.Tensor:
+        """Transform spans of samples.
+
+        Parameters
+        ----------
+        samples
+            Shape (..., n_samples); the first frame is centred on sample ``n_fft // 2``.
+
+        Returns
+        -------
+        torch.Tensor
+            Shape (..., n_frames, n_mels).
+        """
+        config = self.config
+        power = self.transform(samples).transpose(-1, -2) * self.gain
+        decibels = 10.0 * (power + 10.0 ** (config.floor_db / 10.0)).log10()
+        scaled: torch.Tensor = (decibels + config.offset_db) / config.scale_db
+        return scaled
+
+    def whole(self, samples: np.ndarray, chunk_frames: int = 3000) -> np.ndarray:
+        """Log-mel of a whole recording at this sample rate, computed in chunks.
+
+        Parameters
+        ----------
+        samples
+            float32, shape (n_samples,), mono.
+
+        Returns
+        -------
+        np.ndarray
+            float32, shape (n_frames, n_mels); no frames for no samples.
+        """
+        import torch
+
+        config = self.config
+        half = config.n_fft // 2
+        n_frames = config.grid.n_frames(len(samples))
+        padded = np.concatenate([np.zeros(half, np.float32), samples, np.zeros(half + config.hop_length, np.float32)])
+        chunks = [np.zeros((0, config.n_mels), np.float32)]
+        for first in range(0, n_frames, chunk_frames):
+            start = first * config.hop_length
+            span = padded[start : start + self.span_samples(min(chunk_frames, n_frames - first))]
+            chunks.append(self(torch.from_numpy(span)).numpy())
+        return np.concatenate(chunks)

@@ -1,0 +1,115 @@
+"""Windows → network → stitched activations, for audio of any length in flat memory.
+
+Window ``k`` answers for the frames ``k * STEP_FRAMES`` up to the next window's, and sees ``border`` frames more at
+each end, as far as the network reaches. The windows lie on this grid whatever the blocks of samples, so the result is
+the same bytes however the audio is cut.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from itertools import islice
+
+import numpy as np
+import torch
+
+from transcribe.decoding import Activations
+from transcribe.errors import UsageError
+from transcribe.features import LogMel
+from transcribe.weights import NotesModel
+
+# 10 s at a hop of 20 ms: long enough that the borders cost little, short enough for the processor's cache.
+STEP_FRAMES = 500
+# Windows that a GPU takes at once.
+GPU_BATCH = 16
+
+
+def choose_device(device: str = "auto") -> str:
+    """Resolve ``auto`` to ``cuda`` where there is a GPU, ``cpu`` elsewhere; check any other name.
+
+    Raises
+    ------
+    UsageError
+        If the device isn't there.
+    """
+    if device == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    if device.startswith("cuda") and not torch.cuda.is_available():
+        raise UsageError(f"device {device!r} is not there: torch finds no CUDA GPU; use --device cpu")
+    try:
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        reason = str(error).splitlines()[0][:120]
+        raise UsageError(f"device {device!r} can't be used: {reason}; use auto, cpu or cuda") from None
+    return device
+
+
+def infer(blocks: Iterable[np.ndarray], model: NotesModel, batch_size: int = GPU_BATCH) -> Iterator[Activations]:
+    """Run a notes network over a stream of samples.
+
+    Parameters
+    ----------
+    blocks
+        float32 arrays (n_samples,) of any lengths, mono, at ``model.features.sample_rate``.
+    model
+        From :func:`transcribe.weights.load_notes_model`; where its network lies, the work is done.
+    batch_size
+        Windows that a GPU takes at once. A CPU takes one at a time: a batch would only leave its cache.
+
+    Yields
+    ------
+    Activations
+        Of consecutive frames, ``ceil(n_samples / hop_length)`` in all; nothing for no samples.
+    """
+    device = next(model.network.parameters()).device
+    log_mel = LogMel(model.features, device)
+    grid = model.features.grid
+    size = batch_size if device.type == "cuda" else 1
+    windows = _windows(blocks, model, log_mel)
+    while batch := list(islice(windows, size)):
+        # A batch is filled up, so that its size never changes the arithmetic.
+        samples = np.zeros((size, len(batch[0][0])), np.float32)
+        for row, (window, _) in enumerate(batch):
+            samples[row] = window
+        outputs = _run(torch.from_numpy(samples).to(device), model, log_mel)
+        for row, (_, n_frames) in enumerate(batch):
+            onset, frame, offset, velocity, pedal = (array[row, :n_frames] for array in outputs)
+            yield Activations(onset, frame, offset, velocity, pedal, grid)
+
+
+def _windows(blocks: Iterable[np.ndarray], model: NotesModel, log_mel: LogMel) -> Iterator[tuple[np.ndarray, int]]:
+    """Cut samples into windows on the grid: (samples with their borders, frames that it answers for)."""
+    hop_length = model.features.hop_length
+    border = model.network.border
+    length = log_mel.span_samples(STEP_FRAMES + 2 * border)
+    step = STEP_FRAMES * hop_length
+    # Before the first frame there is silence.
+    pending = [np.zeros(border * hop_length + model.features.n_fft // 2, np.float32)]
+    held, n_samples, n_frames = len(pending[0]), 0, 0
+    for block in blocks:
+        pending.append(block)
+        held += len(block)
+        n_samples += len(block)
+        if held < length:
+            continue
+        samples = np.concatenate(pending)
+        while len(samples) >= length:
+            yield samples[:length], STEP_FRAMES
+            samples = samples[step:]
+            n_frames += STEP_FRAMES
+        pending, held = [samples], len(samples)
+    samples = np.concatenate(pending)
+    while n_frames < model.features.grid.n_frames(n_samples):
+        count = min(STEP_FRAMES, model.features.grid.n_frames(n_samples) - n_frames)
+        yield np.pad(samples[:length], (0, max(0, length - len(samples)))), count
+        samples = samples[step:]
+        n_frames += count
+
+
+def _run(samples: torch.Tensor, model: NotesModel, log_mel: LogMel) -> tuple[np.ndarray, ...]:
+    """(B, n_samples) -> onset, frame, offset, velocity (B, STEP_FRAMES, 88) and pedal (B, STEP_FRAMES)."""
+    border = model.network.border
+    with torch.inference_mode():
+        logits = model.network(log_mel(samples))
+        heads = (logits.onset, logits.frame, logits.offset, logits.velocity, logits.pedal)
+        return tuple(head[:, border : border + STEP_FRAMES].sigmoid().float().cpu().numpy() for head in heads)

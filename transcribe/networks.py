@@ -1,0 +1,163 @@
+"""The networks: features in, logits out. No files, no decoding.
+
+Arrays inside are (batch, channels, frames, pitches), written (B, C, T, P) on the lines where it matters.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+from transcribe.features import LOWEST_PITCH, N_PITCHES, FeatureConfig
+
+BINS_PER_SEMITONE = 3
+HARMONICS = (0.5, 1, 2, 3, 4, 5, 6, 7, 8, 10, 12)
+# Where the partials of other notes meet this one's: the octave, twelfth, double octave, … and the neighbours.
+HARMONIC_SHIFTS = (0, 1, -1, 12, -12, 19, -19, 24, -24, 28, -28, 31, -31, 36, -36)
+
+
+@dataclass(frozen=True)
+class NotesConfig:
+    """Size of a :class:`NotesNetwork`: channels a pitch, and the dilation in time of each residual block."""
+
+    channels: int = 32
+    stem_channels: int = 48
+    mix_channels: int = 8
+    dilations: tuple[int, ...] = (1, 2, 4, 8)
+
+
+@dataclass(frozen=True)
+class NotesLogits:
+    """What a :class:`NotesNetwork` returns; each (batch, n_frames, 88), the pedal (batch, n_frames)."""
+
+    onset: Tensor
+    frame: Tensor
+    offset: Tensor
+    velocity: Tensor
+    pedal: Tensor
+
+
+class HarmonicStack(nn.Module):
+    """Show every pitch its own partials.
+
+    The log-mel bands are interpolated to a logarithmic axis of three bins a semitone (one fixed matrix), where
+    the partials of a note lie at fixed distances, so that stacking them is a matter of slicing. One network
+    can then read all pitches with the same weights (the idea of HPPNet and basic-pitch).
+    """
+
+    interpolation: Tensor  # (n_mels, n_bins on the logarithmic axis)
+
+    def __init__(self, features: FeatureConfig) -> None:
+        super().__init__()
+        per_octave = 12 * BINS_PER_SEMITONE
+        self.n_bins = N_PITCHES * BINS_PER_SEMITONE
+        shifts = [round(per_octave * float(np.log2(h / HARMONICS[0]))) for h in HARMONICS]
+        # The middle one of a pitch's three bins stands on its fundamental.
+        semitones = np.arange(self.n_bins + shifts[-1]) / BINS_PER_SEMITONE - 1 / BINS_PER_SEMITONE
+        frequencies = 440.0 * 2.0 ** ((LOWEST_PITCH - 69 + semitones) / 12) * HARMONICS[0]
+        self.starts = shifts
+        self.register_buffer("interpolation", _interpolation(features.mel_frequencies(), frequencies), persistent=False)
+
+    def forward(self, log_mel: Tensor) -> Tensor:
+        """(B, T, n_mels) -> (B, 2 * harmonics, T, 264): the spectrum and its rise since the frame before."""
+        spectrum = log_mel @ self.interpolation
+        rise = torch.diff(spectrum, dim=1, prepend=spectrum[:, :1])
+        both = torch.stack([spectrum, rise], dim=1)
+        slices = [both[..., start : start + self.n_bins] for start in self.starts]
+        return torch.cat(slices, dim=1)
+
+
+def _interpolation(mel: np.ndarray, frequencies: np.ndarray) -> Tensor:
+    """Linear interpolation as a matrix (n_mels, n_frequencies); zero above the highest band."""
+    position = np.interp(frequencies, mel, np.arange(len(mel)))
+    low = np.minimum(position.astype(int), len(mel) - 2)
+    matrix = np.zeros((len(mel), len(frequencies)), np.float32)
+    columns = np.arange(len(frequencies))
+    matrix[low, columns] = 1 - (position - low)
+    matrix[low + 1, columns] += position - low
+    matrix[:, frequencies > mel[-1]] = 0
+    return torch.from_numpy(matrix)
+
+
+class HarmonicBlock(nn.Module):
+    """A residual block: a dilated look along time, then a look at the harmonically related pitches."""
+
+    def __init__(self, config: NotesConfig, dilation: int) -> None:
+        super().__init__()
+        channels = config.channels
+        self.time = nn.Conv2d(channels, channels, (5, 1), padding=(2 * dilation, 0), dilation=(dilation, 1), bias=False)
+        self.time_norm = nn.BatchNorm2d(channels)
+        self.squeeze = nn.Conv2d(channels, config.mix_channels, 1)
+        self.mix = nn.Conv2d(config.mix_channels * len(HARMONIC_SHIFTS), channels, 1, bias=False)
+        self.mix_norm = nn.BatchNorm2d(channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, T, P) -> (B, C, T, P)."""
+        y = torch.relu(self.time_norm(self.time(x)))
+        reach = max(HARMONIC_SHIFTS)
+        wide = nn.functional.pad(self.squeeze(y), (reach, reach))
+        seen = torch.cat([wide[..., reach + s : reach + s + N_PITCHES] for s in HARMONIC_SHIFTS], dim=1)
+        return x + torch.relu(self.mix_norm(self.mix(seen)))
+
+
+class NotesNetwork(nn.Module):
+    """88-way CNN over a log-mel spectrogram, its weights shared over pitch.
+
+    Parameters
+    ----------
+    features
+        The front end it reads.
+    config
+        Its size.
+    """
+
+    def __init__(self, features: FeatureConfig, config: NotesConfig) -> None:
+        super().__init__()
+        stem, channels = config.stem_channels, config.channels
+        self.config = config
+        self.harmonics = HarmonicStack(features)
+        self.stem = nn.Sequential(
+            nn.Conv2d(2 * len(HARMONICS), stem, (3, 5), stride=(1, BINS_PER_SEMITONE), padding=(1, 1), bias=False),
+            nn.BatchNorm2d(stem),
+            nn.ReLU(),
+            nn.Conv2d(stem, channels, 3, padding=1, bias=False),
+            nn.BatchNorm2d(channels),
+        )
+        self.pitch_offset = nn.Parameter(torch.zeros(channels, 1, N_PITCHES))
+        self.blocks = nn.Sequential(*[HarmonicBlock(config, dilation) for dilation in config.dilations])
+        self.head = nn.Sequential(
+            nn.Conv2d(channels, channels, 1), nn.ReLU(), nn.Conv2d(channels, 4, (3, 1), padding=(1, 0))
+        )
+        self.pedal = nn.Sequential(
+            nn.Conv1d(2 * channels, channels, 5, padding=2), nn.ReLU(), nn.Conv1d(channels, 1, 5, padding=2)
+        )
+
+    @property
+    def border(self) -> int:
+        """Frames at each end of a window that see past it: half the receptive field."""
+        return 3 + 2 * sum(self.config.dilations) + 4
+
+    def fused(self) -> NotesNetwork:
+        """Fold every normalisation into the convolution before it, for inference; the weights are moved, not copied."""
+        if self.training:
+            raise ValueError("only a network in evaluation mode can be fused")
+        pairs: list[tuple[nn.Module, str, str]] = [(self.stem, "0", "1"), (self.stem, "3", "4")]
+        for block in self.blocks:
+            pairs += [(block, "time", "time_norm"), (block, "mix", "mix_norm")]
+        for module, convolution, norm in pairs:
+            folded = fuse_conv_bn_eval(getattr(module, convolution), getattr(module, norm))
+            setattr(module, convolution, folded)
+            setattr(module, norm, nn.Identity())
+        return self
+
+    def forward(self, log_mel: Tensor) -> NotesLogits:
+        """(B, T, n_mels) -> logits."""
+        x = torch.relu(self.stem(self.harmonics(log_mel)) + self.pitch_offset)
+        x = self.blocks(x)
+        onset, frame, offset, velocity = self.head(x).unbind(1)
+        pooled = torch.cat([x.mean(-1), x.amax(-1)], dim=1)  # (B, 2C, T)
+        return NotesLogits(onset, frame, offset, velocity, self.pedal(pooled).squeeze(1))

@@ -1,0 +1,1 @@
+"""What people open: files in many formats, made from one Transcription."""

@@ -1,0 +1,240 @@
+"""One table of file formats: suffix → writer and reader.
+
+MIDI keeps performed time: 120 quarters a minute, 960 ticks each, so that a tick is 0.52 ms and nothing drifts.
+Writers return bytes; :func:`write_atomically` is the only place that touches the disk.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import tempfile
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from transcribe.errors import InputError, OutputError, UsageError
+from transcribe.events import Chord, Note, Pedal, Tag, Transcription
+
+TICKS_PER_QUARTER = 960
+QUARTERS_PER_MINUTE = 120.0
+JSON_VERSION = 1
+PEDAL_CONTROL = 64
+
+
+@dataclass(frozen=True)
+class Format:
+    """A file format: its name, its suffixes (the first is written), and how it is written and read."""
+
+    name: str
+    suffixes: tuple[str, ...]
+    write: Callable[[Transcription], bytes]
+    read: Callable[[bytes], Transcription]
+
+
+def to_midi(transcription: Transcription) -> bytes:
+    """One piano track with the notes, and the pedal as CC64."""
+    import pretty_midi
+
+    midi = pretty_midi.PrettyMIDI(resolution=TICKS_PER_QUARTER, initial_tempo=QUARTERS_PER_MINUTE)
+    piano = pretty_midi.Instrument(program=0, name="Piano")
+    tick = 60 / QUARTERS_PER_MINUTE / TICKS_PER_QUARTER
+    piano.notes = [
+        # A note of no ticks would be read back as a note without end.
+        pretty_midi.Note(note.velocity, note.pitch, note.onset, max(note.offset, note.onset + tick))
+        for note in transcription.notes
+    ]
+    for pedal in transcription.pedals:
+        piano.control_changes += [
+            pretty_midi.ControlChange(PEDAL_CONTROL, 127, pedal.onset),
+            pretty_midi.ControlChange(PEDAL_CONTROL, 0, pedal.offset),
+        ]
+    midi.instruments.append(piano)
+    buffer = io.BytesIO()
+    midi.write(buffer)
+    return buffer.getvalue()
+
+
+def from_midi(content: bytes) -> Transcription:
+    """Read the notes of all pitched tracks and the sustain pedal (CC64 of 64 and more).
+
+    Raises
+    ------
+    InputError
+        If it isn't a MIDI file.
+    """
+    import warnings
+
+    import pretty_midi
+
+    try:
+        with warnings.catch_warnings():
+            # Tempo changes on other tracks than the first: harmless, and common.
+            warnings.simplefilter("ignore", RuntimeWarning)
+            midi = pretty_midi.PrettyMIDI(io.BytesIO(content))
+    except Exception as error:  # mido raises whatever the damage leads to
+        raise InputError(f"not a MIDI file: {' '.join(str(error).split()) or type(error).__name__}") from None
+    notes, pedals = [], []
+    for instrument in midi.instruments:
+        if instrument.is_drum:
+            continue
+        notes += [Note(n.start, n.pitch, n.end, n.velocity) for n in instrument.notes if n.velocity > 0]
+        down: float | None = None
+        for change in sorted(instrument.control_changes, key=lambda c: float(c.time)):
+            if change.number != PEDAL_CONTROL:
+                continue
+            if change.value >= 64 and down is None:
+                down = change.time
+            elif change.value < 64 and down is not None:
+                pedals.append(Pedal(down, change.time))
+                down = None
+        if down is not None:
+            pedals.append(Pedal(down, midi.get_end_time()))
+    return Transcription(notes=tuple(sorted(notes)), pedals=tuple(sorted(pedals)), duration=midi.get_end_time())
+
+
+def to_dict(transcription: Transcription) -> dict[str, Any]:
+    """Everything as plain values, times rounded to 0.1 ms."""
+    return {"version": JSON_VERSION, **_rounded(asdict(transcription))}
+
+
+def _rounded(value: Any) -> Any:
+    if isinstance(value, float):
+        return round(value, 4)
+    if isinstance(value, dict):
+        return {key: _rounded(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_rounded(item) for item in value]
+    return value
+
+
+def to_json(transcription: Transcription) -> bytes:
+    """Write the whole transcription as one JSON document."""
+    return (json.dumps(to_dict(transcription), ensure_ascii=False) + "\n").encode()
+
+
+def from_json(content: bytes) -> Transcription:
+    """Read what :func:`to_json` wrote.
+
+    Raises
+    ------
+    InputError
+        If it is something else, or of a later version.
+    """
+    try:
+        values = json.loads(content)
+        if values.pop("version") != JSON_VERSION:
+            raise InputError(f"a transcription of another version than {JSON_VERSION}; update pitchai")
+        events = {"notes": Note, "pedals": Pedal, "chords": Chord, "instruments": Tag, "genres": Tag}
+        for name, kind in events.items():
+            values[name] = tuple(kind(**{f.name: event[f.name] for f in fields(kind)}) for event in values[name])
+        for name in ("beats", "warnings"):
+            values[name] = tuple(values[name])
+        return Transcription(**values)
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise InputError(f"not a transcription: {' '.join(str(error).split())}") from None
+
+
+_CSV_COLUMNS = ("onset", "offset", "pitch", "velocity", "confidence")
+
+
+def to_csv(transcription: Transcription) -> bytes:
+    """One line a note: onset s, offset s, pitch, velocity, confidence."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(_CSV_COLUMNS)
+    for note in transcription.notes:
+        writer.writerow(
+            [f"{note.onset:.4f}", f"{note.offset:.4f}", note.pitch, note.velocity, f"{note.confidence:.3f}"]
+        )
+    return text.getvalue().encode()
+
+
+def from_csv(content: bytes) -> Transcription:
+    """Read the notes that :func:`to_csv` wrote.
+
+    Raises
+    ------
+    InputError
+        If it is something else.
+    """
+    try:
+        rows = list(csv.DictReader(io.StringIO(content.decode("utf-8-sig"))))
+        notes = sorted(
+            Note(float(r["onset"]), int(r["pitch"]), float(r["offset"]), int(r["velocity"]), float(r["confidence"]))
+            for r in rows
+        )
+    except (ValueError, TypeError, KeyError, csv.Error) as error:
+        raise InputError(f"not a table of notes with the columns {', '.join(_CSV_COLUMNS)}: {error}") from None
+    return Transcription(notes=tuple(notes), duration=max((note.offset for note in notes), default=0.0))
+
+
+FORMATS = {
+    "midi": Format("midi", (".mid", ".midi"), to_midi, from_midi),
+    "json": Format("json", (".json",), to_json, from_json),
+    "csv": Format("csv", (".csv",), to_csv, from_csv),
+}
+
+
+def format_of(path: Path) -> Format:
+    """Choose the format by a path's suffix.
+
+    Raises
+    ------
+    UsageError
+        If no format has it.
+    """
+    for form in FORMATS.values():
+        if path.suffix.lower() in form.suffixes:
+            return form
+    known = ", ".join(form.suffixes[0] for form in FORMATS.values())
+    raise UsageError(f"{path.name}: unknown format {path.suffix or '(no suffix)'}; use one of {known}, or --format")
+
+
+def read_transcription(path: Path) -> Transcription:
+    """Read a file in any of the formats.
+
+    Raises
+    ------
+    InputError
+        If it can't be read.
+    """
+    form = format_of(path)
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise InputError(f"{path}: can't be read: {error.strerror}") from None
+    try:
+        return form.read(content)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None
+
+
+def write_atomically(path: Path, content: bytes, overwrite: bool = False) -> None:
+    """Write a whole file or nothing.
+
+    Raises
+    ------
+    OutputError
+        If the file exists and may not be replaced, or can't be written.
+    """
+    if not overwrite and (path.exists() or path.is_symlink()):
+        raise OutputError(f"{path}: exists already; use --overwrite to replace it or --skip-existing to keep it")
+    part: Path | None = None
+    try:
+        descriptor, name = tempfile.mkstemp(prefix=".pitchai-", suffix=".part", dir=path.parent)
+        part = Path(name)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+        umask = os.umask(0)
+        os.umask(umask)
+        part.chmod(0o666 & ~umask)
+        part.replace(path)
+    except OSError as error:
+        raise OutputError(f"{path}: can't be written: {error.strerror or error}") from None
+    finally:
+        if part is not None:
+            part.unlink(missing_ok=True)

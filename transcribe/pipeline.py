@@ -1,0 +1,248 @@
+"""File → Transcription: reading, listening, decoding and summing up, in blocks and in flat memory.
+
+The entry points are :func:`transcribe_file` and :func:`transcribe_audio`; :class:`Transcriber` keeps a model loaded
+and its settings fixed for many files.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from transcribe.audio import AudioReader
+from transcribe.beats import estimate_tempo
+from transcribe.decoding import Activations, DecodingConfig, NoteDecoder
+from transcribe.errors import UsageError
+from transcribe.events import Note, Transcription
+from transcribe.weights import NotesModel, load_notes_model
+
+# (seconds done, seconds in all or None where the file doesn't say)
+Progress = Callable[[float, float | None], None]
+
+# A peak under -80 dBFS is silence.
+_SILENCE = 1e-4
+# Samples that reach full scale: more than this share of them is clipping.
+_CLIPPED_SHARE = 1e-3
+
+
+class Transcriber:
+    """A loaded model with fixed settings.
+
+    Parameters
+    ----------
+    model
+        A name in the weights' manifest, the path of a ``.safetensors`` file, or a loaded model; the default
+        weights where None.
+    device
+        ``auto`` (CUDA where there is a GPU), ``cpu``, ``cuda`` or ``cuda:N``.
+    settings
+        Fields of :class:`transcribe.decoding.DecodingConfig` that replace those tuned for the model.
+
+    Raises
+    ------
+    UsageError
+        If the device isn't there or a setting makes no sense.
+    WeightsError
+        If the weights can't be loaded.
+    """
+
+    def __init__(self, model: str | NotesModel | None = None, device: str = "auto", **settings: float) -> None:
+        from transcribe.inference import choose_device
+
+        self.device = choose_device(device)
+        self.model = model if isinstance(model, NotesModel) else load_notes_model(model, self.device)
+        try:
+            self.decoding: DecodingConfig = replace(self.model.decoding, **settings)  # type: ignore[arg-type]
+        except (TypeError, ValueError) as error:
+            raise UsageError(f"settings: {error}") from None
+
+    @property
+    def sample_rate(self) -> int:
+        """The rate in Hz that the model listens at."""
+        return self.model.features.sample_rate
+
+    def transcribe_file(self, path: str | Path, progress: Progress | None = None) -> Transcription:
+        """Transcribe a recording of any length; ``-`` reads standard input.
+
+        Raises
+        ------
+        InputError
+            If it can't be read.
+        """
+        with AudioReader(path, self.sample_rate) as reader:
+            result = self._transcribe(reader.blocks(), reader.duration, progress)
+            return replace(result, warnings=(*reader.warnings, *result.warnings))
+
+    def transcribe_audio(self, samples: np.ndarray, sample_rate: int) -> Transcription:
+        """Transcribe samples that are in memory.
+
+        Parameters
+        ----------
+        samples
+            Shape (n_samples,), or (n_samples, n_channels) which is mixed down; floats within about -1 … 1.
+        sample_rate
+            In Hz.
+
+        Raises
+        ------
+        ValueError
+            If the shape, the type or the rate is wrong, or a value isn't finite.
+        """
+        mono = _to_mono(samples)
+        if sample_rate <= 0:
+            raise ValueError("sample_rate must be positive")
+        if sample_rate != self.sample_rate:
+            import soxr
+
+            mono = soxr.resample(mono, sample_rate, self.sample_rate)
+        return self._transcribe([mono], len(mono) / self.sample_rate, None)
+
+    def activations(self, blocks: Iterable[np.ndarray]) -> Iterator[Activations]:
+        """Listen to blocks of samples at :attr:`sample_rate`: what the network hears, before any threshold."""
+        from transcribe.inference import infer
+
+        return infer(blocks, self.model)
+
+    def decode(self, activations: Iterable[Activations], **settings: float) -> Transcription:
+        """Turn activations, block by block, into notes and pedal; ``settings`` replace the transcriber's own."""
+        decoding = replace(self.decoding, **settings)  # type: ignore[arg-type]
+        decoder, novelty = NoteDecoder(decoding), Novelty()
+        seconds = 0.0
+        for block in activations:
+            decoder.push(block)
+            novelty.push(block)
+            seconds += len(block) / block.grid.frames_per_second
+        notes, pedals = decoder.finish()
+        return Transcription(
+            notes=tuple(notes),
+            pedals=tuple(pedals),
+            duration=seconds,
+            tempo=estimate_tempo(notes),
+            novelty=novelty.finish(notes, self.model.novelty),
+            models={"notes": self.model.name},
+            settings=asdict(decoding),
+        )
+
+    def _transcribe(
+        self, blocks: Iterable[np.ndarray], duration: float | None, progress: Progress | None
+    ) -> Transcription:
+        level = _Level(blocks)
+
+        def heard() -> Iterator[Activations]:
+            seconds = 0.0
+            for block in self.activations(level):
+                yield block
+                seconds += len(block) / block.grid.frames_per_second
+                if progress is not None:
+                    progress(min(seconds, duration or seconds), duration)
+
+        result = self.decode(heard())
+        remarks = tuple(_remarks(level, result))
+        return replace(result, duration=level.n_samples / self.sample_rate, warnings=remarks)
+
+
+def transcribe_file(
+    path: str | Path, model: str | None = None, device: str = "auto", **settings: float
+) -> Transcription:
+    """Transcribe one recording; see :class:`Transcriber` for the parameters and the errors.
+
+    Examples
+    --------
+    >>> transcription = transcribe_file("song.wav")  # doctest: +SKIP
+    >>> transcription.notes[0]  # doctest: +SKIP
+    Note(onset=0.512, pitch=60, offset=1.024, velocity=74, confidence=0.98)
+    """
+    return Transcriber(model, device, **settings).transcribe_file(path)
+
+
+def transcribe_audio(
+    samples: np.ndarray, sample_rate: int, model: str | None = None, device: str = "auto", **settings: float
+) -> Transcription:
+    """Transcribe samples in memory; see :class:`Transcriber` for the parameters and the errors."""
+    return Transcriber(model, device, **settings).transcribe_audio(samples, sample_rate)
+
+
+class _Level:
+    """Pass blocks on and keep their count, peak and clipping."""
+
+    def __init__(self, blocks: Iterable[np.ndarray]) -> None:
+        self._blocks = blocks
+        self.n_samples = 0
+        self.n_clipped = 0
+        self.peak = 0.0
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        for block in self._blocks:
+            if len(block):
+                size = np.abs(block)
+                self.n_samples += len(block)
+                self.n_clipped += int(np.count_nonzero(size >= 0.999))
+                self.peak = max(self.peak, float(size.max()))
+            yield block
+
+
+class Novelty:
+    """How far a recording is from what the network learned, from how it reacts.
+
+    A piano's notes begin at once: wherever a key sounds, an onset was. Where much sounds without one, or the notes
+    are doubtful, the network is guessing.
+    """
+
+    def __init__(self) -> None:
+        self._sounding = 0.0
+        self._doubtful = 0.0
+
+    def push(self, block: Activations) -> None:
+        """Take in the frame activations: how many say neither yes nor no."""
+        frame = block.frame
+        self._sounding += float(frame.sum())
+        self._doubtful += float((frame * (1 - frame)).sum())
+
+    def finish(self, notes: list[Note], parameters: dict[str, float]) -> float | None:
+        """Combine doubt about frames and about notes by a logistic function fitted on renders.
+
+        Returns
+        -------
+        float or None
+            0 (like the training) to 1; None where there are no notes, or no parameters in the weights.
+        """
+        if not notes or not parameters or self._sounding <= 0:
+            return None
+        features = self.features(notes)
+        score = parameters["bias"] + sum(parameters[name] * value for name, value in features.items())
+        return float(1 / (1 + np.exp(-score)))
+
+    def features(self, notes: list[Note]) -> dict[str, float]:
+        """Name the quantities that :meth:`finish` weighs."""
+        return {
+            "doubtful_frames": self._doubtful / max(self._sounding, 1e-9),
+            "doubtful_notes": 1.0 - float(np.mean([note.confidence for note in notes])),
+        }
+
+
+def _remarks(level: _Level, result: Transcription) -> Iterator[str]:
+    if level.peak < _SILENCE:
+        yield "the recording is silent" if level.n_samples else "the recording holds no samples"
+    elif not result.notes:
+        yield "no notes were heard"
+    if level.n_samples and level.n_clipped / level.n_samples > _CLIPPED_SHARE:
+        yield f"clipped: {level.n_clipped / level.n_samples:.1%} of the samples are at full scale"
+    if result.novelty is not None and result.novelty > 0.5:
+        yield "this doesn't sound like the solo piano that the network learned; expect wrong and missing notes"
+
+
+def _to_mono(samples: Any) -> np.ndarray:
+    array = np.asarray(samples)
+    if array.ndim not in (1, 2) or not np.issubdtype(array.dtype, np.floating):
+        raise ValueError("samples must be floats of shape (n_samples,) or (n_samples, n_channels)")
+    if array.ndim == 2:
+        if array.shape[1] == 0:
+            raise ValueError("samples have no channels")
+        array = array.mean(axis=1)
+    if not np.isfinite(array).all():
+        raise ValueError("samples must be finite; replace NaN and infinity first")
+    return np.ascontiguousarray(array, np.float32)

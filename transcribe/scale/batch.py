@@ -1,0 +1,162 @@
+"""Which recordings, and where their results go: decided whole before the first is read."""
+
+from __future__ import annotations
+
+import glob
+import os
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from transcribe.audio import AUDIO_SUFFIXES
+from transcribe.errors import InputError, OutputError, UsageError
+from transcribe.output.formats import FORMATS, Format, format_of
+
+STANDARD = "-"
+
+
+@dataclass(frozen=True)
+class Recording:
+    """A recording to transcribe: its path (``-`` for standard input), and the folder it was found under."""
+
+    path: str
+    root: Path
+
+    @property
+    def relative(self) -> Path:
+        """The path below the folder that was named."""
+        return Path(self.path).relative_to(self.root)
+
+
+@dataclass(frozen=True)
+class Job:
+    """A recording and the files to write, each with its format; the path ``-`` is standard output."""
+
+    recording: Recording
+    outputs: tuple[tuple[str, Format], ...]
+
+
+def find_recordings(inputs: Sequence[str], recursive: bool = False) -> list[Recording]:
+    """Expand files, folders and globs, in the order given, each recording once.
+
+    Raises
+    ------
+    InputError
+        If a folder holds no recordings, or a glob matches nothing.
+    """
+    found: list[Recording] = []
+    for name in inputs:
+        path = Path(name)
+        if name == STANDARD:
+            found.append(Recording(name, Path()))
+        elif path.is_dir():
+            found += _in_folder(path, recursive)
+        elif not path.exists() and glob.has_magic(name):
+            matches = sorted(glob.glob(name, recursive=True))
+            if not matches:
+                raise InputError(f"{name}: nothing matches; check the pattern")
+            for match in map(Path, matches):
+                found += _in_folder(match, recursive) if match.is_dir() else [Recording(str(match), match.parent)]
+        else:
+            found.append(Recording(name, path.parent))
+    return list({os.path.realpath(r.path) if r.path != STANDARD else STANDARD: r for r in reversed(found)}.values())[
+        ::-1
+    ]
+
+
+def _in_folder(folder: Path, recursive: bool) -> list[Recording]:
+    candidates = folder.rglob("*") if recursive else folder.iterdir()
+    try:
+        paths = sorted(path for path in candidates if path.suffix.lower() in AUDIO_SUFFIXES and path.is_file())
+    except OSError as error:
+        raise InputError(f"{folder}: can't be read: {error.strerror}") from None
+    if not paths:
+        hint = "" if recursive else "; use --recursive to search its folders"
+        raise InputError(f"{folder}: no recordings in this folder{hint}")
+    return [Recording(str(path), folder) for path in paths]
+
+
+def plan(recordings: Sequence[Recording], outputs: Sequence[str] = (), formats: Sequence[str] = ()) -> list[Job]:
+    """Decide where every result goes.
+
+    Without ``outputs`` beside its recording, as MIDI or in ``formats``. An output is a file, whose suffix (or the one
+    format) says what is written, ``-`` for standard output, or a folder: one that exists, ends in a separator, or is
+    given for several recordings. Recordings that would share a name keep their suffix: ``a.wav.mid``, ``a.mp3.mid``.
+
+    Raises
+    ------
+    UsageError
+        If the outputs don't fit the recordings, or two recordings would still write one file.
+    OutputError
+        If the folder of an output is not there.
+    """
+    kinds = [_named(name) for name in formats]
+    jobs: list[list[tuple[str, Format]]] = [[] for _ in recordings]
+    for output in outputs or [""]:
+        if output and not _is_folder(output, len(recordings)):
+            jobs[0].append((output, _kind_of_file(output, kinds, len(recordings))))
+            if output != STANDARD and not Path(output).absolute().parent.is_dir():
+                raise OutputError(f"{output}: the folder {Path(output).parent} is not there; make it first")
+            continue
+        for kind in kinds or [FORMATS["midi"]]:
+            for job, path in zip(jobs, _names(recordings, output, kind.suffixes[0]), strict=True):
+                job.append((str(path), kind))
+    _check_unique(recordings, jobs)
+    return [Job(recording, tuple(job)) for recording, job in zip(recordings, jobs, strict=True)]
+
+
+def _is_folder(output: str, n_recordings: int) -> bool:
+    if output == STANDARD:
+        return False
+    return output.endswith(("/", os.sep)) or Path(output).is_dir() or n_recordings > 1
+
+
+def _kind_of_file(output: str, kinds: Sequence[Format], n_recordings: int) -> Format:
+    if n_recordings > 1:
+        raise UsageError("-o - takes one recording; give a folder for several")
+    if len(kinds) > 1:
+        raise UsageError("several formats need several -o, or a folder")
+    if kinds:
+        return kinds[0]
+    return FORMATS["midi"] if output == STANDARD else format_of(Path(output))
+
+
+def _named(name: str) -> Format:
+    if name.lower() in FORMATS:
+        return FORMATS[name.lower()]
+    return format_of(Path(f"x.{name.lstrip('.')}"))
+
+
+def _names(recordings: Sequence[Recording], folder: str, suffix: str) -> list[Path]:
+    bases = []
+    for recording in recordings:
+        if recording.path == STANDARD:
+            if not folder:
+                raise UsageError("standard input has no name; say where the result goes with -o")
+            bases.append(Path(folder) / "stdin")
+        else:
+            bases.append(Path(folder) / recording.relative if folder else Path(recording.path))
+    plain = [base.with_name(base.stem + suffix) for base in bases]
+    count = Counter(_key(path) for path in plain)
+    return [
+        path if count[_key(path)] == 1 else base.with_name(base.name + suffix)
+        for base, path in zip(bases, plain, strict=True)
+    ]
+
+
+def _key(path: str | Path) -> str:
+    """Tell when two paths are one file, on systems that don't mind case too."""
+    return os.path.normcase(Path(path).absolute())
+
+
+def _check_unique(recordings: Sequence[Recording], jobs: Sequence[Sequence[tuple[str, Format]]]) -> None:
+    taken: dict[str, str] = {}
+    for recording, job in zip(recordings, jobs, strict=True):
+        for output, _ in job:
+            key = _key(output)
+            if key in taken:
+                raise UsageError(f"{taken[key]} and {recording.path} would both write {output}; rename one")
+            taken[key] = recording.path
+            if recording.path != STANDARD and key == _key(recording.path):
+                raise UsageError(f"{output}: the result would replace the recording; choose another -o")

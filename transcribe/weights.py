@@ -1,0 +1,232 @@
+"""Weights on disk: a manifest with a sha256 for every file, safetensors with one header, strict loading.
+
+``weights/manifest.json`` maps a name (``notes-1``) to its file, task, checksum and terms. A file holds tensors in half
+precision and one metadata key ``pitchai``: JSON with everything needed to build the network and decode its output.
+Nothing is ever unpickled.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, field, fields
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from transcribe.decoding import DecodingConfig
+from transcribe.errors import UsageError, WeightsError
+from transcribe.features import FeatureConfig
+
+if TYPE_CHECKING:
+    import torch
+
+    from transcribe.networks import NotesNetwork
+
+FORMAT = 1
+_REINSTALL = "reinstall pitchai"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One line of the manifest."""
+
+    name: str
+    task: str
+    file: str
+    sha256: str
+    licence: str
+    default: bool = False
+
+
+@dataclass(frozen=True)
+class NotesModel:
+    """A notes network ready to run, with the front end it reads and the way its output is decoded.
+
+    ``trained_on`` maps data sets to the splits that were used; ``novelty`` are the parameters of
+    :func:`transcribe.pipeline.novelty`.
+    """
+
+    name: str
+    network: NotesNetwork
+    features: FeatureConfig
+    decoding: DecodingConfig
+    novelty: dict[str, float] = field(default_factory=dict)
+    trained_on: dict[str, list[str]] = field(default_factory=dict)
+
+
+def weights_folder() -> Path:
+    """Find the weights: inside an installed package, or at the top of a checkout.
+
+    Raises
+    ------
+    WeightsError
+        If there are none.
+    """
+    package = Path(__file__).parent
+    for folder in (package / "weights", package.parent / "weights"):
+        if (folder / "manifest.json").is_file():
+            return folder
+    raise WeightsError(f"weights are missing: there is no weights/manifest.json beside {package}; {_REINSTALL}")
+
+
+def manifest() -> dict[str, Entry]:
+    """All shipped weights by name.
+
+    Raises
+    ------
+    WeightsError
+        If the manifest is missing or damaged.
+    """
+    path = weights_folder() / "manifest.json"
+    try:
+        lines = json.loads(path.read_text(encoding="utf-8"))
+        return {name: Entry(name=name, **line) for name, line in lines.items()}
+    except (OSError, ValueError, TypeError, AttributeError) as error:
+        raise WeightsError(f"{path}: damaged manifest ({error}); {_REINSTALL}") from None
+
+
+def default_name(task: str) -> str:
+    """Name the weights that a task uses unless told otherwise."""
+    names = [entry.name for entry in manifest().values() if entry.task == task and entry.default]
+    if not names:
+        raise WeightsError(f"no weights for {task}; {_REINSTALL}")
+    return names[0]
+
+
+def verified_bytes(entry: Entry) -> bytes:
+    """Read a weights file and check its sha256.
+
+    Raises
+    ------
+    WeightsError
+        If it is missing or differs from the manifest by as much as a bit.
+    """
+    path = weights_folder() / entry.file
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise WeightsError(f"{path}: can't be read: {error.strerror}; {_REINSTALL}") from None
+    digest = hashlib.sha256(content).hexdigest()
+    if digest != entry.sha256:
+        raise WeightsError(f"{path}: altered (sha256 {digest[:12]}…, not {entry.sha256[:12]}…); {_REINSTALL}")
+    return content
+
+
+def load_notes_model(name: str | None = None, device: str = "cpu") -> NotesModel:
+    """Load a notes network by its name in the manifest, or from the path of a weights file.
+
+    Parameters
+    ----------
+    name
+        The default model where None. A path ends in ``.safetensors``; it has no line in the manifest, so its
+        checksum isn't checked.
+    device
+        Where the network is put.
+
+    Raises
+    ------
+    WeightsError
+        If the file is missing, damaged, or doesn't fit the network.
+    UsageError
+        If there is no model of that name.
+    """
+    if name is not None and name.endswith(".safetensors"):
+        try:
+            content = Path(name).read_bytes()
+        except OSError as error:
+            raise WeightsError(f"{name}: can't be read: {error.strerror}") from None
+        return parse_notes_model(content, Path(name).stem, device)
+    known = manifest()
+    entry = known.get(name or default_name("notes"))
+    if entry is None or entry.task != "notes":
+        names = ", ".join(sorted(e.name for e in known.values() if e.task == "notes"))
+        raise UsageError(f"there is no notes model {name!r}; choose one of {names}")
+    return _cached(entry, device)
+
+
+@cache
+def _cached(entry: Entry, device: str) -> NotesModel:
+    return parse_notes_model(verified_bytes(entry), entry.name, device)
+
+
+def parse_notes_model(content: bytes, name: str, device: str = "cpu") -> NotesModel:
+    """Build the network that a weights file describes, and fill it.
+
+    Raises
+    ------
+    WeightsError
+        If the header or the tensors don't fit.
+    """
+    import torch
+    from safetensors import SafetensorError
+    from safetensors.torch import load
+
+    from transcribe.networks import NotesConfig, NotesNetwork
+
+    try:
+        header = read_header(content)
+        if header["format"] != FORMAT or header["task"] != "notes":
+            raise WeightsError(f"{name}: made for another version or task of pitchai; update pitchai")
+        features = _build(FeatureConfig, header["features"])
+        network = NotesNetwork(features, _build(NotesConfig, header["network"]))
+        network.load_state_dict({key: value.float() for key, value in load(content).items()}, strict=True)
+        decoding = _build(DecodingConfig, header["decoding"])
+        novelty, trained_on = dict(header["novelty"]), dict(header["trained_on"])
+    except (SafetensorError, RuntimeError, ValueError, KeyError, TypeError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise WeightsError(f"{name}: weights that don't fit: {reason}; {_REINSTALL}") from None
+    network.eval().requires_grad_(False)
+    network = network.fused().to(torch.device(device))
+    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return NotesModel(name, network, features, decoding, novelty, trained_on)
+
+
+def load_notes_tensors(path: Path) -> dict[str, torch.Tensor]:
+    """Read the tensors of a weights file in float32, to train on from there."""
+    from safetensors.torch import load_file
+
+    return {key: value.float() if value.is_floating_point() else value for key, value in load_file(path).items()}
+
+
+def read_header(content: bytes) -> dict[str, Any]:
+    """Parse the ``pitchai`` metadata of a weights file.
+
+    Raises
+    ------
+    ValueError
+        If there is none.
+    """
+    length = int.from_bytes(content[:8], "little")
+    try:
+        header: dict[str, Any] = json.loads(json.loads(content[8 : 8 + length])["__metadata__"]["pitchai"])
+    except (KeyError, UnicodeDecodeError) as error:
+        raise ValueError(f"no pitchai header ({error})") from None
+    return header
+
+
+def to_bytes(tensors: dict[str, torch.Tensor], header: dict[str, Any]) -> bytes:
+    """Serialise weights in half precision; the same tensors and header give the same bytes."""
+    import torch
+    from safetensors.torch import save
+
+    halves = {
+        key: (value.half() if torch.is_floating_point(value) else value).contiguous() for key, value in tensors.items()
+    }
+    return bytes(save(halves, {"pitchai": json.dumps({"format": FORMAT, **header}, sort_keys=True)}))
+
+
+def notes_header(features: FeatureConfig, network: Any, decoding: DecodingConfig, **more: Any) -> dict[str, Any]:
+    """Describe a notes network for its weights file."""
+    configs = {"features": asdict(features), "network": asdict(network), "decoding": asdict(decoding)}
+    return {"task": "notes", "novelty": {}, "trained_on": {}, **configs, **more}
+
+
+_Config = TypeVar("_Config")
+
+
+def _build(kind: type[_Config], values: dict[str, Any]) -> _Config:
+    known = {f.name for f in fields(kind)}  # type: ignore[arg-type]
+    if set(values) != known:
+        raise ValueError(f"{kind.__name__} has other fields: {sorted(set(values) ^ known)}")
+    return kind(**{key: tuple(value) if isinstance(value, list) else value for key, value in values.items()})
