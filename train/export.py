@@ -231,7 +231,7 @@ def export(
         line["default"] = line["default"] and (other == name or line["task"] != "notes")
     manifest.write_text(json.dumps(lines, indent=2, sort_keys=True) + "\n")
     final = Transcriber(parse_notes_model(content, name), "cpu")
-    figures = [("validation renders", evaluate("pairs", valid, final))]
+    figures = [("validation", evaluate("pairs", valid, final))]
     figures += [(title, evaluate(title, pieces, final)) for title, pieces in reports]
     table = reliability(heard, final)
     card = _card(name, text, network, decoding, figures, table)
@@ -257,9 +257,9 @@ def _card(
         means = report.means
         cells = [f"{means[metric].f1:.3f}" if metric in means else "–" for metric in METRICS]
         lines.append(f"| {title} | {len(report.pieces)} | " + " | ".join(cells) + f" | {report.exact_slices:.3f} |")
-    lines += ["", f"{size:,} parameters: {network.config}.", "", "## Decoding, tuned on the validation renders", ""]
+    lines += ["", f"{size:,} parameters: {network.config}.", "", "## Decoding, tuned on the validation set", ""]
     lines += [f"`{decoding}`", "", "## Confidence", ""]
-    lines += [f"Expected calibration error on the validation renders: {calibration_error(table):.3f}.", ""]
+    lines += [f"Expected calibration error on the validation set: {calibration_error(table):.3f}.", ""]
     lines += ["| said | right | notes |", "|---|---|---|"]
     lines += [f"| {sure:.2f} | {right:.2f} | {count} |" for sure, right, count in table]
     return "\n".join(lines) + "\n"

@@ -160,7 +160,7 @@ def prepare(pieces: list[datasets.Piece], cache: Path, features: FeatureConfig) 
     prepared = []
     for _, path, _ in jobs:
         with np.load(path.with_suffix(".npz")) as labels:
-            pedals = labels["pedals"] if "pedals" in labels else None
+            pedals = labels.get("pedals")
             prepared.append(Piece(np.load(path.with_suffix(".npy"), mmap_mode="r"), labels["notes"], pedals))
     return [piece for piece in prepared if len(piece.log_mel)]
 
@@ -245,9 +245,8 @@ def main(arguments: list[str] | None = None) -> None:
     )
     if options.export and rank == 0:
         assert isinstance(averaged, NotesNetwork)
-        export.export(
-            averaged, features, options.export, pieces["valid"], {name: ["train"] for name, _ in options.train}
-        )
+        trained_on = {name: ["train"] for name, _ in options.train if name != "pairs"}
+        export.export(averaged, features, options.export, pieces["valid"], trained_on, folder=options.weights)
 
 
 def _load(name: str, folder: Path, split: str) -> list[datasets.Piece]:
@@ -269,6 +268,7 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--cache", type=Path, default=Path("runs/features"), help="folder for features")
     parser.add_argument("--init-from", type=Path, help="weights file to start from")
     parser.add_argument("--export", help="name of the weights to write, such as notes-2")
+    parser.add_argument("--weights", type=Path, default=export.WEIGHTS, help="folder to export to")
     parser.add_argument("--steps", type=int, default=7500)
     parser.add_argument("--batch", type=int, default=6, help="excerpts a step")
     parser.add_argument("--frames", type=int, default=256, help="frames an excerpt")

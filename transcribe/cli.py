@@ -22,6 +22,7 @@ from transcribe.errors import OutputError, PitchaiError, UsageError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from rich.console import Console
     from rich.table import Table
 
     from transcribe.evaluation import Report
@@ -29,12 +30,15 @@ if TYPE_CHECKING:
     from transcribe.pipeline import Progress, Transcriber
     from transcribe.scale.batch import Job
 
-app = typer.Typer(
-    name="pitchai",
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
+_SETTINGS: dict[str, Any] = {
+    "add_completion": False,
+    "pretty_exceptions_enable": False,
+    "context_settings": {"help_option_names": ["-h", "--help"]},
+}
+# Two programs under one name: `pitchai song.wav` needs no subcommand, and its help shows its options.
+transcribing = typer.Typer(**_SETTINGS)
+commands = typer.Typer(**_SETTINGS)
+COMMANDS = ("eval", "doctor")
 
 _EPILOG = (
     "Other commands: [bold]pitchai eval[/] measures how good it is, [bold]pitchai doctor[/] checks the installation; "
@@ -46,7 +50,7 @@ Threads = Annotated[int | None, typer.Option(min=1, help="CPU threads; torch's c
 Threshold = Annotated[float | None, typer.Option(min=0.0, max=1.0, show_default=False)]
 
 
-@app.command(epilog=_EPILOG)
+@transcribing.command(epilog=_EPILOG)
 def transcribe(
     inputs: Annotated[
         list[str], typer.Argument(metavar="INPUT…", help="Recordings, folders or globs; - is standard input.")
@@ -193,9 +197,7 @@ def _print_result(job: Job, result: Transcription, transcriber: Transcriber, as_
             if path != "-":
                 print(path)
     elif "-" not in paths:
-        from rich.console import Console
-
-        Console(highlight=False).print(_summary(job, result, transcriber))
+        _console().print(_summary(job, result, transcriber))
     sys.stdout.flush()
 
 
@@ -241,7 +243,7 @@ def _minutes(seconds: float) -> str:
     return f"{hours}:{rest // 60:02d}:{rest % 60:02d}" if hours else f"{rest // 60}:{rest % 60:02d}"
 
 
-@app.command(name="eval")
+@commands.command(name="eval")
 def evaluate(
     dataset: Annotated[str | None, typer.Option(help="maestro, maps or pairs.")] = None,
     data: Annotated[
@@ -296,9 +298,7 @@ def evaluate(
     if as_json:
         print(json.dumps(report.to_dict(), ensure_ascii=False))
         return
-    from rich.console import Console
-
-    console = Console(highlight=False)
+    console = _console()
     for table in _figures(report):
         console.print(table)
 
@@ -327,7 +327,7 @@ def _figures(report: Report) -> Iterator[Table | str]:
     yield f"conventions: {report.conventions}"
 
 
-@app.command()
+@commands.command()
 def doctor(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
     """Check the installation: versions, devices, decoders, weights and their checksums and terms."""
     from transcribe.doctor import examine
@@ -336,10 +336,9 @@ def doctor(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] 
     if as_json:
         print(json.dumps(report, ensure_ascii=False))
     else:
-        from rich.console import Console
         from rich.table import Table
 
-        console = Console(highlight=False)
+        console = _console()
         for title, section in report.items():
             table = Table(title=title, show_header=False, title_justify="left", title_style="bold")
             for name, value in section.items():
@@ -350,6 +349,13 @@ def doctor(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] 
 
 
 # -- printing ---------------------------------------------------------------------------------------------------------
+
+
+def _console() -> Console:
+    """Print to stdout; what is not a terminal has no width, so nothing is folded there."""
+    from rich.console import Console
+
+    return Console(highlight=False, width=None if sys.stdout.isatty() else 10_000)
 
 
 def _say(message: str) -> None:
@@ -404,12 +410,6 @@ def _terminated(*_: object) -> None:
     raise SystemExit(143)
 
 
-def with_default_command(arguments: list[str]) -> list[str]:
-    """Put in the command that goes without saying: ``pitchai song.wav`` transcribes."""
-    commands = {"eval", "doctor"}
-    return arguments if arguments and arguments[0] in commands else ["transcribe", *(arguments or ["--help"])]
-
-
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line and return the exit code; nothing is raised."""
     for stream in (sys.stdout, sys.stderr):
@@ -418,8 +418,9 @@ def main(arguments: list[str] | None = None) -> int:
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, _terminated)
     try:
-        command = with_default_command(sys.argv[1:] if arguments is None else arguments)
-        return int(app(command, prog_name="pitchai", standalone_mode=False) or 0)
+        words = (sys.argv[1:] if arguments is None else arguments) or ["--help"]
+        program = commands if words[0] in COMMANDS else transcribing
+        return int(program(words, prog_name="pitchai", standalone_mode=False) or 0)
     except PitchaiError as error:
         _say(str(error))
         return error.exit_code

@@ -19,6 +19,8 @@ from transcribe.features import LOWEST_PITCH, N_PITCHES, FrameGrid
 PEAK_REACH = 2
 # Frames after the onset whose mean activation says how sure the note is.
 SUSTAIN_FRAMES = 4
+# No note is shorter, in seconds.
+_SHORTEST = 1e-3
 # What a decision about a frame needs to see after it, and before it.
 LOOKAHEAD = max(PEAK_REACH, SUSTAIN_FRAMES) + 1
 CONTEXT = PEAK_REACH
@@ -175,22 +177,23 @@ class NoteDecoder:
         sustain = np.mean([frame[row + k, pitch] for k in range(1, SUSTAIN_FRAMES + 1)], axis=0)
         found = np.stack([start, velocity[row, pitch], peak, sustain], axis=1).astype(float)
 
-        # Notes that sounded before this block end at the first end in it, or where their pitch is struck again.
+        # Notes that sounded before this block end at the first end in it, unless their pitch is struck again before.
         sounding = np.flatnonzero(~np.isnan(self._open[:, 0]))
-        struck = np.full(N_PITCHES, np.inf)
-        struck[pitch[::-1]] = start[::-1]  # the first of each pitch
-        ended = self._end_time(frame, ends[0, sounding], sounding, first, n)
-        ended = np.minimum(ended, struck[sounding])
+        struck_frame, struck = np.full(N_PITCHES, n), np.full(N_PITCHES, np.inf)
+        struck_frame[pitch[::-1]], struck[pitch[::-1]] = time[::-1], start[::-1]  # the first of each pitch
+        ended = np.where(
+            struck_frame[sounding] < ends[0, sounding],
+            struck[sounding],
+            self._end_time(frame, ends[0, sounding], sounding, first, n),
+        )
         done = np.isfinite(ended)
         self._close(sounding[done], ended[done])
 
-        # New notes: a note can't end in the frame it begins in.
+        # New notes likewise, but a note can't end in the frame it begins in.
         nearest = np.where(time + 1 < n, ends[np.minimum(time + 1, n - 1), pitch], n)
-        ended = self._end_time(frame, nearest, pitch, first, n)
-        if len(pitch):
-            again = np.append(np.where(pitch[1:] == pitch[:-1], start[1:], np.inf), np.inf)
-            ended = np.minimum(ended, again)
-        ended = np.maximum(ended, start)
+        again = np.append(pitch[1:] == pitch[:-1], False)[: len(pitch)]
+        again &= np.append(time[1:], n)[: len(pitch)] < nearest
+        ended = np.where(again, np.append(start[1:], 0)[: len(pitch)], self._end_time(frame, nearest, pitch, first, n))
         done = np.isfinite(ended)
         self._notes.append(np.column_stack([pitch[done], found[done], ended[done]]))
         self._open[pitch[~done]] = found[~done]
@@ -237,10 +240,12 @@ class NoteDecoder:
         assert self._grid is not None
         config = self.config
         rows = np.concatenate(self._notes)
+        rows = rows[np.lexsort(rows.T[1::-1])]  # by pitch, then onset
         pitch, start, velocity, peak, sustain, end = rows.T
+        end[:-1] = np.where(pitch[1:] == pitch[:-1], np.minimum(end[:-1], start[1:]), end[:-1])
         last = float(self._grid.frames_to_time(n_frames))
         onsets = np.clip(self._grid.frames_to_time(start), 0, last)
-        offsets = np.maximum(self._grid.frames_to_time(end), onsets + 1e-3)
+        offsets = np.maximum(self._grid.frames_to_time(end), onsets + _SHORTEST)
         weight = config.confidence
         confidence = 1 / (1 + np.exp(-(weight[0] + weight[1] * _logit(peak) + weight[2] * _logit(sustain))))
         velocities = np.clip(np.round(velocity * 127), 1, 127)

@@ -50,6 +50,8 @@ def find_recordings(inputs: Sequence[str], recursive: bool = False) -> list[Reco
         path = Path(name)
         if name == STANDARD:
             found.append(Recording(name, Path()))
+        elif not name:
+            raise InputError("a recording's name is empty; give a file, a folder or a pattern")
         elif path.is_dir():
             found += _in_folder(path, recursive)
         elif not path.exists() and glob.has_magic(name):

@@ -1,0 +1,49 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+
+from tests.signals import RATE, melody
+from transcribe.decoding import DecodingConfig
+from transcribe.events import Note
+from transcribe.features import FeatureConfig
+from transcribe.networks import NotesConfig, NotesNetwork
+from transcribe.weights import NotesModel, notes_header, parse_notes_model, to_bytes
+
+ROOT = Path(__file__).parent.parent
+EXAMPLE = ROOT / "examples" / "waltz.flac"
+
+FIVE_NOTES = [
+    Note(0.50, 60, 1.00, 80),
+    Note(1.00, 64, 1.50, 90),
+    Note(1.50, 67, 2.00, 70),
+    Note(2.00, 60, 2.90, 100),
+    Note(2.00, 72, 2.90, 60),
+]
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    return np.random.default_rng(7)
+
+
+@pytest.fixture
+def wav(tmp_path: Path) -> Path:
+    """Three seconds of five plucked notes."""
+    path = tmp_path / "song.wav"
+    soundfile.write(path, melody(FIVE_NOTES, 3.0), RATE)
+    return path
+
+
+@pytest.fixture(scope="session")
+def tiny_model() -> NotesModel:
+    """A network with random weights, small enough to be quick."""
+    torch.manual_seed(0)
+    features, config = FeatureConfig(), NotesConfig(channels=4, stem_channels=4, mix_channels=2, dilations=(1, 2))
+    network = NotesNetwork(features, config)
+    content = to_bytes(network.state_dict(), notes_header(features, config, DecodingConfig(onset_threshold=0.5)))
+    return parse_notes_model(content, "tiny")

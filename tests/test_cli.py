@@ -1,0 +1,270 @@
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from tests.conftest import FIVE_NOTES
+from tests.signals import RATE
+from tests.test_datasets import make_maestro, make_maps
+from transcribe import __version__, cli
+from transcribe.events import Transcription
+from transcribe.output.formats import from_midi, read_transcription, to_midi
+
+PITCHAI = [sys.executable, "-m", "transcribe"]
+
+
+@pytest.fixture
+def call(capsys: pytest.CaptureFixture[str]):
+    """Run the command here: exit code, stdout, stderr."""
+
+    def run(*arguments: object) -> tuple[int, str, str]:
+        code = cli.main([str(argument) for argument in arguments])
+        streams = capsys.readouterr()
+        assert "Traceback" not in streams.err
+        return code, streams.out, streams.err
+
+    return run
+
+
+def one_line(text: str) -> bool:
+    return text.startswith("pitchai: ") and text.count("\n") == 1
+
+
+def test_a_recording_becomes_midi_beside_it(call, wav: Path) -> None:
+    code, out, err = call(wav)
+    assert (code, err) == (0, "")
+    assert "song.mid" in out
+    assert "0:03" in out or "3.0 s" in out
+    assert read_transcription(wav.with_suffix(".mid")) is not None
+
+
+def test_json_is_pure_and_quiet_prints_paths(call, wav: Path) -> None:
+    code, out, err = call(wav, "--json")
+    document = json.loads(out)
+    assert (code, err) == (0, "")
+    assert document["input"] == str(wav)
+    assert document["outputs"] == [str(wav.with_suffix(".mid"))]
+    assert document["duration"] == 3.0
+    code, out, err = call(wav, "--quiet", "-o", wav.with_suffix(".csv"))
+    assert (code, out, err) == (0, f"{wav.with_suffix('.csv')}\n", "")
+
+
+def test_existing_results_are_safe(call, wav: Path) -> None:
+    target = wav.with_suffix(".mid")
+    target.write_text("precious")
+    code, _, err = call(wav)
+    assert code == 5
+    assert one_line(err)
+    assert "--overwrite" in err
+    code, out, err = call(wav, "--skip-existing")
+    assert (code, out) == (0, "")
+    assert "skipped" in err
+    assert target.read_text() == "precious"
+    assert call(wav, "--overwrite")[0] == 0
+    assert target.read_bytes()[:4] == b"MThd"
+
+
+def test_stdout_carries_the_result_alone(wav: Path) -> None:
+    done = subprocess.run([*PITCHAI, str(wav), "-o", "-"], capture_output=True, check=True)
+    assert done.stderr == b""
+    assert from_midi(done.stdout) is not None
+    done = subprocess.run(
+        [*PITCHAI, "-", "-o", "-", "-f", "json"], input=wav.read_bytes(), capture_output=True, check=True
+    )
+    assert json.loads(done.stdout)["duration"] == 3.0
+
+
+def test_a_batch_goes_on_past_a_bad_file_and_fails(call, wav: Path, tmp_path: Path) -> None:
+    (tmp_path / "bad.wav").write_text("Dear diary")
+    (tmp_path / "deep").mkdir()
+    (tmp_path / "deep" / "two.wav").write_bytes(wav.read_bytes())
+    code, out, err = call(tmp_path, "-r", "-o", tmp_path / "out", "-q")
+    assert code == 3
+    assert one_line(err)
+    assert "bad.wav" in err
+    assert sorted(out.split()) == [str(tmp_path / "out" / "deep" / "two.mid"), str(tmp_path / "out" / "song.mid")]
+    assert not list(tmp_path.rglob("*.part"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (["nowhere.wav"], 3, "no such file"),
+        ([""], 3, "empty"),
+        (["SONG", "-o", "nowhere/x.mid"], 5, "not there"),
+        (["SONG", "-o", "x.xyz"], 2, "unknown format"),
+        (["SONG", "--format", "tex"], 2, "unknown format"),
+        (["SONG", "--colour"], 2, "--colour"),
+        (["SONG", "--onset-threshold", "2"], 2, "onset-threshold"),
+        (["SONG", "--onset-threshold", "nan"], 2, "threshold"),
+        (["SONG", "--min-note-length", "nan"], 2, "min-note-length"),
+        (["SONG", "--min-pitch", "90", "--max-pitch", "30"], 2, "min_pitch"),
+        (["SONG", "--device", "quantum"], 2, "quantum"),
+        (["SONG", "--model", "nothing"], 2, "nothing"),
+        (["SONG", "--model", "no.safetensors"], 4, "no.safetensors"),
+        (["SONG", "--overwrite", "--skip-existing"], 2, "exclude"),
+        (["SONG", "--json", "-o", "-"], 2, "stdout"),
+        (["-"], 2, "-o"),
+        (["eval"], 2, "--dataset"),
+        (["eval", "--dataset", "nothing"], 2, "choose one"),
+        (["eval", "--dataset", "maestro"], 2, "PITCHAI_DATA"),
+        (["eval", "--reference", "a.mid"], 2, "belong together"),
+        (["eval", "--reference", "a.mid", "--estimate", "b.mid"], 3, "a.mid"),
+        (["doctor", "--wings"], 2, "--wings"),
+    ],
+)
+def test_mistakes_give_one_line_and_their_code(
+    call, wav: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], code: int, words: str
+) -> None:
+    monkeypatch.chdir(wav.parent)
+    monkeypatch.delenv("PITCHAI_DATA", raising=False)
+    found, out, err = call(*[str(wav) if a == "SONG" else a for a in arguments])
+    assert (found, out) == (code, "")
+    assert one_line(err)
+    assert words in err
+    assert [p.name for p in wav.parent.iterdir()] == ["song.wav"]
+
+
+def test_names_with_control_characters_cannot_drive_the_terminal(call, wav: Path) -> None:
+    odd = wav.with_name("a\x1b[31m\nb.wav")
+    odd.write_bytes(wav.read_bytes())
+    code, out, err = call(odd)
+    assert code == 0
+    assert "\x1b" not in out + err
+    odd.write_text("no audio")
+    code, _, err = call(odd)
+    assert code == 5 or code == 3
+    assert one_line(err)
+    assert "\x1b" not in err
+
+
+@pytest.mark.skipif(os.name == "nt", reason="names are text there")
+def test_names_that_are_no_unicode(call, wav: Path) -> None:
+    odd = os.fsencode(wav.parent) + b"/\xff\xfe.wav"
+    Path(os.fsdecode(odd)).write_bytes(wav.read_bytes())
+    done = subprocess.run([*map(os.fsencode, PITCHAI), odd], capture_output=True, check=False)
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert (Path(os.fsdecode(odd)).with_suffix(".mid")).exists()
+
+
+def test_odd_recordings_give_a_valid_result_and_a_warning(call, tmp_path: Path) -> None:
+    recordings = {
+        "silence": (np.zeros(RATE), RATE),
+        "one": (np.ones(1) * 0.5, RATE),
+        "nan": (np.full(RATE, np.nan), RATE),
+        "low": (np.sin(np.arange(8000) / 5), 8000),
+        "high": (np.sin(np.arange(96000) / 50), 96000),
+        "six": (np.zeros((RATE, 6)), RATE),
+    }
+    for name, (samples, rate) in recordings.items():
+        path = tmp_path / f"{name}.wav"
+        soundfile.write(path, samples, rate, subtype="FLOAT")
+        code, out, err = call(path, "--json")
+        assert code == 0
+        assert json.loads(out)["duration"] == pytest.approx(len(samples) / rate, abs=1e-3)
+        assert all(line.startswith(f"pitchai: {name}.wav: ") for line in err.splitlines())
+        if name in ("silence", "nan", "six"):
+            assert "silent" in err
+
+
+def test_a_folder_that_cannot_be_written(call, wav: Path) -> None:
+    if os.geteuid() == 0:
+        pytest.skip("root may write anywhere")
+    locked = wav.parent / "locked"
+    locked.mkdir(mode=0o500)
+    code, _, err = call(wav, "-o", locked / "x.mid")
+    assert code == 5
+    assert one_line(err)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full")
+def test_a_full_disk_leaves_nothing(wav: Path, monkeypatch: pytest.MonkeyPatch, call) -> None:
+    real = os.fdopen
+
+    def onto_a_full_disk(descriptor: int, mode: str) -> object:
+        os.close(descriptor)
+        return real(os.open("/dev/full", os.O_WRONLY), mode)
+
+    monkeypatch.setattr("transcribe.output.formats.os.fdopen", onto_a_full_disk)
+    code, _, err = call(wav)
+    assert code == 5
+    assert one_line(err)
+    assert "No space left" in err
+    assert [p.name for p in wav.parent.iterdir()] == ["song.wav"]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="POSIX signals")
+@pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_interrupted_in_the_middle(tmp_path: Path, sent: signal.Signals, code: int) -> None:
+    path = tmp_path / "long.wav"
+    soundfile.write(path, np.zeros(RATE * 3600, np.int16), RATE)
+    process = subprocess.Popen([*PITCHAI, str(path)], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    time.sleep(8)
+    process.send_signal(sent)
+    _, err = process.communicate(timeout=30)
+    assert process.returncode == code
+    assert b"Traceback" not in err
+    assert [p.name for p in tmp_path.iterdir()] == ["long.wav"]
+
+
+def test_version_and_help(call) -> None:
+    assert call("--version") == (0, f"pitchai {__version__}\n", "")
+    for arguments in ([], ["--help"], ["eval", "--help"], ["doctor", "--help"]):
+        code, out, _ = call(*arguments)
+        assert code == 0
+        assert "Usage: pitchai" in out
+
+
+def test_help_needs_no_torch() -> None:
+    code = (
+        "import sys; from transcribe.cli import main; main(['--help']); "
+        "assert not {'torch', 'numpy', 'pretty_midi'} & set(sys.modules), 'heavy imports'"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+
+
+def test_doctor_finds_all_well(call) -> None:
+    code, out, _ = call("doctor", "--json")
+    report = json.loads(out)
+    assert code == 0
+    assert set(report) == {"program", "packages", "devices", "decoders", "weights"}
+    assert "checked" in report["weights"]["notes-1"]
+    assert "FAULTY" not in out
+    code, out, _ = call("doctor")
+    assert "torchaudio" in out
+
+
+def test_eval_of_two_files(call, tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        (tmp_path / f"{name}.mid").write_bytes(to_midi(Transcription(notes=tuple(FIVE_NOTES))))
+    code, out, _ = call("eval", "--reference", tmp_path / "a.mid", "--estimate", tmp_path / "b.mid", "--json")
+    assert code == 0
+    assert json.loads(out)["means"]["note_offset_velocity"]["f1"] == 1.0
+    code, out, _ = call("eval", "--reference", tmp_path / "a.mid", "--estimate", tmp_path / "b.mid")
+    assert "note + offset + velocity" in out
+
+
+def test_eval_of_a_tree_in_maestros_and_in_maps_own_layout(call, tmp_path: Path) -> None:
+    make_maestro(tmp_path / "maestro")
+    make_maps(tmp_path / "maps")
+    code, out, err = call("eval", "--dataset", "maestro", "--data", tmp_path / "maestro", "--json", "--sweep")
+    assert (code, err) == (0, "")
+    report = json.loads(out)
+    assert [piece["name"] for piece in report["pieces"]] == ["piece3"]
+    assert set(report["sweep"]) == {f"{k / 10}" for k in range(1, 10)}
+    code, out, err = call("eval", "--dataset", "maps", "--data", tmp_path / "maps", "--split", "train")
+    assert code == 0
+    assert "was trained on maps (train)" in err
+    assert "exact slices" in out
+    code, _, err = call("eval", "--dataset", "maps", "--data", tmp_path / "maps", "--labels", tmp_path)
+    assert code == 3
+    assert one_line(err)

@@ -1,0 +1,140 @@
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import pytest
+import soundfile
+
+from tests.conftest import FIVE_NOTES
+from tests.signals import RATE, melody
+from transcribe.datasets import extend_by_pedal, load_dataset, read_labels, with_labels_from
+from transcribe.errors import InputError, UsageError
+from transcribe.events import Note, Pedal, Transcription
+from transcribe.output.formats import to_midi
+
+
+def write_recording(path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    soundfile.write(path, melody(FIVE_NOTES, 3.0), RATE)
+
+
+def make_maestro(folder: Path, as_json: bool = False) -> Path:
+    rows = []
+    for k, split in enumerate(("train", "train", "validation", "test")):
+        name = f"2004/piece{k}"
+        write_recording(folder / f"{name}.wav")
+        (folder / f"{name}.midi").write_bytes(to_midi(Transcription(notes=tuple(FIVE_NOTES))))
+        rows.append(
+            {
+                "canonical_composer": "A, B",
+                "canonical_title": f"Piece {k}",
+                "split": split,
+                "year": "2004",
+                "midi_filename": f"{name}.midi",
+                "audio_filename": f"{name}.wav",
+                "duration": "3.0",
+            }
+        )
+    if as_json:
+        columns = {key: {str(i): row[key] for i, row in enumerate(rows)} for key in rows[0]}
+        (folder / "maestro-v3.0.0.json").write_text(json.dumps(columns))
+    else:
+        with (folder / "maestro-v3.0.0.csv").open("w", newline="") as file:
+            writer = csv.DictWriter(file, rows[0])
+            writer.writeheader()
+            writer.writerows(rows)
+    return folder
+
+
+def make_maps(folder: Path) -> Path:
+    for piano in ("AkPnBcht", "ENSTDkCl"):
+        for kind, name in (("MUS", f"MAPS_MUS-alb_se3_{piano}"), ("ISOL/NO", f"MAPS_ISOL_NO_F_S0_M21_{piano}")):
+            write_recording(folder / piano / kind / f"{name}.wav")
+            lines = [f"{n.onset:.6f}\t{n.offset:.6f}\t{n.pitch}" for n in FIVE_NOTES]
+            text = "\n".join(["OnsetTime\tOffsetTime\tMidiPitch", *lines])
+            (folder / piano / kind / f"{name}.txt").write_text(text + "\n")
+    return folder
+
+
+@pytest.mark.parametrize("as_json", [False, True])
+def test_maestro_by_its_own_table(tmp_path: Path, as_json: bool) -> None:
+    make_maestro(tmp_path, as_json)
+    assert [p.name for p in load_dataset("maestro", tmp_path)] == ["piece3"]
+    assert [p.name for p in load_dataset("maestro", tmp_path, "train")] == ["piece0", "piece1"]
+    assert len(load_dataset("maestro", tmp_path, "all")) == 4
+    with pytest.raises(InputError, match="it has test, train, validation"):
+        load_dataset("maestro", tmp_path, "holdout")
+
+
+def test_maps_takes_the_music_and_tests_on_the_real_piano(tmp_path: Path) -> None:
+    make_maps(tmp_path)
+    (test,) = load_dataset("maps", tmp_path)
+    (train,) = load_dataset("maps", tmp_path, "train")
+    assert test.name == "MAPS_MUS-alb_se3_ENSTDkCl"
+    assert train.name == "MAPS_MUS-alb_se3_AkPnBcht"
+    assert [n.pitch for n in read_labels(test.labels).notes] == [60, 64, 67, 60, 72]
+
+
+def test_pairs_are_found_at_any_depth(tmp_path: Path) -> None:
+    write_recording(tmp_path / "a" / "one.flac")
+    write_recording(tmp_path / "two.wav")
+    write_recording(tmp_path / "unlabelled.wav")
+    (tmp_path / "a" / "one.mid").write_bytes(to_midi(Transcription(notes=tuple(FIVE_NOTES))))
+    (tmp_path / "two.tsv").write_text("# onset\toffset\tpitch\tvelocity\n0.5\t1.0\t60.0\t80.0\n")
+    assert [p.name for p in load_dataset("pairs", tmp_path)] == ["one", "two"]
+    assert read_labels(tmp_path / "two.tsv").notes == (Note(0.5, 60, 1.0, 80),)
+
+
+def test_where_data_are_sought(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("PITCHAI_DATA", raising=False)
+    with pytest.raises(UsageError, match=r"--data DIR or set PITCHAI_DATA.*magenta"):
+        load_dataset("maestro")
+    monkeypatch.setenv("PITCHAI_DATA", str(tmp_path))
+    with pytest.raises(InputError, match="no such folder"):
+        load_dataset("maestro")
+    (tmp_path / "maestro").mkdir()
+    make_maestro(tmp_path / "maestro")
+    assert len(load_dataset("maestro")) == 1
+    with pytest.raises(UsageError, match="choose one of"):
+        load_dataset("nothing")
+
+
+def test_damaged_tables_are_one_clear_line(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="maestro-v"):
+        load_dataset("maestro", tmp_path)
+    for name, text in (("maestro-v3.0.0.csv", "a,b\n1,2\n"), ("maestro-v3.0.0.json", "{")):
+        (tmp_path / name).write_text(text)
+        with pytest.raises(InputError, match="damaged") as caught:
+            load_dataset("maestro", tmp_path)
+        assert "\n" not in str(caught.value)
+        (tmp_path / name).unlink()
+    with pytest.raises(InputError, match="no recordings"):
+        load_dataset("pairs", tmp_path)
+    (tmp_path / "a.tsv").write_text("0.5\tx\t60\n")
+    with pytest.raises(InputError, match="not a table"):
+        read_labels(tmp_path / "a.tsv")
+    with pytest.raises(InputError, match="not a table"):
+        read_labels(tmp_path / "missing.txt")
+
+
+def test_other_labels_for_the_same_recordings(tmp_path: Path) -> None:
+    pieces = load_dataset("maps", make_maps(tmp_path))
+    mended = tmp_path / "mended"
+    mended.mkdir()
+    with pytest.raises(InputError, match="no labels"):
+        with_labels_from(pieces, mended)
+    (mended / f"{pieces[0].name}.txt").write_text("OnsetTime OffsetTime MidiPitch\n0.1 0.2 60\n")
+    assert read_labels(with_labels_from(pieces, mended)[0].labels).notes == (Note(0.1, 60, 0.2, 0),)
+
+
+def test_pedal_extends_to_its_end_or_the_next_onset() -> None:
+    notes = (Note(0.0, 60, 0.5, 64), Note(0.0, 64, 0.5, 64), Note(1.0, 60, 1.2, 64), Note(3.0, 60, 3.2, 64))
+    extended = extend_by_pedal(notes, (Pedal(0.4, 2.0),))
+    assert [(n.onset, n.pitch, n.offset) for n in extended] == [
+        (0.0, 60, 1.0),
+        (0.0, 64, 2.0),
+        (1.0, 60, 2.0),
+        (3.0, 60, 3.2),
+    ]

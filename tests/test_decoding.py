@@ -1,0 +1,193 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.strategies import notes
+from transcribe.decoding import Activations, DecodingConfig, decode, decode_blocks
+from transcribe.events import Note, Pedal
+from transcribe.features import FrameGrid
+
+GRID = FrameGrid(16000, 320)
+HOP = 0.02
+CONFIG = DecodingConfig(onset_threshold=0.5, frame_threshold=0.5)
+
+
+def empty(n_frames: int) -> Activations:
+    arrays = [np.zeros((n_frames, 88), np.float32) for _ in range(4)]
+    return Activations(*arrays, np.zeros(n_frames, np.float32), GRID)
+
+
+def drawn(truth: tuple[Note, ...], n_frames: int) -> Activations:
+    """What a perfect network would hear."""
+    a = empty(n_frames)
+    frames = np.arange(n_frames)
+    for note in truth:
+        key, start, end = note.pitch - 21, note.onset / HOP, note.offset / HOP
+        a.onset[:, key] = np.maximum(a.onset[:, key], 1 - np.abs(frames - start) / 2)
+        a.frame[(frames >= start) & (frames < end), key] = 1
+        near = np.abs(frames - start) <= 1.5
+        a.velocity[near, key] = note.velocity / 127
+    return a
+
+
+def cut(a: Activations, edges: list[int]) -> list[Activations]:
+    bounds = [0, *sorted(edges), len(a)]
+    return [
+        Activations(*(x[i:j] for x in (a.onset, a.frame, a.offset, a.velocity, a.pedal)), GRID)
+        for i, j in zip(bounds, bounds[1:], strict=False)
+    ]
+
+
+def test_five_notes_written_by_hand() -> None:
+    truth = (Note(0.10, 60, 0.50, 64), Note(0.10, 64, 0.30, 80), Note(0.61, 60, 0.90, 100), Note(0.7, 21, 0.8, 20))
+    found, pedals = decode(drawn(truth, 60), CONFIG)
+    assert [(n.pitch, n.velocity) for n in found] == [(60, 64), (64, 80), (60, 100), (21, 20)]
+    assert [n.onset for n in found] == pytest.approx([n.onset for n in truth], abs=1e-3)
+    assert [n.offset for n in found] == pytest.approx([n.offset for n in truth], abs=HOP)
+    assert pedals == []
+
+
+def test_silence_gives_nothing() -> None:
+    assert decode(empty(100), CONFIG) == ([], [])
+    assert decode(empty(0), CONFIG) == ([], [])
+    assert decode_blocks([], CONFIG) == ([], [])
+
+
+@pytest.mark.parametrize(("height", "count"), [(0.49, 0), (0.5, 1), (0.51, 1)])
+def test_onset_threshold_is_inclusive(height: float, count: int) -> None:
+    a = empty(50)
+    a.onset[10, 40] = height
+    a.frame[10:20, 40] = 1
+    assert len(decode(a, CONFIG)[0]) == count
+
+
+def test_onset_falls_between_frames() -> None:
+    a = empty(50)
+    a.onset[9:12, 40] = [0.25, 0.75, 0.75]  # a triangle of +-2 frames centred on frame 10.5
+    a.onset[12, 40] = 0.25
+    a.frame[11:20, 40] = 1
+    assert decode(a, CONFIG)[0][0].onset == pytest.approx(10.5 * HOP, abs=1e-6)
+
+
+def test_struck_again_ends_the_note_before() -> None:
+    a = empty(60)
+    a.onset[[10, 30], 40] = 1
+    a.frame[10:50, 40] = 1
+    first, second = decode(a, CONFIG)[0]
+    assert first.offset == pytest.approx(second.onset)
+    assert second.offset == pytest.approx(50 * HOP, abs=HOP)
+
+
+def test_one_low_frame_does_not_end_a_note() -> None:
+    a = empty(60)
+    a.onset[10, 40] = 1
+    a.frame[10:50, 40] = 1
+    a.frame[25, 40] = 0
+    (note,) = decode(a, CONFIG)[0]
+    assert note.offset == pytest.approx(50 * HOP, abs=HOP)
+
+
+def test_offset_peak_ends_a_note_when_asked() -> None:
+    a = empty(60)
+    a.onset[10, 40] = 1
+    a.frame[10:50, 40] = np.linspace(1, 0.6, 40)
+    a.offset[30, 40] = 0.9
+    (note,) = decode(a, replace(CONFIG, offset_threshold=0.5))[0]
+    assert note.offset == pytest.approx(30 * HOP, abs=2 * HOP)
+    (note,) = decode(a, CONFIG)[0]
+    assert note.offset == pytest.approx(50 * HOP, abs=HOP)
+
+
+def test_note_that_never_ends_ends_with_the_recording() -> None:
+    a = empty(60)
+    a.onset[10, 40] = 1
+    a.frame[10:, 40] = 1
+    assert decode(a, CONFIG)[0][0].offset == pytest.approx(60 * HOP)
+
+
+def test_min_note_length_and_pitch_range() -> None:
+    a = drawn((Note(0.1, 60, 0.14, 64), Note(0.1, 62, 0.6, 64), Note(0.1, 90, 0.6, 64)), 60)
+    assert [n.pitch for n in decode(a, replace(CONFIG, min_note_length=0.1))[0]] == [62, 90]
+    assert [n.pitch for n in decode(a, replace(CONFIG, min_pitch=61, max_pitch=62))[0]] == [62]
+    assert [n.pitch for n in decode(a, replace(CONFIG, min_pitch=60, max_pitch=60))[0]] == [60]
+    assert decode(a, replace(CONFIG, min_pitch=110, max_pitch=127))[0] == []
+
+
+def test_onset_shift_moves_onsets_not_offsets() -> None:
+    a = drawn((Note(0.2, 60, 0.6, 64),), 60)
+    (plain,), (shifted,) = decode(a, CONFIG)[0], decode(a, replace(CONFIG, onset_shift=-0.01))[0]
+    assert shifted.onset == pytest.approx(plain.onset - 0.01)
+    assert shifted.offset == plain.offset
+
+
+def test_confidence_grows_with_the_activation() -> None:
+    a = empty(60)
+    a.onset[10, [40, 41]] = [0.6, 0.95]
+    a.frame[10:30, [40, 41]] = 0.9
+    low, high = decode(a, CONFIG)[0]
+    assert 0.55 < low.confidence < 0.65 < high.confidence == pytest.approx(0.95, abs=1e-3)
+
+
+def test_pedal_spans_even_across_blocks() -> None:
+    a = empty(100)
+    a.pedal[10:40] = 0.9
+    a.pedal[90:] = 0.9
+    expected = [Pedal(0.2, 0.8), Pedal(1.8, 2.0)]
+    for blocks in ([a], cut(a, [10, 25, 40, 95])):
+        assert decode_blocks(blocks, CONFIG)[1] == expected
+
+
+def test_input_is_not_changed() -> None:
+    a = drawn((Note(0.2, 60, 0.6, 64),), 60)
+    copies = [x.copy() for x in (a.onset, a.frame, a.offset, a.velocity)]
+    decode(a, CONFIG)
+    for array, copy in zip((a.onset, a.frame, a.offset, a.velocity), copies, strict=True):
+        np.testing.assert_array_equal(array, copy)
+
+
+def test_wrong_shapes_and_settings_raise() -> None:
+    with pytest.raises(ValueError, match="88"):
+        decode(Activations(*[np.zeros((5, 3), np.float32)] * 4, np.zeros(5), GRID))
+    with pytest.raises(ValueError, match="onset_threshold"):
+        DecodingConfig(onset_threshold=1.5)
+    with pytest.raises(ValueError, match="min_pitch"):
+        DecodingConfig(min_pitch=70, max_pitch=60)
+
+
+@given(truth=notes(), edges=st.lists(st.integers(0, 1000), max_size=8))
+def test_what_is_drawn_is_found_however_it_is_cut(truth: tuple[Note, ...], edges: list[int]) -> None:
+    # Closer than four frames two onsets are one to any decoder of this hop.
+    apart = tuple(
+        note
+        for note in truth
+        if not any(o.pitch == note.pitch and o.onset != note.onset and abs(o.onset - note.onset) < 0.09 for o in truth)
+    )
+    a = drawn(apart, 1000)
+    found = decode(a, CONFIG)[0]
+    by_pitch = [sorted((n.pitch, n.onset) for n in notes) for notes in (found, apart)]
+    assert [pitch for pitch, _ in by_pitch[0]] == [pitch for pitch, _ in by_pitch[1]]
+    assert [t for _, t in by_pitch[0]] == pytest.approx([t for _, t in by_pitch[1]], abs=HOP)
+    assert decode_blocks(cut(a, edges), CONFIG)[0] == found
+
+
+@given(seed=st.integers(0, 10_000), edges=st.lists(st.integers(0, 200), max_size=6))
+def test_any_activations_give_valid_notes_however_they_are_cut(seed: int, edges: list[int]) -> None:
+    rng = np.random.default_rng(seed)
+    arrays = [rng.random((200, 88), np.float32) ** rng.uniform(0.3, 4) for _ in range(4)]
+    a = Activations(*arrays, rng.random(200).astype(np.float32), GRID)
+    config = DecodingConfig(onset_threshold=rng.random(), frame_threshold=rng.random(), offset_threshold=rng.random())
+    found, pedals = decode(a, config)
+    assert decode_blocks(cut(a, edges), config) == (found, pedals)
+    assert [(n.onset, n.pitch) for n in found] == sorted((n.onset, n.pitch) for n in found)
+    last: dict[int, float] = {}
+    for note in found:
+        assert 0 <= note.onset < note.offset <= 4.0 + 1e-3
+        assert 1 <= note.velocity <= 127
+        assert 0 <= note.confidence <= 1
+        assert note.onset >= last.get(note.pitch, 0) - 2e-3
+        last[note.pitch] = note.offset

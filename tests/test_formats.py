@@ -1,0 +1,111 @@
+from __future__ import annotations
+
+import json
+import os
+import stat
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+
+from tests.strategies import transcriptions
+from transcribe.errors import InputError, OutputError, UsageError
+from transcribe.events import Note, Pedal, Transcription
+from transcribe.output.formats import FORMATS, format_of, from_json, read_transcription, to_dict, write_atomically
+
+TICK = 60 / 120 / 960
+
+
+@given(transcription=transcriptions())
+def test_midi_gives_back_notes_and_pedal_within_a_tick(transcription: Transcription) -> None:
+    back = FORMATS["midi"].read(FORMATS["midi"].write(transcription))
+    ours, theirs = (sorted((n.pitch, n.onset, n.offset, n.velocity) for n in t.notes) for t in (transcription, back))
+    assert [n[0] for n in theirs] == [n[0] for n in ours]
+    assert [n[3] for n in theirs] == [n[3] for n in ours]
+    assert [t for n in theirs for t in n[1:3]] == pytest.approx([t for n in ours for t in n[1:3]], abs=TICK)
+    if not ours:  # pretty_midi leaves out a track without notes
+        return
+    assert [t for p in back.pedals for t in (p.onset, p.offset)] == pytest.approx(
+        [t for p in transcription.pedals for t in (p.onset, p.offset)], abs=TICK
+    )
+
+
+@given(transcription=transcriptions())
+def test_json_and_csv_give_back_what_they_hold(transcription: Transcription) -> None:
+    assert FORMATS["json"].read(FORMATS["json"].write(transcription)) == transcription
+    assert FORMATS["csv"].read(FORMATS["csv"].write(transcription)).notes == transcription.notes
+
+
+def test_midi_does_not_drift_in_an_hour() -> None:
+    notes = tuple(Note(k * 0.1, 60, k * 0.1 + 0.05, 64) for k in range(36_000))
+    back = FORMATS["midi"].read(FORMATS["midi"].write(Transcription(notes=notes))).notes
+    assert len(back) == len(notes)
+    assert max(abs(a.onset - b.onset) for a, b in zip(notes, back, strict=True)) <= TICK
+
+
+def test_no_notes_at_all() -> None:
+    for form in FORMATS.values():
+        assert form.read(form.write(Transcription())).notes == ()
+
+
+def test_repeated_notes_that_touch_stay_apart_in_midi() -> None:
+    notes = (Note(0.0, 60, 0.5, 64), Note(0.5, 60, 1.0, 70))
+    back = FORMATS["midi"].read(FORMATS["midi"].write(Transcription(notes=notes))).notes
+    assert [(n.onset, n.offset, n.velocity) for n in back] == [(0.0, 0.5, 64), (0.5, 1.0, 70)]
+
+
+def test_json_holds_everything_under_a_version() -> None:
+    whole = Transcription(notes=(Note(0.1, 60, 0.2, 64, 0.9),), pedals=(Pedal(0.0, 1.0),), duration=1.5, tempo=120.0)
+    document = json.loads(FORMATS["json"].write(whole))
+    assert document["version"] == 1
+    assert document["notes"] == [{"onset": 0.1, "pitch": 60, "offset": 0.2, "velocity": 64, "confidence": 0.9}]
+    assert set(document) == {"version", *to_dict(whole)}
+
+
+@pytest.mark.parametrize("name", FORMATS)
+@pytest.mark.parametrize("content", [b"", b"nonsense", b"\xff\xfe\x00", b"[1, 2]", b"MThd\x00\x00\x00\x06\x00"])
+def test_damaged_files_are_input_errors(name: str, content: bytes) -> None:
+    if name == "csv" and content == b"":
+        return
+    try:
+        notes = FORMATS[name].read(content).notes
+    except InputError as error:
+        assert "\n" not in str(error)
+    else:
+        assert name == "csv"
+        assert notes == ()
+
+
+def test_json_of_another_version_is_refused() -> None:
+    with pytest.raises(InputError, match="version"):
+        from_json(b'{"version": 99, "notes": []}')
+
+
+def test_format_by_suffix() -> None:
+    assert format_of(Path("a.MID")).name == "midi"
+    with pytest.raises(UsageError, match=r"\.xyz"):
+        format_of(Path("a.xyz"))
+    with pytest.raises(InputError, match=r"nothing\.mid"):
+        read_transcription(Path("nothing.mid"))
+
+
+def test_writing_is_all_or_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "a.mid"
+    write_atomically(path, b"one")
+    assert stat.S_IMODE(path.stat().st_mode) & 0o600 == 0o600
+    with pytest.raises(OutputError, match="--overwrite"):
+        write_atomically(path, b"two")
+    assert path.read_bytes() == b"one"
+
+    def full(descriptor: int, *_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fdopen", full)
+        with pytest.raises(OutputError, match="No space left"):
+            write_atomically(path, b"two", overwrite=True)
+    assert path.read_bytes() == b"one"
+    write_atomically(path, b"two", overwrite=True)
+    assert [p.name for p in tmp_path.iterdir()] == ["a.mid"]
+    with pytest.raises(OutputError, match="can't be written"):
+        write_atomically(tmp_path / "nowhere" / "a.mid", b"")

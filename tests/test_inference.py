@@ -1,0 +1,135 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.signals import RATE, white_noise
+from transcribe.decoding import Activations
+from transcribe.errors import UsageError
+from transcribe.inference import STEP_FRAMES, choose_device, infer
+from transcribe.networks import NotesConfig, NotesNetwork
+from transcribe.weights import NotesModel
+
+NAMES = ("onset", "frame", "offset", "velocity", "pedal")
+
+
+def joined(blocks: list[Activations]) -> dict[str, np.ndarray]:
+    return {name: np.concatenate([getattr(block, name) for block in blocks]) for name in NAMES}
+
+
+@given(edges=st.lists(st.integers(0, 25 * RATE), max_size=6), batch_size=st.integers(1, 4))
+@settings(max_examples=12)
+def test_blocks_and_batches_give_the_same_bytes(edges: list[int], batch_size: int, tiny_model: NotesModel) -> None:
+    samples = white_noise(np.random.default_rng(3), 25.0)
+    whole = joined(list(infer([samples], tiny_model)))
+    cut = joined(list(infer(np.split(samples, sorted(edges)), tiny_model, batch_size)))
+    for name in NAMES:
+        np.testing.assert_array_equal(cut[name], whole[name])
+
+
+def test_windows_are_stitched_without_a_seam(tiny_model: NotesModel, rng: np.random.Generator) -> None:
+    samples = white_noise(rng, 2.5 * STEP_FRAMES * 0.02)
+    stitched = joined(list(infer([samples], tiny_model)))
+    padded = np.concatenate([np.zeros(1024, np.float32), samples, np.zeros(1344, np.float32)])
+    from transcribe.features import LogMel
+
+    with torch.inference_mode():
+        logits = tiny_model.network(LogMel(tiny_model.features)(torch.from_numpy(padded)[None]))
+    whole = logits.onset.sigmoid()[0, : len(stitched["onset"])].numpy()
+    # At the ends of the recording a window sees silence where the single pass sees the network's padding.
+    border = tiny_model.network.border
+    np.testing.assert_allclose(stitched["onset"][border:-border], whole[border:-border], atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("n_samples", "n_frames"), [(0, 0), (1, 1), (RATE, 50), (RATE * 10, 500), (RATE * 10 + 1, 501)]
+)
+def test_as_many_frames_as_the_grid_has(n_samples: int, n_frames: int, tiny_model: NotesModel) -> None:
+    assert sum(len(block) for block in infer([np.zeros(n_samples, np.float32)], tiny_model)) == n_frames
+    assert list(infer([], tiny_model)) == []
+
+
+def test_activations_are_probabilities(tiny_model: NotesModel, rng: np.random.Generator) -> None:
+    for samples in (white_noise(rng, 1.0, 100.0), np.ones(RATE, np.float32), np.full(RATE, 1e-30, np.float32)):
+        for values in joined(list(infer([samples], tiny_model))).values():
+            assert values.dtype == np.float32
+            assert np.isfinite(values).all()
+            assert values.min() >= 0
+            assert values.max() <= 1
+
+
+def test_threads_agree(tiny_model: NotesModel, rng: np.random.Generator) -> None:
+    samples, before = white_noise(rng, 3.0), torch.get_num_threads()
+    found = []
+    for threads in (1, 2):
+        torch.set_num_threads(threads)
+        found.append(joined(list(infer([samples], tiny_model))))
+    torch.set_num_threads(before)
+    for name in NAMES:
+        np.testing.assert_allclose(found[0][name], found[1][name], atol=1e-4)
+
+
+def test_shifted_audio_gives_shifted_activations(tiny_model: NotesModel, rng: np.random.Generator) -> None:
+    samples, hops = white_noise(rng, 4.0), 17
+    delayed = np.concatenate([np.zeros(hops * 320, np.float32), samples])
+    plain, moved = (joined(list(infer([s], tiny_model)))["onset"] for s in (samples, delayed))
+    np.testing.assert_allclose(moved[hops + 60 : 190], plain[60 : 190 - hops], atol=1e-5)
+
+
+def test_border_covers_the_receptive_field() -> None:
+    from transcribe.features import FeatureConfig
+
+    torch.manual_seed(0)
+    network = NotesNetwork(FeatureConfig(), NotesConfig(4, 4, 2, (1, 2))).eval()
+    features = torch.randn(1, 121, 229, requires_grad=True)
+    logits = network(features)
+    (logits.onset[0, 60].sum() + logits.offset[0, 60].sum() + logits.pedal[0, 60].sum()).backward()
+    assert features.grad is not None
+    reached = features.grad[0].abs().sum(1).nonzero().flatten()
+    assert 60 - int(reached.min()) <= network.border
+    assert int(reached.max()) - 60 <= network.border
+
+
+def test_folding_the_normalisation_changes_nothing(tiny_model: NotesModel) -> None:
+    from transcribe.features import FeatureConfig
+
+    torch.manual_seed(1)
+    network = NotesNetwork(FeatureConfig(), NotesConfig(4, 4, 2, (1, 2)))
+    features = torch.randn(2, 60, 229)
+    network(features)  # gives the normalisation some statistics
+    network.eval()
+    with torch.inference_mode():
+        before = network(features).onset
+        after = network.fused()(features).onset
+    torch.testing.assert_close(before, after, atol=1e-4, rtol=1e-4)
+    with pytest.raises(ValueError, match="evaluation"):
+        NotesNetwork(FeatureConfig(), NotesConfig(4, 4, 2, (1,))).fused()
+
+
+def test_devices() -> None:
+    assert choose_device("cpu") == "cpu"
+    assert choose_device("auto") in ("cpu", "cuda")
+    with pytest.raises(UsageError, match="quantum"):
+        choose_device("quantum")
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_a_gpu_that_is_not_there_is_an_error() -> None:
+    with pytest.raises(UsageError, match="no CUDA GPU"):
+        choose_device("cuda")
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")
+def test_gpu_agrees_with_cpu(tiny_model: NotesModel, rng: np.random.Generator) -> None:
+    import copy
+    from dataclasses import replace
+
+    samples = white_noise(rng, 25.0)
+    there = replace(tiny_model, network=copy.deepcopy(tiny_model.network).cuda())
+    cpu, gpu = joined(list(infer([samples], tiny_model))), joined(list(infer([samples], there)))
+    for name in NAMES:
+        np.testing.assert_allclose(cpu[name], gpu[name], atol=1e-4)

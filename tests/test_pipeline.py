@@ -1,0 +1,115 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
+
+from tests.conftest import FIVE_NOTES
+from tests.signals import RATE, melody, silence, sine
+from transcribe.errors import InputError, UsageError
+from transcribe.pipeline import Transcriber, transcribe_audio, transcribe_file
+from transcribe.weights import NotesModel
+
+
+@pytest.fixture(scope="module")
+def tiny(tiny_model: NotesModel) -> Transcriber:
+    return Transcriber(tiny_model, "cpu")
+
+
+def test_file_and_samples_give_the_same(wav: Path) -> None:
+    transcriber = Transcriber(device="cpu")
+    from_file = transcriber.transcribe_file(wav)
+    samples, rate = soundfile.read(wav, dtype="float32")
+    from_samples = transcriber.transcribe_audio(samples, rate)
+    assert from_file == from_samples
+    assert from_file.duration == pytest.approx(3.0)
+    assert from_file.models == {"notes": transcriber.model.name}
+    assert from_file.settings["onset_threshold"] == transcriber.decoding.onset_threshold
+
+
+def test_module_functions_take_settings(wav: Path) -> None:
+    every = transcribe_file(wav, device="cpu", onset_threshold=0.05)
+    none = transcribe_audio(melody(FIVE_NOTES, 3.0), RATE, device="cpu", onset_threshold=1.0)
+    assert len(every.notes) > 0 == len(none.notes)
+
+
+def test_other_rates_and_channels_are_taken(tiny: Transcriber) -> None:
+    stereo = np.stack([sine(440, 1.0, 44100)] * 2, axis=1)
+    assert tiny.transcribe_audio(stereo, 44100).duration == pytest.approx(1.0, abs=0.01)
+    assert tiny.transcribe_audio(stereo.astype(np.float64), 44100).duration == pytest.approx(1.0, abs=0.01)
+
+
+@pytest.mark.parametrize(
+    ("samples", "rate", "match"),
+    [
+        (np.zeros((2, 2, 2), np.float32), RATE, "shape"),
+        (np.zeros((5, 0), np.float32), RATE, "channels"),
+        (np.zeros(100, np.int16), RATE, "floats"),
+        (np.array([0.0, np.nan]), RATE, "finite"),
+        (np.zeros(100), 0, "positive"),
+    ],
+)
+def test_wrong_arrays_raise(samples: np.ndarray, rate: int, match: str, tiny: Transcriber) -> None:
+    with pytest.raises(ValueError, match=match):
+        tiny.transcribe_audio(samples, rate)
+
+
+def test_wrong_settings_are_usage_errors(tiny_model: NotesModel) -> None:
+    with pytest.raises(UsageError, match="onset_threshold"):
+        Transcriber(tiny_model, "cpu", onset_threshold=2.0)
+    with pytest.raises(UsageError, match="colour"):
+        Transcriber(tiny_model, "cpu", colour=1.0)
+    with pytest.raises(UsageError, match="no notes model"):
+        Transcriber("nothing", "cpu")
+
+
+@pytest.mark.parametrize(
+    ("samples", "remark"),
+    [
+        (silence(1.0), "silent"),
+        (np.zeros(0, np.float32), "no samples"),
+        (np.sign(sine(100, 1.0)), "clipped"),
+    ],
+)
+def test_odd_recordings_get_a_remark(samples: np.ndarray, remark: str) -> None:
+    result = transcribe_audio(samples, RATE, device="cpu")
+    assert any(remark in warning for warning in result.warnings)
+
+
+def test_one_sample_is_a_recording(tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "one.wav", np.ones(1), 44100, subtype="FLOAT")
+    assert transcribe_file(tmp_path / "one.wav", device="cpu").notes == ()
+
+
+def test_damage_is_told(tmp_path: Path, tiny: Transcriber) -> None:
+    samples = melody(FIVE_NOTES, 3.0)
+    samples[500] = np.nan
+    soundfile.write(tmp_path / "nan.wav", samples, RATE, subtype="FLOAT")
+    assert any("NaN" in warning for warning in tiny.transcribe_file(tmp_path / "nan.wav").warnings)
+    with pytest.raises(InputError):
+        tiny.transcribe_file(tmp_path / "nowhere.wav")
+
+
+def test_progress_runs_to_the_end(wav: Path, tiny: Transcriber) -> None:
+    calls: list[tuple[float, float | None]] = []
+    tiny.transcribe_file(wav, lambda done, total: calls.append((done, total)))
+    assert calls[-1] == (pytest.approx(3.0), pytest.approx(3.0))
+
+
+@given(
+    samples=arrays.arrays(
+        np.float32, st.integers(0, 4000), elements=st.floats(-1e6, 1e6, width=32, allow_subnormal=True)
+    )
+)
+@settings(max_examples=20)
+def test_any_finite_audio_gives_a_valid_transcription(samples: np.ndarray, tiny: Transcriber) -> None:
+    result = tiny.transcribe_audio(samples, RATE)
+    assert result.duration == pytest.approx(len(samples) / RATE)
+    for note in result.notes:
+        assert 0 <= note.onset < note.offset
+        assert 1 <= note.velocity <= 127

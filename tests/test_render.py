@@ -1,0 +1,172 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from tests.signals import pluck
+from train import performances, recorder, render
+from train.performances import Performance
+from transcribe.events import Note, Pedal, Transcription
+from transcribe.output.formats import from_midi, to_midi
+
+RATE = render.SAMPLE_RATE
+
+
+@pytest.fixture(scope="module")
+def bank(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two layers of plucked strings, a sample every sixth key."""
+    folder = tmp_path_factory.mktemp("pianos") / "strings"
+    folder.mkdir()
+    lines = ["file,pitch,velocity_layer,microphone,duration_s,original_peak,original_rms_first_half_second"]
+    for pitch in range(24, 109, 6):
+        for layer in (1, 2):
+            soundfile.write(folder / f"{pitch}_{layer}.flac", pluck(pitch, 3.0), RATE)
+            lines.append(f"{pitch}_{layer}.flac,{pitch},{layer},,3.0,1.0,0.1")
+    (folder / "samples.csv").write_text("\n".join(lines) + "\n")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def piano(bank: Path) -> render.Piano:
+    (piano,) = render.load_pianos(bank)
+    return piano
+
+
+def attack(samples: np.ndarray) -> float:
+    """When the sound first reaches a tenth of its loudest, in seconds."""
+    size = np.abs(samples)
+    return float(np.argmax(size > 0.1 * size.max()) / RATE)
+
+
+@pytest.mark.parametrize("pitch", [48, 60, 77, 96, 107])
+@pytest.mark.parametrize("velocity", [10, 64, 127])
+def test_the_label_stands_where_the_sound_starts(
+    piano: render.Piano, pitch: int, velocity: int, rng: np.random.Generator
+) -> None:
+    onset = 0.51234
+    notes = np.array([[onset, 1.5, pitch, velocity]])
+    samples = render.play(piano, Performance(notes, np.zeros((0, 2))), 2.0, rng)
+    assert attack(samples) == pytest.approx(onset, abs=5e-3)
+    recorded = recorder.record(samples, RATE, rng, clean=0.0)
+    assert len(recorded) == len(samples)
+
+
+@pytest.mark.parametrize("pitch", [45, 57, 69, 81])
+def test_pitch_within_the_tuning_that_is_drawn(piano: render.Piano, pitch: int, rng: np.random.Generator) -> None:
+    samples = render.play(piano, Performance(np.array([[0.0, 2.0, pitch, 100]]), np.zeros((0, 2))), 2.0, rng)
+    spectrum = np.abs(np.fft.rfft(samples * np.hanning(len(samples)), 1 << 17))
+    frequency = np.argmax(spectrum) * RATE / (1 << 17)
+    cents = 1200 * np.log2(frequency / (440 * 2 ** ((pitch - 69) / 12)))
+    assert abs(cents - 1200 * round(cents / 1200)) < 80
+
+
+def test_dampers_and_the_pedal(piano: render.Piano) -> None:
+    notes = np.array([[0.0, 0.5, 60, 100]])
+
+    def energy_after(pedals: np.ndarray) -> float:
+        samples = render.play(piano, Performance(notes, pedals), 2.0, np.random.default_rng(1))
+        return float(np.sqrt(np.mean(samples[int(1.2 * RATE) : int(1.5 * RATE)] ** 2)))
+
+    held, damped = energy_after(np.array([[0.3, 1.8]])), energy_after(np.zeros((0, 2)))
+    assert held > 30 * damped
+
+
+def test_louder_touch_is_louder(piano: render.Piano) -> None:
+    levels = []
+    for velocity in (20, 60, 100, 127):
+        notes = np.array([[0.0, 1.0, 60, velocity]])
+        samples = render.play(piano, Performance(notes, np.zeros((0, 2))), 1.0, np.random.default_rng(2))
+        levels.append(float(np.abs(samples).max()))
+    assert levels == sorted(levels)
+    assert levels[-1] > 4 * levels[0]
+
+
+def test_the_same_seed_gives_the_same_samples(piano: render.Piano) -> None:
+    performance = performances.exercise(10.0, np.random.default_rng(3))
+    first, second = (render.render(piano, performance, 12.0, np.random.default_rng(4))[0] for _ in range(2))
+    np.testing.assert_array_equal(first, second)
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_recordings_keep_length_and_onsets_and_never_clip(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    dry = np.zeros(2 * RATE, np.float32)
+    dry[RATE // 2 :] = pluck(72, 1.5)
+    wet = recorder.record(dry, RATE, rng, clean=0.0)
+    assert wet.dtype == np.float32
+    assert len(wet) == len(dry)
+    assert 10 ** (-40.1 / 20) <= np.abs(wet).max() <= 1.0
+    room = recorder.room(dry, RATE, rng)
+    assert attack(room) == pytest.approx(0.5, abs=5e-3)
+    assert attack(recorder.equalise(dry, RATE, rng)) == pytest.approx(0.5, abs=5e-3)
+
+
+def test_recording_anew_moves_pitches_and_times_together() -> None:
+    samples = np.zeros(4 * RATE, np.float32)
+    samples[2 * RATE :] = pluck(60, 2.0)
+    for seed in range(12):
+        labels = Performance(np.array([[2.0, 3.5, 60, 90]]), None)
+        audio, moved = render.rerecord(samples, labels, np.random.default_rng(seed))
+        onset, _, pitch, _ = moved.notes[0]
+        ratio = 2.0 / onset
+        assert 1200 * abs(np.log2(ratio) - (pitch - 60) / 12) < 80
+        assert len(audio) == pytest.approx(4 * RATE / ratio, abs=2)
+        assert moved.pedals is None
+
+
+def test_exercises_and_variations_are_playable() -> None:
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        made = performances.exercise(30.0, rng)
+        for performance in (made, performances.vary(made, rng)):
+            notes = performance.notes
+            assert len(notes)
+            assert (np.diff(notes[:, 0]) >= 0).all()
+            assert (notes[:, 1] > notes[:, 0]).all()
+            assert notes[:, 2].min() >= 21
+            assert notes[:, 2].max() <= 108
+            assert notes[:, 3].min() >= 1
+            assert notes[:, 3].max() <= 127
+            for pitch in np.unique(notes[:, 2]):
+                same = notes[notes[:, 2] == pitch]
+                assert (same[1:, 0] > same[:-1, 1]).all()
+
+
+def test_excerpts_keep_whole_notes_and_pedal() -> None:
+    whole = Performance(
+        np.array([[0.5, 1.5, 60, 64], [1.0, 5.0, 62, 64], [3.0, 3.5, 64, 64]]), np.array([[0.0, 2.0], [4.0, 5.0]])
+    )
+    cut = performances.excerpt(whole, 1.0, 2.0)
+    assert cut.notes.tolist() == [[0.0, 2.0, 62, 64]]
+    assert cut.pedals is not None
+    assert cut.pedals.tolist() == [[0.0, 1.0]]
+
+
+def test_midi_in_and_out(tmp_path: Path) -> None:
+    known = Transcription(notes=(Note(0.5, 60, 1.0, 80),), pedals=(Pedal(0.25, 1.5),))
+    (tmp_path / "a.mid").write_bytes(to_midi(known))
+    read = performances.read_midi(tmp_path / "a.mid")
+    np.testing.assert_allclose(read.notes, [[0.5, 1.0, 60, 80]], atol=1e-3)
+    assert read.pedals is not None
+    np.testing.assert_allclose(read.pedals, [[0.25, 1.5]], atol=1e-3)
+    render.write_pair(tmp_path, "b", np.zeros(100, np.float32), read)
+    assert from_midi((tmp_path / "b.mid").read_bytes()).notes == (Note(0.5, 60, 1.0, 80),)
+
+
+def test_the_program_renders_and_goes_on(bank: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    midi = tmp_path / "midi"
+    midi.mkdir()
+    notes = tuple(Note(k * 0.5, 50 + k % 20, k * 0.5 + 0.4, 64) for k in range(200))
+    (midi / "a.mid").write_bytes(to_midi(Transcription(notes=notes)))
+    command = ["render", "--out", str(tmp_path / "out"), "--pianos", str(bank.parent), "--midi", str(midi)]
+    monkeypatch.setattr("sys.argv", [*command, "--hours", str(3 / 60), "--workers", "1"])
+    monkeypatch.setattr(render, "_pianos", [])
+    render.main()
+    made = {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()}
+    assert sorted(made) == [f"{i:05d}.{suffix}" for i in range(3) for suffix in ("flac", "mid")]
+    (tmp_path / "out" / "00001.mid").unlink()
+    render.main()
+    assert {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()} == made

@@ -1,0 +1,201 @@
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from tests.conftest import ROOT
+from tests.test_datasets import make_maestro
+from train import export, loop, notes
+from train.augment import augment
+from train.notes import Piece, targets
+from transcribe.features import FeatureConfig
+from transcribe.networks import NotesConfig, NotesNetwork
+from transcribe.weights import load_notes_model
+
+FEATURES = FeatureConfig()
+SMALL = NotesConfig(8, 8, 4, (1, 2))
+CPU = torch.device("cpu")
+
+
+def piece(n_frames: int = 400, seed: int = 0) -> Piece:
+    rng = np.random.default_rng(seed)
+    labels = np.array([[0.5, 1.0, 60, 80], [1.0, 2.0, 64, 40], [2.0, 2.5, 60, 120]])
+    log_mel = rng.normal(-1, 0.1, (n_frames, 229)).astype(np.float16)
+    for onset, offset, pitch, _ in labels:
+        log_mel[round(onset * 50) : round(offset * 50), int(pitch) * 2 : int(pitch) * 2 + 4] += 2
+    return Piece(log_mel, labels, np.array([[0.4, 1.2]]))
+
+
+def test_targets_drawn_by_hand() -> None:
+    onset, frame, offset, velocity, weight, pedal = targets(piece(), 20, 60, 50.0)
+    # The first note: onset at frame 25 of the piece, 5 of the excerpt; offset at 30; key 39.
+    assert onset[3:8, 39].tolist() == [0, 0.5, 1, 0.5, 0]
+    assert frame[4:31, 39].tolist() == [0] + [1] * 25 + [0]
+    assert offset[28:33, 39].tolist() == [0, 0.5, 1, 0.5, 0]
+    assert velocity[4:7, 39] == pytest.approx(np.full(3, 80 / 127))
+    assert weight[3:8, 39].tolist() == [0, 1, 1, 1, 0]
+    assert pedal[:41, 0].tolist() == [1] * 40 + [0]
+    assert onset.sum() == 4.0
+    unknown = targets(Piece(piece().log_mel, np.zeros((0, 4)), None), 0, 10, 50.0)
+    assert (unknown[5] == -1).all()
+    assert not unknown[:5].any()
+
+
+def test_onsets_between_frames_are_drawn_between_them() -> None:
+    drawn = targets(Piece(piece().log_mel, np.array([[0.21, 0.5, 60, 64]]), None), 0, 30, 50.0)[0, 8:14, 39]
+    assert drawn.tolist() == pytest.approx([0, 0.25, 0.75, 0.75, 0.25, 0])
+
+
+def test_excerpts_depend_on_seed_step_and_rank_alone() -> None:
+    batches = notes.Excerpts([piece(), piece(300, 1)], FEATURES, 3, 64, 5, CPU)
+    again = notes.Excerpts([piece(), piece(300, 1)], FEATURES, 3, 64, 5, CPU)
+    for a, b in zip(batches(7, 0), again(7, 0), strict=True):
+        torch.testing.assert_close(a, b, rtol=0, atol=0)
+    assert not torch.equal(batches(7, 0)[0], batches(8, 0)[0])
+    assert not torch.equal(batches(7, 0)[0], batches(7, 1)[0])
+    short = notes.Excerpts([piece(10)], FEATURES, 1, 64, 5, CPU, augmented=False)
+    assert short(0)[0][0, 20:].unique().tolist() == [-2.0]
+
+
+def test_augmentation_keeps_shape_and_stays_finite() -> None:
+    log_mel = torch.full((8, 20, 229), -2.0)
+    changed = augment(log_mel, torch.Generator().manual_seed(1))
+    assert changed.shape == log_mel.shape
+    assert torch.isfinite(changed).all()
+    torch.testing.assert_close(changed, augment(log_mel, torch.Generator().manual_seed(1)))
+    assert changed.std() > 0.1
+
+
+def small_network(seed: int = 0) -> NotesNetwork:
+    torch.manual_seed(seed)
+    return NotesNetwork(FEATURES, SMALL)
+
+
+@pytest.mark.slow
+def test_two_clips_are_learned_by_heart(tmp_path: Path) -> None:
+    batches = notes.Excerpts([piece(), piece(400, 1)], FEATURES, 2, 128, 0, CPU, augmented=False)
+    start = sum(float(v.detach()) for v in notes.losses(small_network(), batches(0)).values())
+    config = loop.LoopConfig(steps=80, learning_rate=1e-2, warmup=5, average=0.8)
+    trained = loop.train(small_network(), batches, notes.losses, config, tmp_path)
+    end = sum(float(v.detach()) for v in notes.losses(trained, batches(0)).values())
+    assert end < start / 10
+    assert list(tmp_path.glob("events.*"))
+
+
+def test_a_run_that_was_stopped_ends_the_same_to_the_bit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    batches = notes.Excerpts([piece()], FEATURES, 2, 64, 0, CPU)
+    config = loop.LoopConfig(steps=8, warmup=2)
+    straight = loop.train(small_network(), batches, notes.losses, config, tmp_path / "a").state_dict()
+
+    calls = 0
+
+    def stopped(step: int, rank: int) -> tuple[torch.Tensor, ...]:
+        nonlocal calls
+        calls += 1
+        if calls == 6:
+            raise KeyboardInterrupt
+        return batches(step, rank)
+
+    eager = loop.LoopConfig(steps=8, warmup=2, checkpoint_minutes=0.0)
+    with pytest.raises(KeyboardInterrupt):
+        loop.train(small_network(), stopped, notes.losses, eager, tmp_path / "b")
+    resumed = loop.train(small_network(1), batches, notes.losses, config, tmp_path / "b").state_dict()
+    assert straight.keys() == resumed.keys()
+    for name in straight:
+        assert torch.equal(straight[name], resumed[name]), name
+
+
+def test_the_learning_rate_rises_and_falls() -> None:
+    config = loop.LoopConfig(steps=100, learning_rate=1.0, warmup=10)
+    rates = [loop.learning_rate(step, config) for step in range(101)]
+    assert rates[0] == pytest.approx(0.1)
+    assert max(rates) == pytest.approx(1.0)
+    assert rates[100] == pytest.approx(0.01)
+
+
+def test_gradients_are_clipped_before_the_step(tmp_path: Path) -> None:
+    class Steep(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.weight = nn.Parameter(torch.zeros(1))
+
+    norms: list[float] = []
+    network = Steep()
+
+    def losses(module: nn.Module, _: tuple[torch.Tensor, ...]) -> dict[str, torch.Tensor]:
+        assert isinstance(module, Steep)
+        return {"steep": 1e6 * module.weight.sum()}
+
+    original = torch.optim.AdamW.step
+
+    def step(self: torch.optim.AdamW, *args: object) -> None:
+        norms.append(float(network.weight.grad.abs().item() if network.weight.grad is not None else 0))
+        original(self)
+
+    torch.optim.AdamW.step = step  # type: ignore[method-assign]
+    try:
+        loop.train(network, lambda *_: (), losses, loop.LoopConfig(steps=2, clip_norm=3.0), tmp_path)
+    finally:
+        torch.optim.AdamW.step = original  # type: ignore[method-assign]
+    assert norms == pytest.approx([3.0, 3.0], rel=1e-3)
+
+
+def test_logistic_regression_finds_what_made_the_data(rng: np.random.Generator) -> None:
+    features = rng.normal(size=(5000, 2))
+    truth = rng.random(5000) < 1 / (1 + np.exp(-(0.5 + 2 * features[:, 0] - features[:, 1])))
+    np.testing.assert_allclose(export.fit_logistic(features, truth.astype(float)), [0.5, 2, -1], atol=0.2)
+
+
+def test_calibration_error() -> None:
+    assert export.calibration_error([(0.5, 0.5, 10), (0.9, 0.9, 5)]) == 0
+    assert export.calibration_error([(0.5, 0.4, 10), (0.9, 1.0, 10)]) == pytest.approx(0.1)
+    assert export.calibration_error([]) == 0
+
+
+@pytest.mark.slow
+def test_from_maestros_tree_to_weights(tmp_path: Path) -> None:
+    data = make_maestro(tmp_path / "maestro")
+    command = ["--train", f"maestro:{data}", "--valid", f"maestro:{data}", "--run", str(tmp_path / "run")]
+    command += ["--cache", str(tmp_path / "cache"), "--steps", "4", "--batch", "2", "--frames", "64", "--device", "cpu"]
+    command += ["--channels", "4", "--mix-channels", "2", "--dilations", "1", "2", "--validate-every", "2"]
+    notes.main([*command, "--export", "notes-9", "--weights", str(tmp_path / "weights")])
+    model = load_notes_model(str(tmp_path / "weights" / "notes-9.safetensors"))
+    assert model.trained_on == {"maestro": ["train"]}
+    assert "| validation | 1 |" in (tmp_path / "weights" / "notes-9.md").read_text()
+    more = ["--init-from", str(tmp_path / "weights" / "notes-9.safetensors"), "--run", str(tmp_path / "more")]
+    notes.main([*command, *more])
+    assert (tmp_path / "more" / "checkpoint.pt").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="gloo over TCP on one machine")
+def test_two_processes_train_together(tmp_path: Path) -> None:
+    data = make_maestro(tmp_path / "maestro")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "train.notes", "--train", f"maestro:{data}", "--valid", f"maestro:{data}"]
+    command += ["--run", str(tmp_path / "run"), "--cache", str(tmp_path / "cache"), "--steps", "3", "--batch", "1"]
+    command += ["--frames", "64", "--channels", "4", "--mix-channels", "2", "--dilations", "1", "--device", "cpu"]
+    # Features first, by one process.
+    notes.prepare(notes._load("maestro", data, "train"), tmp_path / "cache", FEATURES)
+    processes = []
+    for rank in range(2):
+        place = {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": "2", "MASTER_PORT": str(port)}
+        environment = {**os.environ, "MASTER_ADDR": "127.0.0.1", "OMP_NUM_THREADS": "1", **place}
+        processes.append(
+            subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        )
+    for process in processes:
+        output, _ = process.communicate(timeout=300)
+        assert process.returncode == 0, output.decode()
+    state = torch.load(tmp_path / "run" / "checkpoint.pt", weights_only=True)
+    assert state["step"] == 3
