@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import soundfile
 import torch
+from hypothesis import settings
 
 from tests.signals import RATE, melody
 from transcribe.decoding import DecodingConfig
@@ -13,6 +14,10 @@ from transcribe.events import Note
 from transcribe.features import FeatureConfig
 from transcribe.networks import NotesConfig, NotesNetwork
 from transcribe.weights import NotesModel, notes_header, parse_notes_model, to_bytes
+
+# Busy machines are no reason to fail, and a failure must come back.
+settings.register_profile("pitchai", deadline=None, derandomize=True)
+settings.load_profile("pitchai")
 
 ROOT = Path(__file__).parent.parent
 EXAMPLE = ROOT / "examples" / "waltz.flac"

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 
 import numpy as np
@@ -39,7 +40,7 @@ def cut(a: Activations, edges: list[int]) -> list[Activations]:
     bounds = [0, *sorted(edges), len(a)]
     return [
         Activations(*(x[i:j] for x in (a.onset, a.frame, a.offset, a.velocity, a.pedal)), GRID)
-        for i, j in zip(bounds, bounds[1:], strict=False)
+        for i, j in itertools.pairwise(bounds)
     ]
 
 

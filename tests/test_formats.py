@@ -63,17 +63,11 @@ def test_json_holds_everything_under_a_version() -> None:
 
 
 @pytest.mark.parametrize("name", FORMATS)
-@pytest.mark.parametrize("content", [b"", b"nonsense", b"\xff\xfe\x00", b"[1, 2]", b"MThd\x00\x00\x00\x06\x00"])
+@pytest.mark.parametrize("content", [b"nonsense", b"\xff\xfe\x00", b"[1, 2]", b"MThd\x00\x00\x00\x06\x00"])
 def test_damaged_files_are_input_errors(name: str, content: bytes) -> None:
-    if name == "csv" and content == b"":
-        return
-    try:
-        notes = FORMATS[name].read(content).notes
-    except InputError as error:
-        assert "\n" not in str(error)
-    else:
-        assert name == "csv"
-        assert notes == ()
+    with pytest.raises(InputError) as caught:
+        FORMATS[name].read(content)
+    assert "\n" not in str(caught.value)
 
 
 def test_json_of_another_version_is_refused() -> None:

@@ -74,8 +74,8 @@ def test_missing_file_and_damaged_manifest(copied: Path) -> None:
         (copied / "manifest.json").write_text(text)
         with pytest.raises(WeightsError, match="damaged manifest"):
             manifest()
+    shutil.copy(ROOT / "weights" / "manifest.json", copied)
     with pytest.raises(UsageError, match="there is no notes model"):
-        shutil.copy(ROOT / "weights" / "manifest.json", copied)
         load_notes_model("notes-0")
 
 

@@ -20,7 +20,7 @@ import torch
 from tqdm import tqdm
 
 from transcribe import datasets
-from transcribe.audio import AudioReader
+from transcribe.audio import AUDIO_SUFFIXES, AudioReader, load_audio
 from transcribe.decoding import Activations, DecodingConfig
 from transcribe.evaluation import METRICS, Report, evaluate, mean_scores, score_notes
 from transcribe.events import Note
@@ -57,6 +57,32 @@ def listen(transcriber: Transcriber, pieces: Sequence[datasets.Piece]) -> list[H
         with AudioReader(piece.audio, transcriber.sample_rate) as reader:
             activations = list(transcriber.activations(reader.blocks()))
         heard.append(Heard(piece.name, datasets.read_labels(piece.labels).notes, activations))
+    return heard
+
+
+def listen_to_medleys(transcriber: Transcriber, folder: Path, seconds: float = 20.0, seed: int = 0) -> list[Heard]:
+    """Run the network over medleys of single notes: what a recording without a piano looks like to it.
+
+    Parameters
+    ----------
+    folder
+        One folder an instrument, with recordings of single notes.
+    """
+    heard = []
+    rng = np.random.default_rng(seed)
+    for instrument in sorted(path for path in folder.iterdir() if path.is_dir()):
+        notes = sorted(path for path in instrument.iterdir() if path.suffix.lower() in AUDIO_SUFFIXES)
+        for _ in range(3):
+            samples = np.zeros(int(seconds * transcriber.sample_rate), np.float32)
+            first = 0
+            while first < len(samples):
+                note = load_audio(notes[rng.integers(len(notes))], transcriber.sample_rate).samples[
+                    : len(samples) - first
+                ]
+                samples[first : first + len(note)] += note
+                first += int(rng.uniform(0.2, 1.0) * max(len(note), transcriber.sample_rate // 4))
+            samples *= 10 ** (rng.uniform(-30, 0) / 20) / max(float(np.abs(samples).max()), 1e-6)
+            heard.append(Heard(instrument.name, (), list(transcriber.activations([samples]))))
     return heard
 
 
@@ -203,17 +229,21 @@ def export(
     name: str,
     valid: Sequence[datasets.Piece],
     trained_on: dict[str, list[str]],
-    strange: Sequence[datasets.Piece] = (),
+    strange: Path | None = None,
     reports: Sequence[tuple[str, Sequence[datasets.Piece]]] = (),
     folder: Path = WEIGHTS,
     text: str = "",
 ) -> None:
-    """Tune on ``valid``, then write ``name.safetensors``, its model card and its line in the manifest."""
+    """Tune on ``valid``, then write ``name.safetensors``, its model card and its line in the manifest.
+
+    ``strange`` is the folder that :func:`listen_to_medleys` reads; ``reports`` are only reported; ``text`` opens
+    the card.
+    """
     transcriber = Transcriber(to_model(network, features, DecodingConfig()), "cpu")
     heard = listen(transcriber, valid)
     decoding = tune(transcriber, heard)
     transcriber.decoding = decoding
-    novelty = fit_novelty(transcriber, heard, listen(transcriber, strange)) if strange else {}
+    novelty = fit_novelty(transcriber, heard, listen_to_medleys(transcriber, strange)) if strange else {}
     header = notes_header(features, network.config, decoding, novelty=novelty, trained_on=trained_on)
     content = to_bytes(network.state_dict(), header)
     folder.mkdir(parents=True, exist_ok=True)
@@ -286,22 +316,18 @@ def main() -> None:
     parser.add_argument("--run", type=Path, required=True)
     parser.add_argument("--name", required=True, help="notes-1, …")
     parser.add_argument("--valid", type=_dataset, required=True, help="pairs:folder to tune on")
-    parser.add_argument("--strange", type=Path, help="folder of recordings that are no piano, for the novelty")
+    parser.add_argument("--strange", type=Path, help="folder of single notes of other instruments")
     parser.add_argument("--report", type=_dataset, nargs="*", default=[], help="title:folder, reported only")
     parser.add_argument("--trained-on", nargs="*", default=[], help="data sets whose train split was used")
     parser.add_argument("--card", type=Path, help="text to open the model card with")
     options = parser.parse_args()
-    strange = []
-    if options.strange:
-        paths = sorted(options.strange.rglob("*.flac"))
-        strange = [datasets.Piece(path.stem, path, Path("/dev/null"), "train") for path in paths]
     export(
         load_run(options.run),
         FeatureConfig(),
         options.name,
         datasets.load_dataset("pairs", options.valid[1]),
         {name: ["train"] for name in options.trained_on},
-        strange,
+        options.strange,
         [(title, datasets.load_dataset("pairs", folder)) for title, folder in options.report],
         text=options.card.read_text() if options.card else "",
     )

@@ -6,6 +6,7 @@ Arrays inside are (batch, channels, frames, pitches), written (B, C, T, P) on th
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 import torch
@@ -16,8 +17,9 @@ from transcribe.features import LOWEST_PITCH, N_PITCHES, FeatureConfig
 
 BINS_PER_SEMITONE = 3
 HARMONICS = (0.5, 1, 2, 3, 4, 5, 6, 7, 8, 10, 12)
-# Where the partials of other notes meet this one's: the octave, twelfth, double octave, … and the neighbours.
-HARMONIC_SHIFTS = (0, 1, -1, 12, -12, 19, -19, 24, -24, 28, -28, 31, -31, 36, -36)
+# Where the partials of other notes meet this one's, as (semitones apart, how many times to either side): neighbours;
+# octaves up to three; the twelfth; two octaves and a third; two octaves and a fifth.
+HARMONIC_STEPS = ((1, 1), (12, 3), (19, 1), (28, 1), (31, 1))
 
 
 @dataclass(frozen=True)
@@ -92,16 +94,42 @@ class HarmonicBlock(nn.Module):
         self.time = nn.Conv2d(channels, channels, (5, 1), padding=(2 * dilation, 0), dilation=(dilation, 1), bias=False)
         self.time_norm = nn.BatchNorm2d(channels)
         self.squeeze = nn.Conv2d(channels, config.mix_channels, 1)
-        self.mix = nn.Conv2d(config.mix_channels * len(HARMONIC_SHIFTS), channels, 1, bias=False)
+        # One convolution for each step, dilated by it: quicker than gathering the pitches for a single one.
+        self.mix = nn.ModuleList(
+            nn.Conv2d(
+                config.mix_channels,
+                channels,
+                (1, 2 * reach + 1),
+                padding=(0, step * reach),
+                dilation=(1, step),
+                bias=False,
+            )
+            for step, reach in HARMONIC_STEPS
+        )
         self.mix_norm = nn.BatchNorm2d(channels)
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, T, P) -> (B, C, T, P)."""
-        y = torch.relu(self.time_norm(self.time(x)))
-        reach = max(HARMONIC_SHIFTS)
-        wide = nn.functional.pad(self.squeeze(y), (reach, reach))
-        seen = torch.cat([wide[..., reach + s : reach + s + N_PITCHES] for s in HARMONIC_SHIFTS], dim=1)
-        return x + torch.relu(self.mix_norm(self.mix(seen)))
+        y = self.squeeze(torch.relu_(self.time_norm(self.time(x))))
+        mixed: Tensor = self.mix[0](y)
+        for convolution in self.mix[1:]:
+            mixed += convolution(y)
+        return x + torch.relu_(self.mix_norm(mixed))
+
+    def fuse(self) -> None:
+        """Fold both normalisations into the convolutions before them."""
+        _fold(self, "time", "time_norm")
+        scale = self.mix_norm.weight * torch.rsqrt(cast(Tensor, self.mix_norm.running_var) + self.mix_norm.eps)
+        for convolution in self.mix[1:]:
+            cast(nn.Conv2d, convolution).weight.mul_(scale[:, None, None, None])
+        self.mix[0] = fuse_conv_bn_eval(cast(nn.Conv2d, self.mix[0]), self.mix_norm)
+        setattr(self, "mix_norm", nn.Identity())  # noqa: B010 - a plain assignment would change the declared type
+
+
+def _fold(module: nn.Module, convolution: str, norm: str) -> None:
+    """Replace a convolution and the normalisation after it, named as children of a module, by one convolution."""
+    setattr(module, convolution, fuse_conv_bn_eval(getattr(module, convolution), getattr(module, norm)))
+    setattr(module, norm, nn.Identity())
 
 
 class NotesNetwork(nn.Module):
@@ -145,19 +173,20 @@ class NotesNetwork(nn.Module):
         """Fold every normalisation into the convolution before it, for inference; the weights are moved, not copied."""
         if self.training:
             raise ValueError("only a network in evaluation mode can be fused")
-        pairs: list[tuple[nn.Module, str, str]] = [(self.stem, "0", "1"), (self.stem, "3", "4")]
-        for block in self.blocks:
-            pairs += [(block, "time", "time_norm"), (block, "mix", "mix_norm")]
-        for module, convolution, norm in pairs:
-            folded = fuse_conv_bn_eval(getattr(module, convolution), getattr(module, norm))
-            setattr(module, convolution, folded)
-            setattr(module, norm, nn.Identity())
+        with torch.no_grad():
+            _fold(self.stem, "0", "1")
+            _fold(self.stem, "3", "4")
+            for block in self.blocks:
+                cast(HarmonicBlock, block).fuse()
         return self
 
     def forward(self, log_mel: Tensor) -> NotesLogits:
         """(B, T, n_mels) -> logits."""
-        x = torch.relu(self.stem(self.harmonics(log_mel)) + self.pitch_offset)
+        x = self.stem(self.harmonics(log_mel))
+        x = torch.relu_(x + self.pitch_offset.to(x.dtype))  # in half precision what follows stays there
         x = self.blocks(x)
         onset, frame, offset, velocity = self.head(x).unbind(1)
-        pooled = torch.cat([x.mean(-1), x.amax(-1)], dim=1)  # (B, 2C, T)
-        return NotesLogits(onset, frame, offset, velocity, self.pedal(pooled).squeeze(1))
+        over_pitch = (1, N_PITCHES)
+        pooled = [nn.functional.avg_pool2d(x, over_pitch), nn.functional.max_pool2d(x, over_pitch)]
+        pedal = self.pedal(torch.cat(pooled, dim=1).squeeze(-1))  # (B, 2C, T) -> (B, 1, T)
+        return NotesLogits(onset, frame, offset, velocity, pedal.squeeze(1))

@@ -6,7 +6,7 @@ and its settings fixed for many files.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -186,42 +186,58 @@ class _Level:
 
 
 class Novelty:
-    """How far a recording is from what the network learned, from how it reacts.
+    """How far a recording is from what the network learned, from how sure it is of what it hears.
 
-    A piano's notes begin at once: wherever a key sounds, an onset was. Where much sounds without one, or the notes
-    are doubtful, the network is guessing.
+    A piano's notes begin at once, so onsets are mostly near 0 or near 1. A bow, a breath or a voice leaves the
+    network guessing: onsets, frames and notes in between.
     """
 
     def __init__(self) -> None:
-        self._sounding = 0.0
-        self._doubtful = 0.0
+        self._onset = _Doubt()
+        self._frame = _Doubt()
 
     def push(self, block: Activations) -> None:
-        """Take in the frame activations: how many say neither yes nor no."""
-        frame = block.frame
-        self._sounding += float(frame.sum())
-        self._doubtful += float((frame * (1 - frame)).sum())
+        """Take in a block of activations."""
+        self._onset.push(block.onset)
+        self._frame.push(block.frame)
 
-    def finish(self, notes: list[Note], parameters: dict[str, float]) -> float | None:
-        """Combine doubt about frames and about notes by a logistic function fitted on renders.
+    def finish(self, notes: Sequence[Note], parameters: Mapping[str, float]) -> float | None:
+        """Combine the doubts by a logistic function, fitted by ``train/export.py``.
 
         Returns
         -------
         float or None
             0 (like the training) to 1; None where there are no notes, or no parameters in the weights.
         """
-        if not notes or not parameters or self._sounding <= 0:
+        if not notes or not parameters:
             return None
-        features = self.features(notes)
-        score = parameters["bias"] + sum(parameters[name] * value for name, value in features.items())
+        score = parameters["bias"] + sum(parameters[name] * value for name, value in self.features(notes).items())
         return float(1 / (1 + np.exp(-score)))
 
-    def features(self, notes: list[Note]) -> dict[str, float]:
-        """Name the quantities that :meth:`finish` weighs."""
+    def features(self, notes: Sequence[Note]) -> dict[str, float]:
+        """Name the quantities that :meth:`finish` weighs, each 0-1."""
         return {
-            "doubtful_frames": self._doubtful / max(self._sounding, 1e-9),
+            "doubtful_onsets": self._onset.share,
+            "doubtful_frames": self._frame.share,
             "doubtful_notes": 1.0 - float(np.mean([note.confidence for note in notes])),
         }
+
+
+class _Doubt:
+    """The share of an activation's mass that is neither yes nor no."""
+
+    def __init__(self) -> None:
+        self._mass = 0.0
+        self._doubtful = 0.0
+
+    def push(self, activation: np.ndarray) -> None:
+        mass = float(activation.sum(dtype=np.float64))
+        self._mass += mass
+        self._doubtful += mass - float(np.einsum("tp,tp->", activation, activation, dtype=np.float64))
+
+    @property
+    def share(self) -> float:
+        return self._doubtful / max(self._mass, 1e-9)
 
 
 def _remarks(level: _Level, result: Transcription) -> Iterator[str]:

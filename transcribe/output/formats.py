@@ -162,7 +162,9 @@ def from_csv(content: bytes) -> Transcription:
         If it is something else.
     """
     try:
-        rows = list(csv.DictReader(io.StringIO(content.decode("utf-8-sig"))))
+        rows = csv.DictReader(io.StringIO(content.decode("utf-8-sig")))
+        if not set(_CSV_COLUMNS) <= set(rows.fieldnames or ()):
+            raise ValueError("they are not in its first line")
         notes = sorted(
             Note(float(r["onset"]), int(r["pitch"]), float(r["offset"]), int(r["velocity"]), float(r["confidence"]))
             for r in rows

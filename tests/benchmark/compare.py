@@ -1,0 +1,197 @@
+"""Compare pitchai with its peers: accuracy, speed and memory, on the same recordings in one interleaved run.
+
+    python tests/benchmark/compare.py --data folder --venvs ~/peers --seconds 60
+
+``--data`` is a folder of recordings beside their labels, as ``pitchai eval --dataset pairs`` takes it. Every peer lives
+in a virtual environment of its own below ``--venvs``, made when it is missing. Each tool runs as one process that
+keeps its model loaded; the recordings go to all of them in turn, so that a busy machine disturbs all alike. Then whole
+commands are timed, process start included.
+
+Protocol of the programs in ``runners/``: a path on a line of stdin, one line of JSON on stdout with ``notes`` (onset s,
+offset s, pitch, velocity), ``seconds`` of audio, ``cpu`` and ``wall`` seconds from decoded samples to notes,
+``network_cpu`` for features and network alone, ``peak`` memory in bytes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import soundfile
+from rich.console import Console
+from rich.table import Table
+
+from transcribe.datasets import Piece, load_dataset, read_labels, with_labels_from
+from transcribe.evaluation import METRICS, PieceScores, mean_scores, score_notes
+from transcribe.events import Note
+
+HERE = Path(__file__).parent
+
+
+@dataclass(frozen=True)
+class Tool:
+    """A tool: its runner, what pip installs for it, and its command for one file (``{wav}``, ``{out}``)."""
+
+    name: str
+    runner: str
+    requirements: tuple[tuple[str, ...], ...]
+    command: tuple[str, ...]
+
+    def environment(self, venvs: Path) -> Path:
+        """Its Python's folder of programs, the virtual environment made if it is missing."""
+        if not self.requirements:
+            return Path(sys.executable).parent
+        folder = venvs / self.name
+        if not (folder / "ready").exists():
+            subprocess.run([sys.executable, "-m", "venv", "--clear", folder], check=True)
+            for arguments in self.requirements:
+                subprocess.run([folder / "bin" / "pip", "install", "--quiet", *arguments], check=True)
+            (folder / "ready").touch()
+        return folder / "bin"
+
+
+TOOLS = [
+    Tool("pitchai", "run_pitchai.py", (), ("pitchai", "{wav}", "-o", "{out}/ours.mid", "--overwrite")),
+    Tool(
+        "basic-pitch",
+        "run_basic_pitch.py",
+        (
+            # Without its dependencies, to be spared TensorFlow: the ONNX model needs only these.
+            ("--no-deps", "basic-pitch==0.4.0"),
+            ("onnxruntime", "librosa", "mir_eval", "pretty_midi", "resampy<0.4.3", "scikit-learn"),
+            ("setuptools<81", "typing_extensions"),
+        ),
+        ("basic-pitch", "{out}", "{wav}", "--save-midi"),
+    ),
+]
+
+
+class Runner:
+    """A tool's process."""
+
+    def __init__(self, tool: Tool, programs: Path, threads: int) -> None:
+        environment = {**os.environ, "OMP_NUM_THREADS": str(threads), "PYTHONPATH": str(HERE.parent.parent)}
+        self.process = subprocess.Popen(
+            [programs / "python", HERE / "runners" / tool.runner, str(threads)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env=environment,
+        )
+
+    def __call__(self, path: Path) -> dict:
+        """Transcribe one recording."""
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        print(path, file=self.process.stdin, flush=True)
+        line = self.process.stdout.readline()
+        if not line:
+            raise SystemExit(f"the runner {self.process.args} ended early")
+        return dict(json.loads(line))
+
+
+def shorten(piece: Piece, seconds: float | None, folder: Path) -> tuple[Path, list[Note]]:
+    """Write the first seconds as 16-bit WAV; the notes that begin in them, ended with them."""
+    samples, rate = soundfile.read(piece.audio, dtype="float32", always_2d=True)
+    notes = list(read_labels(piece.labels).notes)
+    if seconds is not None:
+        samples = samples[: round(seconds * rate)]
+        notes = [Note(n.onset, n.pitch, min(n.offset, seconds), n.velocity) for n in notes if n.onset < seconds - 0.05]
+    path = folder / f"{piece.name}.wav"
+    soundfile.write(path, samples, rate)
+    return path, notes
+
+
+def time_command(tool: Tool, programs: Path, wav: Path, threads: int) -> dict[str, float]:
+    """Run a tool's own command on one file: wall and CPU seconds, peak memory."""
+    with tempfile.TemporaryDirectory() as out:
+        command = [part.format(wav=wav, out=out) for part in tool.command]
+        environment = {**os.environ, "OMP_NUM_THREADS": str(threads)}
+        started = time.perf_counter()
+        process = subprocess.Popen(
+            [programs / command[0], *command[1:]],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            env=environment,
+        )
+        _, status, usage = os.wait4(process.pid, 0)
+        wall = time.perf_counter() - started
+    if status:
+        raise SystemExit(f"{tool.name}'s command failed: {command}")
+    return {"wall": wall, "cpu": usage.ru_utime + usage.ru_stime, "peak": usage.ru_maxrss * 1024}
+
+
+def main() -> None:
+    """Compare, print tables, write JSON."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, required=True, help="folder of recordings and labels")
+    parser.add_argument("--labels", type=Path, help="take the labels from this folder instead")
+    parser.add_argument("--venvs", type=Path, required=True, help="folder for the peers' virtual environments")
+    parser.add_argument("--seconds", type=float, help="only the first seconds of every piece")
+    parser.add_argument("--pieces", type=int, help="only so many pieces")
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--command-minutes", type=float, nargs="*", default=[1.0, 10.0])
+    parser.add_argument("--json", type=Path, help="write the figures here")
+    options = parser.parse_args()
+
+    programs = {tool.name: tool.environment(options.venvs) for tool in TOOLS}
+    pieces = load_dataset("pairs", options.data)[: options.pieces]
+    if options.labels:
+        pieces = with_labels_from(pieces, options.labels)
+    scores: dict[str, list[PieceScores]] = {tool.name: [] for tool in TOOLS}
+    costs: dict[str, list[dict]] = {tool.name: [] for tool in TOOLS}
+    commands: dict[str, dict[str, dict[str, float]]] = {tool.name: {} for tool in TOOLS}
+    with tempfile.TemporaryDirectory() as scratch:
+        runners = {tool.name: Runner(tool, programs[tool.name], options.threads) for tool in TOOLS}
+        warm = Path(scratch) / "warm.wav"
+        soundfile.write(warm, np.zeros(160000), 16000)
+        for runner in runners.values():
+            runner(warm)
+        for number, piece in enumerate(pieces, 1):
+            path, reference = shorten(piece, options.seconds, Path(scratch))
+            for name, runner in runners.items():
+                answer = runner(path)
+                estimate = [Note(on, pitch, off, velocity) for on, off, pitch, velocity in answer.pop("notes")]
+                scores[name].append(score_notes(piece.name, reference, sorted(estimate)))
+                costs[name].append(answer)
+            print(f"{number}/{len(pieces)} {piece.name}", file=sys.stderr)
+        for minutes in options.command_minutes:
+            samples, rate = soundfile.read(pieces[0].audio, dtype="float32", always_2d=True)
+            repeated = np.tile(samples, (int(minutes * 60 * rate / len(samples)) + 1, 1))[: int(minutes * 60 * rate)]
+            path = Path(scratch) / f"{minutes:g}min.wav"
+            soundfile.write(path, repeated, rate)
+            for tool in TOOLS:
+                runs = [time_command(tool, programs[tool.name], path, options.threads) for _ in range(3)]
+                commands[tool.name][f"{minutes:g}"] = min(runs, key=lambda run: run["wall"])
+
+    console = Console(width=None if sys.stdout.isatty() else 200)
+    table = Table("tool", *METRICS.values(), "CPU s / min", "network alone", "peak MB", title=f"{len(pieces)} pieces")
+    for tool in TOOLS:
+        means, cost = mean_scores(scores[tool.name]), costs[tool.name]
+        minutes = sum(c["seconds"] for c in cost) / 60
+        cells = [f"{means[metric].f1:.4f}" if metric in means else "" for metric in METRICS]
+        spent = [f"{sum(c[key] for c in cost) / minutes:.3f}" for key in ("cpu", "network_cpu")]
+        table.add_row(tool.name, *cells, *spent, f"{max(c['peak'] for c in cost) / 1e6:.0f}")
+    console.print(table)
+    table = Table("whole command", "audio", "wall s", "CPU s", "peak MB", title="best of three")
+    for tool in TOOLS:
+        for length, run in commands[tool.name].items():
+            table.add_row(
+                tool.name, f"{length} min", f"{run['wall']:.2f}", f"{run['cpu']:.2f}", f"{run['peak'] / 1e6:.0f}"
+            )
+    console.print(table)
+    if options.json:
+        means = {name: {m: s.f1 for m, s in mean_scores(found).items()} for name, found in scores.items()}
+        options.json.write_text(json.dumps({"f1": means, "costs": costs, "commands": commands}, indent=1))
+
+
+if __name__ == "__main__":
+    main()
