@@ -20,22 +20,27 @@ def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def outputs(inputs: list[str], *args: list[str], recursive: bool = False) -> list[list[str]]:
-    return [[path for path, _ in job.outputs] for job in plan(find_recordings(inputs, recursive), *args)]
+    return [
+        [Path(path).as_posix() for path, _ in job.outputs] for job in plan(find_recordings(inputs, recursive), *args)
+    ]
+
+
+def found(*inputs: str, recursive: bool = False) -> list[str]:
+    return [Path(r.path).as_posix() for r in find_recordings(inputs, recursive)]
 
 
 def test_files_folders_and_globs() -> None:
-    assert [r.path for r in find_recordings(["music"])] == ["music/a.wav", "music/b.mp3"]
-    assert len(find_recordings(["music"], recursive=True)) == 4
-    assert [r.path for r in find_recordings(["music/*.mp3"])] == ["music/b.mp3"]
-    assert [r.path for r in find_recordings(["music/b.mp3", "music", "./music/a.wav"])] == [
-        "music/b.mp3",
-        "music/a.wav",
-    ]
-    with pytest.raises(InputError, match="nothing matches"):
-        find_recordings(["music/*.aac"])
+    assert found("music") == ["music/a.wav", "music/b.mp3"]
+    assert len(found("music", recursive=True)) == 4
+    assert found("music/*") == ["music/a.wav", "music/b.mp3", "music/deep/a.wav", "music/deep/c.FLAC"]
+    assert found("music/b.mp3", "music", "./music/a.wav") == ["music/b.mp3", "music/a.wav"]
+
+
+def test_what_cannot_be_expanded_fails_in_its_turn() -> None:
     Path("empty").mkdir()
-    with pytest.raises(InputError, match="--recursive"):
-        find_recordings(["empty"])
+    assert found("music/*.aac", "music/a.wav", "empty") == ["music/*.aac", "music/a.wav", "empty"]
+    with pytest.raises(InputError, match="empty"):
+        find_recordings([""])
 
 
 def test_results_lie_beside_the_recording() -> None:
@@ -77,6 +82,7 @@ def test_recordings_of_one_name_keep_their_suffix() -> None:
         (["music/a.wav"], ["x.mid"], ["csv", "json"], "several formats"),
         (["music/a.wav"], [], ["tex"], "unknown format"),
         (["music/a.wav"], ["x.mid", "x.mid"], [], "would both write"),
+        (["music/a.wav", "music/b.mp3"], ["x.mid"], [], "one file"),
         (["-"], [], [], "no name"),
     ],
 )

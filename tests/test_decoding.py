@@ -53,6 +53,18 @@ def test_five_notes_written_by_hand() -> None:
     assert pedals == []
 
 
+def test_an_onset_without_frames_is_two_frames_long() -> None:
+    a = empty(50)
+    a.onset[10, 40] = 0.9
+    (note,) = decode(a, CONFIG)[0]
+    assert note.offset - note.onset == pytest.approx(2 * HOP)
+    late = empty(50)
+    late.onset[10, 40] = 0.9
+    late.frame[12:30, 40] = 1
+    (note,) = decode(late, CONFIG)[0]
+    assert note.offset == pytest.approx(30 * HOP, abs=HOP)
+
+
 def test_silence_gives_nothing() -> None:
     assert decode(empty(100), CONFIG) == ([], [])
     assert decode(empty(0), CONFIG) == ([], [])
@@ -141,6 +153,15 @@ def test_pedal_spans_even_across_blocks() -> None:
     expected = [Pedal(0.2, 0.8), Pedal(1.8, 2.0)]
     for blocks in ([a], cut(a, [10, 25, 40, 95])):
         assert decode_blocks(blocks, CONFIG)[1] == expected
+
+
+def test_a_flickering_pedal_is_one_pedal() -> None:
+    a = empty(100)
+    a.pedal[10:60:2] = 0.9
+    a.pedal[11:60:4] = 0.9
+    a.pedal[80] = 0.9
+    (pedal,) = decode(a, CONFIG)[1]
+    assert (pedal.onset, pedal.offset) == (pytest.approx(0.2), pytest.approx(1.18, abs=1.5 * HOP))
 
 
 def test_input_is_not_changed() -> None:

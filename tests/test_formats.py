@@ -43,6 +43,15 @@ def test_midi_does_not_drift_in_an_hour() -> None:
     assert max(abs(a.onset - b.onset) for a, b in zip(notes, back, strict=True)) <= TICK
 
 
+@pytest.mark.parametrize("hours", [2, 10])
+def test_long_recordings_can_be_read_back(hours: int) -> None:
+    notes = (Note(0.0, 60, 1.0, 64), Note(hours * 3600.0 - 1, 60, hours * 3600.0, 64))
+    back = FORMATS["midi"].read(FORMATS["midi"].write(Transcription(notes=notes))).notes
+    assert [t for n in back for t in (n.onset, n.offset)] == pytest.approx(
+        [t for n in notes for t in (n.onset, n.offset)], abs=4e-3
+    )
+
+
 def test_no_notes_at_all() -> None:
     for form in FORMATS.values():
         assert form.read(form.write(Transcription())).notes == ()

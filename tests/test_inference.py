@@ -20,12 +20,12 @@ def joined(blocks: list[Activations]) -> dict[str, np.ndarray]:
     return {name: np.concatenate([getattr(block, name) for block in blocks]) for name in NAMES}
 
 
-@given(edges=st.lists(st.integers(0, 25 * RATE), max_size=6), batch_size=st.integers(1, 4))
+@given(edges=st.lists(st.integers(0, 25 * RATE), max_size=6))
 @settings(max_examples=12)
-def test_blocks_and_batches_give_the_same_bytes(edges: list[int], batch_size: int, tiny_model: NotesModel) -> None:
+def test_blocks_give_the_same_bytes(edges: list[int], tiny_model: NotesModel) -> None:
     samples = white_noise(np.random.default_rng(3), 25.0)
     whole = joined(list(infer([samples], tiny_model)))
-    cut = joined(list(infer(np.split(samples, sorted(edges)), tiny_model, batch_size)))
+    cut = joined(list(infer(np.split(samples, sorted(edges)), tiny_model)))
     for name in NAMES:
         np.testing.assert_array_equal(cut[name], whole[name])
 

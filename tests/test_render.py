@@ -170,3 +170,12 @@ def test_the_program_renders_and_goes_on(bank: Path, tmp_path: Path, monkeypatch
     (tmp_path / "out" / "00001.mid").unlink()
     render.main()
     assert {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()} == made
+
+
+def test_excerpts_of_recordings_begin_where_no_key_is_down(rng: np.random.Generator) -> None:
+    notes = np.array(
+        [[0.5, 1.0, 60, 64], [0.9, 2.0, 64, 64], [3.0, 4.0, 60, 64], [3.5, 5.0, 62, 64], [6.0, 7.0, 60, 64]]
+    )
+    starts = {round(render.quiet_start(Performance(notes, None), 5.0, rng), 2) for _ in range(20)}
+    assert starts == {0.48, 2.98}
+    assert render.quiet_start(Performance(notes[:0], None), 5.0, rng) == 0.0

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import os
 import socket
 import subprocess
@@ -25,17 +26,19 @@ SMALL = NotesConfig(8, 8, 4, (1, 2))
 CPU = torch.device("cpu")
 
 
-def piece(n_frames: int = 400, seed: int = 0) -> Piece:
+def piece(folder: Path, n_frames: int = 400, seed: int = 0) -> Piece:
     rng = np.random.default_rng(seed)
     labels = np.array([[0.5, 1.0, 60, 80], [1.0, 2.0, 64, 40], [2.0, 2.5, 60, 120]])
     log_mel = rng.normal(-1, 0.1, (n_frames, 229)).astype(np.float16)
     for onset, offset, pitch, _ in labels:
         log_mel[round(onset * 50) : round(offset * 50), int(pitch) * 2 : int(pitch) * 2 + 4] += 2
-    return Piece(log_mel, labels, np.array([[0.4, 1.2]]))
+    path = folder / f"{n_frames}-{seed}.npy"
+    np.save(path, log_mel)
+    return Piece(path, n_frames, labels, np.array([[0.4, 1.2]]))
 
 
-def test_targets_drawn_by_hand() -> None:
-    onset, frame, offset, velocity, weight, pedal = targets(piece(), 20, 60, 50.0)
+def test_targets_drawn_by_hand(tmp_path: Path) -> None:
+    onset, frame, offset, velocity, weight, pedal = targets(piece(tmp_path), 20, 60, 50.0)
     # The first note: onset at frame 25 of the piece, 5 of the excerpt; offset at 30; key 39.
     assert onset[3:8, 39].tolist() == [0, 0.5, 1, 0.5, 0]
     assert frame[4:31, 39].tolist() == [0] + [1] * 25 + [0]
@@ -44,24 +47,25 @@ def test_targets_drawn_by_hand() -> None:
     assert weight[3:8, 39].tolist() == [0, 1, 1, 1, 0]
     assert pedal[:41, 0].tolist() == [1] * 40 + [0]
     assert onset.sum() == 4.0
-    unknown = targets(Piece(piece().log_mel, np.zeros((0, 4)), None), 0, 10, 50.0)
+    unknown = targets(Piece(tmp_path, 10, np.zeros((0, 4)), None), 0, 10, 50.0)
     assert (unknown[5] == -1).all()
     assert not unknown[:5].any()
 
 
-def test_onsets_between_frames_are_drawn_between_them() -> None:
-    drawn = targets(Piece(piece().log_mel, np.array([[0.21, 0.5, 60, 64]]), None), 0, 30, 50.0)[0, 8:14, 39]
+def test_onsets_between_frames_are_drawn_between_them(tmp_path: Path) -> None:
+    drawn = targets(Piece(tmp_path, 30, np.array([[0.21, 0.5, 60, 64]]), None), 0, 30, 50.0)[0, 8:14, 39]
     assert drawn.tolist() == pytest.approx([0, 0.25, 0.75, 0.75, 0.25, 0])
 
 
-def test_excerpts_depend_on_seed_step_and_rank_alone() -> None:
-    batches = notes.Excerpts([piece(), piece(300, 1)], FEATURES, 3, 64, 5, CPU)
-    again = notes.Excerpts([piece(), piece(300, 1)], FEATURES, 3, 64, 5, CPU)
+def test_excerpts_depend_on_seed_step_and_rank_alone(tmp_path: Path) -> None:
+    pieces = [piece(tmp_path), piece(tmp_path, 300, 1)]
+    batches = notes.Excerpts(pieces, FEATURES, 3, 64, 5, CPU)
+    again = notes.Excerpts(pieces, FEATURES, 3, 64, 5, CPU)
     for a, b in zip(batches(7, 0), again(7, 0), strict=True):
         torch.testing.assert_close(a, b, rtol=0, atol=0)
     assert not torch.equal(batches(7, 0)[0], batches(8, 0)[0])
     assert not torch.equal(batches(7, 0)[0], batches(7, 1)[0])
-    short = notes.Excerpts([piece(10)], FEATURES, 1, 64, 5, CPU, augmented=False)
+    short = notes.Excerpts([piece(tmp_path, 10)], FEATURES, 1, 64, 5, CPU, augmented=False)
     assert short(0)[0][0, 20:].unique().tolist() == [-2.0]
 
 
@@ -81,7 +85,7 @@ def small_network(seed: int = 0) -> NotesNetwork:
 
 @pytest.mark.slow
 def test_two_clips_are_learned_by_heart(tmp_path: Path) -> None:
-    batches = notes.Excerpts([piece(), piece(400, 1)], FEATURES, 2, 128, 0, CPU, augmented=False)
+    batches = notes.Excerpts([piece(tmp_path), piece(tmp_path, 400, 1)], FEATURES, 2, 128, 0, CPU, augmented=False)
     start = sum(float(v.detach()) for v in notes.losses(small_network(), batches(0)).values())
     config = loop.LoopConfig(steps=80, learning_rate=1e-2, warmup=5, average=0.8)
     trained = loop.train(small_network(), batches, notes.losses, config, tmp_path)
@@ -91,7 +95,7 @@ def test_two_clips_are_learned_by_heart(tmp_path: Path) -> None:
 
 
 def test_a_run_that_was_stopped_ends_the_same_to_the_bit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    batches = notes.Excerpts([piece()], FEATURES, 2, 64, 0, CPU)
+    batches = notes.Excerpts([piece(tmp_path)], FEATURES, 2, 64, 0, CPU)
     config = loop.LoopConfig(steps=8, warmup=2)
     straight = loop.train(small_network(), batches, notes.losses, config, tmp_path / "a").state_dict()
 
@@ -166,10 +170,15 @@ def test_from_maestros_tree_to_weights(tmp_path: Path) -> None:
     command = ["--train", f"maestro:{data}", "--valid", f"maestro:{data}", "--run", str(tmp_path / "run")]
     command += ["--cache", str(tmp_path / "cache"), "--steps", "4", "--batch", "2", "--frames", "64", "--device", "cpu"]
     command += ["--channels", "4", "--mix-channels", "2", "--dilations", "1", "2", "--validate-every", "2"]
-    notes.main([*command, "--export", "notes-9", "--weights", str(tmp_path / "weights")])
+    notes.main([*command, "--export", "notes-9", "--licence", "CC0", "--weights", str(tmp_path / "weights")])
     model = load_notes_model(str(tmp_path / "weights" / "notes-9.safetensors"))
     assert model.trained_on == {"maestro": ["train"]}
-    assert "| validation | 1 |" in (tmp_path / "weights" / "notes-9.md").read_text()
+    card = (tmp_path / "weights" / "notes-9.md").read_text(encoding="utf-8")
+    assert "| validation | 1 |" in card
+    assert "CC0" in card
+    assert "--steps 4" in card
+    manifest = json.loads((tmp_path / "weights" / "manifest.json").read_text(encoding="utf-8"))
+    assert manifest["notes-9"]["default"] is False
     more = ["--init-from", str(tmp_path / "weights" / "notes-9.safetensors"), "--run", str(tmp_path / "more")]
     notes.main([*command, *more])
     assert (tmp_path / "more" / "checkpoint.pt").exists()
@@ -185,8 +194,6 @@ def test_two_processes_train_together(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "train.notes", "--train", f"maestro:{data}", "--valid", f"maestro:{data}"]
     command += ["--run", str(tmp_path / "run"), "--cache", str(tmp_path / "cache"), "--steps", "3", "--batch", "1"]
     command += ["--frames", "64", "--channels", "4", "--mix-channels", "2", "--dilations", "1", "--device", "cpu"]
-    # Features first, by one process.
-    notes.prepare(notes._load("maestro", data, "train"), tmp_path / "cache", FEATURES)
     processes = []
     for rank in range(2):
         place = {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": "2", "MASTER_PORT": str(port)}

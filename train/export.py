@@ -11,6 +11,7 @@ import argparse
 import hashlib
 import itertools
 import json
+import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -30,7 +31,7 @@ from transcribe.pipeline import Novelty, Transcriber
 from transcribe.weights import NotesModel, notes_header, parse_notes_model, to_bytes
 
 WEIGHTS = Path(__file__).parent.parent / "weights"
-LICENCE = "CC BY-NC-SA 4.0 (trained on MAPS and ASAP)"
+UNKNOWN_TERMS = "terms unknown: those of the data it was trained on"
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,15 @@ class Heard:
     name: str
     reference: tuple[Note, ...]
     activations: list[Activations]
+
+
+@dataclass(frozen=True)
+class Training:
+    """What a weights file should tell of its making: data sets and splits, terms, and the command."""
+
+    trained_on: dict[str, list[str]]
+    licence: str
+    command: str
 
 
 def to_model(
@@ -108,7 +118,8 @@ def tune(transcriber: Transcriber, heard: Sequence[Heard]) -> DecodingConfig:
         pairs, key=lambda p: mean_f1(replace(config, frame_threshold=p[0], offset_threshold=p[1]), "note_offset")
     )
     config = replace(config, frame_threshold=frame, offset_threshold=offset)
-    return replace(config, confidence=_fit_confidence(transcriber, heard, config))
+    # Every other piece only: the rest shows how well it is calibrated.
+    return replace(config, confidence=_fit_confidence(transcriber, heard[::2], config))
 
 
 def _decode(transcriber: Transcriber, heard: Heard, config: DecodingConfig) -> tuple[Note, ...]:
@@ -227,45 +238,62 @@ def export(
     network: NotesNetwork,
     features: FeatureConfig,
     name: str,
+    training: Training,
     valid: Sequence[datasets.Piece],
-    trained_on: dict[str, list[str]],
     strange: Path | None = None,
     reports: Sequence[tuple[str, Sequence[datasets.Piece]]] = (),
     folder: Path = WEIGHTS,
+    default: bool = False,
     text: str = "",
 ) -> None:
     """Tune on ``valid``, then write ``name.safetensors``, its model card and its line in the manifest.
 
     ``strange`` is the folder that :func:`listen_to_medleys` reads; ``reports`` are only reported; ``text`` opens
-    the card.
+    the card; a ``default`` model is what ``pitchai`` uses unless told otherwise.
     """
     transcriber = Transcriber(to_model(network, features, DecodingConfig()), "cpu")
     heard = listen(transcriber, valid)
     decoding = tune(transcriber, heard)
     transcriber.decoding = decoding
     novelty = fit_novelty(transcriber, heard, listen_to_medleys(transcriber, strange)) if strange else {}
-    header = notes_header(features, network.config, decoding, novelty=novelty, trained_on=trained_on)
+    header = notes_header(
+        features,
+        network.config,
+        decoding,
+        novelty=novelty,
+        trained_on=training.trained_on,
+        made={"commit": _commit(), "command": training.command},
+    )
     content = to_bytes(network.state_dict(), header)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / f"{name}.safetensors").write_bytes(content)
     manifest = folder / "manifest.json"
-    lines = json.loads(manifest.read_text()) if manifest.exists() else {}
+    lines = json.loads(manifest.read_text(encoding="utf-8")) if manifest.exists() else {}
     lines[name] = {
         "task": "notes",
         "file": f"{name}.safetensors",
         "sha256": hashlib.sha256(content).hexdigest(),
-        "licence": LICENCE,
-        "default": True,
+        "licence": training.licence,
+        "default": default,
     }
     for other, line in lines.items():
-        line["default"] = line["default"] and (other == name or line["task"] != "notes")
-    manifest.write_text(json.dumps(lines, indent=2, sort_keys=True) + "\n")
+        line["default"] = line["default"] and not (default and other != name and line["task"] == "notes")
+    manifest.write_text(json.dumps(lines, indent=2, sort_keys=True) + "\n", encoding="utf-8")
     final = Transcriber(parse_notes_model(content, name), "cpu")
     figures = [("validation", evaluate("pairs", valid, final))]
     figures += [(title, evaluate(title, pieces, final)) for title, pieces in reports]
-    table = reliability(heard, final)
-    card = _card(name, text, network, decoding, figures, table)
-    (folder / f"{name}.md").write_text(card)
+    table = reliability(heard[1::2], final)
+    card = _card(name, text, network, decoding, training, figures, table)
+    (folder / f"{name}.md").write_text(card, encoding="utf-8")
+
+
+def _commit() -> str:
+    """Name the commit of the program, ``unknown`` outside a repository."""
+    command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "HEAD"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
 
 
 def _card(
@@ -273,11 +301,13 @@ def _card(
     text: str,
     network: NotesNetwork,
     decoding: DecodingConfig,
+    training: Training,
     figures: Sequence[tuple[str, Report]],
     table: Sequence[tuple[float, float, int]],
 ) -> str:
     size = sum(parameter.numel() for parameter in network.parameters())
-    lines = [f"# {name}", "", text.strip(), "", "## Figures", ""]
+    lines = [f"# {name}", "", text.strip(), "", "## Terms and making", "", f"{training.licence}.", ""]
+    lines += ["```", training.command, "```", "", f"at commit `{_commit()}`.", "", "## Figures", ""]
     lines += [f"Conventions: {figures[0][1].conventions}.", ""]
     lines += [
         "| data | pieces | " + " | ".join(METRICS.values()) + " | exact slices |",
@@ -289,7 +319,8 @@ def _card(
         lines.append(f"| {title} | {len(report.pieces)} | " + " | ".join(cells) + f" | {report.exact_slices:.3f} |")
     lines += ["", f"{size:,} parameters: {network.config}.", "", "## Decoding, tuned on the validation set", ""]
     lines += [f"`{decoding}`", "", "## Confidence", ""]
-    lines += [f"Expected calibration error on the validation set: {calibration_error(table):.3f}.", ""]
+    lines += [f"Fitted on one half of the validation pieces; on the other half, in {len(table)} bins, the expected"]
+    lines += [f"calibration error is {calibration_error(table):.3f}.", ""]
     lines += ["| said | right | notes |", "|---|---|---|"]
     lines += [f"| {sure:.2f} | {right:.2f} | {count} |" for sure, right, count in table]
     return "\n".join(lines) + "\n"
@@ -318,6 +349,9 @@ def main() -> None:
     parser.add_argument("--valid", type=_dataset, required=True, help="pairs:folder to tune on")
     parser.add_argument("--strange", type=Path, help="folder of single notes of other instruments")
     parser.add_argument("--report", type=_dataset, nargs="*", default=[], help="title:folder, reported only")
+    parser.add_argument("--licence", default=UNKNOWN_TERMS)
+    parser.add_argument("--default", action="store_true", help="make it the model that is used unless told otherwise")
+    parser.add_argument("--command", default="", help="the command that trained it, for the card")
     parser.add_argument("--trained-on", nargs="*", default=[], help="data sets whose train split was used")
     parser.add_argument("--card", type=Path, help="text to open the model card with")
     options = parser.parse_args()
@@ -325,11 +359,12 @@ def main() -> None:
         load_run(options.run),
         FeatureConfig(),
         options.name,
+        Training({name: ["train"] for name in options.trained_on}, options.licence, options.command),
         datasets.load_dataset("pairs", options.valid[1]),
-        {name: ["train"] for name in options.trained_on},
         options.strange,
         [(title, datasets.load_dataset("pairs", folder)) for title, folder in options.report],
-        text=options.card.read_text() if options.card else "",
+        default=options.default,
+        text=options.card.read_text(encoding="utf-8") if options.card else "",
     )
 
 

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 
 import torch
@@ -35,7 +36,7 @@ class LoopConfig:
     (autocast: time a step in both first, processors differ).
     """
 
-    steps: int = 10000
+    steps: int = 8400
     learning_rate: float = 2e-3
     warmup: int = 300
     weight_decay: float = 0.01
@@ -54,12 +55,28 @@ def learning_rate(step: int, config: LoopConfig) -> float:
     return config.learning_rate * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(1.0, progress))))
 
 
-def start_process_group(device: torch.device) -> int:
-    """Join the group that ``torchrun`` announces, if there is one; the rank, 0 when alone."""
+def start_process_group(device: torch.device) -> tuple[int, torch.device]:
+    """Join the group that ``torchrun`` announces, if there is one.
+
+    Returns
+    -------
+    tuple
+        The rank, 0 when alone, and the device of this process: a GPU of its own where there are GPUs.
+    """
     if int(os.environ.get("WORLD_SIZE", "1")) == 1:
-        return 0
-    distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")
-    return distributed.get_rank()
+        return 0, device
+    if device.type == "cuda":
+        device = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
+        torch.cuda.set_device(device)
+    # The others wait while rank 0 prepares features and validates.
+    distributed.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=timedelta(hours=12))
+    return distributed.get_rank(), device
+
+
+def wait_for_all() -> None:
+    """Wait until all processes of the group are here; at once when alone."""
+    if distributed.is_initialized():
+        distributed.barrier()
 
 
 def train(
@@ -82,7 +99,10 @@ def train(
     average = get_ema_multi_avg_fn(config.average)  # type: ignore[no-untyped-call]
     averaged = AveragedModel(network, multi_avg_fn=average, use_buffers=True)
     optimizer = torch.optim.AdamW(network.parameters(), config.learning_rate, weight_decay=config.weight_decay)
-    parallel = nn.parallel.DistributedDataParallel(network) if distributed.is_initialized() else network
+    parallel = network
+    if distributed.is_initialized():
+        ids = [device.index] if device.type == "cuda" else None
+        parallel = nn.parallel.DistributedDataParallel(network, device_ids=ids)
     checkpoint = folder / "checkpoint.pt"
     first = 0
     if checkpoint.exists():

@@ -17,6 +17,8 @@ import hashlib
 import json
 import multiprocessing
 import os
+import shlex
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -44,15 +46,20 @@ TARGET_REACH = 2.0
 
 @dataclass(frozen=True)
 class Piece:
-    """A recording's features, mapped from disk, and its labels.
+    """A recording's features on disk, and its labels.
 
-    ``log_mel`` float16 (n_frames, n_mels); ``notes`` (n, 4): onset and offset in s, pitch, velocity (0 where it is
-    not known); ``pedals`` (m, 2) in s, None where the labels don't say.
+    ``features`` is an ``.npy`` file, float16 (n_frames, n_mels); ``notes`` (n, 4): onset and offset in s, pitch,
+    velocity (0 where it is not known); ``pedals`` (m, 2) in s, None where the labels don't say.
     """
 
-    log_mel: np.ndarray
+    features: Path
+    n_frames: int
     notes: np.ndarray
     pedals: np.ndarray | None
+
+    def span(self, first: int, n_frames: int) -> np.ndarray:
+        """Read up to ``n_frames`` frames; the file is open no longer than that, as there may be thousands."""
+        return np.array(np.load(self.features, mmap_mode="r")[first : first + n_frames])
 
 
 def targets(piece: Piece, first: int, n_frames: int, frames_per_second: float) -> np.ndarray:
@@ -127,7 +134,7 @@ class Excerpts:
     ) -> None:
         self.pieces, self.n_batch, self.n_frames, self.seed = pieces, n_batch, n_frames, seed
         self.features, self.device, self.augmented = features, device, augmented
-        lengths = np.array([len(piece.log_mel) for piece in pieces], float)
+        lengths = np.array([piece.n_frames for piece in pieces], float)
         self.weights = np.cumsum(lengths) / lengths.sum()
 
     def __call__(self, step: int, rank: int = 0) -> tuple[Tensor, Tensor]:
@@ -138,8 +145,8 @@ class Excerpts:
         target = np.zeros((self.n_batch, 6, self.n_frames, N_PITCHES), np.float32)
         for row in range(self.n_batch):
             piece = self.pieces[min(int(np.searchsorted(self.weights, rng.random())), len(self.pieces) - 1)]
-            first = int(rng.integers(0, max(1, len(piece.log_mel) - self.n_frames)))
-            span = piece.log_mel[first : first + self.n_frames]
+            first = int(rng.integers(0, max(1, piece.n_frames - self.n_frames)))
+            span = piece.span(first, self.n_frames)
             log_mel[row, : len(span)] = span
             target[row] = targets(piece, first, self.n_frames, self.features.grid.frames_per_second)
         batch = torch.from_numpy(log_mel).to(self.device)
@@ -149,7 +156,7 @@ class Excerpts:
 
 
 def prepare(pieces: list[datasets.Piece], cache: Path, features: FeatureConfig) -> list[Piece]:
-    """Compute features and labels of every piece, or find them in the cache; on all cores."""
+    """Compute features and labels of every piece, or find them in the cache; on all cores, by one process."""
     cache.mkdir(parents=True, exist_ok=True)
     jobs = [(piece, cache / _cache_key(piece, features), features) for piece in pieces]
     missing = [job for job in jobs if not job[1].with_suffix(".npz").exists()]
@@ -161,12 +168,13 @@ def prepare(pieces: list[datasets.Piece], cache: Path, features: FeatureConfig) 
     for _, path, _ in jobs:
         with np.load(path.with_suffix(".npz")) as labels:
             pedals = labels.get("pedals")
-            prepared.append(Piece(np.load(path.with_suffix(".npy"), mmap_mode="r"), labels["notes"], pedals))
-    return [piece for piece in prepared if len(piece.log_mel)]
+            prepared.append(Piece(path.with_suffix(".npy"), int(labels["n_frames"]), labels["notes"], pedals))
+    return [piece for piece in prepared if piece.n_frames]
 
 
 def _cache_key(piece: datasets.Piece, features: FeatureConfig) -> str:
-    stamps = [(str(path.absolute()), path.stat().st_mtime_ns) for path in (piece.audio, piece.labels)]
+    found = [(path.absolute(), path.stat()) for path in (piece.audio, piece.labels)]
+    stamps = [(str(path), stat.st_mtime_ns, stat.st_size) for path, stat in found]
     return hashlib.sha256(repr((stamps, features)).encode()).hexdigest()[:24]
 
 
@@ -176,10 +184,13 @@ def _prepare_one(job: tuple[datasets.Piece, Path, FeatureConfig]) -> None:
     arrays = {"notes": np.array([(n.onset, n.offset, n.pitch, n.velocity) for n in labels.notes], float).reshape(-1, 4)}
     if _tells_pedal(piece.labels):
         arrays["pedals"] = np.array([(p.onset, p.offset) for p in labels.pedals], float).reshape(-1, 2)
-    audio = load_audio(piece.audio, features.sample_rate)
-    np.save(path.with_suffix(".npy"), LogMel(features).whole(audio.samples).astype(np.float16))
+    log_mel = LogMel(features).whole(load_audio(piece.audio, features.sample_rate).samples)
+    arrays["n_frames"] = np.array(len(log_mel))
+    part = path.with_suffix(f".{os.getpid()}.part.npy")
+    np.save(part, log_mel.astype(np.float16))
+    part.replace(path.with_suffix(".npy"))
     # The labels come last and whole: where they are, the features are.
-    part = path.with_suffix(".part.npz")
+    part = path.with_suffix(f".{os.getpid()}.part.npz")
     np.savez(part, allow_pickle=False, **arrays)
     part.replace(path.with_suffix(".npz"))
 
@@ -197,22 +208,18 @@ def _tells_pedal(labels: Path) -> bool:
 def main(arguments: list[str] | None = None) -> None:
     """Prepare, train, validate, export."""
     options = _parse(arguments)
-    device = torch.device(choose_device(options.device))
-    rank = loop.start_process_group(device)
+    rank, device = loop.start_process_group(torch.device(choose_device(options.device)))
     features = FeatureConfig()
     config = NotesConfig(options.channels, options.channels, options.mix_channels, tuple(options.dilations))
     pieces = {
         use: [piece for name, folder in sets for piece in _load(name, folder, split)]
         for use, sets, split in (("train", options.train, "train"), ("valid", options.valid, "validation"))
     }
-    batches = Excerpts(
-        prepare(pieces["train"], options.cache, features),
-        features,
-        options.batch,
-        options.frames,
-        options.seed,
-        device,
-    )
+    if rank == 0:
+        prepare(pieces["train"], options.cache, features)
+    loop.wait_for_all()
+    prepared = prepare(pieces["train"], options.cache, features)
+    batches = Excerpts(prepared, features, options.batch, options.frames, options.seed, device)
     torch.manual_seed(options.seed)
     network = NotesNetwork(features, config)
     if options.init_from is not None:
@@ -245,8 +252,12 @@ def main(arguments: list[str] | None = None) -> None:
     )
     if options.export and rank == 0:
         assert isinstance(averaged, NotesNetwork)
-        trained_on = {name: ["train"] for name, _ in options.train if name != "pairs"}
-        export.export(averaged, features, options.export, pieces["valid"], trained_on, folder=options.weights)
+        loaded = export.Training(
+            {name: ["train"] for name, _ in options.train if name != "pairs"},
+            options.licence,
+            f"python -m train.notes {shlex.join(sys.argv[1:] if arguments is None else arguments)}",
+        )
+        export.export(averaged, features, options.export, loaded, pieces["valid"], folder=options.weights)
 
 
 def _load(name: str, folder: Path, split: str) -> list[datasets.Piece]:
@@ -268,8 +279,9 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--cache", type=Path, default=Path("runs/features"), help="folder for features")
     parser.add_argument("--init-from", type=Path, help="weights file to start from")
     parser.add_argument("--export", help="name of the weights to write, such as notes-2")
+    parser.add_argument("--licence", default=export.UNKNOWN_TERMS, help="terms of the weights, for the card")
     parser.add_argument("--weights", type=Path, default=export.WEIGHTS, help="folder to export to")
-    parser.add_argument("--steps", type=int, default=7500)
+    parser.add_argument("--steps", type=int, default=8400)
     parser.add_argument("--batch", type=int, default=6, help="excerpts a step")
     parser.add_argument("--frames", type=int, default=256, help="frames an excerpt")
     parser.add_argument("--learning-rate", type=float, default=2e-3)

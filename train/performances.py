@@ -1,6 +1,6 @@
 """Notes to render: performances and songs read from MIDI, and exercises made up on the spot.
 
-Numpy only. A performance is an array of notes ``(n, 4)`` (onset s, offset s, pitch, velocity; an offset is a key
+A performance is an array of notes ``(n, 4)`` (onset s, offset s, pitch, velocity; an offset is a key
 release) with the spans of the sustain pedal ``(m, 2)`` in seconds.
 """
 
@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+
+from transcribe.output.formats import read_transcription
 
 LOWEST, HIGHEST = 21, 108
 
@@ -28,26 +30,11 @@ class Performance:
 
 
 def read_midi(path: Path) -> Performance:
-    """Read all pitched notes and the sustain pedal (CC64 >= 64) of a MIDI file."""
-    import pretty_midi
-
-    midi = pretty_midi.PrettyMIDI(str(path))
-    notes, pedals = [], []
-    for instrument in midi.instruments:
-        if instrument.is_drum:
-            continue
-        notes += [(note.start, note.end, note.pitch, note.velocity) for note in instrument.notes]
-        down = None
-        for change in (c for c in instrument.control_changes if c.number == 64):
-            if change.value >= 64 and down is None:
-                down = change.time
-            elif change.value < 64 and down is not None:
-                pedals.append((down, change.time))
-                down = None
-        if down is not None:
-            pedals.append((down, midi.get_end_time()))
-    array = np.array(sorted(notes), float).reshape(-1, 4)
-    return Performance(array, np.array(sorted(pedals), float).reshape(-1, 2))
+    """Read all pitched notes and the sustain pedal of a MIDI file."""
+    heard = read_transcription(path)
+    notes = [(note.onset, note.offset, note.pitch, note.velocity) for note in heard.notes]
+    pedals = [(pedal.onset, pedal.offset) for pedal in heard.pedals]
+    return Performance(np.array(notes, float).reshape(-1, 4), np.array(pedals, float).reshape(-1, 2))
 
 
 def excerpt(performance: Performance, start: float, seconds: float) -> Performance:

@@ -26,6 +26,7 @@ from train.performances import Performance
 SAMPLE_RATE = 16000
 OVERSAMPLING = 2  # samples are kept at twice the rate, so that linear interpolation between them is clean
 EXCERPT = 60.0  # seconds
+SUFFIXES = (".wav", ".flac", ".ogg")  # of recordings that are recorded anew
 LAST_DAMPER = 88  # strings above have no dampers
 
 
@@ -161,6 +162,14 @@ def rerecord(samples: np.ndarray, performance: Performance, rng: np.random.Gener
     return recorder.record(resampled, SAMPLE_RATE, rng), Performance(notes, None)
 
 
+def quiet_start(performance: Performance, latest: float, rng: np.random.Generator) -> float:
+    """Choose a moment before ``latest`` at which no key is down, so that an excerpt has all its labels; else 0."""
+    notes = performance.notes
+    down_until = np.maximum.accumulate(np.append(0.0, notes[:-1, 1]))
+    moments = notes[(notes[:, 0] - down_until > 0.02) & (notes[:, 0] < latest), 0] - 0.02
+    return float(max(0.0, rng.choice(moments))) if len(moments) else 0.0
+
+
 def write_pair(out: Path, name: str, samples: np.ndarray, performance: Performance) -> None:
     """Write ``name.flac`` and ``name.mid``; the labels last, so that a pair is whole when they are there."""
     import pretty_midi
@@ -205,14 +214,16 @@ def _render_one(index: int) -> int:
     kind = rng.random()
     if _sources.recordings and kind < _sources.rerecord_share:
         audio, label = _sources.recordings[rng.integers(len(_sources.recordings))]
-        with soundfile.SoundFile(audio) as file:
-            length = int(EXCERPT * file.samplerate)
-            first = int(rng.integers(0, max(1, file.frames - length)))
-            file.seek(first)
-            samples = file.read(length, dtype="float32", always_2d=True).mean(1)
         rows = np.loadtxt(label, ndmin=2)
         whole = Performance(rows[np.argsort(rows[:, 0])], None)
-        samples, performance = rerecord(samples, performances.excerpt(whole, first / SAMPLE_RATE, EXCERPT), rng)
+        with soundfile.SoundFile(audio) as file:
+            if file.samplerate != SAMPLE_RATE:
+                raise ValueError(f"{audio}: resample it to {SAMPLE_RATE} Hz first")
+            start = quiet_start(whole, max(0.0, file.frames / SAMPLE_RATE - EXCERPT), rng)
+            file.seek(int(start * SAMPLE_RATE))
+            samples = file.read(int(EXCERPT * SAMPLE_RATE), dtype="float32", always_2d=True).mean(1)
+        performance = performances.excerpt(whole, int(start * SAMPLE_RATE) / SAMPLE_RATE, EXCERPT)
+        samples, performance = rerecord(samples, performance, rng)
         write_pair(out, name, samples, performance)
         return index
     if kind > 1 - _sources.exercise_share:
@@ -261,7 +272,8 @@ def main() -> None:
     arguments.midi_files = _chosen(arguments.midi_files, arguments.midi_without, arguments.midi_only)
     labels = sorted(arguments.recordings.glob("*.tsv")) if arguments.recordings else []
     labels = _chosen(labels, arguments.recordings_without, arguments.recordings_only)
-    arguments.recordings = [(path.with_suffix(".ogg"), path) for path in labels]
+    audio = {path.stem: path for path in labels and sorted(arguments.recordings.iterdir()) if path.suffix in SUFFIXES}
+    arguments.recordings = [(audio[path.stem], path) for path in labels]
     count = round(arguments.hours * 3600 / EXCERPT)
     _start(arguments)
     from tqdm import tqdm

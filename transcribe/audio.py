@@ -6,6 +6,8 @@ The samples do not depend on how the reading is cut into blocks.
 
 from __future__ import annotations
 
+import re
+import shutil
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -79,7 +81,7 @@ class AudioReader(AbstractContextManager["AudioReader"]):
         self.warnings: list[str] = []
         self.duration: float | None = None
         self._block_values = block_values
-        self._file: IO[bytes] = _spool_stdin() if str(source) == "-" else _open(Path(source), self.name)
+        self._file = _spool(sys.stdin.buffer, self.name) if str(source) == "-" else _open(Path(source), self.name)
         try:
             self._decoder = self._open_decoder()
         except BaseException:
@@ -90,8 +92,7 @@ class AudioReader(AbstractContextManager["AudioReader"]):
             self._warn(self._decoder.remark)
 
     def _open_decoder(self) -> _SoundFileDecoder | _AvDecoder:
-        self._file.seek(0, 2)
-        if self._file.tell() == 0:
+        if self._file.seek(0, 2) == 0:
             raise InputError(f"{self.name}: the file is empty; record or export it again")
         self._file.seek(0)
         try:
@@ -132,11 +133,11 @@ class AudioReader(AbstractContextManager["AudioReader"]):
         n_read = 0
         for block in self._decoded_blocks():
             n_read += len(block)
-            samples = self._finite(block.mean(axis=1, dtype=np.float32) if block.shape[1] > 1 else block[:, 0])
+            samples = _mixed_down(self._finite(block))[:, 0]
             yield samples if resampler is None else resampler.resample_chunk(samples)
         if resampler is not None and n_read:
             yield resampler.resample_chunk(np.zeros(0, np.float32), last=True)
-        promised = self._decoder.duration
+        promised = self._decoder.promised
         if promised is not None and n_read / rate < promised - max(1.0, 0.02 * promised):
             self._warn(f"the recording ends after {n_read / rate:.1f} s; its header promises {promised:.1f} s")
 
@@ -153,9 +154,8 @@ class AudioReader(AbstractContextManager["AudioReader"]):
             self._warn(f"damaged after {seconds:.1f} s ({error}); the rest is left out")
 
     def _finite(self, samples: np.ndarray) -> np.ndarray:
-        finite = np.isfinite(samples)
-        # Beyond 1e6 a value is no sample but rubbish, and its square would leave float32.
-        finite &= np.abs(samples, where=finite, out=np.zeros_like(samples)) < 1e6
+        # Beyond 1e6 a value is no sample but rubbish, and its square would leave float32. NaN compares as False.
+        finite = np.abs(samples) < 1e6
         if finite.all():
             return samples
         self._warn("holds values that are no numbers (NaN, infinite or absurd); they count as silence")
@@ -184,8 +184,6 @@ class _NotDecodableError(Exception):
 
 
 class _SoundFileDecoder:
-    remark = ""
-
     def __init__(self, file: IO[bytes], block_values: int) -> None:
         import soundfile
 
@@ -197,6 +195,13 @@ class _SoundFileDecoder:
         # Streams of unknown length count as 2**63 - 1 frames.
         known = 0 < self._sound.frames < 1 << 48
         self.duration = self._sound.frames / self.sample_rate if known else None
+        self.promised = self.duration
+        self.remark = ""
+        # libsndfile mends the length of a file that breaks off, and says so in its log only.
+        if re.search(r"^ *(data|SSND) : .*should be", self._sound.extra_info, re.MULTILINE) or (
+            self._sound.format == "OGG" and _ogg_breaks_off(file)
+        ):
+            self.remark = "the recording breaks off before the end that its header promises"
         self._n_frames = max(1, block_values // self._sound.channels)
 
     def blocks(self) -> Iterator[np.ndarray]:
@@ -215,8 +220,19 @@ class _SoundFileDecoder:
         self._sound.close()
 
 
+def _ogg_breaks_off(file: IO[bytes]) -> bool:
+    """Whether the last page of an Ogg file lacks the mark of the end of its stream."""
+    position = file.tell()
+    file.seek(max(0, file.seek(0, 2) - (1 << 17)))
+    tail = file.read()
+    file.seek(position)
+    page = tail.rfind(b"OggS")
+    return 0 <= page < len(tail) - 5 and not tail[page + 5] & 4
+
+
 class _AvDecoder:
-    remark = ""
+    # A container's length is that of its video, or guessed from a bit rate: nothing that is promised.
+    promised: float | None = None
 
     def __init__(self, file: IO[bytes], block_values: int) -> None:
         import av
@@ -225,27 +241,25 @@ class _AvDecoder:
             self._container: Any = av.open(file, mode="r", metadata_errors="replace")
         except (av.FFmpegError, OSError, ValueError) as error:
             raise _NotDecodableError(_one_line(error)) from None
-        if not self._container.streams.audio:
+        streams = self._container.streams.audio
+        if not streams:
             self._container.close()
             raise _NotDecodableError("there is no sound in it")
-        self._stream = self._container.streams.audio[0]
-        if len(self._container.streams.audio) > 1:
-            self.remark = f"has {len(self._container.streams.audio)} sound streams; the first is taken"
+        self.remark = f"has {len(streams)} sound streams; the first is taken" if len(streams) > 1 else ""
+        self._stream = streams[0]
         self.sample_rate = int(self._stream.codec_context.sample_rate or 0)
-        length = self._container.duration
-        self.duration = length / 1e6 if length and length > 0 else None
+        length, unit = self._stream.duration, self._stream.time_base
+        self.duration = float(length * unit) if length and length > 0 and unit else None
         self._n_values = block_values
 
     def blocks(self) -> Iterator[np.ndarray]:
         import av
 
-        # FFmpeg makes every sample format planar float32; rate and channels stay as they are.
-        resampler = av.AudioResampler(format="fltp")
         pending: list[np.ndarray] = []
         try:
-            for frame in self._container.decode(self._stream):
-                pending += [part.to_ndarray().T for part in resampler.resample(frame) if part.samples]
-                if sum(part.size for part in pending) >= self._n_values:
+            for part in self._parts():
+                pending.append(part)
+                if sum(len(p) for p in pending) >= self._n_values:
                     yield np.concatenate(pending)
                     pending = []
         except (av.FFmpegError, OSError, ValueError) as error:
@@ -255,25 +269,54 @@ class _AvDecoder:
         if pending:
             yield np.concatenate(pending)
 
+    def _parts(self) -> Iterator[np.ndarray]:
+        """Yield frames as mono (n, 1) at the rate the stream began with, whatever it changes to on the way."""
+        import av
+
+        kind, resampler = None, None
+        for frame in self._container.decode(self._stream):
+            if (frame.sample_rate, frame.layout.name, frame.format.name) != kind:
+                if resampler is not None:
+                    yield from (_mixed_down(part.to_ndarray().T) for part in resampler.resample(None))
+                kind = (frame.sample_rate, frame.layout.name, frame.format.name)
+                resampler = av.AudioResampler(format="fltp", layout=frame.layout, rate=self.sample_rate)
+            assert resampler is not None
+            yield from (_mixed_down(part.to_ndarray().T) for part in resampler.resample(frame))
+        if resampler is not None:
+            yield from (_mixed_down(part.to_ndarray().T) for part in resampler.resample(None))
+
     def close(self) -> None:
         self._container.close()
 
 
+def _mixed_down(block: np.ndarray) -> np.ndarray:
+    """Average the channels: (n, n_channels) -> (n, 1)."""
+    return block if block.shape[1] == 1 else block.mean(axis=1, keepdims=True, dtype=np.float32)
+
+
 def _open(path: Path, name: str) -> IO[bytes]:
-    if path.is_dir():
-        raise InputError(f"{name}: is a folder, not a recording")
     try:
-        return path.open("rb")
+        if path.is_dir():
+            raise InputError(f"{path}: is a folder without recordings; --recursive searches the folders in it too")
+        file = path.open("rb")
     except FileNotFoundError:
         raise InputError(f"{path}: no such file") from None
-    except OSError as error:
-        raise InputError(f"{path}: can't be read: {error.strerror or error}") from None
+    except (OSError, ValueError) as error:
+        raise InputError(f"{name}: can't be read: {getattr(error, 'strerror', None) or error}") from None
+    if file.seekable():
+        return file
+    with file:
+        return _spool(file, name)
 
 
-def _spool_stdin() -> IO[bytes]:
+def _spool(stream: IO[bytes], name: str) -> IO[bytes]:
+    """Copy a stream to a temporary file: containers want to be sought in."""
     file = tempfile.TemporaryFile()  # noqa: SIM115 - closed by the reader
-    while chunk := sys.stdin.buffer.read(1 << 20):
-        file.write(chunk)
+    try:
+        shutil.copyfileobj(stream, file)
+    except OSError as error:
+        file.close()
+        raise InputError(f"{name}: can't be copied to a temporary file: {error.strerror or error}") from None
     return file
 
 

@@ -118,7 +118,7 @@ def transcribe(
     for number, job in enumerate(todo, 1):
         try:
             label = f"{number}/{len(todo)} {_name(job)}" if len(todo) > 1 else _name(job)
-            result = _transcribe_one(job, transcriber, label, overwrite, quiet)
+            result = _transcribe_one(job, transcriber, label, overwrite, skip_existing, quiet)
             _print_result(job, result, transcriber, as_json, quiet)
         except PitchaiError as error:
             if len(todo) == 1:
@@ -134,10 +134,13 @@ def _given(**settings: float | None) -> dict[str, float]:
     return {name: value for name, value in settings.items() if value is not None}
 
 
-def _transcribe_one(job: Job, transcriber: Transcriber, label: str, overwrite: bool, quiet: bool) -> Transcription:
+def _transcribe_one(
+    job: Job, transcriber: Transcriber, label: str, overwrite: bool, skip_existing: bool, quiet: bool
+) -> Transcription:
     from transcribe.output.formats import write_atomically
 
-    for path, _ in job.outputs:
+    outputs = [(path, form) for path, form in job.outputs if not (skip_existing and Path(path).exists())]
+    for path, _ in outputs:
         if path != "-":
             _check_writable(Path(path), overwrite)
     with _ProgressBar(label, quiet) as progress:
@@ -145,13 +148,12 @@ def _transcribe_one(job: Job, transcriber: Transcriber, label: str, overwrite: b
     for warning in result.warnings:
         if not quiet:
             _say(f"{_name(job)}: {warning}")
-    for path, form in job.outputs:
+    for path, form in outputs:
         content = form.write(result)
         if path == "-":
             sys.stdout.buffer.write(content)
             sys.stdout.buffer.flush()
         else:
-            Path(path).parent.mkdir(parents=True, exist_ok=True)
             write_atomically(Path(path), content, overwrite)
     return result
 
@@ -162,11 +164,12 @@ def _check_writable(path: Path, overwrite: bool) -> None:
         raise OutputError(f"{path}: exists already; use --overwrite to replace it or --skip-existing to keep it")
     if path.is_dir():
         raise OutputError(f"{path}: is a folder")
-    folder = path.absolute().parent
-    while not folder.exists():
-        folder = folder.parent
-    if not folder.is_dir() or not os.access(folder, os.W_OK):
-        raise OutputError(f"{path}: can't be written: no permission to write in {folder}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"{path}: its folder can't be made: {error.strerror}") from None
+    if not os.access(path.absolute().parent, os.W_OK):
+        raise OutputError(f"{path}: can't be written: no permission to write in {path.parent}")
 
 
 def _is_done(job: Job) -> bool:
@@ -178,7 +181,7 @@ def _check_input_exists(jobs: list[Job]) -> None:
     from transcribe.errors import InputError
 
     path = jobs[0].recording.path
-    if len(jobs) == 1 and path != "-" and not Path(path).exists():
+    if len(jobs) == 1 and path != "-" and not os.path.lexists(path):
         raise InputError(f"{path}: no such file")
 
 

@@ -7,6 +7,7 @@ a recording and its labels share a name.
 
 from __future__ import annotations
 
+import bisect
 import csv
 import json
 import os
@@ -79,12 +80,20 @@ def _read_table(path: Path) -> list[dict[str, str]]:
 
 
 def _load_maps(folder: Path) -> list[Piece]:
-    # The field's split: the real recordings (ENSTDk*) are the test set.
-    return [
-        Piece(piece.name, piece.audio, piece.labels, "test" if "ENSTDk" in piece.name else "train")
-        for piece in _load_pairs(folder)
-        if piece.name.startswith("MAPS_MUS")
-    ]
+    # The field's split (Hawthorne et al., 2018): the real recordings are the test set, and no composition of theirs
+    # is trained on. Of the software pianos one is kept for validation, with its compositions.
+    pieces = [piece for piece in _load_pairs(folder) if piece.name.startswith("MAPS_MUS")]
+    found: list[Piece] = []
+    for split, pianos in (("test", ("ENSTDkAm", "ENSTDkCl")), ("validation", ("AkPnBsdf",)), ("train", ())):
+        taken = {_maps_composition(piece.name) for piece in found}
+        ours = [p for p in pieces if p.name.endswith(pianos or "") and _maps_composition(p.name) not in taken]
+        found += [replace(piece, split=split) for piece in ours]
+    return sorted(found, key=lambda piece: piece.name)
+
+
+def _maps_composition(name: str) -> str:
+    """``MAPS_MUS-alb_se3_AkPnBcht`` is ``alb_se3`` on the piano ``AkPnBcht``."""
+    return name.removeprefix("MAPS_MUS-").rpartition("_")[0]
 
 
 def _load_pairs(folder: Path) -> list[Piece]:
@@ -217,9 +226,12 @@ def extend_by_pedal(notes: tuple[Note, ...], pedals: tuple[Pedal, ...]) -> tuple
     """
     following: dict[int, float] = {}
     extended = []
+    spans = sorted(pedals)
+    onsets = [pedal.onset for pedal in spans]
     for note in sorted(notes, reverse=True):
-        held = [pedal.offset for pedal in pedals if pedal.onset <= note.offset < pedal.offset]
-        offset = min(max([note.offset, *held]), following.get(note.pitch, float("inf")))
+        last = bisect.bisect_right(onsets, note.offset) - 1
+        held = spans[last].offset if last >= 0 else note.offset
+        offset = min(max(note.offset, held), following.get(note.pitch, float("inf")))
         following[note.pitch] = note.onset
         extended.append(Note(note.onset, note.pitch, max(offset, note.onset + 1e-3), note.velocity, note.confidence))
     return tuple(sorted(extended))

@@ -1,12 +1,13 @@
 """Activations to notes and pedal: NumPy only, pure but for the state that a decoder carries from block to block.
 
 A note begins at a local maximum of the onset activation above ``onset_threshold``, at a time between frames. It
-lasts until the frame activation has stayed under ``frame_threshold`` for two frames, the offset activation peaks
-above ``offset_threshold``, or the same pitch is struck again.
+lasts at least two frames, until the frame activation has stayed under ``frame_threshold`` for two frames, the offset
+activation peaks above ``offset_threshold``, or the same pitch is struck again.
 """
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
@@ -19,8 +20,13 @@ from transcribe.features import LOWEST_PITCH, N_PITCHES, FrameGrid
 PEAK_REACH = 2
 # Frames after the onset whose mean activation says how sure the note is.
 SUSTAIN_FRAMES = 4
-# No note is shorter, in seconds.
+# Frames after its onset in which a note can't end by itself: the network's frames begin a little late at times.
+MIN_FRAMES = 2
+# No note is shorter, in seconds, however soon its pitch is struck again.
 _SHORTEST = 1e-3
+# Gaps in the pedal and spans of it that are shorter, in seconds, are flicker: no foot is that quick.
+_PEDAL_FLICKER = 0.06
+_COLUMNS = 7  # of a note as numbers: pitch, frame, onset, velocity, onset activation, sustain, offset
 # What a decision about a frame needs to see after it, and before it.
 LOOKAHEAD = max(PEAK_REACH, SUSTAIN_FRAMES) + 1
 CONTEXT = PEAK_REACH
@@ -125,23 +131,24 @@ class NoteDecoder:
         # Undecided frames with the context before them: (n, 4, 88); the frame number of the first.
         self._pending = np.zeros((CONTEXT, 4, N_PITCHES), np.float32)
         self._first = -CONTEXT
-        # For every pitch the sounding note: (onset frame, velocity, onset activation, sustain), NaN for none.
-        self._open = np.full((N_PITCHES, 4), np.nan)
-        # Finished notes, as rows (pitch, onset frame, velocity, onset activation, sustain, offset frame).
-        self._notes: list[np.ndarray] = []
-        self._pedal_edges: list[np.ndarray] = []
+        # For every pitch the sounding note: the columns from the frame to the sustain, NaN for none.
+        self._open = np.full((N_PITCHES, _COLUMNS - 2), np.nan)
+        # Finished notes, row by row, and frames at which the pedal changes: arrays that grow without fragments.
+        self._notes = array("d")
+        self._pedal_edges = array("q")
         self._pedal_down = False
         self._pedal_frames = 0
 
     def push(self, block: Activations) -> None:
         """Decode as far as this block allows."""
-        shape = block.onset.shape
-        if not (shape == block.frame.shape == block.offset.shape == block.velocity.shape) or shape[1:] != (N_PITCHES,):
-            raise ValueError(f"activations must all be (n_frames, {N_PITCHES})")
+        n_frames = len(block.onset)
+        arrays = (block.onset, block.frame, block.offset, block.velocity)
+        if any(a.shape != (n_frames, N_PITCHES) for a in arrays) or block.pedal.shape != (n_frames,):
+            raise ValueError(f"activations must all be (n_frames, {N_PITCHES}), the pedal's (n_frames,)")
         self._grid = block.grid
         self._shift = self.config.onset_shift * block.grid.frames_per_second
         self._decode_pedal(block.pedal)
-        self._decode_notes(np.stack([block.onset, block.frame, block.offset, block.velocity], axis=1))
+        self._decode_notes(np.stack(arrays, axis=1))
 
     def finish(self) -> tuple[list[Note], list[Pedal]]:
         """End what still sounds and return the notes and the pedal."""
@@ -175,27 +182,25 @@ class NoteDecoder:
         rise = np.maximum(2 * (peak - np.minimum(before, after)), 1e-6)
         start = first + time + np.clip((after - before) / rise, -0.5, 0.5) + self._shift
         sustain = np.mean([frame[row + k, pitch] for k in range(1, SUSTAIN_FRAMES + 1)], axis=0)
-        found = np.stack([start, velocity[row, pitch], peak, sustain], axis=1).astype(float)
+        found = np.stack([first + time, start, velocity[row, pitch], peak, sustain], axis=1).astype(float)
 
         # Notes that sounded before this block end at the first end in it, unless their pitch is struck again before.
         sounding = np.flatnonzero(~np.isnan(self._open[:, 0]))
         struck_frame, struck = np.full(N_PITCHES, n), np.full(N_PITCHES, np.inf)
         struck_frame[pitch[::-1]], struck[pitch[::-1]] = time[::-1], start[::-1]  # the first of each pitch
-        ended = np.where(
-            struck_frame[sounding] < ends[0, sounding],
-            struck[sounding],
-            self._end_time(frame, ends[0, sounding], sounding, first, n),
-        )
+        nearest = self._nearest_end(ends, self._open[sounding, 0].astype(int) - first, sounding)
+        again = struck_frame[sounding] < nearest
+        ended = np.where(again, struck[sounding], self._end_time(frame, nearest, sounding, first, n))
         done = np.isfinite(ended)
         self._close(sounding[done], ended[done])
 
-        # New notes likewise, but a note can't end in the frame it begins in.
-        nearest = np.where(time + 1 < n, ends[np.minimum(time + 1, n - 1), pitch], n)
+        # New notes likewise.
+        nearest = self._nearest_end(ends, time, pitch)
         again = np.append(pitch[1:] == pitch[:-1], False)[: len(pitch)]
         again &= np.append(time[1:], n)[: len(pitch)] < nearest
         ended = np.where(again, np.append(start[1:], 0)[: len(pitch)], self._end_time(frame, nearest, pitch, first, n))
         done = np.isfinite(ended)
-        self._notes.append(np.column_stack([pitch[done], found[done], ended[done]]))
+        self._store(pitch[done], found[done], ended[done])
         self._open[pitch[~done]] = found[~done]
         self._pending = pending[n:]
         self._first += n
@@ -224,24 +229,34 @@ class NoteDecoder:
             )
         return ends
 
+    @staticmethod
+    def _nearest_end(ends: np.ndarray, time: np.ndarray, pitch: np.ndarray) -> np.ndarray:
+        """Find the frame at which notes that began at the frames ``time`` end; ``len(ends)`` if they go on."""
+        earliest = np.maximum(time + MIN_FRAMES, 0)
+        return np.where(earliest < len(ends), ends[np.minimum(earliest, len(ends) - 1), pitch], len(ends))
+
     def _end_time(self, frame: np.ndarray, ends: np.ndarray, pitch: np.ndarray, first: int, n: int) -> np.ndarray:
         """Where between frames the activation crosses the threshold; infinite for notes that go on."""
         row = np.minimum(ends, n - 1) + CONTEXT
         above, below = frame[row - 1, pitch], frame[row, pitch]
         fall = np.maximum(above - below, 1e-6)
         back = np.clip((self.config.frame_threshold - below) / fall, 0, 1)
+        back = np.where(above >= self.config.frame_threshold, back, 0)
         return np.where(ends < n, first + ends - back, np.inf)
 
     def _close(self, pitch: np.ndarray, ended: np.ndarray) -> None:
-        self._notes.append(np.column_stack([pitch, self._open[pitch], ended]))
+        self._store(pitch, self._open[pitch], ended)
         self._open[pitch] = np.nan
+
+    def _store(self, pitch: np.ndarray, found: np.ndarray, ended: np.ndarray) -> None:
+        self._notes.frombytes(np.column_stack([pitch, found, ended]).astype(float).tobytes())
 
     def _to_notes(self, n_frames: int) -> list[Note]:
         assert self._grid is not None
         config = self.config
-        rows = np.concatenate(self._notes)
-        rows = rows[np.lexsort(rows.T[1::-1])]  # by pitch, then onset
-        pitch, start, velocity, peak, sustain, end = rows.T
+        rows = np.frombuffer(self._notes, float).reshape(-1, _COLUMNS)
+        rows = rows[np.lexsort(rows.T[1::-1])]  # by pitch, then time
+        pitch, _, start, velocity, peak, sustain, end = rows.T
         end[:-1] = np.where(pitch[1:] == pitch[:-1], np.minimum(end[:-1], start[1:]), end[:-1])
         last = float(self._grid.frames_to_time(n_frames))
         onsets = np.clip(self._grid.frames_to_time(start), 0, last)
@@ -259,17 +274,19 @@ class NoteDecoder:
 
     def _decode_pedal(self, pedal: np.ndarray) -> None:
         down = np.concatenate([[self._pedal_down], pedal >= self.config.pedal_threshold])
-        self._pedal_edges.append(np.flatnonzero(down[1:] != down[:-1]) + self._pedal_frames)
+        self._pedal_edges.extend((np.flatnonzero(down[1:] != down[:-1]) + self._pedal_frames).tolist())
         self._pedal_down = bool(down[-1])
         self._pedal_frames += len(pedal)
 
     def _to_pedals(self) -> list[Pedal]:
         assert self._grid is not None
-        edges = np.concatenate(self._pedal_edges)
+        edges = np.array(self._pedal_edges, np.int64)
         if len(edges) % 2:
             edges = np.append(edges, self._pedal_frames)
-        times = np.asarray(self._grid.frames_to_time(edges), float).reshape(-1, 2).tolist()
-        return [Pedal(onset, offset) for onset, offset in times]
+        times = np.asarray(self._grid.frames_to_time(edges), float)
+        gaps = np.flatnonzero(np.diff(times)[1::2] < _PEDAL_FLICKER)
+        times = np.delete(times, np.concatenate([2 * gaps + 1, 2 * gaps + 2])).reshape(-1, 2)
+        return [Pedal(onset, offset) for onset, offset in times.tolist() if offset - onset >= _PEDAL_FLICKER]
 
 
 def _logit(probability: np.ndarray) -> np.ndarray:

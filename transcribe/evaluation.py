@@ -17,6 +17,7 @@ import numpy as np
 
 from transcribe.audio import AudioReader
 from transcribe.datasets import Piece, extend_by_pedal, read_labels
+from transcribe.decoding import Activations
 from transcribe.events import Note, Transcription
 from transcribe.features import LOWEST_PITCH, N_PITCHES
 from transcribe.pipeline import Progress, Transcriber
@@ -210,8 +211,10 @@ def evaluate(
         reference = _notes(read_labels(piece.labels), pedal_extended)
         started = time.process_time()
         with AudioReader(piece.audio, transcriber.sample_rate) as reader:
-            heard = list(transcriber.activations(reader.blocks()))
-        estimate = transcriber.decode(heard)
+            heard: Iterable[Activations] = transcriber.activations(reader.blocks())
+            if thresholds:  # they are decoded again; otherwise nothing is kept
+                heard = list(heard)
+            estimate = transcriber.decode(heard)
         cpu_seconds += time.process_time() - started
         audio_seconds += estimate.duration
         scores.append(score_notes(piece.name, reference, _notes(estimate, pedal_extended)))

@@ -7,6 +7,7 @@ the same bytes however the audio is cut.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from itertools import islice
 
@@ -32,6 +33,8 @@ def choose_device(device: str = "auto") -> str:
     UsageError
         If the device isn't there.
     """
+    if not re.fullmatch(r"auto|cpu|mps|cuda(:\d+)?", device):
+        raise UsageError(f"there is no device {device!r}; use auto, cpu or cuda")
     if device == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
     if device.startswith("cuda") and not torch.cuda.is_available():
@@ -109,7 +112,8 @@ def _windows(blocks: Iterable[np.ndarray], model: NotesModel, log_mel: LogMel) -
 def _run(samples: torch.Tensor, model: NotesModel, log_mel: LogMel) -> tuple[np.ndarray, ...]:
     """(B, n_samples) -> onset, frame, offset, velocity (B, STEP_FRAMES, 88) and pedal (B, STEP_FRAMES)."""
     border = model.network.border
-    with torch.inference_mode():
+    # TF32 would cost three of the digits in which devices agree.
+    with torch.inference_mode(), torch.backends.cudnn.flags(allow_tf32=False):
         logits = model.network(log_mel(samples))
         heads = (logits.onset, logits.frame, logits.offset, logits.velocity, logits.pedal)
         return tuple(head[:, border : border + STEP_FRAMES].sigmoid().float().cpu().numpy() for head in heads)

@@ -26,9 +26,9 @@ HARMONIC_STEPS = ((1, 1), (12, 3), (19, 1), (28, 1), (31, 1))
 class NotesConfig:
     """Size of a :class:`NotesNetwork`: channels a pitch, and the dilation in time of each residual block."""
 
-    channels: int = 32
+    channels: int = 48
     stem_channels: int = 48
-    mix_channels: int = 8
+    mix_channels: int = 12
     dilations: tuple[int, ...] = (1, 2, 4, 8)
 
 

@@ -38,7 +38,7 @@ class Transcriber:
         A name in the weights' manifest, the path of a ``.safetensors`` file, or a loaded model; the default
         weights where None.
     device
-        ``auto`` (CUDA where there is a GPU), ``cpu``, ``cuda`` or ``cuda:N``.
+        ``auto`` (CUDA where there is a GPU), ``cpu``, ``cuda`` or ``cuda:N``; a loaded model stays where it is.
     settings
         Fields of :class:`transcribe.decoding.DecodingConfig` that replace those tuned for the model.
 
@@ -53,8 +53,8 @@ class Transcriber:
     def __init__(self, model: str | NotesModel | None = None, device: str = "auto", **settings: float) -> None:
         from transcribe.inference import choose_device
 
-        self.device = choose_device(device)
-        self.model = model if isinstance(model, NotesModel) else load_notes_model(model, self.device)
+        self.model = model if isinstance(model, NotesModel) else load_notes_model(model, choose_device(device))
+        self.device = str(next(self.model.network.parameters()).device)
         try:
             self.decoding: DecodingConfig = replace(self.model.decoding, **settings)  # type: ignore[arg-type]
         except (TypeError, ValueError) as error:

@@ -44,7 +44,7 @@ class NotesModel:
     """A notes network ready to run, with the front end it reads and the way its output is decoded.
 
     ``trained_on`` maps data sets to the splits that were used; ``novelty`` are the parameters of
-    :func:`transcribe.pipeline.novelty`.
+    :class:`transcribe.pipeline.Novelty`.
     """
 
     name: str

@@ -1,6 +1,8 @@
 """One table of file formats: suffix → writer and reader.
 
-MIDI keeps performed time: 120 quarters a minute, 960 ticks each, so that a tick is 0.52 ms and nothing drifts.
+MIDI keeps performed time: 120 quarters a minute, 960 ticks each, so that a tick is 0.52 ms and nothing drifts; more
+than 85 minutes have slower quarters, and ticks of 1 ms up to three hours, since pretty_midi reads no more than ten
+million of them.
 Writers return bytes; :func:`write_atomically` is the only place that touches the disk.
 """
 
@@ -21,6 +23,7 @@ from transcribe.events import Chord, Note, Pedal, Tag, Transcription
 
 TICKS_PER_QUARTER = 960
 QUARTERS_PER_MINUTE = 120.0
+MAX_TICKS = 10_000_000
 JSON_VERSION = 1
 PEDAL_CONTROL = 64
 
@@ -39,9 +42,14 @@ def to_midi(transcription: Transcription) -> bytes:
     """One piano track with the notes, and the pedal as CC64."""
     import pretty_midi
 
-    midi = pretty_midi.PrettyMIDI(resolution=TICKS_PER_QUARTER, initial_tempo=QUARTERS_PER_MINUTE)
+    ends = [note.offset for note in transcription.notes] + [pedal.offset for pedal in transcription.pedals]
+    end = max(ends, default=0.0)
+    tempo = QUARTERS_PER_MINUTE
+    while end * tempo / 60 * TICKS_PER_QUARTER > 0.98 * MAX_TICKS:
+        tempo /= 2
+    midi = pretty_midi.PrettyMIDI(resolution=TICKS_PER_QUARTER, initial_tempo=tempo)
     piano = pretty_midi.Instrument(program=0, name="Piano")
-    tick = 60 / QUARTERS_PER_MINUTE / TICKS_PER_QUARTER
+    tick = 60 / tempo / TICKS_PER_QUARTER
     piano.notes = [
         # A note of no ticks would be read back as a note without end.
         pretty_midi.Note(note.velocity, note.pitch, note.onset, max(note.offset, note.onset + tick))

@@ -40,10 +40,13 @@ class Job:
 def find_recordings(inputs: Sequence[str], recursive: bool = False) -> list[Recording]:
     """Expand files, folders and globs, in the order given, each recording once.
 
+    What can't be expanded (a folder without recordings, a pattern that matches nothing) stays in the list, to fail
+    in its turn without stopping the others.
+
     Raises
     ------
     InputError
-        If a folder holds no recordings, or a glob matches nothing.
+        If a name is empty.
     """
     found: list[Recording] = []
     for name in inputs:
@@ -55,28 +58,31 @@ def find_recordings(inputs: Sequence[str], recursive: bool = False) -> list[Reco
         elif path.is_dir():
             found += _in_folder(path, recursive)
         elif not path.exists() and glob.has_magic(name):
-            matches = sorted(glob.glob(name, recursive=True))
-            if not matches:
-                raise InputError(f"{name}: nothing matches; check the pattern")
-            for match in map(Path, matches):
-                found += _in_folder(match, recursive) if match.is_dir() else [Recording(str(match), match.parent)]
+            matches = [Path(match) for match in sorted(glob.glob(name, recursive=True))]
+            recordings = [match for match in matches if _is_recording(match)]
+            found += [Recording(str(match), match.parent) for match in recordings]
+            for folder in (match for match in matches if match.is_dir()):
+                found += _in_folder(folder, recursive)
+            if not recordings and not any(match.is_dir() for match in matches):
+                found.append(Recording(name, path.parent))
         else:
             found.append(Recording(name, path.parent))
-    return list({os.path.realpath(r.path) if r.path != STANDARD else STANDARD: r for r in reversed(found)}.values())[
-        ::-1
-    ]
+    unique: dict[str, Recording] = {}
+    for recording in found:
+        unique.setdefault(_key(recording.path), recording)
+    return list(unique.values())
 
 
 def _in_folder(folder: Path, recursive: bool) -> list[Recording]:
-    candidates = folder.rglob("*") if recursive else folder.iterdir()
     try:
-        paths = sorted(path for path in candidates if path.suffix.lower() in AUDIO_SUFFIXES and path.is_file())
+        paths = sorted(path for path in (folder.rglob("*") if recursive else folder.iterdir()) if _is_recording(path))
     except OSError as error:
         raise InputError(f"{folder}: can't be read: {error.strerror}") from None
-    if not paths:
-        hint = "" if recursive else "; use --recursive to search its folders"
-        raise InputError(f"{folder}: no recordings in this folder{hint}")
-    return [Recording(str(path), folder) for path in paths]
+    return [Recording(str(path), folder) for path in paths] or [Recording(str(folder), folder.parent)]
+
+
+def _is_recording(path: Path) -> bool:
+    return path.suffix.lower() in AUDIO_SUFFIXES and path.is_file()
 
 
 def plan(recordings: Sequence[Recording], outputs: Sequence[str] = (), formats: Sequence[str] = ()) -> list[Job]:
@@ -111,7 +117,11 @@ def plan(recordings: Sequence[Recording], outputs: Sequence[str] = (), formats: 
 def _is_folder(output: str, n_recordings: int) -> bool:
     if output == STANDARD:
         return False
-    return output.endswith(("/", os.sep)) or Path(output).is_dir() or n_recordings > 1
+    if output.endswith(("/", os.sep)) or Path(output).is_dir():
+        return True
+    if n_recordings > 1 and any(Path(output).suffix.lower() in form.suffixes for form in FORMATS.values()):
+        raise UsageError(f"{output}: {n_recordings} recordings can't go into one file; give a folder")
+    return n_recordings > 1
 
 
 def _kind_of_file(output: str, kinds: Sequence[Format], n_recordings: int) -> Format:
