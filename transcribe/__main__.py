@@ -3,17 +3,28 @@
 import os
 import sys
 
-from transcribe.cli import main
-
 
 def run() -> None:
     """Run the command and leave with its exit code."""
-    _mute_c_libraries()
-    sys.exit(main())
+    try:
+        _mute_c_libraries()
+        from transcribe.cli import main
+
+        code = main()
+    except KeyboardInterrupt:  # before main was there to catch it
+        code = 130
+    try:
+        sys.stdout.flush()
+    except OSError:
+        # Nobody reads any more, and Python would try again at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    sys.exit(code)
 
 
 def _mute_c_libraries() -> None:
     """Keep stderr for our own words: decoders written in C (libmpg123) print to the descriptor behind it."""
+    if sys.stderr is None:
+        return
     try:
         own = os.dup(2)
         sys.stderr = os.fdopen(own, "w", buffering=1, encoding=sys.stderr.encoding, errors="backslashreplace")

@@ -6,6 +6,7 @@ The samples do not depend on how the reading is cut into blocks.
 
 from __future__ import annotations
 
+import contextlib
 import re
 import shutil
 import sys
@@ -15,7 +16,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, TextIO
 
 import numpy as np
 
@@ -81,7 +82,7 @@ class AudioReader(AbstractContextManager["AudioReader"]):
         self.warnings: list[str] = []
         self.duration: float | None = None
         self._block_values = block_values
-        self._file = _spool(sys.stdin.buffer, self.name) if str(source) == "-" else _open(Path(source), self.name)
+        self._file = _spool(sys.stdin, self.name) if str(source) == "-" else _open(Path(source), self.name)
         try:
             self._decoder = self._open_decoder()
         except BaseException:
@@ -188,7 +189,7 @@ class _SoundFileDecoder:
         import soundfile
 
         try:
-            self._sound: soundfile.SoundFile = soundfile.SoundFile(file)
+            self._sound: soundfile.SoundFile = soundfile.SoundFile(_Forgiving(file))
         except (soundfile.LibsndfileError, RuntimeError, OSError, ValueError, TypeError) as error:
             raise _NotDecodableError(_one_line(error)) from None
         self.sample_rate = int(self._sound.samplerate)
@@ -220,6 +221,19 @@ class _SoundFileDecoder:
         self._sound.close()
 
 
+class _Forgiving:
+    """A file that stays where it is when a damaged header makes libsndfile seek out of it, instead of raising."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+        self.tell, self.read = file.tell, file.read
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        with contextlib.suppress(OSError, ValueError):
+            self._file.seek(offset, whence)
+        return self._file.tell()
+
+
 def _ogg_breaks_off(file: IO[bytes]) -> bool:
     """Whether the last page of an Ogg file lacks the mark of the end of its stream."""
     position = file.tell()
@@ -247,6 +261,9 @@ class _AvDecoder:
             raise _NotDecodableError("there is no sound in it")
         self.remark = f"has {len(streams)} sound streams; the first is taken" if len(streams) > 1 else ""
         self._stream = streams[0]
+        if self._stream.codec_context is None:
+            self._container.close()
+            raise _NotDecodableError("its codec is unknown")
         self.sample_rate = int(self._stream.codec_context.sample_rate or 0)
         length, unit = self._stream.duration, self._stream.time_base
         self.duration = float(length * unit) if length and length > 0 and unit else None
@@ -309,8 +326,11 @@ def _open(path: Path, name: str) -> IO[bytes]:
         return _spool(file, name)
 
 
-def _spool(stream: IO[bytes], name: str) -> IO[bytes]:
+def _spool(stream: IO[bytes] | TextIO | None, name: str) -> IO[bytes]:
     """Copy a stream to a temporary file: containers want to be sought in."""
+    if stream is None:
+        raise InputError(f"{name}: is closed; give a file")
+    stream = getattr(stream, "buffer", stream)
     file = tempfile.TemporaryFile()  # noqa: SIM115 - closed by the reader
     try:
         shutil.copyfileobj(stream, file)

@@ -6,6 +6,7 @@ stdout is the result; stderr is progress, warnings and errors. Heavy modules are
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -20,9 +21,8 @@ from transcribe import __version__
 from transcribe.errors import OutputError, PitchaiError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
-    from rich.console import Console
     from rich.table import Table
 
     from transcribe.evaluation import Report
@@ -46,7 +46,7 @@ _EPILOG = (
 )
 Model = Annotated[str | None, typer.Option(help="Weights by name, or a .safetensors file.", show_default=False)]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")]
-Threads = Annotated[int | None, typer.Option(min=1, help="CPU threads; torch's choice if not given.")]
+Threads = Annotated[int | None, typer.Option(min=1, max=1024, help="CPU threads; torch's choice if not given.")]
 Threshold = Annotated[float | None, typer.Option(min=0.0, max=1.0, show_default=False)]
 
 
@@ -120,11 +120,10 @@ def transcribe(
             label = f"{number}/{len(todo)} {_name(job)}" if len(todo) > 1 else _name(job)
             result = _transcribe_one(job, transcriber, label, overwrite, skip_existing, quiet)
             _print_result(job, result, transcriber, as_json, quiet)
-        except PitchaiError as error:
+        except Exception as error:
             if len(todo) == 1:
                 raise
-            _say(str(error))
-            first_failure = first_failure or error.exit_code
+            first_failure = first_failure or _report(error)
     if first_failure:
         raise typer.Exit(first_failure)
 
@@ -139,7 +138,7 @@ def _transcribe_one(
 ) -> Transcription:
     from transcribe.output.formats import write_atomically
 
-    outputs = [(path, form) for path, form in job.outputs if not (skip_existing and Path(path).exists())]
+    outputs = [(path, form) for path, form in job.outputs if not (skip_existing and os.path.exists(path))]
     for path, _ in outputs:
         if path != "-":
             _check_writable(Path(path), overwrite)
@@ -151,8 +150,7 @@ def _transcribe_one(
     for path, form in outputs:
         content = form.write(result)
         if path == "-":
-            sys.stdout.buffer.write(content)
-            sys.stdout.buffer.flush()
+            _write(content)
         else:
             write_atomically(Path(path), content, overwrite)
     return result
@@ -160,10 +158,9 @@ def _transcribe_one(
 
 def _check_writable(path: Path, overwrite: bool) -> None:
     """Refuse before the work what would fail after it."""
-    if not overwrite and (path.exists() or path.is_symlink()):
-        raise OutputError(f"{path}: exists already; use --overwrite to replace it or --skip-existing to keep it")
-    if path.is_dir():
-        raise OutputError(f"{path}: is a folder")
+    from transcribe.output.formats import check_replaceable
+
+    check_replaceable(path, overwrite)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -173,7 +170,7 @@ def _check_writable(path: Path, overwrite: bool) -> None:
 
 
 def _is_done(job: Job) -> bool:
-    return all(path != "-" and Path(path).exists() for path, _ in job.outputs)
+    return all(path != "-" and os.path.exists(path) for path, _ in job.outputs)
 
 
 def _check_input_exists(jobs: list[Job]) -> None:
@@ -194,23 +191,15 @@ def _print_result(job: Job, result: Transcription, transcriber: Transcriber, as_
     if as_json:
         from transcribe.output.formats import to_dict
 
-        print(json.dumps({"input": job.recording.path, "outputs": paths, **to_dict(result)}, ensure_ascii=False))
-    elif quiet:
-        for path in paths:
-            if path != "-":
-                print(path)
+        _print(json.dumps({"input": job.recording.path, "outputs": paths, **to_dict(result)}))
     elif "-" not in paths:
-        _console().print(_summary(job, result, transcriber))
-    sys.stdout.flush()
+        if quiet:
+            _print("\n".join(_clean(path) if sys.stdout.isatty() else path for path in paths))
+        else:
+            _print_tables(_summary(job, result, transcriber))
 
 
 def _summary(job: Job, result: Transcription, transcriber: Transcriber) -> Table:
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(title=Text(_clean(_name(job))), show_header=False, title_justify="left", title_style="bold")
-    table.add_column(style="cyan")
-    table.add_column(overflow="fold")
     rows = [("duration", _minutes(result.duration)), ("notes", str(len(result.notes)))]
     if result.notes:
         pitches = [note.pitch for note in result.notes]
@@ -228,8 +217,19 @@ def _summary(job: Job, result: Transcription, transcriber: Transcriber) -> Table
         rows.append(("tempo", f"about {result.tempo:.0f} beats a minute (a guess)"))
     rows.append(("heard by", f"{', '.join(result.models.values())} on {transcriber.device}"))
     rows += [("written", path) for path, _ in job.outputs]
+    return _facts(_name(job), rows)
+
+
+def _facts(title: str, rows: Iterable[tuple[str, str]]) -> Table:
+    """Lay out names and values; any text may stand in them."""
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(title=Text(_clean(title)), show_header=False, title_justify="left", title_style="bold")
+    table.add_column(style="cyan")
+    table.add_column(overflow="fold")
     for name, value in rows:
-        table.add_row(name, Text(_clean(value)))
+        table.add_row(Text(_clean(name)), Text(_clean(value)))
     return table
 
 
@@ -299,11 +299,9 @@ def evaluate(
         if not quiet:
             _say(warning)
     if as_json:
-        print(json.dumps(report.to_dict(), ensure_ascii=False))
-        return
-    console = _console()
-    for table in _figures(report):
-        console.print(table)
+        _print(json.dumps(report.to_dict()))
+    else:
+        _print_tables(*_figures(report))
 
 
 def _figures(report: Report) -> Iterator[Table | str]:
@@ -337,16 +335,9 @@ def doctor(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] 
 
     report = examine()
     if as_json:
-        print(json.dumps(report, ensure_ascii=False))
+        _print(json.dumps(report))
     else:
-        from rich.table import Table
-
-        console = _console()
-        for title, section in report.items():
-            table = Table(title=title, show_header=False, title_justify="left", title_style="bold")
-            for name, value in section.items():
-                table.add_row(name, value)
-            console.print(table)
+        _print_tables(*(_facts(title, section.items()) for title, section in report.items()))
     if any(value.startswith("FAULTY") for section in report.values() for value in section.values()):
         raise typer.Exit(4)
 
@@ -354,15 +345,40 @@ def doctor(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] 
 # -- printing ---------------------------------------------------------------------------------------------------------
 
 
-def _console() -> Console:
+def _print(text: str) -> None:
+    """Print to stdout; whoever has stopped reading there misses it, and the work goes on."""
+    _write((text + "\n").encode("utf-8", "surrogateescape"))
+
+
+def _write(content: bytes) -> None:
+    try:
+        sys.stdout.flush()
+        stream = getattr(sys.stdout, "buffer", None)
+        if stream is None:  # a stream of text alone, as tests put there
+            sys.stdout.write(content.decode("utf-8", "surrogateescape"))
+        else:
+            stream.write(content)
+            stream.flush()
+    except BrokenPipeError:
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - lives as long as the process
+    except OSError as error:
+        raise OutputError(f"standard output can't be written: {error.strerror or error}") from None
+
+
+def _print_tables(*tables: Table | str) -> None:
     """Print to stdout; what is not a terminal has no width, so nothing is folded there."""
     from rich.console import Console
 
-    return Console(highlight=False, width=None if sys.stdout.isatty() else 10_000)
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else 10_000)
+    with console.capture() as captured:
+        for table in tables:
+            console.print(table)
+    _print(captured.get().rstrip("\n"))
 
 
 def _say(message: str) -> None:
-    print(f"pitchai: {_clean(message)}", file=sys.stderr, flush=True)
+    with contextlib.suppress(OSError):
+        print(f"pitchai: {_clean(message)}", file=sys.stderr, flush=True)
 
 
 def _clean(text: str) -> str:
@@ -405,7 +421,7 @@ def _set_threads(threads: int | None) -> None:
 
 def _version(value: bool) -> None:
     if value:
-        print(f"pitchai {__version__}")
+        _print(f"pitchai {__version__}")
         raise typer.Exit()
 
 
@@ -415,6 +431,9 @@ def _terminated(*_: object) -> None:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line and return the exit code; nothing is raised."""
+    # Who closed stdout or stderr before the start gets nothing there, least of all the other's words.
+    sys.stdout = sys.stdout or open(os.devnull, "w")  # noqa: SIM115
+    sys.stderr = sys.stderr or open(os.devnull, "w")  # noqa: SIM115
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
@@ -423,24 +442,23 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         words = (sys.argv[1:] if arguments is None else arguments) or ["--help"]
         program = commands if words[0] in COMMANDS else transcribing
-        return int(program(words, prog_name="pitchai", standalone_mode=False) or 0)
-    except PitchaiError as error:
+        code = int(program(words, prog_name="pitchai", standalone_mode=False) or 0)
+    except (KeyboardInterrupt, typer.Abort):
+        code = 130
+    except SystemExit as error:
+        code = error.code if isinstance(error.code, int) else 0
+    except Exception as error:
+        return _report(error)
+    if code in (130, 143):
+        _say("interrupted" if code == 130 else "terminated")
+    return code
+
+
+def _report(error: Exception) -> int:
+    """Say on one line what went wrong, and return the exit code for it."""
+    if isinstance(error, PitchaiError):
         _say(str(error))
         return error.exit_code
-    except (KeyboardInterrupt, typer.Abort):
-        _say("interrupted")
-        return 130
-    except BrokenPipeError:
-        # Whoever read our output has had enough.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
-    except SystemExit as error:
-        return int(error.code or 0)
-    except Exception as error:
-        return _unexpected(error)
-
-
-def _unexpected(error: Exception) -> int:
     describe = getattr(error, "format_message", None)
     if describe is not None:  # typer's own complaints about the arguments
         _say(f"{describe().rstrip('.')}; see pitchai --help")

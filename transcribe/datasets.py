@@ -18,7 +18,7 @@ from pathlib import Path
 from transcribe.audio import AUDIO_SUFFIXES
 from transcribe.errors import InputError, UsageError
 from transcribe.events import Note, Pedal, Transcription
-from transcribe.output.formats import FORMATS, read_transcription
+from transcribe.output.formats import FORMATS, checked, read_transcription
 
 LABEL_SUFFIXES = (".mid", ".midi", ".tsv", ".txt")
 
@@ -58,11 +58,11 @@ def _load_maestro(folder: Path) -> list[Piece]:
                 Path(row["audio_filename"]).stem,
                 folder / row["audio_filename"],
                 folder / row["midi_filename"],
-                row["split"],
+                str(row["split"]),
             )
             for row in rows
         ]
-    except (KeyError, TypeError):
+    except (KeyError, TypeError, ValueError):
         raise InputError(
             f"{tables[0]}: damaged: it has no columns audio_filename, midi_filename and split; unpack it again"
         ) from None
@@ -75,7 +75,7 @@ def _read_table(path: Path) -> list[dict[str, str]]:
             return list(csv.DictReader(text.splitlines()))
         columns = json.loads(text)
         return [{key: columns[key][row] for key in columns} for row in columns["audio_filename"]]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, LookupError, TypeError, csv.Error, RecursionError) as error:
         raise InputError(f"{path}: damaged: {error}; unpack it again") from None
 
 
@@ -98,7 +98,7 @@ def _maps_composition(name: str) -> str:
 
 def _load_pairs(folder: Path) -> list[Piece]:
     pieces = []
-    for audio in sorted(path for path in folder.rglob("*") if path.suffix.lower() in AUDIO_SUFFIXES):
+    for audio in sorted(p for p in folder.rglob("*") if p.suffix.lower() in AUDIO_SUFFIXES and p.is_file()):
         labels = [audio.with_suffix(suffix) for suffix in LABEL_SUFFIXES]
         found = next((path for path in labels if path.is_file()), None)
         if found is not None:
@@ -158,7 +158,7 @@ def load_dataset(name: str, folder: Path | None = None, split: str | None = None
                 f"where is {name}? Give --data DIR or set PITCHAI_DATA; {dataset.source}; its folder: {dataset.layout}"
             )
         folder = Path(root) / name
-    if not folder.is_dir():
+    if not os.path.isdir(folder):
         raise InputError(f"{folder}: no such folder; {dataset.source}; its folder: {dataset.layout}")
     pieces = dataset.load(folder)
     wanted = split or dataset.default_split
@@ -186,7 +186,7 @@ def with_labels_from(pieces: list[Piece], folder: Path) -> list[Piece]:
     found = []
     for piece in pieces:
         candidates = [folder / f"{piece.name}{suffix}" for suffix in LABEL_SUFFIXES]
-        labels = next((path for path in candidates if path.is_file()), None)
+        labels = next((path for path in candidates if os.path.isfile(path)), None)
         if labels is not None:
             found.append(replace(piece, labels=labels))
     if not found:
@@ -198,7 +198,7 @@ def read_labels(path: Path) -> Transcription:
     """Read the true notes of a piece from MIDI, our own JSON or CSV, or a table of numbers.
 
     A table (``.tsv``, ``.txt``) has onset s, offset s, pitch and perhaps velocity in its columns; lines that begin
-    with a letter or ``#`` are headings. Velocity is 0 where the labels don't tell it.
+    with ``#`` or ``Onset`` are headings. Velocity is 0 where the labels don't tell it.
 
     Raises
     ------
@@ -210,13 +210,18 @@ def read_labels(path: Path) -> Transcription:
     notes = []
     try:
         for line in path.read_text(encoding="utf-8").splitlines():
-            if not line.strip() or line[0] == "#" or line[0].isalpha():
+            if not line.strip() or line[0] == "#" or line.lower().startswith("onset"):
                 continue
             onset, offset, pitch, *rest = (float(value) for value in line.split())
             notes.append(Note(onset, round(pitch), offset, round(rest[0]) if rest else 0))
-    except (OSError, ValueError) as error:
+        duration = max((note.offset for note in notes), default=0.0)
+        return checked(Transcription(notes=tuple(sorted(notes)), duration=duration))
+    except OSError as error:
+        raise InputError(f"{path}: can't be read: {error.strerror}") from None
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None
+    except (ValueError, OverflowError) as error:
         raise InputError(f"{path}: not a table of onset, offset, pitch, velocity: {error}") from None
-    return Transcription(notes=tuple(sorted(notes)), duration=max((note.offset for note in notes), default=0.0))
 
 
 def extend_by_pedal(notes: tuple[Note, ...], pedals: tuple[Pedal, ...]) -> tuple[Note, ...]:

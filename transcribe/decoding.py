@@ -7,6 +7,7 @@ activation peaks above ``offset_threshold``, or the same pitch is struck again.
 
 from __future__ import annotations
 
+import math
 from array import array
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -85,8 +86,10 @@ class DecodingConfig:
         for name in ("onset_threshold", "frame_threshold", "offset_threshold", "pedal_threshold"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name} must lie between 0 and 1")
-        if not self.min_note_length >= 0:
-            raise ValueError("min_note_length must not be negative")
+        if not 0 <= self.min_note_length < math.inf:
+            raise ValueError("min_note_length must be a finite number of seconds, not negative")
+        if not all(math.isfinite(value) for value in (self.onset_shift, *self.confidence)) or len(self.confidence) != 3:
+            raise ValueError("onset_shift and the three numbers of confidence must be finite")
         if not 0 <= self.min_pitch <= self.max_pitch <= 127:
             raise ValueError("min_pitch and max_pitch must be MIDI numbers, the lower first")
 

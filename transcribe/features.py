@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 LOWEST_PITCH = 21
 N_PITCHES = 88
+# The largest sample_rate, hop_length, n_fft and n_mels that are believed.
+_LIMITS = (384_000, 65_536, 65_536, 4_096)
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,22 @@ class FeatureConfig:
     floor_db: float = -100.0
     offset_db: float = 60.0
     scale_db: float = 20.0
+
+    def __post_init__(self) -> None:
+        """Check the ranges.
+
+        Raises
+        ------
+        ValueError
+            If a size or a frequency makes no sense.
+        """
+        sizes = (self.sample_rate, self.hop_length, self.n_fft, self.n_mels)
+        if not all(isinstance(size, int) and 0 < size <= limit for size, limit in zip(sizes, _LIMITS, strict=True)):
+            raise ValueError("sample_rate, hop_length, n_fft and n_mels must be whole numbers of a sensible size")
+        if not 0 <= self.f_min < self.f_max <= self.sample_rate / 2:
+            raise ValueError("f_min and f_max must lie between 0 and half the sample_rate, the lower first")
+        if not (math.isfinite(self.floor_db) and math.isfinite(self.offset_db) and 0 < self.scale_db < math.inf):
+            raise ValueError("floor_db and offset_db must be finite, scale_db positive")
 
     @property
     def grid(self) -> FrameGrid:

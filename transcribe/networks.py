@@ -31,6 +31,18 @@ class NotesConfig:
     mix_channels: int = 12
     dilations: tuple[int, ...] = (1, 2, 4, 8)
 
+    def __post_init__(self) -> None:
+        """Check the ranges.
+
+        Raises
+        ------
+        ValueError
+            If a size is no whole number between 1 and 1024.
+        """
+        sizes = (self.channels, self.stem_channels, self.mix_channels, *self.dilations)
+        if not all(isinstance(size, int) and 1 <= size <= 1024 for size in sizes):
+            raise ValueError("channels and dilations must be whole numbers between 1 and 1024")
+
 
 @dataclass(frozen=True)
 class NotesLogits:

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from transcribe.networks import NotesNetwork
 
 FORMAT = 1
+# What transcribe.pipeline.Novelty weighs.
+NOVELTY_PARAMETERS = {"bias", "doubtful_onsets", "doubtful_frames", "doubtful_notes"}
 _REINSTALL = "reinstall pitchai"
 
 
@@ -81,9 +83,12 @@ def manifest() -> dict[str, Entry]:
     path = weights_folder() / "manifest.json"
     try:
         lines = json.loads(path.read_text(encoding="utf-8"))
-        return {name: Entry(name=name, **line) for name, line in lines.items()}
+        entries = {name: Entry(name=name, **line) for name, line in lines.items()}
+        if not all(isinstance(v, str) for e in entries.values() for v in (e.task, e.file, e.sha256, e.licence)):
+            raise ValueError("task, file, sha256 and licence must be text")
     except (OSError, ValueError, TypeError, AttributeError) as error:
         raise WeightsError(f"{path}: damaged manifest ({error}); {_REINSTALL}") from None
+    return entries
 
 
 def default_name(task: str) -> str:
@@ -136,7 +141,8 @@ def load_notes_model(name: str | None = None, device: str = "cpu") -> NotesModel
             content = Path(name).read_bytes()
         except OSError as error:
             raise WeightsError(f"{name}: can't be read: {error.strerror}") from None
-        return parse_notes_model(content, Path(name).stem, device)
+        # Any bytes may stand in a file's name, but not in the results.
+        return parse_notes_model(content, Path(name).stem.encode("utf-8", "backslashreplace").decode(), device)
     known = manifest()
     entry = known.get(name or default_name("notes"))
     if entry is None or entry.task != "notes":
@@ -170,10 +176,16 @@ def parse_notes_model(content: bytes, name: str, device: str = "cpu") -> NotesMo
             raise WeightsError(f"{name}: made for another version or task of pitchai; update pitchai")
         features = _build(FeatureConfig, header["features"])
         network = NotesNetwork(features, _build(NotesConfig, header["network"]))
-        network.load_state_dict({key: value.float() for key, value in load(content).items()}, strict=True)
+        tensors = {key: value.float() for key, value in load(content).items()}
+        if not all(bool(torch.isfinite(value).all()) for value in tensors.values()):
+            raise ValueError("a weight is no finite number")
+        network.load_state_dict(tensors, strict=True)
         decoding = _build(DecodingConfig, header["decoding"])
-        novelty, trained_on = dict(header["novelty"]), dict(header["trained_on"])
-    except (SafetensorError, RuntimeError, ValueError, KeyError, TypeError) as error:
+        novelty = {str(key): float(value) for key, value in header["novelty"].items()}
+        if novelty and set(novelty) != NOVELTY_PARAMETERS:
+            raise ValueError(f"novelty has other parameters than {sorted(NOVELTY_PARAMETERS)}")
+        trained_on = dict(header["trained_on"])
+    except (SafetensorError, RuntimeError, ValueError, KeyError, TypeError, AttributeError) as error:
         reason = " ".join(str(error).split())[:200]
         raise WeightsError(f"{name}: weights that don't fit: {reason}; {_REINSTALL}") from None
     network.eval().requires_grad_(False)

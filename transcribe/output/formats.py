@@ -141,8 +141,8 @@ def from_json(content: bytes) -> Transcription:
             values[name] = tuple(kind(**{f.name: event[f.name] for f in fields(kind)}) for event in values[name])
         for name in ("beats", "warnings"):
             values[name] = tuple(values[name])
-        return Transcription(**values)
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        return checked(Transcription(**values))
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise InputError(f"not a transcription: {' '.join(str(error).split())}") from None
 
 
@@ -179,7 +179,35 @@ def from_csv(content: bytes) -> Transcription:
         )
     except (ValueError, TypeError, KeyError, csv.Error) as error:
         raise InputError(f"not a table of notes with the columns {', '.join(_CSV_COLUMNS)}: {error}") from None
-    return Transcription(notes=tuple(notes), duration=max((note.offset for note in notes), default=0.0))
+    return checked(Transcription(notes=tuple(notes), duration=max((note.offset for note in notes), default=0.0)))
+
+
+# Nothing lasts longer than a month, in seconds.
+_LONGEST = 31 * 24 * 3600.0
+
+
+def checked(transcription: Transcription) -> Transcription:
+    """Pass on a transcription that was read, if its events make sense.
+
+    Raises
+    ------
+    InputError
+        If a time, a pitch or a velocity is no number or out of range, or something ends before it begins.
+    """
+    events: tuple[Note | Pedal, ...] = (*transcription.notes, *transcription.pedals)
+    for event in events:
+        times = (event.onset, event.offset)
+        if not all(isinstance(time, (int, float)) and 0 <= time <= _LONGEST for time in times):
+            raise InputError(f"a time is no number of seconds between 0 and a month: {event}")
+        if event.offset < event.onset:
+            raise InputError(f"something ends before it begins: {event}")
+        if isinstance(event, Note) and not (_within(event.pitch, 127) and _within(event.velocity, 127)):
+            raise InputError(f"a pitch or a velocity is no whole number from 0 to 127: {event}")
+    return transcription
+
+
+def _within(value: Any, highest: int) -> bool:
+    return isinstance(value, int) and 0 <= value <= highest
 
 
 FORMATS = {
@@ -223,6 +251,33 @@ def read_transcription(path: Path) -> Transcription:
         raise InputError(f"{path}: {error}") from None
 
 
+def check_replaceable(path: Path, overwrite: bool) -> None:
+    """Refuse a path that is taken: by a file without ``overwrite``, by a folder or a device always.
+
+    Raises
+    ------
+    OutputError
+        If it may not be written.
+    """
+    if not os.path.lexists(path):
+        return
+    if not overwrite:
+        raise OutputError(f"{path}: exists already; use --overwrite to replace it or --skip-existing to keep it")
+    if not os.path.isfile(path) or os.path.islink(path):
+        raise OutputError(f"{path}: is no ordinary file; choose another -o")
+
+
+def _linked(part: Path, path: Path) -> bool:
+    """Give a finished file its name unless it is taken by now; False where the system knows no hard links."""
+    try:
+        path.hardlink_to(part)
+    except FileExistsError:
+        raise
+    except (OSError, NotImplementedError):
+        return False
+    return True
+
+
 def write_atomically(path: Path, content: bytes, overwrite: bool = False) -> None:
     """Write a whole file or nothing.
 
@@ -231,8 +286,7 @@ def write_atomically(path: Path, content: bytes, overwrite: bool = False) -> Non
     OutputError
         If the file exists and may not be replaced, or can't be written.
     """
-    if not overwrite and (path.exists() or path.is_symlink()):
-        raise OutputError(f"{path}: exists already; use --overwrite to replace it or --skip-existing to keep it")
+    check_replaceable(path, overwrite)
     part: Path | None = None
     try:
         descriptor, name = tempfile.mkstemp(prefix=".pitchai-", suffix=".part", dir=path.parent)
@@ -242,7 +296,10 @@ def write_atomically(path: Path, content: bytes, overwrite: bool = False) -> Non
         umask = os.umask(0)
         os.umask(umask)
         part.chmod(0o666 & ~umask)
-        part.replace(path)
+        if overwrite or not _linked(part, path):
+            part.replace(path)
+    except FileExistsError:
+        raise OutputError(f"{path}: exists already, since a moment ago; use --overwrite to replace it") from None
     except OSError as error:
         raise OutputError(f"{path}: can't be written: {error.strerror or error}") from None
     finally:

@@ -14,6 +14,7 @@ from transcribe.errors import InputError, OutputError, UsageError
 from transcribe.output.formats import FORMATS, Format, format_of
 
 STANDARD = "-"
+BESIDE = "\0"  # an output that can't be asked for: beside the recording
 
 
 @dataclass(frozen=True)
@@ -55,9 +56,9 @@ def find_recordings(inputs: Sequence[str], recursive: bool = False) -> list[Reco
             found.append(Recording(name, Path()))
         elif not name:
             raise InputError("a recording's name is empty; give a file, a folder or a pattern")
-        elif path.is_dir():
+        elif os.path.isdir(name):
             found += _in_folder(path, recursive)
-        elif not path.exists() and glob.has_magic(name):
+        elif glob.has_magic(name) and not os.path.lexists(name):
             matches = [Path(match) for match in sorted(glob.glob(name, recursive=True))]
             recordings = [match for match in matches if _is_recording(match)]
             found += [Recording(str(match), match.parent) for match in recordings]
@@ -69,15 +70,15 @@ def find_recordings(inputs: Sequence[str], recursive: bool = False) -> list[Reco
             found.append(Recording(name, path.parent))
     unique: dict[str, Recording] = {}
     for recording in found:
-        unique.setdefault(_key(recording.path), recording)
+        unique.setdefault(os.path.abspath(recording.path), recording)
     return list(unique.values())
 
 
 def _in_folder(folder: Path, recursive: bool) -> list[Recording]:
     try:
         paths = sorted(path for path in (folder.rglob("*") if recursive else folder.iterdir()) if _is_recording(path))
-    except OSError as error:
-        raise InputError(f"{folder}: can't be read: {error.strerror}") from None
+    except OSError:
+        paths = []  # the folder itself stays, and fails in its turn
     return [Recording(str(path), folder) for path in paths] or [Recording(str(folder), folder.parent)]
 
 
@@ -101,14 +102,16 @@ def plan(recordings: Sequence[Recording], outputs: Sequence[str] = (), formats: 
     """
     kinds = [_named(name) for name in formats]
     jobs: list[list[tuple[str, Format]]] = [[] for _ in recordings]
-    for output in outputs or [""]:
-        if output and not _is_folder(output, len(recordings)):
+    for output in outputs or (BESIDE,):
+        if output != BESIDE and not _is_folder(output, len(recordings)):
             jobs[0].append((output, _kind_of_file(output, kinds, len(recordings))))
-            if output != STANDARD and not Path(output).absolute().parent.is_dir():
+            if output != STANDARD and not os.path.isdir(Path(output).absolute().parent):
                 raise OutputError(f"{output}: the folder {Path(output).parent} is not there; make it first")
             continue
         for kind in kinds or [FORMATS["midi"]]:
-            for job, path in zip(jobs, _names(recordings, output, kind.suffixes[0]), strict=True):
+            for job, path in zip(
+                jobs, _names(recordings, "" if output == BESIDE else output, kind.suffixes[0]), strict=True
+            ):
                 job.append((str(path), kind))
     _check_unique(recordings, jobs)
     return [Job(recording, tuple(job)) for recording, job in zip(recordings, jobs, strict=True)]
@@ -117,7 +120,9 @@ def plan(recordings: Sequence[Recording], outputs: Sequence[str] = (), formats: 
 def _is_folder(output: str, n_recordings: int) -> bool:
     if output == STANDARD:
         return False
-    if output.endswith(("/", os.sep)) or Path(output).is_dir():
+    if not output:
+        raise UsageError("-o needs a file, a folder or -")
+    if output.endswith(("/", os.sep)) or os.path.isdir(output):
         return True
     if n_recordings > 1 and any(Path(output).suffix.lower() in form.suffixes for form in FORMATS.values()):
         raise UsageError(f"{output}: {n_recordings} recordings can't go into one file; give a folder")
@@ -158,8 +163,8 @@ def _names(recordings: Sequence[Recording], folder: str, suffix: str) -> list[Pa
 
 
 def _key(path: str | Path) -> str:
-    """Tell when two paths are one file, on systems that don't mind case too."""
-    return os.path.normcase(Path(path).absolute())
+    """Tell when two paths are one file: through links and ``..``, and on systems that don't mind case."""
+    return os.path.normcase(os.path.realpath(path))
 
 
 def _check_unique(recordings: Sequence[Recording], jobs: Sequence[Sequence[tuple[str, Format]]]) -> None:
