@@ -22,8 +22,8 @@ from tqdm import tqdm
 
 from transcribe import datasets
 from transcribe.audio import AUDIO_SUFFIXES, AudioReader, load_audio
-from transcribe.decoding import Activations, DecodingConfig
-from transcribe.evaluation import METRICS, Report, evaluate, mean_scores, score_notes
+from transcribe.decoding import Activations, DecodingConfig, decode_blocks
+from transcribe.evaluation import METRICS, Report, evaluate
 from transcribe.events import Note
 from transcribe.features import FeatureConfig
 from transcribe.networks import NotesConfig, NotesNetwork
@@ -96,39 +96,39 @@ def listen_to_medleys(transcriber: Transcriber, folder: Path, seconds: float = 2
     return heard
 
 
-def tune(transcriber: Transcriber, heard: Sequence[Heard]) -> DecodingConfig:
+def tune(heard: Sequence[Heard], start: DecodingConfig) -> DecodingConfig:
     """Choose the decoder's settings on the validation set, one after the other, by what each is for.
 
     Onset threshold and shift by note F1; frame and offset thresholds by note + offset F1; the coefficients of the
     confidence by maximum likelihood of a note's being right.
     """
-    config = DecodingConfig(onset_threshold=0.4)
 
-    def mean_f1(candidate: DecodingConfig, metric: str) -> float:
-        pieces = [score_notes(h.name, h.reference, _decode(transcriber, h, candidate)) for h in heard]
-        return mean_scores(pieces)[metric].f1
+    def mean_f1(candidate: DecodingConfig, offset_ratio: float | None = None) -> float:
+        scores = []
+        for piece in heard:
+            estimate = _decode(piece, candidate)
+            hits = len(_matches(piece.reference, estimate, offset_ratio))
+            scores.append(2 * hits / max(len(piece.reference) + len(estimate), 1))
+        return float(np.mean(scores))
 
-    shift = _median_lateness(transcriber, heard, config)
-    config = replace(config, onset_shift=-shift)
+    config = replace(start, onset_shift=-_median_lateness(heard, start))
     thresholds = np.arange(0.2, 0.71, 0.05)
-    best = max(thresholds, key=lambda t: mean_f1(replace(config, onset_threshold=float(t)), "note"))
+    best = max(thresholds, key=lambda t: mean_f1(replace(config, onset_threshold=float(t))))
     config = replace(config, onset_threshold=round(float(best), 2))
     pairs = itertools.product((0.2, 0.3, 0.4, 0.5), (0.3, 0.5, 1.0))
-    frame, offset = max(
-        pairs, key=lambda p: mean_f1(replace(config, frame_threshold=p[0], offset_threshold=p[1]), "note_offset")
-    )
+    frame, offset = max(pairs, key=lambda p: mean_f1(replace(config, frame_threshold=p[0], offset_threshold=p[1]), 0.2))
     config = replace(config, frame_threshold=frame, offset_threshold=offset)
     # Every other piece only: the rest shows how well it is calibrated.
-    return replace(config, confidence=_fit_confidence(transcriber, heard[::2], config))
+    return replace(config, confidence=_fit_confidence(heard[::2], config))
 
 
-def _decode(transcriber: Transcriber, heard: Heard, config: DecodingConfig) -> tuple[Note, ...]:
-    from transcribe.decoding import decode_blocks
-
+def _decode(heard: Heard, config: DecodingConfig) -> tuple[Note, ...]:
     return tuple(decode_blocks(heard.activations, config)[0])
 
 
-def _matches(reference: Sequence[Note], estimate: Sequence[Note]) -> list[tuple[int, int]]:
+def _matches(
+    reference: Sequence[Note], estimate: Sequence[Note], offset_ratio: float | None = None
+) -> list[tuple[int, int]]:
     from mir_eval.transcription import match_notes
     from mir_eval.util import midi_to_hz
 
@@ -139,26 +139,24 @@ def _matches(reference: Sequence[Note], estimate: Sequence[Note]) -> list[tuple[
         intervals = np.array([(n.onset, max(n.offset, n.onset + 1e-4)) for n in notes])
         return intervals, midi_to_hz(np.array([n.pitch for n in notes], float))
 
-    found: list[tuple[int, int]] = match_notes(*arrays(reference), *arrays(estimate), offset_ratio=None)
+    found: list[tuple[int, int]] = match_notes(*arrays(reference), *arrays(estimate), offset_ratio=offset_ratio)
     return found
 
 
-def _median_lateness(transcriber: Transcriber, heard: Sequence[Heard], config: DecodingConfig) -> float:
+def _median_lateness(heard: Sequence[Heard], config: DecodingConfig) -> float:
     late = []
     for piece in heard:
-        estimate = _decode(transcriber, piece, config)
+        estimate = _decode(piece, config)
         late += [estimate[j].onset - piece.reference[i].onset for i, j in _matches(piece.reference, estimate)]
     return round(float(np.median(late)), 4) if late else 0.0
 
 
-def _fit_confidence(
-    transcriber: Transcriber, heard: Sequence[Heard], config: DecodingConfig
-) -> tuple[float, float, float]:
+def _fit_confidence(heard: Sequence[Heard], config: DecodingConfig) -> tuple[float, float, float]:
     # With the coefficients (0, 1, 0) and (0, 0, 1) a confidence is one of the two features itself.
     columns, right = [], []
     for piece in heard:
-        by_peak = _decode(transcriber, piece, replace(config, confidence=(0.0, 1.0, 0.0)))
-        by_sustain = _decode(transcriber, piece, replace(config, confidence=(0.0, 0.0, 1.0)))
+        by_peak = _decode(piece, replace(config, confidence=(0.0, 1.0, 0.0)))
+        by_sustain = _decode(piece, replace(config, confidence=(0.0, 0.0, 1.0)))
         hits = {j for _, j in _matches(piece.reference, by_peak)}
         columns += [(a.confidence, b.confidence) for a, b in zip(by_peak, by_sustain, strict=True)]
         right += [j in hits for j in range(len(by_peak))]
@@ -196,7 +194,7 @@ def reliability(heard: Sequence[Heard], transcriber: Transcriber, bins: int = 10
     """Compare confidence with truth: (mean confidence, share that is right, notes) for each bin that holds any."""
     sure, right = [], []
     for piece in heard:
-        estimate = _decode(transcriber, piece, transcriber.decoding)
+        estimate = _decode(piece, transcriber.decoding)
         hits = {j for _, j in _matches(piece.reference, estimate)}
         sure += [note.confidence for note in estimate]
         right += [j in hits for j in range(len(estimate))]
@@ -224,13 +222,14 @@ def fit_novelty(transcriber: Transcriber, alike: Sequence[Heard], strange: Seque
             novelty = Novelty()
             for block in piece.activations:
                 novelty.push(block)
-            notes = list(_decode(transcriber, piece, transcriber.decoding))
+            notes = list(_decode(piece, transcriber.decoding))
             if notes:
                 features = novelty.features(notes)
                 names = list(features)
                 rows.append([features[name] for name in names])
                 truth.append(label)
-    weights = fit_logistic(np.array(rows), np.array(truth))
+    # A strong ridge: medleys are a crude picture of the world's other sounds.
+    weights = fit_logistic(np.array(rows), np.array(truth), ridge=0.3)
     return {"bias": float(weights[0])} | {name: float(w) for name, w in zip(names, weights[1:], strict=True)}
 
 
@@ -245,15 +244,18 @@ def export(
     folder: Path = WEIGHTS,
     default: bool = False,
     text: str = "",
+    pedal_threshold: float = 0.5,
 ) -> None:
     """Tune on ``valid``, then write ``name.safetensors``, its model card and its line in the manifest.
 
     ``strange`` is the folder that :func:`listen_to_medleys` reads; ``reports`` are only reported; ``text`` opens
-    the card; a ``default`` model is what ``pitchai`` uses unless told otherwise.
+    the card; a ``default`` model is what ``pitchai`` uses unless told otherwise; a
+    ``pedal_threshold`` of 1 writes no pedal, for a network that didn't learn it.
     """
-    transcriber = Transcriber(to_model(network, features, DecodingConfig()), "cpu")
+    start = DecodingConfig(onset_threshold=0.4, pedal_threshold=pedal_threshold)
+    transcriber = Transcriber(to_model(network, features, start), "cpu")
     heard = listen(transcriber, valid)
-    decoding = tune(transcriber, heard)
+    decoding = tune(heard, start)
     transcriber.decoding = decoding
     novelty = fit_novelty(transcriber, heard, listen_to_medleys(transcriber, strange)) if strange else {}
     header = notes_header(
@@ -351,6 +353,7 @@ def main() -> None:
     parser.add_argument("--report", type=_dataset, nargs="*", default=[], help="title:folder, reported only")
     parser.add_argument("--licence", default=UNKNOWN_TERMS)
     parser.add_argument("--default", action="store_true", help="make it the model that is used unless told otherwise")
+    parser.add_argument("--pedal-threshold", type=float, default=0.5, help="1 for a network that can't hear the pedal")
     parser.add_argument("--command", default="", help="the command that trained it, for the card")
     parser.add_argument("--trained-on", nargs="*", default=[], help="data sets whose train split was used")
     parser.add_argument("--card", type=Path, help="text to open the model card with")
@@ -365,6 +368,7 @@ def main() -> None:
         [(title, datasets.load_dataset("pairs", folder)) for title, folder in options.report],
         default=options.default,
         text=options.card.read_text(encoding="utf-8") if options.card else "",
+        pedal_threshold=options.pedal_threshold,
     )
 
 

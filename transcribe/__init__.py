@@ -4,7 +4,8 @@
 >>> transcription = transcribe_file("song.wav")  # doctest: +SKIP
 
 The rungs of the ladder, for those who enter further down: ``load_audio`` (file → samples), ``Transcriber.activations``
-(samples → activations), ``decode`` (activations → notes), ``score_notes`` (notes against the truth).
+(samples → activations; ``LogMel`` is their spectrogram), ``decode`` (activations → notes), ``score_notes`` (notes
+against the truth).
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from transcribe.audio import Audio, load_audio
     from transcribe.decoding import Activations, DecodingConfig, decode
     from transcribe.evaluation import score_notes
-    from transcribe.features import FrameGrid
+    from transcribe.features import FeatureConfig, FrameGrid, LogMel
     from transcribe.pipeline import Transcriber, transcribe_audio, transcribe_file
 
 __version__ = "0.1.0"
@@ -29,7 +30,9 @@ _LAZY = {
     "Activations": "decoding",
     "Audio": "audio",
     "DecodingConfig": "decoding",
+    "FeatureConfig": "features",
     "FrameGrid": "features",
+    "LogMel": "features",
     "Transcriber": "pipeline",
     "decode": "decoding",
     "load_audio": "audio",
@@ -43,8 +46,10 @@ __all__ = [
     "Audio",
     "Chord",
     "DecodingConfig",
+    "FeatureConfig",
     "FrameGrid",
     "InputError",
+    "LogMel",
     "Note",
     "OutputError",
     "Pedal",

@@ -191,7 +191,9 @@ def _print_result(job: Job, result: Transcription, transcriber: Transcriber, as_
     if as_json:
         from transcribe.output.formats import to_dict
 
-        _print(json.dumps({"input": job.recording.path, "outputs": paths, **to_dict(result)}))
+        _print(
+            json.dumps({"input": job.recording.path, "outputs": paths, "device": transcriber.device, **to_dict(result)})
+        )
     elif "-" not in paths:
         if quiet:
             _print("\n".join(_clean(path) if sys.stdout.isatty() else path for path in paths))

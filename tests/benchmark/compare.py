@@ -9,7 +9,7 @@ commands are timed, process start included.
 
 Protocol of the programs in ``runners/``: a path on a line of stdin, one line of JSON on stdout with ``notes`` (onset s,
 offset s, pitch, velocity), ``seconds`` of audio, ``cpu`` and ``wall`` seconds from decoded samples to notes,
-``network_cpu`` for features and network alone, ``peak`` memory in bytes.
+``network_cpu`` for features and network alone, ``peak`` memory in bytes. Linux only (``wait4``, its unit of memory).
 """
 
 from __future__ import annotations

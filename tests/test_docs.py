@@ -1,0 +1,43 @@
+"""What the documents say must be so."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from tests.conftest import ROOT
+from transcribe import __version__, cli
+from transcribe.output.formats import FORMATS
+from transcribe.weights import default_name
+
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def section(title: str) -> str:
+    return README.split(f"\n## {title}\n")[1].split("\n## ")[0]
+
+
+def test_the_figures_are_those_of_the_model_card() -> None:
+    card = (ROOT / "weights" / f"{default_name('notes')}.md").read_text(encoding="utf-8")
+    table = section("How good it is").split("\n\n")[1]
+    rows = [line for line in table.splitlines() if re.search(r"\d\.\d", line)]
+    assert len(rows) >= 3
+    for row in rows:
+        assert row in card, f"not in the card: {row}"
+
+
+@pytest.mark.parametrize("option", sorted(set(re.findall(r"(?<=\s)--[a-z-]+", section("Use")))))
+def test_every_option_that_is_shown_exists(option: str, capsys: pytest.CaptureFixture[str]) -> None:
+    for command in ([], ["eval"], ["doctor"]):
+        cli.main([*command, "--help"])
+    assert option in capsys.readouterr().out
+
+
+def test_every_file_that_is_named_exists() -> None:
+    for text in (README, (ROOT / "train" / "README.md").read_text(encoding="utf-8")):
+        for name in re.findall(r"`((?:transcribe|train|tests|examples|weights)/[\w./-]+)`", text):
+            assert (ROOT / name).exists() or (ROOT / f"{name}.md").exists(), name
+    assert __version__ in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    assert all(form in README.lower() for form in FORMATS)
+    assert not re.search(r"EXAMPLE_OUTPUT|FIGURES|EXPECT_ROWS|STEPS|HOURS", README)
