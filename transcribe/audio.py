@@ -252,7 +252,9 @@ class _AvDecoder:
         import av
 
         try:
-            self._container: Any = av.open(file, mode="r", metadata_errors="replace")
+            # Titles in odd encodings are no reason to refuse a recording; from PyAV 19 on they never are.
+            tolerant: dict[str, Any] = {"metadata_errors": "replace"} if int(av.__version__.split(".")[0]) < 19 else {}
+            self._container: Any = av.open(file, mode="r", **tolerant)
         except (av.FFmpegError, OSError, ValueError) as error:
             raise _NotDecodableError(_one_line(error)) from None
         streams = self._container.streams.audio

@@ -50,19 +50,18 @@ def _packages() -> dict[str, str]:
     found = {}
     for name in _PACKAGES:
         try:
-            about = metadata.metadata(name)
-            licence = about["License-Expression"] or (about["License"] or "").splitlines()[:1]
-            licence = licence if isinstance(licence, str) else (licence or [_classified(about)])[0]
-            found[name] = f"{about['Version']} ({licence[:60]})"
+            found[name] = f"{metadata.version(name)} ({_licence(metadata.metadata(name))})"
         except metadata.PackageNotFoundError:
             found[name] = "FAULTY: not installed; reinstall pitchai"
     return found
 
 
-def _classified(about: metadata.PackageMetadata) -> str:
-    classifiers = about.get_all("Classifier") or []
-    licences = [line.rsplit("::", 1)[-1].strip() for line in classifiers if line.startswith("License")]
-    return licences[0] if licences else "licence not stated"
+def _licence(about: metadata.PackageMetadata) -> str:
+    """Read a package's licence from whichever of its fields states it; the first 60 characters."""
+    classifiers = [line for line in about.get_all("Classifier") or [] if line.startswith("License")]
+    stated = [*(about.get_all("License-Expression") or []), *(about.get_all("License") or [])]
+    stated += [line.rsplit("::", 1)[-1].strip() for line in classifiers]
+    return next((line.splitlines()[0][:60] for line in stated if line.strip()), "licence not stated")
 
 
 def _devices() -> dict[str, str]:
