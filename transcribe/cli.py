@@ -143,7 +143,7 @@ def _transcribe_one(
         if path != "-":
             _check_writable(Path(path), overwrite)
     with _ProgressBar(label, quiet) as progress:
-        result = transcriber.transcribe_file(job.recording.path, progress)
+        result = transcriber.transcribe_file(job.recording.path, _watched(progress))
     for warning in result.warnings:
         if not quiet:
             _say(f"{_name(job)}: {warning}")
@@ -427,8 +427,25 @@ def _version(value: bool) -> None:
         raise typer.Exit()
 
 
+# A decoder's callback swallows what is raised in it, so a signal to end is remembered as well.
+_ended: list[int] = []
+
+
 def _terminated(*_: object) -> None:
+    _ended.append(143)
     raise SystemExit(143)
+
+
+def _watched(progress: Progress | None) -> Progress:
+    """Report progress, and end where a signal to end was swallowed."""
+
+    def report(done: float, total: float | None) -> None:
+        if _ended:
+            raise SystemExit(_ended[0])
+        if progress is not None:
+            progress(done, total)
+
+    return report
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -439,6 +456,7 @@ def main(arguments: list[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
+    _ended.clear()
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, _terminated)
     try:
