@@ -8,7 +8,7 @@ import pytest
 from tests.conftest import FIVE_NOTES
 from tests.test_datasets import make_maestro
 from transcribe.datasets import load_dataset
-from transcribe.evaluation import Score, compare, evaluate, mean_scores, piano_roll, score_notes
+from transcribe.evaluation import Report, Score, compare, evaluate, mean_scores, piano_roll, score_notes
 from transcribe.events import Note, Pedal, Transcription
 from transcribe.pipeline import Transcriber
 from transcribe.weights import NotesModel
@@ -100,3 +100,17 @@ def test_a_data_set_is_listened_to_and_flattery_is_named(tmp_path: Path, tiny_mo
     assert "trained on maestro (train)" in report.warnings[0]
     assert not evaluate("pairs", pieces, Transcriber(trained, "cpu")).warnings
     assert report.to_dict()["means"]["note"]["f1"] == report.means["note"].f1
+
+
+def test_the_pedal_is_compared_frame_by_frame_where_the_labels_tell_it() -> None:
+    truth = Transcription(notes=tuple(FIVE_NOTES), pedals=(Pedal(0.0, 1.0), Pedal(2.0, 3.0)))
+    heard = replace(truth, pedals=(Pedal(0.5, 1.0), Pedal(2.0, 3.5)))
+    pedal = compare(truth, heard).means["pedal"]
+    assert (pedal.precision, pedal.recall) == (pytest.approx(1.5 / 2), pytest.approx(1.5 / 2))
+    assert compare(truth, replace(heard, pedals=())).means["pedal"].f1 == 0.0
+    assert "pedal" not in compare(replace(truth, pedals=()), truth).means
+
+
+def test_notes_a_minute() -> None:
+    report = Report((score_notes("a", FIVE_NOTES, FIVE_NOTES[:2]),), audio_seconds=30.0)
+    assert report.notes_a_minute == (10.0, 4.0)

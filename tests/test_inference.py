@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import copy
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -9,6 +12,7 @@ from hypothesis import strategies as st
 from tests.signals import RATE, white_noise
 from transcribe.decoding import Activations
 from transcribe.errors import UsageError
+from transcribe.features import FeatureConfig, LogMel
 from transcribe.inference import STEP_FRAMES, choose_device, infer
 from transcribe.networks import NotesConfig, NotesNetwork
 from transcribe.weights import NotesModel
@@ -30,12 +34,19 @@ def test_blocks_give_the_same_bytes(edges: list[int], tiny_model: NotesModel) ->
         np.testing.assert_array_equal(cut[name], whole[name])
 
 
+def without_context(network: NotesNetwork) -> NotesNetwork:
+    """A copy that hears no further than its trunk."""
+    network = copy.deepcopy(network)
+    for parameter in network.context.time[-1].parameters():
+        parameter.data.zero_()
+    return network
+
+
 def test_windows_are_stitched_without_a_seam(tiny_model: NotesModel, rng: np.random.Generator) -> None:
+    tiny_model = replace(tiny_model, network=without_context(tiny_model.network))
     samples = white_noise(rng, 2.5 * STEP_FRAMES * 0.02)
     stitched = joined(list(infer([samples], tiny_model)))
     padded = np.concatenate([np.zeros(1024, np.float32), samples, np.zeros(1344, np.float32)])
-    from transcribe.features import LogMel
-
     with torch.inference_mode():
         logits = tiny_model.network(LogMel(tiny_model.features)(torch.from_numpy(padded)[None]))
     whole = logits.onset.sigmoid()[0, : len(stitched["onset"])].numpy()
@@ -73,29 +84,45 @@ def test_threads_agree(tiny_model: NotesModel, rng: np.random.Generator) -> None
 
 
 def test_shifted_audio_gives_shifted_activations(tiny_model: NotesModel, rng: np.random.Generator) -> None:
-    samples, hops = white_noise(rng, 4.0), 17
+    samples, hops = white_noise(rng, 4.0), 16  # a multiple of every stride
     delayed = np.concatenate([np.zeros(hops * 320, np.float32), samples])
     plain, moved = (joined(list(infer([s], tiny_model)))["onset"] for s in (samples, delayed))
     np.testing.assert_allclose(moved[hops + 60 : 190], plain[60 : 190 - hops], atol=1e-5)
 
 
-def test_border_covers_the_receptive_field() -> None:
-    from transcribe.features import FeatureConfig
-
+@pytest.mark.parametrize("stride", [1, 2, 4])
+def test_border_covers_the_receptive_field_of_the_trunk(stride: int) -> None:
     torch.manual_seed(0)
-    network = NotesNetwork(FeatureConfig(), NotesConfig(4, 4, 2, (1, 2))).eval()
-    features = torch.randn(1, 121, 229, requires_grad=True)
-    logits = network(features)
-    (logits.onset[0, 60].sum() + logits.offset[0, 60].sum() + logits.pedal[0, 60].sum()).backward()
-    assert features.grad is not None
-    reached = features.grad[0].abs().sum(1).nonzero().flatten()
-    assert 60 - int(reached.min()) <= network.border
-    assert int(reached.max()) - 60 <= network.border
+    network = without_context(NotesNetwork(FeatureConfig(), NotesConfig(4, 4, 2, (1, 2), stride)).eval())
+    features = torch.randn(1, 120, 229, requires_grad=True)
+    for frame in (60, 61):
+        features.grad = None
+        logits = network(features)
+        (logits.onset[0, frame].sum() + logits.offset[0, frame].sum()).backward()
+        assert features.grad is not None
+        reached = features.grad[0].abs().sum(1).nonzero().flatten()
+        assert frame - int(reached.min()) <= network.border
+        assert int(reached.max()) - frame <= network.border
+    assert network.border % stride == 0
+
+
+@pytest.mark.parametrize("stride", [1, 2, 4])
+def test_frames_come_out_in_order_whatever_the_stride(stride: int) -> None:
+    torch.manual_seed(0)
+    network = NotesNetwork(FeatureConfig(), NotesConfig(4, 4, 2, (1,), stride)).eval()
+    with torch.no_grad():
+        bias = network.head[-1].bias
+        network.head[-1].weight.zero_()
+        bias.copy_(torch.arange(len(bias), dtype=torch.float32))
+    onset = network(torch.zeros(1, 8, 229)).onset[0, :, 0].tolist()
+    assert onset == [frame % stride for frame in range(8)]
+    assert network(torch.zeros(1, 8, 229)).velocity[0, 0, 0] == 3 * stride
+    if stride > 1:
+        with pytest.raises(ValueError, match="multiple of the stride"):
+            network(torch.zeros(1, 9, 229))
 
 
 def test_folding_the_normalisation_changes_nothing(tiny_model: NotesModel) -> None:
-    from transcribe.features import FeatureConfig
-
     torch.manual_seed(1)
     network = NotesNetwork(FeatureConfig(), NotesConfig(4, 4, 2, (1, 2)))
     features = torch.randn(2, 60, 229)
@@ -125,9 +152,6 @@ def test_a_gpu_that_is_not_there_is_an_error() -> None:
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")
 def test_gpu_agrees_with_cpu(tiny_model: NotesModel, rng: np.random.Generator) -> None:
-    import copy
-    from dataclasses import replace
-
     samples = white_noise(rng, 25.0)
     there = replace(tiny_model, network=copy.deepcopy(tiny_model.network).cuda())
     cpu, gpu = joined(list(infer([samples], tiny_model))), joined(list(infer([samples], there)))

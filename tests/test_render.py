@@ -1,18 +1,19 @@
 from __future__ import annotations
 
+import os
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
 
-from tests.signals import pluck
+from tests.signals import pluck, sine
 from train import performances, recorder, render
 from train.performances import Performance
+from train.piano import ATTACK, OVERSAMPLING, SAMPLE_RATE, Piano, Voicing, attack_time, load_pianos, play, sounding
 from transcribe.events import Note, Pedal, Transcription
 from transcribe.output.formats import from_midi, to_midi
-
-RATE = render.SAMPLE_RATE
 
 
 @pytest.fixture(scope="module")
@@ -23,97 +24,198 @@ def bank(tmp_path_factory: pytest.TempPathFactory) -> Path:
     lines = ["file,pitch,velocity_layer,microphone,duration_s,original_peak,original_rms_first_half_second"]
     for pitch in range(24, 109, 6):
         for layer in (1, 2):
-            soundfile.write(folder / f"{pitch}_{layer}.flac", pluck(pitch, 3.0), RATE)
+            soundfile.write(folder / f"{pitch}_{layer}.flac", pluck(pitch, 3.0), SAMPLE_RATE)
             lines.append(f"{pitch}_{layer}.flac,{pitch},{layer},,3.0,1.0,0.1")
     (folder / "samples.csv").write_text("\n".join(lines) + "\n")
     return folder
 
 
 @pytest.fixture(scope="module")
-def piano(bank: Path) -> render.Piano:
-    (piano,) = render.load_pianos(bank)
+def piano(bank: Path) -> Piano:
+    (piano,) = load_pianos(bank)
     return piano
 
 
 def attack(samples: np.ndarray) -> float:
     """When the sound first reaches a tenth of its loudest, in seconds."""
     size = np.abs(samples)
-    return float(np.argmax(size > 0.1 * size.max()) / RATE)
+    return float(np.argmax(size > 0.1 * size.max()) / SAMPLE_RATE)
 
 
 @pytest.mark.parametrize("pitch", [48, 60, 77, 96, 107])
 @pytest.mark.parametrize("velocity", [10, 64, 127])
 def test_the_label_stands_where_the_sound_starts(
-    piano: render.Piano, pitch: int, velocity: int, rng: np.random.Generator
+    piano: Piano, pitch: int, velocity: int, rng: np.random.Generator
 ) -> None:
     onset = 0.51234
     notes = np.array([[onset, 1.5, pitch, velocity]])
-    samples = render.play(piano, Performance(notes, np.zeros((0, 2))), 2.0, rng)
+    samples = play(piano, Performance(notes, np.zeros((0, 2))), 2.0, rng)
     assert attack(samples) == pytest.approx(onset, abs=5e-3)
-    recorded = recorder.record(samples, RATE, rng, clean=0.0)
+    recorded = recorder.record(samples, SAMPLE_RATE, rng, clean=0.0)
     assert len(recorded) == len(samples)
 
 
 @pytest.mark.parametrize("pitch", [45, 57, 69, 81])
-def test_pitch_within_the_tuning_that_is_drawn(piano: render.Piano, pitch: int, rng: np.random.Generator) -> None:
-    samples = render.play(piano, Performance(np.array([[0.0, 2.0, pitch, 100]]), np.zeros((0, 2))), 2.0, rng)
+def test_pitch_within_the_tuning_that_is_drawn(piano: Piano, pitch: int, rng: np.random.Generator) -> None:
+    samples = play(piano, Performance(np.array([[0.0, 2.0, pitch, 100]]), np.zeros((0, 2))), 2.0, rng)
     spectrum = np.abs(np.fft.rfft(samples * np.hanning(len(samples)), 1 << 17))
-    frequency = np.argmax(spectrum) * RATE / (1 << 17)
+    frequency = np.argmax(spectrum) * SAMPLE_RATE / (1 << 17)
     cents = 1200 * np.log2(frequency / (440 * 2 ** ((pitch - 69) / 12)))
     assert abs(cents - 1200 * round(cents / 1200)) < 80
 
 
-def test_dampers_and_the_pedal(piano: render.Piano) -> None:
+def test_dampers_and_the_pedal(piano: Piano) -> None:
     notes = np.array([[0.0, 0.5, 60, 100]])
 
     def energy_after(pedals: np.ndarray) -> float:
-        samples = render.play(piano, Performance(notes, pedals), 2.0, np.random.default_rng(1))
-        return float(np.sqrt(np.mean(samples[int(1.2 * RATE) : int(1.5 * RATE)] ** 2)))
+        samples = play(piano, Performance(notes, pedals), 2.0, np.random.default_rng(1))
+        return float(np.sqrt(np.mean(samples[int(1.2 * SAMPLE_RATE) : int(1.5 * SAMPLE_RATE)] ** 2)))
 
     held, damped = energy_after(np.array([[0.3, 1.8]])), energy_after(np.zeros((0, 2)))
     assert held > 30 * damped
 
 
-def test_louder_touch_is_louder(piano: render.Piano) -> None:
+def test_louder_touch_is_louder(piano: Piano) -> None:
     levels = []
     for velocity in (20, 60, 100, 127):
         notes = np.array([[0.0, 1.0, 60, velocity]])
-        samples = render.play(piano, Performance(notes, np.zeros((0, 2))), 1.0, np.random.default_rng(2))
+        samples = play(piano, Performance(notes, np.zeros((0, 2))), 1.0, np.random.default_rng(2))
         levels.append(float(np.abs(samples).max()))
     assert levels == sorted(levels)
     assert levels[-1] > 4 * levels[0]
 
 
-def test_the_same_seed_gives_the_same_samples(piano: render.Piano) -> None:
+def test_the_same_seed_gives_the_same_samples(piano: Piano) -> None:
     performance = performances.exercise(10.0, np.random.default_rng(3))
     first, second = (render.render(piano, performance, 12.0, np.random.default_rng(4))[0] for _ in range(2))
     np.testing.assert_array_equal(first, second)
 
 
+def test_samples_are_aligned_whatever_silence_is_left_before_them(tmp_path: Path) -> None:
+    lines = ["file,pitch,velocity_layer,microphone"]
+    for i, silence in enumerate((0.0, 0.004, 0.02)):
+        samples = np.concatenate([np.zeros(int(silence * SAMPLE_RATE), np.float32), pluck(60 + i, 2.0)])
+        soundfile.write(tmp_path / f"{i}.flac", samples, SAMPLE_RATE)
+        lines.append(f"{i}.flac,{60 + i},1,")
+    (tmp_path / "samples.csv").write_text("\n".join(lines) + "\n")
+    (piano,) = load_pianos(tmp_path)
+    times = [attack_time(sample.samples, SAMPLE_RATE * OVERSAMPLING) for sample in piano.samples]
+    assert times == pytest.approx([ATTACK] * 3, abs=1e-3)
+
+
+PIANOS = sorted(Path(os.environ.get("PITCHAI_PIANOS", "/nowhere")).glob("*/samples.csv"))
+
+
+@pytest.mark.skipif(not PIANOS, reason="PITCHAI_PIANOS names no folder of sampled pianos")
+@pytest.mark.parametrize("bank", PIANOS, ids=lambda path: path.parent.name)
+def test_the_attack_of_real_banks_is_at_the_label(bank: Path) -> None:
+    for piano in load_pianos(bank.parent):
+        for pitch in range(49, 109, 4):
+            for velocity in (15, 64, 120):
+                notes = np.array([[0.5, 1.5, pitch, velocity]])
+                voicing = replace(Voicing.draw(np.random.default_rng(pitch)), dead=np.zeros(128, bool), knock=0.0)
+                samples = play(piano, Performance(notes, np.zeros((0, 2))), 2.0, np.random.default_rng(0), voicing)
+                assert attack_time(samples[SAMPLE_RATE // 2 - 400 :], SAMPLE_RATE) == pytest.approx(0.025, abs=5e-3)
+
+
+def test_half_a_pedal_brakes_and_the_ring_goes_on(piano: Piano) -> None:
+    performance = Performance(np.array([[0.0, 0.4, 60, 100]]), np.array([[0.2, 1.9]]))
+    plain = replace(
+        Voicing.draw(np.random.default_rng(0)), dead=np.zeros(128, bool), knock=0.0, ring=0.0, half_pedal=0.0
+    )
+
+    def energy_late(voicing: Voicing) -> float:
+        samples = play(piano, performance, 2.0, np.random.default_rng(1), voicing)
+        return float(np.sqrt(np.mean(samples[int(1.3 * SAMPLE_RATE) : int(1.7 * SAMPLE_RATE)] ** 2)))
+
+    held = energy_late(plain)
+    assert 0.02 * held < energy_late(replace(plain, half_pedal=1.0, half_damping=0.5)) < 0.5 * held
+    assert energy_late(replace(plain, ring=0.1)) > 1.02 * held
+
+
+def test_dead_keys_knock_and_have_no_label(piano: Piano) -> None:
+    dead = np.zeros(128, bool)
+    dead[60] = True
+    voicing = replace(Voicing.draw(np.random.default_rng(0)), dead=dead, knock=0.0)
+    performance = Performance(np.array([[0.1, 0.5, 60, 100], [1.0, 1.5, 64, 100]]), np.zeros((0, 2)))
+    samples = play(piano, performance, 2.0, np.random.default_rng(1), voicing)
+    assert np.abs(samples[int(0.3 * SAMPLE_RATE) : int(0.9 * SAMPLE_RATE)]).max() == 0
+    assert sounding(performance, voicing).notes[:, 2].tolist() == [64]
+
+
+def test_excerpts_without_music_have_no_notes(tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "speech.flac", pluck(60, 1.0), SAMPLE_RATE)
+    studio = recorder.Studio(voices=[tmp_path / "speech.flac"])
+    for seed in range(12):
+        samples, performance = render.without_music(2.0, np.random.default_rng(seed), studio)
+        assert len(samples) == 2 * SAMPLE_RATE
+        assert not len(performance.notes)
+        assert performance.pedals is not None
+
+
+def test_pedals_change_after_chords() -> None:
+    onsets = np.array([0.0, 0.01, 2.0, 2.02, 4.0, 6.0])
+    for seed in range(10):
+        spans = performances.syncopated_pedal(onsets, 8.0, np.random.default_rng(seed))
+        assert len(spans) == 4
+        assert (spans[:, 0] > [0.0, 2.0, 4.0, 6.0]).all()
+        assert (np.diff(spans.ravel()) > 0).all()
+        assert spans[-1, 1] == 8.0
+    assert performances.syncopated_pedal(onsets[:0], 8.0, np.random.default_rng(0)).shape == (0, 2)
+
+
 @pytest.mark.parametrize("seed", range(30))
 def test_recordings_keep_length_and_onsets_and_never_clip(seed: int) -> None:
     rng = np.random.default_rng(seed)
-    dry = np.zeros(2 * RATE, np.float32)
-    dry[RATE // 2 :] = pluck(72, 1.5)
-    wet = recorder.record(dry, RATE, rng, clean=0.0)
+    dry = np.zeros(2 * SAMPLE_RATE, np.float32)
+    dry[SAMPLE_RATE // 2 :] = pluck(72, 1.5)
+    wet = recorder.record(dry, SAMPLE_RATE, rng, clean=0.0)
     assert wet.dtype == np.float32
     assert len(wet) == len(dry)
     assert 10 ** (-40.1 / 20) <= np.abs(wet).max() <= 1.0
-    room = recorder.room(dry, RATE, rng)
+    room = recorder.room(dry, SAMPLE_RATE, rng)
     assert attack(room) == pytest.approx(0.5, abs=5e-3)
-    assert attack(recorder.equalise(dry, RATE, rng)) == pytest.approx(0.5, abs=5e-3)
+    assert attack(recorder.equalise(dry, SAMPLE_RATE, rng)) == pytest.approx(0.5, abs=5e-3)
+
+
+@pytest.mark.parametrize("codec", recorder.CODECS)
+def test_codecs_add_no_delay(codec: str) -> None:
+    dry = np.zeros(3 * SAMPLE_RATE, np.float32)
+    for start, pitch in ((0.5, 60), (1.1, 67), (1.9, 76)):
+        dry[int(start * SAMPLE_RATE) :] += pluck(pitch, 3 - start)[: len(dry) - int(start * SAMPLE_RATE)]
+    coded = recorder.encode(dry, SAMPLE_RATE, codec, np.random.default_rng(0))
+    assert len(coded) == len(dry)
+    assert attack(coded) == pytest.approx(0.5, abs=5e-3)
+    assert np.corrcoef(dry, coded)[0, 1] > 0.9
+    assert not recorder.encode(np.zeros(SAMPLE_RATE, np.float32), SAMPLE_RATE, codec, np.random.default_rng(0)).any()
+
+
+def test_rooms_and_compressors_keep_onsets() -> None:
+    rng = np.random.default_rng(0)
+    dry = np.zeros(2 * SAMPLE_RATE, np.float32)
+    dry[SAMPLE_RATE // 2 :] = pluck(72, 1.5)
+    response = np.zeros(SAMPLE_RATE // 2, np.float32)
+    response[6], response[800:] = 1.0, rng.normal(0, 0.01, len(response) - 800)
+    for changed in (recorder.in_room(dry, response, rng), recorder.compress(dry, SAMPLE_RATE, rng)):
+        assert len(changed) == len(dry)
+        assert attack(changed) == pytest.approx(0.5, abs=5e-3)
+    quiet, loud = (np.abs(recorder.compress(dry * gain, SAMPLE_RATE, np.random.default_rng(1))) for gain in (1, 10))
+    np.testing.assert_allclose(10 * quiet, loud, rtol=1e-4, atol=1e-6)  # its threshold follows the peak
+    steps = np.concatenate([sine(440, 1.0, amplitude=0.8), sine(440, 1.0, amplitude=0.02)])
+    crushed = np.abs(recorder.compress(steps, SAMPLE_RATE, np.random.default_rng(1)))
+    assert crushed[SAMPLE_RATE // 2 : SAMPLE_RATE].max() < 0.5 * 40 * crushed[-SAMPLE_RATE // 4 :].max()
 
 
 def test_recording_anew_moves_pitches_and_times_together() -> None:
-    samples = np.zeros(4 * RATE, np.float32)
-    samples[2 * RATE :] = pluck(60, 2.0)
+    samples = np.zeros(4 * SAMPLE_RATE, np.float32)
+    samples[2 * SAMPLE_RATE :] = pluck(60, 2.0)
     for seed in range(12):
         labels = Performance(np.array([[2.0, 3.5, 60, 90]]), None)
         audio, moved = render.rerecord(samples, labels, np.random.default_rng(seed))
         onset, _, pitch, _ = moved.notes[0]
         ratio = 2.0 / onset
         assert 1200 * abs(np.log2(ratio) - (pitch - 60) / 12) < 80
-        assert len(audio) == pytest.approx(4 * RATE / ratio, abs=2)
+        assert len(audio) == pytest.approx(4 * SAMPLE_RATE / ratio, abs=2)
         assert moved.pedals is None
 
 

@@ -14,7 +14,15 @@ from transcribe.decoding import DecodingConfig
 from transcribe.errors import UsageError, WeightsError
 from transcribe.features import FeatureConfig
 from transcribe.networks import NotesConfig, NotesNetwork
-from transcribe.weights import load_notes_model, manifest, notes_header, parse_notes_model, read_header, to_bytes
+from transcribe.weights import (
+    default_name,
+    load_notes_model,
+    manifest,
+    notes_header,
+    parse_notes_model,
+    read_header,
+    to_bytes,
+)
 
 SMALL = NotesConfig(4, 4, 2, (1,))
 
@@ -58,7 +66,7 @@ def copied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_one_changed_byte_is_noticed(copied: Path) -> None:
-    path = next(copied.glob("notes-*.safetensors"))
+    path = copied / f"{default_name('notes')}.safetensors"
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 1
     path.write_bytes(bytes(content))
@@ -67,7 +75,7 @@ def test_one_changed_byte_is_noticed(copied: Path) -> None:
 
 
 def test_missing_file_and_damaged_manifest(copied: Path) -> None:
-    next(copied.glob("notes-*.safetensors")).unlink()
+    (copied / f"{default_name('notes')}.safetensors").unlink()
     with pytest.raises(WeightsError, match="can't be read"):
         load_notes_model()
     for text in ("{", "[]", '{"notes-1": {"colour": "red"}}'):

@@ -243,13 +243,14 @@ def export(
     reports: Sequence[tuple[str, Sequence[datasets.Piece]]] = (),
     folder: Path = WEIGHTS,
     default: bool = False,
+    size: str = "",
     text: str = "",
     pedal_threshold: float = 0.5,
 ) -> None:
     """Tune on ``valid``, then write ``name.safetensors``, its model card and its line in the manifest.
 
     ``strange`` is the folder that :func:`listen_to_medleys` reads; ``reports`` are only reported; ``text`` opens
-    the card; a ``default`` model is what ``pitchai`` uses unless told otherwise; a
+    the card; ``size`` is another name for it, taken from older weights; a ``default`` model is what ``pitchai`` uses unless told otherwise; a
     ``pedal_threshold`` of 1 writes no pedal, for a network that didn't learn it.
     """
     start = DecodingConfig(onset_threshold=0.4, pedal_threshold=pedal_threshold)
@@ -276,10 +277,13 @@ def export(
         "file": f"{name}.safetensors",
         "sha256": hashlib.sha256(content).hexdigest(),
         "licence": training.licence,
+        "size": size,
         "default": default,
     }
     for other, line in lines.items():
-        line["default"] = line["default"] and not (default and other != name and line["task"] == "notes")
+        if other != name and line["task"] == "notes":
+            line["default"] = line["default"] and not default
+            line["size"] = "" if line["size"] == size else line["size"]
     manifest.write_text(json.dumps(lines, indent=2, sort_keys=True) + "\n", encoding="utf-8")
     final = Transcriber(parse_notes_model(content, name), "cpu")
     figures = [("validation", evaluate("pairs", valid, final))]
@@ -353,6 +357,7 @@ def main() -> None:
     parser.add_argument("--report", type=_dataset, nargs="*", default=[], help="title:folder, reported only")
     parser.add_argument("--licence", default=UNKNOWN_TERMS)
     parser.add_argument("--default", action="store_true", help="make it the model that is used unless told otherwise")
+    parser.add_argument("--size", default="", help="small or large: what --model calls it")
     parser.add_argument("--pedal-threshold", type=float, default=0.5, help="1 for a network that can't hear the pedal")
     parser.add_argument("--command", default="", help="the command that trained it, for the card")
     parser.add_argument("--trained-on", nargs="*", default=[], help="data sets whose train split was used")
@@ -367,6 +372,7 @@ def main() -> None:
         options.strange,
         [(title, datasets.load_dataset("pairs", folder)) for title, folder in options.report],
         default=options.default,
+        size=options.size,
         text=options.card.read_text(encoding="utf-8") if options.card else "",
         pedal_threshold=options.pedal_threshold,
     )

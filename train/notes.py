@@ -155,7 +155,7 @@ class Excerpts:
         return batch, torch.from_numpy(target).to(self.device)
 
 
-def prepare(pieces: list[datasets.Piece], cache: Path, features: FeatureConfig) -> list[Piece]:
+def prepare(pieces: list[datasets.Piece], cache: Path, features: FeatureConfig = FeatureConfig()) -> list[Piece]:  # noqa: B008 - frozen
     """Compute features and labels of every piece, or find them in the cache; on all cores, by one process."""
     cache.mkdir(parents=True, exist_ok=True)
     jobs = [(piece, cache / _cache_key(piece, features), features) for piece in pieces]
@@ -210,9 +210,11 @@ def main(arguments: list[str] | None = None) -> None:
     options = _parse(arguments)
     rank, device = loop.start_process_group(torch.device(choose_device(options.device)))
     features = FeatureConfig()
-    config = NotesConfig(options.channels, options.channels, options.mix_channels, tuple(options.dilations))
+    config = NotesConfig(
+        options.channels, options.stem_channels, options.mix_channels, tuple(options.dilations), options.stride
+    )
     pieces = {
-        use: [piece for name, folder in sets for piece in _load(name, folder, split)]
+        use: [piece for name, folder in sets for piece in load(name, folder, split)]
         for use, sets, split in (("train", options.train, "train"), ("valid", options.valid, "validation"))
     }
     if rank == 0:
@@ -245,6 +247,7 @@ def main(arguments: list[str] | None = None) -> None:
             learning_rate=options.learning_rate,
             precision=options.precision,
             validate_every=options.validate_every,
+            compile=options.compile,
         ),
         options.run,
         validate,
@@ -260,11 +263,13 @@ def main(arguments: list[str] | None = None) -> None:
         export.export(averaged, features, options.export, loaded, pieces["valid"], folder=options.weights)
 
 
-def _load(name: str, folder: Path, split: str) -> list[datasets.Piece]:
+def load(name: str, folder: Path, split: str) -> list[datasets.Piece]:
+    """Find the pieces of a split; ``pairs`` has none and gives all of it."""
     return datasets.load_dataset(name, folder, "all" if name == "pairs" else split)
 
 
-def _dataset(value: str) -> tuple[str, Path]:
+def dataset(value: str) -> tuple[str, Path]:
+    """Read ``name:folder`` from the command line."""
     name, _, folder = value.partition(":")
     if name not in datasets.DATASETS or not folder:
         raise argparse.ArgumentTypeError(f"{value!r} is not name:folder with a name of {', '.join(datasets.DATASETS)}")
@@ -273,8 +278,8 @@ def _dataset(value: str) -> tuple[str, Path]:
 
 def _parse(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--train", type=_dataset, nargs="+", required=True, help="data sets, name:folder")
-    parser.add_argument("--valid", type=_dataset, nargs="+", required=True)
+    parser.add_argument("--train", type=dataset, nargs="+", required=True, help="data sets, name:folder")
+    parser.add_argument("--valid", type=dataset, nargs="+", required=True)
     parser.add_argument("--run", type=Path, required=True, help="folder for checkpoints and TensorBoard files")
     parser.add_argument("--cache", type=Path, default=Path("runs/features"), help="folder for features")
     parser.add_argument("--init-from", type=Path, help="weights file to start from")
@@ -286,9 +291,13 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--frames", type=int, default=256, help="frames an excerpt")
     parser.add_argument("--learning-rate", type=float, default=2e-3)
     parser.add_argument("--precision", choices=("float32", "bfloat16"), default="float32")
-    parser.add_argument("--channels", type=int, default=48)
-    parser.add_argument("--mix-channels", type=int, default=12)
-    parser.add_argument("--dilations", type=int, nargs="+", default=[1, 2, 4, 8])
+    parser.add_argument("--compile", action="store_true", help="torch.compile: a minute of work, then faster steps")
+    size = NotesConfig()
+    parser.add_argument("--channels", type=int, default=size.channels)
+    parser.add_argument("--stem-channels", type=int, default=size.stem_channels)
+    parser.add_argument("--mix-channels", type=int, default=size.mix_channels)
+    parser.add_argument("--dilations", type=int, nargs="+", default=list(size.dilations))
+    parser.add_argument("--stride", type=int, default=size.stride, help="frames a step of the trunk")
     parser.add_argument("--device", default="auto")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--validate-every", type=int, default=1000, help="steps; 0 never")

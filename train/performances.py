@@ -94,12 +94,37 @@ def exercise(seconds: float, rng: np.random.Generator) -> Performance:
     array = np.array(notes, float).reshape(-1, 4)
     array[:, 1] = np.minimum(array[:, 1], seconds)
     array = array[(array[:, 2] >= LOWEST) & (array[:, 2] <= HIGHEST)]
+    array = without_overlaps(array)
+    kind = rng.random()
     pedals = np.zeros((0, 2))
-    if rng.random() < 0.5:
+    if kind < 0.25:  # anywhere
         edges = np.cumsum(rng.uniform(0.3, 3.0, int(seconds)))
         pedals = edges[: len(edges) // 2 * 2].reshape(-1, 2)
         pedals = pedals[pedals[:, 1] < seconds]
-    return Performance(without_overlaps(array), pedals)
+    elif kind < 0.6:
+        pedals = syncopated_pedal(array[:, 0], seconds, rng)
+    return Performance(array, pedals)
+
+
+def syncopated_pedal(onsets: np.ndarray, seconds: float, rng: np.random.Generator) -> np.ndarray:
+    """Change the pedal as pianists do: up a little after a chord's onset, down again soon after.
+
+    Parameters
+    ----------
+    onsets
+        Of the notes, sorted, in seconds.
+
+    Returns
+    -------
+    np.ndarray
+        Spans (m, 2) in seconds, none for no notes.
+    """
+    chords = onsets[np.diff(onsets, prepend=-1.0) > rng.uniform(0.15, 1.0)]
+    late, lift = rng.uniform(0.01, 0.15), rng.uniform(0.05, 0.2)
+    ups = chords + np.maximum(rng.normal(late, 0.02, len(chords)), 0)
+    downs = ups + np.maximum(rng.normal(lift, 0.03, len(chords)), 0.04)
+    spans = np.column_stack([downs, np.append(ups, seconds)[1:]])
+    return spans[spans[:, 1] - spans[:, 0] > 0.05]
 
 
 Notes = list[tuple[float, float, int, int]]

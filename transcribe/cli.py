@@ -44,7 +44,7 @@ _EPILOG = (
     "Other commands: [bold]pitchai eval[/] measures how good it is, [bold]pitchai doctor[/] checks the installation; "
     "each has its own --help. A file of such a name works as ./eval."
 )
-Model = Annotated[str | None, typer.Option(help="Weights by name, or a .safetensors file.", show_default=False)]
+Model = Annotated[str | None, typer.Option(help="small, large, or a .safetensors file.", show_default=False)]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")]
 Threads = Annotated[int | None, typer.Option(min=1, max=1024, help="CPU threads; torch's choice if not given.")]
 Threshold = Annotated[float | None, typer.Option(min=0.0, max=1.0, show_default=False)]
@@ -325,6 +325,7 @@ def _figures(report: Report) -> Iterator[Table | str]:
     if report.cpu_seconds:
         speed = report.audio_seconds / report.cpu_seconds
         yield f"speed: {speed:.1f} s of audio a CPU second, {_minutes(report.audio_seconds)} in all"
+        yield "notes a minute: {:.1f} true, {:.1f} found".format(*report.notes_a_minute)
     if report.peak_memory:
         yield f"peak memory: {report.peak_memory / 1e6:.0f} MB"
     yield f"conventions: {report.conventions}"

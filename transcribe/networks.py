@@ -20,16 +20,25 @@ HARMONICS = (0.5, 1, 2, 3, 4, 5, 6, 7, 8, 10, 12)
 # Where the partials of other notes meet this one's, as (semitones apart, how many times to either side): neighbours;
 # octaves up to three; the twelfth; two octaves and a third; two octaves and a fifth.
 HARMONIC_STEPS = ((1, 1), (12, 3), (19, 1), (28, 1), (31, 1))
+# In steps of the trunk, one a convolution: what all pitches say is heard half a second around, the pedal for longer.
+CONTEXT_DILATIONS = (1, 2)
+PEDAL_DILATIONS = (1, 4, 8)
 
 
 @dataclass(frozen=True)
 class NotesConfig:
-    """Size of a :class:`NotesNetwork`: channels a pitch, and the dilation in time of each residual block."""
+    """Size of a :class:`NotesNetwork`.
 
-    channels: int = 48
-    stem_channels: int = 48
-    mix_channels: int = 12
+    ``channels`` a pitch in the trunk, ``stem_channels`` before it, ``mix_channels`` seen at the harmonically related
+    pitches; ``dilations`` in time, one a residual block; ``stride``: frames that the trunk takes in one step (its
+    heads tell them apart again).
+    """
+
+    channels: int = 64
+    stem_channels: int = 32
+    mix_channels: int = 16
     dilations: tuple[int, ...] = (1, 2, 4, 8)
+    stride: int = 2
 
     def __post_init__(self) -> None:
         """Check the ranges.
@@ -37,11 +46,13 @@ class NotesConfig:
         Raises
         ------
         ValueError
-            If a size is no whole number between 1 and 1024.
+            If a size is no whole number between 1 and 1024, or the stride is none of 1, 2 and 4.
         """
         sizes = (self.channels, self.stem_channels, self.mix_channels, *self.dilations)
         if not all(isinstance(size, int) and 1 <= size <= 1024 for size in sizes):
             raise ValueError("channels and dilations must be whole numbers between 1 and 1024")
+        if self.stride not in (1, 2, 4):
+            raise ValueError("stride must be 1, 2 or 4")
 
 
 @dataclass(frozen=True)
@@ -144,6 +155,26 @@ def _fold(module: nn.Module, convolution: str, norm: str) -> None:
     setattr(module, norm, nn.Identity())
 
 
+class PitchContext(nn.Module):
+    """What all pitches together say, along time: pooled over pitch, normalised, then dilated convolutions."""
+
+    def __init__(self, channels: int, out_channels: int, dilations: tuple[int, ...]) -> None:
+        super().__init__()
+        self.norm = nn.BatchNorm1d(2 * channels)
+        layers: list[nn.Module] = []
+        for i, dilation in enumerate(dilations):
+            n_in = channels if i else 2 * channels
+            layers += [nn.Conv1d(n_in, channels, 5, padding=2 * dilation, dilation=dilation), nn.ReLU()]
+        self.time = nn.Sequential(*layers, nn.Conv1d(channels, out_channels, 1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, T, P) -> (B, out_channels, T)."""
+        over_pitch = (1, N_PITCHES)
+        pooled = [nn.functional.avg_pool2d(x, over_pitch), nn.functional.max_pool2d(x, over_pitch)]
+        y: Tensor = self.time(self.norm(torch.cat(pooled, dim=1).squeeze(-1)))
+        return y
+
+
 class NotesNetwork(nn.Module):
     """88-way CNN over a log-mel spectrogram, its weights shared over pitch.
 
@@ -157,29 +188,32 @@ class NotesNetwork(nn.Module):
 
     def __init__(self, features: FeatureConfig, config: NotesConfig) -> None:
         super().__init__()
-        stem, channels = config.stem_channels, config.channels
+        stem, channels, stride = config.stem_channels, config.channels, config.stride
         self.config = config
         self.harmonics = HarmonicStack(features)
         self.stem = nn.Sequential(
             nn.Conv2d(2 * len(HARMONICS), stem, (3, 5), stride=(1, BINS_PER_SEMITONE), padding=(1, 1), bias=False),
             nn.BatchNorm2d(stem),
             nn.ReLU(),
-            nn.Conv2d(stem, channels, 3, padding=1, bias=False),
+            nn.Conv2d(stem, channels, (stride + 2, 3), stride=(stride, 1), padding=1, bias=False),
             nn.BatchNorm2d(channels),
         )
         self.pitch_offset = nn.Parameter(torch.zeros(channels, 1, N_PITCHES))
-        self.blocks = nn.Sequential(*[HarmonicBlock(config, dilation) for dilation in config.dilations])
+        self.blocks = nn.ModuleList(HarmonicBlock(config, dilation) for dilation in config.dilations)
+        self.context = PitchContext(channels, channels, CONTEXT_DILATIONS)
         self.head = nn.Sequential(
-            nn.Conv2d(channels, channels, 1), nn.ReLU(), nn.Conv2d(channels, 4, (3, 1), padding=(1, 0))
+            nn.Conv2d(channels, channels, 1), nn.ReLU(), nn.Conv2d(channels, 4 * stride, (3, 1), padding=(1, 0))
         )
-        self.pedal = nn.Sequential(
-            nn.Conv1d(2 * channels, channels, 5, padding=2), nn.ReLU(), nn.Conv1d(channels, 1, 5, padding=2)
-        )
+        self.pedal = PitchContext(channels, stride, PEDAL_DILATIONS)
 
     @property
     def border(self) -> int:
-        """Frames at each end of a window that see past it: half the receptive field."""
-        return 3 + 2 * sum(self.config.dilations) + 4
+        """Frames at each end of a window that see past it in the trunk; a multiple of the stride.
+
+        The contexts reach further and meet zeros there, as they did in training.
+        """
+        stride = self.config.stride
+        return (2 * sum(self.config.dilations) + 1) * stride + max(4, 2 * stride)
 
     def fused(self) -> NotesNetwork:
         """Fold every normalisation into the convolution before it, for inference; the weights are moved, not copied."""
@@ -193,12 +227,19 @@ class NotesNetwork(nn.Module):
         return self
 
     def forward(self, log_mel: Tensor) -> NotesLogits:
-        """(B, T, n_mels) -> logits."""
+        """(B, T, n_mels) -> logits of as many frames; T is a multiple of the stride."""
+        stride = self.config.stride
+        if log_mel.shape[1] % stride:
+            raise ValueError(f"the number of frames must be a multiple of the stride, {stride}")
         x = self.stem(self.harmonics(log_mel))
         x = torch.relu_(x + self.pitch_offset.to(x.dtype))  # in half precision what follows stays there
-        x = self.blocks(x)
-        onset, frame, offset, velocity = self.head(x).unbind(1)
-        over_pitch = (1, N_PITCHES)
-        pooled = [nn.functional.avg_pool2d(x, over_pitch), nn.functional.max_pool2d(x, over_pitch)]
-        pedal = self.pedal(torch.cat(pooled, dim=1).squeeze(-1))  # (B, 2C, T) -> (B, 1, T)
-        return NotesLogits(onset, frame, offset, velocity, pedal.squeeze(1))
+        for i, block in enumerate(self.blocks):
+            x = block(x)
+            if i == (len(self.blocks) - 1) // 2:
+                x = x + self.context(x).unsqueeze(-1)
+        heads = self.head(x)  # (B, 4 * stride, T / stride, P): the frames of a step lie side by side
+        n_batch, _, n_steps, _ = heads.shape
+        heads = heads.view(n_batch, 4, stride, n_steps, N_PITCHES).transpose(2, 3).flatten(2, 3)
+        onset, frame, offset, velocity = heads.unbind(1)
+        pedal = self.pedal(x).transpose(1, 2).flatten(1)
+        return NotesLogits(onset, frame, offset, velocity, pedal)

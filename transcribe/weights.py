@@ -31,13 +31,14 @@ _REINSTALL = "reinstall pitchai"
 
 @dataclass(frozen=True)
 class Entry:
-    """One line of the manifest."""
+    """One line of the manifest; ``size`` names the newest of several, such as ``small``."""
 
     name: str
     task: str
     file: str
     sha256: str
     licence: str
+    size: str = ""
     default: bool = False
 
 
@@ -84,8 +85,9 @@ def manifest() -> dict[str, Entry]:
     try:
         lines = json.loads(path.read_text(encoding="utf-8"))
         entries = {name: Entry(name=name, **line) for name, line in lines.items()}
-        if not all(isinstance(v, str) for e in entries.values() for v in (e.task, e.file, e.sha256, e.licence)):
-            raise ValueError("task, file, sha256 and licence must be text")
+        texts = [v for e in entries.values() for v in (e.task, e.file, e.sha256, e.licence, e.size)]
+        if not all(isinstance(text, str) for text in texts):
+            raise ValueError("task, file, sha256, licence and size must be text")
     except (OSError, ValueError, TypeError, AttributeError) as error:
         raise WeightsError(f"{path}: damaged manifest ({error}); {_REINSTALL}") from None
     return entries
@@ -124,8 +126,8 @@ def load_notes_model(name: str | None = None, device: str = "cpu") -> NotesModel
     Parameters
     ----------
     name
-        The default model where None. A path ends in ``.safetensors``; it has no line in the manifest, so its
-        checksum isn't checked.
+        The default model where None; a size stands for the model that has it. A path ends in ``.safetensors``; it
+        has no line in the manifest, so its checksum isn't checked.
     device
         Where the network is put.
 
@@ -143,12 +145,13 @@ def load_notes_model(name: str | None = None, device: str = "cpu") -> NotesModel
             raise WeightsError(f"{name}: can't be read: {error.strerror}") from None
         # Any bytes may stand in a file's name, but not in the results.
         return parse_notes_model(content, Path(name).stem.encode("utf-8", "backslashreplace").decode(), device)
-    known = manifest()
-    entry = known.get(name or default_name("notes"))
-    if entry is None or entry.task != "notes":
-        names = ", ".join(sorted(e.name for e in known.values() if e.task == "notes"))
-        raise UsageError(f"there is no notes model {name!r}; choose one of {names}")
-    return _cached(entry, device)
+    wanted = name or default_name("notes")
+    known = [entry for entry in manifest().values() if entry.task == "notes"]
+    found = [entry for entry in known if wanted in (entry.name, entry.size)]
+    if not found:
+        names = ", ".join(sorted({text for entry in known for text in (entry.name, entry.size) if text}))
+        raise UsageError(f"there is no notes model {wanted!r}; choose one of {names}")
+    return _cached(found[0], device)
 
 
 @cache

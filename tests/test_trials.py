@@ -1,0 +1,100 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from tests.signals import pluck
+from train import trials
+from train.performances import Performance
+from train.piano import SAMPLE_RATE
+from train.render import write_pair
+from transcribe.datasets import load_dataset, read_labels
+
+
+@pytest.fixture
+def recordings(tmp_path: Path) -> Path:
+    folder = tmp_path / "recordings"
+    folder.mkdir()
+    samples = np.zeros(3 * SAMPLE_RATE, np.float32)
+    for start, pitch in ((0.5, 69), (1.5, 81)):
+        samples[int(start * SAMPLE_RATE) :] += pluck(pitch, 3 - start)
+    write_pair(folder, "a", samples, Performance(np.array([[0.5, 1.0, 69, 80], [1.5, 2.5, 81, 60]]), None))
+    return folder
+
+
+def test_degraded_recordings_keep_their_notes(recordings: Path, tmp_path: Path) -> None:
+    trials.degraded(load_dataset("pairs", recordings), tmp_path / "out")
+    clean, _ = soundfile.read(recordings / "a.flac")
+    found = {folder.name: folder for folder in (tmp_path / "out").iterdir()}
+    assert set(found) == {*trials.DEGRADATIONS, "sharp", "flat"}
+    for name, folder in found.items():
+        samples, rate = soundfile.read(folder / "a.flac")
+        notes = read_labels(folder / "a.mid").notes
+        ratio = len(clean) / len(samples)
+        assert rate == SAMPLE_RATE
+        assert [note.pitch for note in notes] == [69, 81]
+        assert notes[1].onset * ratio == pytest.approx(1.5, abs=2e-3)
+        if name in ("sharp", "flat"):
+            cents = 1200 * np.log2(_loudest_frequency(samples[: int(1.4 * SAMPLE_RATE / ratio)]) / 440)
+            assert cents == pytest.approx(40 if name == "sharp" else -40, abs=3)
+            assert cents == pytest.approx(1200 * np.log2(ratio), abs=3)
+        else:
+            assert len(samples) == len(clean)
+    noisy, _ = soundfile.read(found["noise"] / "a.flac")
+    assert np.mean(clean**2) / np.mean((noisy - clean) ** 2) == pytest.approx(10, rel=0.02)
+    assert np.abs(soundfile.read(found["quiet"] / "a.flac")[0]).max() == pytest.approx(0.01, rel=0.01)
+
+
+def _loudest_frequency(samples: np.ndarray) -> float:
+    spectrum = np.abs(np.fft.rfft(samples * np.hanning(len(samples)), 1 << 18))
+    return float(np.argmax(spectrum)) * SAMPLE_RATE / (1 << 18)
+
+
+def test_reverberation_has_the_length_and_ratio_it_says() -> None:
+    impulse = np.zeros(2 * SAMPLE_RATE)
+    impulse[0] = 1
+    response = trials.reverberation(impulse, np.random.default_rng(0))
+    assert 10 * np.log10(response[0] ** 2 / (response[1:] ** 2).sum()) == pytest.approx(-3, abs=0.01)
+    energy = 10 * np.log10(np.cumsum(response[1:][::-1] ** 2)[::-1] / (response[1:] ** 2).sum() + 1e-12)
+    assert (np.argmax(energy < -35) - np.argmax(energy < -5)) / SAMPLE_RATE == pytest.approx(0.5, abs=0.03)
+
+
+def test_velocities_that_nobody_knows_stay_unknown(tmp_path: Path) -> None:
+    trials._write(tmp_path, "a", pluck(60, 1.0), np.array([[0.1, 0.5, 60, 0]]))
+    assert [note.velocity for note in read_labels(load_dataset("pairs", tmp_path)[0].labels).notes] == [0]
+
+
+def test_ghosts_have_no_notes(tmp_path: Path) -> None:
+    sounds = tmp_path / "sounds"
+    sounds.mkdir()
+    for kind in ("speech", "drums"):
+        soundfile.write(sounds / f"{kind}-000.flac", pluck(40, 1.0), SAMPLE_RATE)
+    trials.ghosts(sounds, tmp_path / "ghosts", minutes=1)
+    for kind in ("silence", "noise", "speech", "drums"):
+        (piece,) = load_dataset("pairs", tmp_path / "ghosts" / kind)
+        assert soundfile.info(piece.audio).duration == 60
+        assert not read_labels(piece.labels).notes
+
+
+def test_repeats_are_fast(tmp_path: Path) -> None:
+    bank = tmp_path / "bank"
+    bank.mkdir()
+    soundfile.write(bank / "60.flac", pluck(60, 2.0), SAMPLE_RATE)
+    (bank / "samples.csv").write_text("file,pitch,velocity_layer,microphone\n60.flac,60,1,\n")
+    trials.repeats(bank, tmp_path / "repeats", minutes=1)
+    (piece,) = load_dataset("pairs", tmp_path / "repeats")
+    notes = read_labels(piece.labels).notes
+    gaps = np.array(
+        [b.onset - a.onset for a, b in zip(notes, notes[1:]) if a.pitch == b.pitch and b.onset - a.onset < 0.2]
+    )
+    assert len(gaps) > 100
+    assert 1 / 15 < gaps.min() < gaps.max() < 1 / 7
+
+
+def test_a_sound_font_that_is_none_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "a.sf2").write_bytes(b"no")
+    with pytest.raises(ValueError, match="no sound font"):
+        trials.drums(tmp_path / "a.sf2", 1.0, np.random.default_rng(0))

@@ -1,0 +1,216 @@
+"""Trials for trained weights: recordings made worse, sounds without notes, fast repeats, other instruments.
+
+    python -m train.trials degraded --data maps-real-dev --out trials
+    python -m train.trials ghosts --sounds sounds-unheard --out trials
+    python -m train.trials repeats --piano pianos/steinway-iowa --out trials
+    python -m train.trials strangers --soundfont unheard.sf2 --midi pop909 --out trials
+
+Each writes folders of recordings and labels for ``pitchai eval --dataset pairs --data trials/<name>``, or for
+``tests/benchmark/compare.py``, which puts a peer beside.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+from scipy import signal
+
+from train import recorder
+from train.performances import Performance, read_midi, without_overlaps
+from train.piano import SAMPLE_RATE, load_pianos, play
+from train.render import write_pair
+from train.sounds import drums, synthesise
+from transcribe.audio import load_audio
+from transcribe.datasets import Piece, load_dataset, read_labels
+
+CENTS = 40.0
+
+
+def white_noise(samples: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Add white noise 10 dB under the music."""
+    return samples + rng.standard_normal(len(samples)) * np.sqrt(np.mean(samples**2) / 10)
+
+
+def telephone(samples: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Keep 300-3,400 Hz."""
+    band = signal.butter(8, [300, 3400], "bandpass", fs=SAMPLE_RATE, output="sos")
+    return np.asarray(signal.sosfiltfilt(band, samples))
+
+
+def mp3(samples: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Encode as MP3 at 32 kbit/s."""
+    return recorder.encode(samples.astype(np.float32), SAMPLE_RATE, "mp3", rng, bit_rate=32_000)
+
+
+def reverberation(samples: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Add a tail of RT60 = 1 s, its energy 3 dB above the direct sound's."""
+    time = np.arange(int(1.2 * SAMPLE_RATE)) / SAMPLE_RATE
+    response = rng.standard_normal(len(time)) * 10 ** (-3 * time)
+    response[: int(0.003 * SAMPLE_RATE)] = 0
+    response *= np.sqrt(10 ** (3 / 10) / (response**2).sum())
+    response[0] = 1
+    return np.asarray(signal.oaconvolve(samples, response)[: len(samples)])
+
+
+def quiet(samples: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Play 40 dB below full scale, in 16 bits."""
+    return np.asarray(samples / max(float(np.abs(samples).max()), 1e-9) * 0.01)
+
+
+DEGRADATIONS: dict[str, Callable[[np.ndarray, np.random.Generator], np.ndarray]] = {
+    "noise": white_noise,
+    "telephone": telephone,
+    "mp3": mp3,
+    "reverberation": reverberation,
+    "quiet": quiet,
+}
+
+
+def degraded(pieces: list[Piece], out: Path, seed: int = 0) -> None:
+    """Write every piece in every way made worse; those shifted by ``CENTS`` have their labels stretched with them."""
+    for number, piece in enumerate(pieces):
+        samples = load_audio(piece.audio, SAMPLE_RATE).samples
+        labels = read_labels(piece.labels)
+        notes = np.array([(n.onset, n.offset, n.pitch, n.velocity) for n in labels.notes], float)
+        for name, change in DEGRADATIONS.items():
+            changed = change(samples, np.random.default_rng([seed, number]))
+            _write(out / name, piece.name, changed, notes)
+        for name, cents in (("sharp", CENTS), ("flat", -CENTS)):
+            down = round(1000 * 2 ** (cents / 1200))
+            shifted = signal.resample_poly(samples, 1000, down)
+            moved = notes * [1000 / down, 1000 / down, 1, 1]
+            _write(out / name, piece.name, shifted, moved)
+
+
+def _write(folder: Path, name: str, samples: np.ndarray, notes: np.ndarray) -> None:
+    """Write a pair; velocities that nobody knows stay 0 in a table, as MIDI can't say so."""
+    folder.mkdir(parents=True, exist_ok=True)
+    loudest = float(np.abs(samples).max(initial=0.0))
+    if loudest > 1:
+        samples = samples / loudest
+    write_pair(folder, name, samples, Performance(notes, None))
+    if len(notes) and not notes[:, 3].any():
+        (folder / f"{name}.mid").unlink()
+        header = "onset\toffset\tpitch\tvelocity"
+        np.savetxt(folder / f"{name}.tsv", notes, "%.6f\t%.6f\t%d\t%d", header=header)
+
+
+def ghosts(sounds: Path, out: Path, minutes: float = 15.0) -> None:
+    """Write silence, noise, and the speech and drums of a folder (:mod:`train.sounds`): an hour without a note."""
+    rng = np.random.default_rng(0)
+    length = 60 * SAMPLE_RATE
+
+    def silence() -> Iterator[np.ndarray]:
+        while True:
+            yield np.zeros(length)
+            yield rng.standard_normal(length) * 10 ** rng.uniform(-5, -3.5)
+
+    def noise() -> Iterator[np.ndarray]:
+        while True:
+            spectrum = np.fft.rfft(rng.standard_normal(length))
+            colour = np.maximum(np.fft.rfftfreq(length, 1 / SAMPLE_RATE), 20) ** -rng.uniform(0, 1)
+            coloured = np.fft.irfft(spectrum * colour, length)
+            yield coloured / np.abs(coloured).max() * 10 ** rng.uniform(-1.5, 0)
+
+    def files(kind: str) -> Iterator[np.ndarray]:
+        paths = sorted(sounds.glob(f"{kind}-*.flac"))
+        while True:
+            yield recorder.excerpt_of(paths[rng.integers(len(paths))], length, rng) * 10 ** rng.uniform(-1, 0)
+
+    for name, source in (
+        ("silence", silence()), ("noise", noise()), ("speech", files("speech")), ("drums", files("drums"))
+    ):  # fmt: skip
+        for number in range(round(minutes)):
+            _write(out / name, f"{name}-{number:02d}", next(source), np.zeros((0, 4)))
+
+
+def repeats(piano: Path, out: Path, minutes: int = 10) -> None:
+    """Write one key struck 8-14 times a second, bursts all over the keyboard, on one piano without a room."""
+    (bank, *_) = load_pianos(piano)
+    for number in range(minutes):
+        rng = np.random.default_rng(number)
+        notes, time = [], 0.5
+        while time < 55:
+            pitch, step, loudness = rng.integers(33, 97), 1 / rng.uniform(8, 14), rng.uniform(45, 110)
+            for _ in range(rng.integers(5, 20)):
+                notes.append(
+                    (time, time + step * rng.uniform(0.4, 0.8), pitch, np.clip(rng.normal(loudness, 6), 20, 127))
+                )
+                time += step * rng.uniform(0.97, 1.03)
+            time += rng.uniform(0.3, 0.8)
+        performance = Performance(without_overlaps(np.round(np.array(notes), 6)), np.zeros((0, 2)))
+        samples = recorder.level(play(bank, performance, 60.0, rng), rng)
+        _write(out, f"repeats-{number:02d}", samples, performance.notes)
+
+
+# General MIDI programs, from 0; a band is guitar, bass and strings over drums.
+STRANGERS = {
+    "guitar": (24, 25, 26, 27),
+    "strings": (40, 41, 42, 48),
+    "winds": (65, 68, 71, 73),
+    "band": (26, 33, 48),
+}
+
+
+def strangers(soundfont: Path, midi: Path, out: Path, pieces: int = 8) -> None:
+    """Write songs played by other instruments through a sound font: the first minute of each."""
+    import pretty_midi
+
+    paths = sorted(midi.rglob("*.mid"))
+    for kind, programs in STRANGERS.items():
+        for number in range(pieces):
+            rng = np.random.default_rng([number, len(kind)])
+            performance = read_midi(paths[rng.integers(len(paths))])
+            notes = performance.notes[performance.notes[:, 0] < 59]
+            if kind != "band":
+                notes = notes[(notes[:, 2] >= 45) & (notes[:, 2] <= 88)]
+            score = pretty_midi.PrettyMIDI()
+            chosen = programs if kind == "band" else (programs[number % len(programs)],)
+            for i, program in enumerate(chosen):
+                part = pretty_midi.Instrument(program)
+                low = np.quantile(notes[:, 2], i / len(chosen)), np.quantile(notes[:, 2], (i + 1) / len(chosen))
+                for on, off, pitch, velocity in notes:
+                    if low[0] <= pitch < low[1] or (i + 1 == len(chosen) and pitch == low[1]):
+                        part.notes.append(pretty_midi.Note(int(velocity), int(pitch), on, min(off, 59.5)))
+                score.instruments.append(part)
+            with tempfile.TemporaryDirectory() as folder:
+                score.write(f"{folder}/song.mid")
+                samples = synthesise(soundfont, Path(folder) / "song.mid")[: 60 * SAMPLE_RATE]
+            if kind == "band":
+                beat = drums(soundfont, 60.0, rng)[: len(samples)]
+                samples[: len(beat)] += beat
+            _write(out / kind, f"{kind}-{number:02d}", samples, np.minimum(notes, [59.5, 59.5, 127, 127]))
+
+
+def main() -> None:
+    """Write one kind of trial."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    kinds = parser.add_subparsers(dest="kind", required=True)
+    for kind, needs in (
+        ("degraded", {"data": "recordings and labels"}),
+        ("ghosts", {"sounds": "speech and drums of train.sounds that training never had"}),
+        ("repeats", {"piano": "a bank that training never had"}),
+        ("strangers", {"soundfont": "a sound font that training never had", "midi": "folder of songs"}),
+    ):
+        command = kinds.add_parser(kind)
+        for name, text in needs.items():
+            command.add_argument(f"--{name}", type=Path, required=True, help=text)
+        command.add_argument("--out", type=Path, required=True)
+    options = parser.parse_args()
+    out: Path = options.out / options.kind
+    if options.kind == "degraded":
+        degraded(load_dataset("pairs", options.data), out)
+    elif options.kind == "ghosts":
+        ghosts(options.sounds, out)
+    elif options.kind == "repeats":
+        repeats(options.piano, out)
+    else:
+        strangers(options.soundfont, options.midi, out)
+
+
+if __name__ == "__main__":
+    main()
