@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -87,9 +88,7 @@ def test_repeats_are_fast(tmp_path: Path) -> None:
     trials.repeats(bank, tmp_path / "repeats", minutes=1)
     (piece,) = load_dataset("pairs", tmp_path / "repeats")
     notes = read_labels(piece.labels).notes
-    gaps = np.array(
-        [b.onset - a.onset for a, b in zip(notes, notes[1:]) if a.pitch == b.pitch and b.onset - a.onset < 0.2]
-    )
+    gaps = np.array([b.onset - a.onset for a, b in pairwise(notes) if a.pitch == b.pitch and b.onset - a.onset < 0.2])
     assert len(gaps) > 100
     assert 1 / 15 < gaps.min() < gaps.max() < 1 / 7
 

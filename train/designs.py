@@ -29,7 +29,7 @@ from transcribe.weights import NotesModel
 
 def _to_logits(heads: Tensor) -> NotesLogits:
     """(B, T, 4 * 88 + 1) -> logits."""
-    onset, frame, offset, velocity = heads[..., :-1].unflatten(-1, (4, N_PITCHES)).unbind(-2)
+    onset, frame, offset, velocity = heads[..., :-1].view(*heads.shape[:-1], 4, N_PITCHES).unbind(-2)
     return NotesLogits(onset, frame, offset, velocity, heads[..., -1])
 
 
@@ -114,7 +114,7 @@ def multiply_adds(network: nn.Module, features: FeatureConfig) -> float:
     frames = round(seconds * features.grid.frames_per_second)
     with torch.inference_mode(), FlopCounterMode(display=False) as counter:
         network(torch.zeros(1, frames, features.n_mels))
-    return counter.get_total_flops() / 2 / seconds / 1e6
+    return float(counter.get_total_flops()) / 2 / seconds / 1e6
 
 
 def cpu_seconds(network: nn.Module, features: FeatureConfig, n_frames: int = 600) -> float:
@@ -162,8 +162,10 @@ def main() -> None:
     features, device = FeatureConfig(), torch.device(choose_device(options.device))
     prepared = prepare([p for name, folder in options.train for p in load(name, folder, "train")], options.cache)
     batches = Excerpts(prepared, features, options.batch, options.frames, 0, device)
-    valid = load(*options.valid, "validation")[:: options.every]
-    reports = [(folder.name, load(name, folder, "test")[:: options.every]) for name, folder in options.report]
+    (valid, *reported) = [
+        load(name, folder, "validation")[:: options.every] for name, folder in (options.valid, *options.report)
+    ]
+    reports = [(folder.name, pieces) for (_, folder), pieces in zip(options.report, reported, strict=True)]
     titles = ["parameters", "steps", "10⁶ multiply-adds / s", "CPU s / min", "threshold", "renders"]
     print("| design | " + " | ".join(titles + [title for title, _ in reports]) + " |")
     print("|---" * (1 + len(titles) + len(reports)) + "|")

@@ -249,9 +249,9 @@ def export(
 ) -> None:
     """Tune on ``valid``, then write ``name.safetensors``, its model card and its line in the manifest.
 
-    ``strange`` is the folder that :func:`listen_to_medleys` reads; ``reports`` are only reported; ``text`` opens
-    the card; ``size`` is another name for it, taken from older weights; a ``default`` model is what ``pitchai`` uses unless told otherwise; a
-    ``pedal_threshold`` of 1 writes no pedal, for a network that didn't learn it.
+    ``strange`` is the folder that :func:`listen_to_medleys` reads; ``reports`` are only reported; ``text`` opens the
+    card; ``size`` is another name for it, taken from older weights; a ``default`` model is what ``pitchai`` uses unless
+    told otherwise; a ``pedal_threshold`` of 1 writes no pedal, for a network that didn't learn it.
     """
     start = DecodingConfig(onset_threshold=0.4, pedal_threshold=pedal_threshold)
     transcriber = Transcriber(to_model(network, features, start), "cpu")

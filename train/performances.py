@@ -95,13 +95,13 @@ def exercise(seconds: float, rng: np.random.Generator) -> Performance:
     array[:, 1] = np.minimum(array[:, 1], seconds)
     array = array[(array[:, 2] >= LOWEST) & (array[:, 2] <= HIGHEST)]
     array = without_overlaps(array)
-    kind = rng.random()
+    pedalling = rng.random()
     pedals = np.zeros((0, 2))
-    if kind < 0.25:  # anywhere
+    if pedalling < 0.25:  # anywhere
         edges = np.cumsum(rng.uniform(0.3, 3.0, int(seconds)))
         pedals = edges[: len(edges) // 2 * 2].reshape(-1, 2)
         pedals = pedals[pedals[:, 1] < seconds]
-    elif kind < 0.6:
+    elif pedalling < 0.6:
         pedals = syncopated_pedal(array[:, 0], seconds, rng)
     return Performance(array, pedals)
 
@@ -124,7 +124,8 @@ def syncopated_pedal(onsets: np.ndarray, seconds: float, rng: np.random.Generato
     ups = chords + np.maximum(rng.normal(late, 0.02, len(chords)), 0)
     downs = ups + np.maximum(rng.normal(lift, 0.03, len(chords)), 0.04)
     spans = np.column_stack([downs, np.append(ups, seconds)[1:]])
-    return spans[spans[:, 1] - spans[:, 0] > 0.05]
+    kept: np.ndarray = spans[spans[:, 1] - spans[:, 0] > 0.05]
+    return kept
 
 
 Notes = list[tuple[float, float, int, int]]

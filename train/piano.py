@@ -180,7 +180,7 @@ _Damper = list[tuple[float, float]]
 
 
 def _damper(release: float, pedals: np.ndarray, half: np.ndarray, voicing: Voicing, key: int) -> _Damper:
-    """When the damper falls: at the key's release, or at the end of the pedal that is down then; half a pedal brakes."""
+    """When the damper falls: at the key's release or at the end of the pedal that is down then; half of it brakes."""
     if key > LAST_DAMPER:
         return []
     tau = voicing.damping * 2 ** ((60 - key) / 24)
@@ -243,7 +243,7 @@ def _knock(out: np.ndarray, moment: float, loudness: float, rng: np.random.Gener
 
 
 def _sympathy(dry: np.ndarray, pedals: np.ndarray, pattern: int) -> np.ndarray:
-    """What the undamped strings add while the pedal is down."""
+    """Compute what the undamped strings add while the pedal is down."""
     gate = np.zeros(len(dry), np.float32)
     for down, up in pedals:
         gate[int(down * SAMPLE_RATE) : int(up * SAMPLE_RATE)] = 1
@@ -267,4 +267,5 @@ def _strings(pattern: int) -> np.ndarray:
             if partial * frequency < 0.45 * SAMPLE_RATE:
                 phase = 2 * np.pi * (partial * frequency * time + rng.random())
                 response += rng.uniform(0.3, 1) / partial * np.sin(phase) * fall
-    return (response / np.sqrt((response**2).sum())).astype(np.float32)
+    normalised: np.ndarray = (response / np.sqrt((response**2).sum())).astype(np.float32)
+    return normalised

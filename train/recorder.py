@@ -10,6 +10,7 @@ import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import soundfile
@@ -55,11 +56,11 @@ def record(
         return level(samples, rng)
     if rng.random() < 0.65:
         if studio.rooms and rng.random() < 0.5:
-            samples = in_room(samples, studio.rooms[rng.integers(len(studio.rooms))], rng)
+            samples = in_room(samples, studio.rooms[int(rng.integers(len(studio.rooms)))], rng)
         else:
             samples = room(samples, sample_rate, rng)
     if studio.voices and rng.random() < 0.06:
-        voice = excerpt_of(studio.voices[rng.integers(len(studio.voices))], len(samples), rng)
+        voice = excerpt_of(studio.voices[int(rng.integers(len(studio.voices)))], len(samples), rng)
         samples = samples + voice * _ratio(samples, voice, rng.uniform(6, 30))
     if rng.random() < 0.7:
         samples = equalise(samples, sample_rate, rng)
@@ -176,7 +177,7 @@ def encode(
         raise ValueError(f"codecs take {rate} Hz, not {sample_rate}")
     file = io.BytesIO()
     with av.open(file, "w", format=container) as out:
-        stream = out.add_stream(encoder, rate=rate)
+        stream = cast(av.AudioStream, out.add_stream(encoder, rate=rate))
         stream.bit_rate = bit_rate or int(np.exp(rng.uniform(np.log(low), np.log(high))))
         stream.layout = "mono"
         frame = av.AudioFrame.from_ndarray(samples.astype(np.float32)[None], format="fltp", layout="mono")
@@ -186,7 +187,7 @@ def encode(
             out.mux(stream.encode(piece))
         out.mux(stream.encode(None))
     file.seek(0)
-    with av.open(file) as source:
+    with av.open(file, "r") as source:
         to_float = av.AudioResampler("fltp", "mono", rate)
         pieces = [p.to_ndarray()[0] for f in source.decode(audio=0) for p in to_float.resample(f)]
     heard = np.concatenate(pieces)
@@ -196,7 +197,7 @@ def encode(
 
 
 def _delay(samples: np.ndarray, heard: np.ndarray, sample_rate: int) -> int:
-    """Samples by which ``heard`` is late, up to a fifth of a second, from the correlation of the loudest 10 s."""
+    """Count the samples by which ``heard`` is late, up to 0.2 s, by the correlation of the loudest 10 s."""
     length, most = 10 * sample_rate, sample_rate // 5
     first = max(0, int(np.argmax(np.abs(samples))) - length // 2)
     a, b = samples[first : first + length], heard[first : first + length]

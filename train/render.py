@@ -45,7 +45,7 @@ def without_music(seconds: float, rng: np.random.Generator, studio: recorder.Stu
     samples = np.zeros(int(seconds * SAMPLE_RATE))
     kind = rng.random()
     if kind > 0.5 and studio.voices:
-        samples += recorder.excerpt_of(studio.voices[rng.integers(len(studio.voices))], len(samples), rng)
+        samples += recorder.excerpt_of(studio.voices[int(rng.integers(len(studio.voices)))], len(samples), rng)
     elif kind > 0.15:
         samples += rng.standard_normal(len(samples)) * 1e-3
     nothing = Performance(np.zeros((0, 4)), np.zeros((0, 2)))

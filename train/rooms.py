@@ -21,7 +21,7 @@ LONGEST = 1.5  # seconds kept of a response
 
 def response(seed: int) -> np.ndarray:
     """Simulate one room and one microphone in it; float32, the direct path within the first half millisecond."""
-    import pyroomacoustics
+    import pyroomacoustics  # type: ignore[import-untyped]
 
     rng = np.random.default_rng(seed)
     size = np.exp(rng.uniform(np.log([2.5, 2.5, 2.2]), np.log([20, 16, 9])))
@@ -46,7 +46,8 @@ def response(seed: int) -> np.ndarray:
     direct = round(delay) + pyroomacoustics.constants.get("frac_delay_length") // 2
     heard = heard[max(0, direct - 6) :][: int(LONGEST * SAMPLE_RATE)]
     heard[-800:] *= np.linspace(1, 0, len(heard[-800:]))
-    return (heard / np.abs(heard[:16]).max()).astype(np.float32)
+    normalised: np.ndarray = (heard / np.abs(heard[:16]).max()).astype(np.float32)
+    return normalised
 
 
 def load(path: Path) -> list[np.ndarray]:
@@ -66,7 +67,8 @@ def main() -> None:
     with multiprocessing.Pool(os.cpu_count()) as pool:
         responses = pool.map(response, seeds)
     options.out.parent.mkdir(parents=True, exist_ok=True)
-    np.savez_compressed(options.out, **{f"{i:05d}": r.astype(np.float16) for i, r in enumerate(responses)})
+    arrays = {f"{i:05d}": heard.astype(np.float16) for i, heard in enumerate(responses)}
+    np.savez_compressed(options.out, allow_pickle=False, **arrays)
 
 
 if __name__ == "__main__":

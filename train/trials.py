@@ -32,7 +32,7 @@ CENTS = 40.0
 
 def white_noise(samples: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Add white noise 10 dB under the music."""
-    return samples + rng.standard_normal(len(samples)) * np.sqrt(np.mean(samples**2) / 10)
+    return np.asarray(samples + rng.standard_normal(len(samples)) * np.sqrt(np.mean(samples**2) / 10))
 
 
 def telephone(samples: np.ndarray, rng: np.random.Generator) -> np.ndarray:
