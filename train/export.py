@@ -23,8 +23,8 @@ from tqdm import tqdm
 from transcribe import datasets
 from transcribe.audio import AUDIO_SUFFIXES, AudioReader, load_audio
 from transcribe.decoding import Activations, DecodingConfig, decode_blocks
-from transcribe.evaluation import METRICS, Report, evaluate
-from transcribe.events import Note
+from transcribe.evaluation import METRICS, Report, evaluate, score_pedals
+from transcribe.events import Note, Pedal
 from transcribe.features import FeatureConfig
 from transcribe.networks import NotesConfig, NotesNetwork
 from transcribe.pipeline import Novelty, Transcriber
@@ -36,11 +36,12 @@ UNKNOWN_TERMS = "terms unknown: those of the data it was trained on"
 
 @dataclass(frozen=True)
 class Heard:
-    """A piece with its true notes and what the network heard in it."""
+    """A piece with its true notes and pedal (none where nobody knows it), and what the network heard in it."""
 
     name: str
     reference: tuple[Note, ...]
     activations: list[Activations]
+    pedals: tuple[Pedal, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,8 @@ def listen(transcriber: Transcriber, pieces: Sequence[datasets.Piece]) -> list[H
     for piece in tqdm(pieces, desc="listening"):
         with AudioReader(piece.audio, transcriber.sample_rate) as reader:
             activations = list(transcriber.activations(reader.blocks()))
-        heard.append(Heard(piece.name, datasets.read_labels(piece.labels).notes, activations))
+        labels = datasets.read_labels(piece.labels)
+        heard.append(Heard(piece.name, labels.notes, activations, labels.pedals))
     return heard
 
 
@@ -99,8 +101,8 @@ def listen_to_medleys(transcriber: Transcriber, folder: Path, seconds: float = 2
 def tune(heard: Sequence[Heard], start: DecodingConfig) -> DecodingConfig:
     """Choose the decoder's settings on the validation set, one after the other, by what each is for.
 
-    Onset threshold and shift by note F1; frame and offset thresholds by note + offset F1; the coefficients of the
-    confidence by maximum likelihood of a note's being right.
+    Onset threshold and shift by note F1; frame and offset thresholds by note + offset F1; the pedal's by its F1 where
+    there is a pedal; the coefficients of the confidence by maximum likelihood of a note's being right.
     """
 
     def mean_f1(candidate: DecodingConfig, offset_ratio: float | None = None) -> float:
@@ -118,8 +120,22 @@ def tune(heard: Sequence[Heard], start: DecodingConfig) -> DecodingConfig:
     pairs = itertools.product((0.2, 0.3, 0.4, 0.5), (0.3, 0.5, 1.0))
     frame, offset = max(pairs, key=lambda p: mean_f1(replace(config, frame_threshold=p[0], offset_threshold=p[1]), 0.2))
     config = replace(config, frame_threshold=frame, offset_threshold=offset)
+    config = replace(config, pedal_threshold=_best_pedal_threshold(heard, config))
     # Every other piece only: the rest shows how well it is calibrated.
     return replace(config, confidence=_fit_confidence(heard[::2], config))
+
+
+def _best_pedal_threshold(heard: Sequence[Heard], config: DecodingConfig) -> float:
+    """Choose by mean F1 over the pieces with a pedal; what ``config`` has where there is none."""
+
+    def mean_f1(threshold: float) -> float:
+        candidate = replace(config, pedal_threshold=threshold)
+        pedalled = [piece for piece in heard if piece.pedals]
+        found = [score_pedals(p.pedals, decode_blocks(p.activations, candidate)[1]).f1 for p in pedalled]
+        return float(np.mean(found)) if found else 0.0
+
+    candidates = (config.pedal_threshold, 0.2, 0.3, 0.4, 0.5, 0.6)
+    return max(candidates, key=mean_f1)
 
 
 def _decode(heard: Heard, config: DecodingConfig) -> tuple[Note, ...]:
@@ -245,15 +261,14 @@ def export(
     default: bool = False,
     size: str = "",
     text: str = "",
-    pedal_threshold: float = 0.5,
 ) -> None:
     """Tune on ``valid``, then write ``name.safetensors``, its model card and its line in the manifest.
 
     ``strange`` is the folder that :func:`listen_to_medleys` reads; ``reports`` are only reported; ``text`` opens the
     card; ``size`` is another name for it, taken from older weights; a ``default`` model is what ``pitchai`` uses unless
-    told otherwise; a ``pedal_threshold`` of 1 writes no pedal, for a network that didn't learn it.
+    told otherwise.
     """
-    start = DecodingConfig(onset_threshold=0.4, pedal_threshold=pedal_threshold)
+    start = DecodingConfig(onset_threshold=0.4)
     transcriber = Transcriber(to_model(network, features, start), "cpu")
     heard = listen(transcriber, valid)
     decoding = tune(heard, start)
@@ -358,7 +373,6 @@ def main() -> None:
     parser.add_argument("--licence", default=UNKNOWN_TERMS)
     parser.add_argument("--default", action="store_true", help="make it the model that is used unless told otherwise")
     parser.add_argument("--size", default="", help="small or large: what --model calls it")
-    parser.add_argument("--pedal-threshold", type=float, default=0.5, help="1 for a network that can't hear the pedal")
     parser.add_argument("--command", default="", help="the command that trained it, for the card")
     parser.add_argument("--trained-on", nargs="*", default=[], help="data sets whose train split was used")
     parser.add_argument("--card", type=Path, help="text to open the model card with")
@@ -374,7 +388,6 @@ def main() -> None:
         default=options.default,
         size=options.size,
         text=options.card.read_text(encoding="utf-8") if options.card else "",
-        pedal_threshold=options.pedal_threshold,
     )
 
 

@@ -1,7 +1,8 @@
 """A sampled piano and the playing of it: notes and pedal in, dry sound out.
 
 A bank is a folder with one recorded note a file and ``samples.csv``: the columns ``file``, ``pitch``,
-``velocity_layer`` and ``microphone`` (empty where there is one). Numpy, scipy and soundfile only.
+``velocity_layer``, ``microphone`` (empty where there is one) and, if the bank has the noise of falling keys too,
+``trigger`` (``attack`` or ``release``). :mod:`train.banks` makes them. Numpy, scipy and soundfile only.
 """
 
 from __future__ import annotations
@@ -41,6 +42,7 @@ class Piano:
     name: str
     samples: tuple[Sample, ...]
     layered: bool
+    releases: tuple[Sample, ...] = ()  # of falling keys
 
     def nearest(self, pitch: float, dynamic: float) -> Sample:
         """Choose the sample to play: a layer's worth of loudness is worth a semitone or so."""
@@ -51,10 +53,10 @@ def load_pianos(folder: Path) -> list[Piano]:
     """Read ``samples.csv`` and the notes of one bank: a :class:`Piano` for each microphone."""
     with (folder / "samples.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
-    layers = sorted({int(row["velocity_layer"]) for row in rows})
+    layers = sorted({int(row["velocity_layer"]) for row in rows if row.get("trigger") != "release"})
     pianos = []
     for microphone in sorted({row["microphone"] for row in rows}):
-        samples = []
+        samples, releases = [], []
         for row in rows:
             if row["microphone"] != microphone:
                 continue
@@ -64,9 +66,13 @@ def load_pianos(folder: Path) -> list[Piano]:
             mono /= max(float(np.sqrt(np.mean(mono[: SAMPLE_RATE * OVERSAMPLING // 2] ** 2))), 1e-6)
             fade = min(len(mono), 3200)
             mono[-fade:] *= np.linspace(1, 0, fade, dtype=np.float32)
-            dynamic = (layers.index(int(row["velocity_layer"])) + 0.5) / len(layers)
-            samples.append(Sample(int(row["pitch"]), dynamic, mono))
-        pianos.append(Piano(f"{folder.name} {microphone}".strip(), tuple(samples), len(layers) > 1))
+            if row.get("trigger") == "release":
+                releases.append(Sample(int(row["pitch"]), 0.5, mono))
+            else:
+                dynamic = (layers.index(int(row["velocity_layer"])) + 0.5) / len(layers)
+                samples.append(Sample(int(row["pitch"]), dynamic, mono))
+        name = f"{folder.name} {microphone}".strip()
+        pianos.append(Piano(name, tuple(samples), len(layers) > 1, tuple(releases)))
     return pianos
 
 
@@ -153,7 +159,7 @@ def play(
         touch = (velocity / 127) ** voicing.curve
         gain = 10 ** ((voicing.dynamic_range * (touch - 1) + voicing.decibels[key]) / 20)
         if voicing.knock:
-            _knock(out, release, voicing.knock, rng)
+            _key_up(out, piano, key, release, voicing.knock, rng)
         if voicing.dead[key]:
             _knock(out, onset, 0.3 * gain, rng)
             continue
@@ -229,6 +235,18 @@ def _voice(note: np.ndarray, touch: float) -> np.ndarray:
     softness = 0.9 * (1 - touch)
     dark: np.ndarray = signal.lfilter([0.25], [1, -0.75], note).astype(np.float32)
     return (1 - softness) * note + softness * dark
+
+
+def _key_up(out: np.ndarray, piano: Piano, key: int, moment: float, loudness: float, rng: np.random.Generator) -> None:
+    """Add the noise of a key that comes up: the bank's own where it has any."""
+    if not piano.releases:
+        _knock(out, moment, loudness, rng)
+        return
+    sound = min(piano.releases, key=lambda sample: abs(sample.pitch - key)).samples[::OVERSAMPLING]
+    start = int(moment * SAMPLE_RATE)
+    count = min(len(out) - start, len(sound))
+    if count > 0:
+        out[start : start + count] += loudness * sound[:count]
 
 
 def _knock(out: np.ndarray, moment: float, loudness: float, rng: np.random.Generator) -> None:

@@ -3,7 +3,7 @@
     python -m train.render --out renders --midi asap-performances --pianos pianos --hours 15
 
 writes pairs ``00000.flac`` and ``00000.mid`` (with the pedal as CC64), the same for the same seed on any machine (but
-for codecs). ``--recordings`` takes folders of audio with labels too, and records them anew (other key, room,
+for codecs). ``--recordings`` takes a data set with labels too, and records them anew (other key, room,
 microphone, noise). The core needs numpy, scipy and soundfile; ``--rooms`` (:mod:`train.rooms`), ``--sounds``
 (:mod:`train.sounds`) and ``--codecs`` (PyAV) add what their packages make.
 """
@@ -22,9 +22,9 @@ from scipy import signal
 from train import performances, recorder, rooms
 from train.performances import Performance
 from train.piano import SAMPLE_RATE, Piano, Voicing, load_pianos, play, sounding
+from transcribe.datasets import load_dataset, read_labels
 
 EXCERPT = 60.0  # seconds
-SUFFIXES = (".wav", ".flac", ".ogg")  # of recordings that are recorded anew
 
 
 def render(
@@ -135,16 +135,17 @@ def _render_one(index: int) -> int:
 
 
 def _rerecord_one(rng: np.random.Generator) -> tuple[np.ndarray, Performance]:
-    audio, label = _sources.recordings[rng.integers(len(_sources.recordings))]
-    rows = np.loadtxt(label, ndmin=2)
-    whole = Performance(rows[np.argsort(rows[:, 0])], None)
-    with soundfile.SoundFile(audio) as file:
-        if file.samplerate != SAMPLE_RATE:
-            raise ValueError(f"{audio}: resample it to {SAMPLE_RATE} Hz first")
-        start = quiet_start(whole, max(0.0, file.frames / SAMPLE_RATE - EXCERPT), rng)
-        file.seek(int(start * SAMPLE_RATE))
-        samples = file.read(int(EXCERPT * SAMPLE_RATE), dtype="float32", always_2d=True).mean(1)
-    performance = performances.excerpt(whole, int(start * SAMPLE_RATE) / SAMPLE_RATE, EXCERPT)
+    piece = _sources.recordings[rng.integers(len(_sources.recordings))]
+    labels = [(note.onset, note.offset, note.pitch, note.velocity) for note in read_labels(piece.labels).notes]
+    whole = Performance(np.array(labels, float).reshape(-1, 4), None)
+    with soundfile.SoundFile(piece.audio) as file:
+        rate = file.samplerate
+        start = quiet_start(whole, max(0.0, file.frames / rate - EXCERPT), rng)
+        file.seek(int(start * rate))
+        samples = file.read(int(EXCERPT * rate), dtype="float32", always_2d=True).mean(1)
+    performance = performances.excerpt(whole, int(start * rate) / rate, EXCERPT)
+    if rate != SAMPLE_RATE:
+        samples = signal.resample_poly(samples, SAMPLE_RATE, rate)
     return rerecord(samples, performance, rng, _studio)
 
 
@@ -160,9 +161,10 @@ def _play_one(rng: np.random.Generator, exercise: bool) -> tuple[np.ndarray, Per
     return render(_pianos[rng.integers(len(_pianos))], performance, EXCERPT, rng, _studio)
 
 
-def _chosen(paths: list[Path], without: list[str], only: list[str]) -> list[Path]:
-    kept = [path for path in paths if not any(word in path.name for word in without)]
-    return [path for path in kept if not only or any(word in path.name for word in only)]
+def _chosen(paths: list[Path], without: list[str], only: list[str], root: Path) -> list[Path]:
+    names = {path: str(path.relative_to(root)) for path in paths}
+    kept = [path for path in paths if not any(word in names[path] for word in without)]
+    return [path for path in kept if not only or any(word in names[path] for word in only)]
 
 
 def main() -> None:
@@ -175,11 +177,11 @@ def main() -> None:
     parser.add_argument(
         "--midi", type=Path, nargs="+", required=True, help="folders of MIDI files, each as likely as the others"
     )
-    parser.add_argument("--midi-without", nargs="*", default=[], help="leave out names that contain this")
-    parser.add_argument("--midi-only", nargs="*", default=[], help="take only names that contain this")
-    parser.add_argument("--recordings", type=Path, help="folder of audio with .tsv labels to record anew")
-    parser.add_argument("--recordings-without", nargs="*", default=[], help="leave out names that contain this")
-    parser.add_argument("--recordings-only", nargs="*", default=[], help="take only names that contain this")
+    parser.add_argument("--midi-without", nargs="*", default=[], help="leave out paths that contain this")
+    parser.add_argument("--midi-only", nargs="*", default=[], help="take only paths that contain this")
+    parser.add_argument("--recordings", nargs=2, metavar=("NAME", "FOLDER"), help="a data set to record anew: maps …")
+    parser.add_argument("--recordings-without", nargs="*", default=[], help="leave out paths that contain this")
+    parser.add_argument("--recordings-only", nargs="*", default=[], help="take only paths that contain this")
     parser.add_argument("--rerecord-share", type=float, default=0.3)
     parser.add_argument("--exercise-share", type=float, default=0.2)
     parser.add_argument("--silent-share", type=float, default=0.04, help="silence, noise, speech, drums")
@@ -196,12 +198,14 @@ def main() -> None:
         f for f in folders if f.name not in arguments.without and (not arguments.only or f.name in arguments.only)
     ]
     arguments.midi_folders = [
-        _chosen(sorted(folder.rglob("*.mid")), arguments.midi_without, arguments.midi_only) for folder in arguments.midi
+        _chosen(sorted(folder.rglob("*.mid")), arguments.midi_without, arguments.midi_only, folder)
+        for folder in arguments.midi
     ]
-    labels = sorted(arguments.recordings.glob("*.tsv")) if arguments.recordings else []
-    labels = _chosen(labels, arguments.recordings_without, arguments.recordings_only)
-    audio = {path.stem: path for path in labels and sorted(arguments.recordings.iterdir()) if path.suffix in SUFFIXES}
-    arguments.recordings = [(audio[path.stem], path) for path in labels]
+    if arguments.recordings:
+        name, folder = arguments.recordings[0], Path(arguments.recordings[1])
+        pieces = load_dataset(name, folder, "all")
+        audio = _chosen([p.audio for p in pieces], arguments.recordings_without, arguments.recordings_only, folder)
+        arguments.recordings = [piece for piece in pieces if piece.audio in set(audio)]
     count = round(arguments.hours * 3600 / EXCERPT)
     _start(arguments)
     from tqdm import tqdm
