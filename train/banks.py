@@ -5,8 +5,8 @@
     python -m train.banks files Piano.ff.*.aiff --out banks/steinway-iowa
 
 ``sfz`` reads SFZ 1 (with ``#include`` and ``#define``); ``soundfont`` lets FluidSynth play every third key of an SF2,
-SF3 or DLS; ``files`` takes recordings of single notes whose names end in the note, such as those of the University of Iowa.
-A bank is a folder of 16 kHz files, leading silence cut, with ``samples.csv``; release samples are kept apart.
+SF3 or DLS; ``files`` takes recordings of single notes whose names end in the note, as the University of Iowa offers
+them. A bank is a folder of 16 kHz files, leading silence cut, with ``samples.csv``; release samples are kept apart.
 """
 
 from __future__ import annotations

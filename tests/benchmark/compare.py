@@ -2,8 +2,8 @@
 
     python tests/benchmark/compare.py --data folder --venvs ~/peers --seconds 60
 
-``--data`` is a folder of recordings beside their labels, as ``pitchai eval --dataset pairs`` takes it. Every peer lives
-in a virtual environment of its own below ``--venvs``, made when it is missing. Each tool runs as one process that
+``--data`` are folders of recordings beside their labels, as ``pitchai eval --dataset pairs`` takes them; ``--models``
+names our weights, each a competitor of its own. Every peer lives in a virtual environment of its own below ``--venvs``, made when it is missing. Each tool runs as one process that
 keeps its model loaded; the recordings go to all of them in turn, so that a busy machine disturbs all alike. Then whole
 commands are timed, process start included.
 
@@ -38,10 +38,10 @@ HERE = Path(__file__).parent
 
 @dataclass(frozen=True)
 class Tool:
-    """A tool: its runner, what pip installs for it, and its command for one file (``{wav}``, ``{out}``)."""
+    """A tool: its runner and its arguments, what pip installs, and its command for one file (``{wav}``, ``{out}``)."""
 
     name: str
-    runner: str
+    runner: tuple[str, ...]
     requirements: tuple[tuple[str, ...], ...]
     command: tuple[str, ...]
 
@@ -58,11 +58,16 @@ class Tool:
         return folder / "bin"
 
 
-TOOLS = [
-    Tool("pitchai", "run_pitchai.py", (), ("pitchai", "{wav}", "-o", "{out}/ours.mid", "--overwrite")),
+def ours(model: str) -> Tool:
+    """Enter weights of ours into the competition."""
+    command = ("pitchai", "{wav}", "-o", "{out}/ours.mid", "--overwrite", "--model", model)
+    return Tool(f"pitchai {model}", ("run_pitchai.py", model), (), command)
+
+
+PEERS = [
     Tool(
         "basic-pitch",
-        "run_basic_pitch.py",
+        ("run_basic_pitch.py",),
         (
             # Without its dependencies, to be spared TensorFlow: the ONNX model needs only these.
             ("--no-deps", "basic-pitch==0.4.0"),
@@ -80,7 +85,7 @@ class Runner:
     def __init__(self, tool: Tool, programs: Path, threads: int) -> None:
         environment = {**os.environ, "OMP_NUM_THREADS": str(threads), "PYTHONPATH": str(HERE.parent.parent)}
         self.process = subprocess.Popen(
-            [programs / "python", HERE / "runners" / tool.runner, str(threads)],
+            [programs / "python", HERE / "runners" / tool.runner[0], str(threads), *tool.runner[1:]],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -132,7 +137,8 @@ def time_command(tool: Tool, programs: Path, wav: Path, threads: int) -> dict[st
 def main() -> None:
     """Compare, print tables, write JSON."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, required=True, help="folder of recordings and labels")
+    parser.add_argument("--data", type=Path, nargs="+", required=True, help="folders of recordings and labels")
+    parser.add_argument("--models", nargs="+", default=["small", "large"], help="our weights")
     parser.add_argument("--labels", type=Path, help="take the labels from this folder instead")
     parser.add_argument("--venvs", type=Path, required=True, help="folder for the peers' virtual environments")
     parser.add_argument("--seconds", type=float, help="only the first seconds of every piece")
@@ -142,54 +148,66 @@ def main() -> None:
     parser.add_argument("--json", type=Path, help="write the figures here")
     options = parser.parse_args()
 
-    programs = {tool.name: tool.environment(options.venvs) for tool in TOOLS}
-    pieces = load_dataset("pairs", options.data)[: options.pieces]
+    tools = [*map(ours, options.models), *PEERS]
+    programs = {tool.name: tool.environment(options.venvs) for tool in tools}
+    folders = {folder.name: load_dataset("pairs", folder)[: options.pieces] for folder in options.data}
     if options.labels:
-        pieces = with_labels_from(pieces, options.labels)
-    scores: dict[str, list[PieceScores]] = {tool.name: [] for tool in TOOLS}
-    costs: dict[str, list[dict]] = {tool.name: [] for tool in TOOLS}
-    commands: dict[str, dict[str, dict[str, float]]] = {tool.name: {} for tool in TOOLS}
+        folders = {name: with_labels_from(pieces, options.labels) for name, pieces in folders.items()}
+    scores: dict[tuple[str, str], list[PieceScores]] = {(data, tool.name): [] for data in folders for tool in tools}
+    seconds = dict.fromkeys(folders, 0.0)
+    costs: dict[str, list[dict]] = {tool.name: [] for tool in tools}
+    commands: dict[str, dict[str, dict[str, float]]] = {tool.name: {} for tool in tools}
     with tempfile.TemporaryDirectory() as scratch:
-        runners = {tool.name: Runner(tool, programs[tool.name], options.threads) for tool in TOOLS}
+        runners = {tool.name: Runner(tool, programs[tool.name], options.threads) for tool in tools}
         warm = Path(scratch) / "warm.wav"
         soundfile.write(warm, np.zeros(160000), 16000)
         for runner in runners.values():
             runner(warm)
-        for number, piece in enumerate(pieces, 1):
-            path, reference = shorten(piece, options.seconds, Path(scratch))
-            for name, runner in runners.items():
-                answer = runner(path)
-                estimate = [Note(on, pitch, off, velocity) for on, off, pitch, velocity in answer.pop("notes")]
-                scores[name].append(score_notes(piece.name, reference, sorted(estimate)))
-                costs[name].append(answer)
-            print(f"{number}/{len(pieces)} {piece.name}", file=sys.stderr)
+        for data, pieces in folders.items():
+            for number, piece in enumerate(pieces, 1):
+                path, reference = shorten(piece, options.seconds, Path(scratch))
+                for name, runner in runners.items():
+                    answer = runner(path)
+                    estimate = [Note(on, pitch, off, velocity) for on, off, pitch, velocity in answer.pop("notes")]
+                    scores[data, name].append(score_notes(piece.name, reference, sorted(estimate)))
+                    costs[name].append(answer)
+                seconds[data] += answer["seconds"]
+                path.unlink()
+                print(f"{data} {number}/{len(pieces)} {piece.name}", file=sys.stderr)
+        first = next(iter(folders.values()))[0].audio
         for minutes in options.command_minutes:
-            samples, rate = soundfile.read(pieces[0].audio, dtype="float32", always_2d=True)
+            samples, rate = soundfile.read(first, dtype="float32", always_2d=True)
             repeated = np.tile(samples, (int(minutes * 60 * rate / len(samples)) + 1, 1))[: int(minutes * 60 * rate)]
             path = Path(scratch) / f"{minutes:g}min.wav"
             soundfile.write(path, repeated, rate)
-            for tool in TOOLS:
-                runs = [time_command(tool, programs[tool.name], path, options.threads) for _ in range(3)]
-                commands[tool.name][f"{minutes:g}"] = min(runs, key=lambda run: run["wall"])
+            for tool in tools:
+                timed = [time_command(tool, programs[tool.name], path, options.threads) for _ in range(3)]
+                commands[tool.name][f"{minutes:g}"] = min(timed, key=lambda run: run["wall"])
 
     console = Console(width=None if sys.stdout.isatty() else 200)
-    table = Table("tool", *METRICS.values(), "CPU s / min", "network alone", "peak MB", title=f"{len(pieces)} pieces")
-    for tool in TOOLS:
-        means, cost = mean_scores(scores[tool.name]), costs[tool.name]
-        minutes = sum(c["seconds"] for c in cost) / 60
+    table = Table("data", "pieces", "tool", *METRICS.values(), "notes / min")
+    for (data, name), found in scores.items():
+        means = mean_scores(found)
         cells = [f"{means[metric].f1:.4f}" if metric in means else "" for metric in METRICS]
+        rate = sum(piece.n_estimate for piece in found) / (seconds[data] / 60)
+        table.add_row(data, str(len(found)), name, *cells, f"{rate:.1f}")
+    console.print(table)
+    table = Table("tool", "CPU s / min", "features and network alone", "peak MB")
+    for name, cost in costs.items():
+        minutes = sum(c["seconds"] for c in cost) / 60
         spent = [f"{sum(c[key] for c in cost) / minutes:.3f}" for key in ("cpu", "network_cpu")]
-        table.add_row(tool.name, *cells, *spent, f"{max(c['peak'] for c in cost) / 1e6:.0f}")
+        table.add_row(name, *spent, f"{max(c['peak'] for c in cost) / 1e6:.0f}")
     console.print(table)
     table = Table("whole command", "audio", "wall s", "CPU s", "peak MB", title="best of three")
-    for tool in TOOLS:
-        for length, run in commands[tool.name].items():
-            table.add_row(
-                tool.name, f"{length} min", f"{run['wall']:.2f}", f"{run['cpu']:.2f}", f"{run['peak'] / 1e6:.0f}"
-            )
+    for name, runs in commands.items():
+        for length, run in runs.items():
+            table.add_row(name, f"{length} min", f"{run['wall']:.2f}", f"{run['cpu']:.2f}", f"{run['peak'] / 1e6:.0f}")
     console.print(table)
     if options.json:
-        means = {name: {m: s.f1 for m, s in mean_scores(found).items()} for name, found in scores.items()}
+        means = {
+            f"{data}, {name}": {m: s.f1 for m, s in mean_scores(found).items()}
+            for (data, name), found in scores.items()
+        }
         options.json.write_text(json.dumps({"f1": means, "costs": costs, "commands": commands}, indent=1))
 
 
