@@ -39,3 +39,11 @@ def test_multiply_adds_counted_by_hand() -> None:
     assert designs.multiply_adds(Plain(), FEATURES) == pytest.approx(50 * FEATURES.n_mels * 10 / 1e6)
     small, large = (NotesNetwork(FEATURES, NotesConfig(c, 4, 2, (1,))).eval() for c in (4, 8))
     assert designs.multiply_adds(small, FEATURES) < designs.multiply_adds(large, FEATURES)
+
+
+def test_slices_are_thinned_out_in_training_only() -> None:
+    network = designs.SliceNetwork(FEATURES, before=4, after=3, channels=2)
+    batch = torch.zeros(1, 40, FEATURES.n_mels), torch.zeros(1, 6, 40, 88)
+    assert network(batch[0]).onset.shape == (1, 10, 88)
+    assert all(torch.isfinite(loss) for loss in designs.losses_where_it_answers(network, batch).values())
+    assert network.eval()(batch[0]).onset.shape == (1, 40, 88)

@@ -1,8 +1,10 @@
 """The search for the notes network: designs trained for the same time on the same excerpts, as rows of a table.
 
     python -m train.designs --train pairs:renders-train --valid pairs:renders-valid --report pairs:real --minutes 8
+    python -m train.designs ... --designs contexts
 
-Every design has the heads of :class:`transcribe.networks.NotesNetwork` and is decoded alike.
+``contexts`` is another question: how much a slice needs to see, 10, 20 or 60 frames, before or after it. Every design
+has the heads of :class:`transcribe.networks.NotesNetwork` and is decoded alike.
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -36,8 +39,11 @@ def _to_logits(heads: Tensor) -> NotesLogits:
 class SliceNetwork(nn.Module):
     """One slice a window, the design this project started from.
 
-    Two pairs of 3 x 3 convolutions with max pooling, two dense layers of 352, sigmoids.
+    Two pairs of 3 x 3 convolutions with max pooling, two dense layers of 352, sigmoids. In training it answers for
+    every ``every``-th slice only: neighbours teach little that is new.
     """
+
+    every = 4
 
     def __init__(self, features: FeatureConfig, before: int = 10, after: int = 9, channels: int = 16) -> None:
         super().__init__()
@@ -56,12 +62,12 @@ class SliceNetwork(nn.Module):
         return [first, nn.BatchNorm2d(n_out), nn.ReLU(), second, nn.BatchNorm2d(n_out), nn.ReLU()]
 
     def forward(self, log_mel: Tensor) -> NotesLogits:
-        """(B, T, n_mels) -> logits."""
-        n_batch, n_frames, n_mels = log_mel.shape
+        """(B, T, n_mels) -> logits, of every frame but in training."""
         padded = nn.functional.pad(log_mel, (0, 0, self.before, self.after))
-        windows = padded.unfold(1, self.before + self.after + 1, 1).transpose(2, 3)  # (B, T, window, n_mels)
-        x = self.convolutions(windows.reshape(n_batch * n_frames, 1, -1, n_mels))
-        return _to_logits(self.dense(x.flatten(1)).view(n_batch, n_frames, -1))
+        windows = padded.unfold(1, self.before + self.after + 1, self.every if self.training else 1)
+        n_batch, n_slices, n_mels, n_frames = windows.shape
+        x = self.convolutions(windows.transpose(2, 3).reshape(n_batch * n_slices, 1, n_frames, n_mels))
+        return _to_logits(self.dense(x.flatten(1)).view(n_batch, n_slices, -1))
 
 
 class FlatNetwork(nn.Module):
@@ -108,6 +114,22 @@ DESIGNS: dict[str, Callable[[FeatureConfig], nn.Module]] = {
 }
 
 
+# Frames before and after a slice.
+CONTEXTS: dict[str, tuple[int, int]] = {
+    name: span
+    for n in (10, 20, 60)
+    for name, span in ((f"{n} before", (n, 0)), (f"{n} around", (n // 2, n // 2)), (f"{n} after", (0, n)))
+}
+DESIGNS |= {name: partial(SliceNetwork, before=span[0], after=span[1]) for name, span in CONTEXTS.items()}
+
+
+def losses_where_it_answers(network: nn.Module, batch: tuple[Tensor, ...]) -> dict[str, Tensor]:
+    """Compute the losses at the frames that the network answers for in training."""
+    log_mel, target = batch
+    every: int = getattr(network, "every", 1)
+    return losses(network, (log_mel, target[:, :, ::every]))
+
+
 def multiply_adds(network: nn.Module, features: FeatureConfig) -> float:
     """Count the multiply-adds a second of audio, in millions."""
     seconds = 4
@@ -138,7 +160,7 @@ def steps_within(seconds: float, network: nn.Module, batches: Excerpts, options:
         return batches(step, rank)
 
     state = {key: value.clone() for key, value in network.state_dict().items()}
-    loop.train(network, timed, losses, config, folder=None, device=batches.device)
+    loop.train(network, timed, losses_where_it_answers, config, folder=None, device=batches.device)
     network.load_state_dict(state)
     return max(1, int(seconds / ((moments[-1] - moments[2]) / (len(moments) - 3))))
 
@@ -151,7 +173,8 @@ def main() -> None:
     parser.add_argument("--report", type=dataset, nargs="*", default=[], help="only reported")
     parser.add_argument("--minutes", type=float, default=8.0, help="training time of each design")
     parser.add_argument("--every", type=int, default=1, help="listen to every such piece only")
-    parser.add_argument("--designs", nargs="+", choices=DESIGNS, default=list(DESIGNS), metavar="NAME")
+    rivals = [name for name in DESIGNS if name not in CONTEXTS]
+    parser.add_argument("--designs", nargs="+", choices=[*DESIGNS, "contexts"], default=rivals, metavar="NAME")
     parser.add_argument("--cache", type=Path, default=Path("runs/features"))
     parser.add_argument("--precision", choices=("float32", "bfloat16"), default="float32")
     parser.add_argument("--compile", action="store_true", help="torch.compile")
@@ -169,13 +192,13 @@ def main() -> None:
     titles = ["parameters", "steps", "10⁶ multiply-adds / s", "CPU s / min", "threshold", "renders"]
     print("| design | " + " | ".join(titles + [title for title, _ in reports]) + " |")
     print("|---" * (1 + len(titles) + len(reports)) + "|")
-    for name in options.designs:
+    for name in CONTEXTS if options.designs == ["contexts"] else options.designs:
         torch.manual_seed(0)
         network = DESIGNS[name](features)
         network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         steps = steps_within(60 * options.minutes, network, batches, options)
         config = loop.LoopConfig(steps=steps, precision=options.precision, compile=options.compile)
-        averaged = loop.train(network, batches, losses, config, folder=None, device=device)
+        averaged = loop.train(network, batches, losses_where_it_answers, config, folder=None, device=device)
         model = NotesModel(name, averaged.cpu(), features, DecodingConfig())  # type: ignore[arg-type]
         transcriber = Transcriber(model, "cpu")
         heard = export.listen(transcriber, valid)

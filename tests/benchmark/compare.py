@@ -3,9 +3,9 @@
     python tests/benchmark/compare.py --data folder --venvs ~/peers --seconds 60
 
 ``--data`` are folders of recordings beside their labels, as ``pitchai eval --dataset pairs`` takes them; ``--models``
-names our weights, each a competitor of its own. Every peer lives in a virtual environment of its own below ``--venvs``, made when it is missing. Each tool runs as one process that
-keeps its model loaded; the recordings go to all of them in turn, so that a busy machine disturbs all alike. Then whole
-commands are timed, process start included.
+names our weights, each a competitor of its own. Every peer lives in a virtual environment of its own below ``--venvs``,
+made when it is missing. Each tool runs as one process that keeps its model loaded; the recordings go to all of them in
+turn, so that a busy machine disturbs all alike. Then whole commands are timed, process start included.
 
 Protocol of the programs in ``runners/``: a path on a line of stdin, one line of JSON on stdout with ``notes`` (onset s,
 offset s, pitch, velocity), ``seconds`` of audio, ``cpu`` and ``wall`` seconds from decoded samples to notes,
