@@ -38,11 +38,12 @@ _SETTINGS: dict[str, Any] = {
 # Two programs under one name: `pitchai song.wav` needs no subcommand, and its help shows its options.
 transcribing = typer.Typer(**_SETTINGS)
 commands = typer.Typer(**_SETTINGS)
-COMMANDS = ("eval", "doctor")
+COMMANDS = ("eval", "convert", "doctor")
 
 _EPILOG = (
-    "Other commands: [bold]pitchai eval[/] measures how good it is, [bold]pitchai doctor[/] checks the installation; "
-    "each has its own --help. A file of such a name works as ./eval."
+    "Other commands: [bold]pitchai eval[/] measures how good it is, [bold]pitchai convert[/] turns results into other "
+    "formats, [bold]pitchai doctor[/] checks the installation; each has its own --help. A file of such a name works as "
+    "./eval."
 )
 Model = Annotated[str | None, typer.Option(help="small, large, or a .safetensors file.", show_default=False)]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")]
@@ -60,7 +61,8 @@ def transcribe(
         typer.Option("--output", "-o", help="A file, a folder, or - for stdout. Beside the recording if not given."),
     ] = None,
     formats: Annotated[
-        list[str] | None, typer.Option("--format", "-f", help="midi, json or csv, where -o's suffix doesn't say.")
+        list[str] | None,
+        typer.Option("--format", "-f", help="midi, json, csv, png or svg, where -o's suffix doesn't say."),
     ] = None,
     recursive: Annotated[bool, typer.Option("--recursive", "-r", help="Search folders within folders.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace results that exist.")] = False,
@@ -329,6 +331,26 @@ def _figures(report: Report) -> Iterator[Table | str]:
     if report.peak_memory:
         yield f"peak memory: {report.peak_memory / 1e6:.0f} MB"
     yield f"conventions: {report.conventions}"
+
+
+@commands.command()
+def convert(
+    source: Annotated[Path, typer.Argument(help="A result: MIDI, JSON or CSV.")],
+    targets: Annotated[list[Path], typer.Argument(metavar="TARGET…", help="What to write; the suffix says how.")],
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files that exist.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Don't print what was written.")] = False,
+) -> None:
+    """Turn a result into other formats, without listening again: [bold]pitchai convert song.json song.mid[/]."""
+    from transcribe.output.formats import format_of, read_transcription, write_atomically
+
+    forms = [(target, format_of(target)) for target in targets]
+    for target in targets:
+        _check_writable(target, overwrite)
+    transcription = read_transcription(source)
+    for target, form in forms:
+        write_atomically(target, form.write(transcription), overwrite)
+        if not quiet:
+            _print(_clean(str(target)) if sys.stdout.isatty() else str(target))
 
 
 @commands.command()

@@ -205,7 +205,7 @@ def read_labels(path: Path) -> Transcription:
     InputError
         If it can't be read.
     """
-    if path.suffix.lower() in {suffix for form in FORMATS.values() for suffix in form.suffixes}:
+    if path.suffix.lower() in {suffix for form in FORMATS.values() if form.read for suffix in form.suffixes}:
         return read_transcription(path)
     notes = []
     try:

@@ -20,6 +20,7 @@ from typing import Any
 
 from transcribe.errors import InputError, OutputError, UsageError
 from transcribe.events import Chord, Note, Pedal, Tag, Transcription
+from transcribe.output import roll
 
 TICKS_PER_QUARTER = 960
 QUARTERS_PER_MINUTE = 120.0
@@ -30,12 +31,12 @@ PEDAL_CONTROL = 64
 
 @dataclass(frozen=True)
 class Format:
-    """A file format: its name, its suffixes (the first is written), and how it is written and read."""
+    """A file format: its name, its suffixes (the first is written), how it is written, and read where it can be."""
 
     name: str
     suffixes: tuple[str, ...]
     write: Callable[[Transcription], bytes]
-    read: Callable[[bytes], Transcription]
+    read: Callable[[bytes], Transcription] | None = None
 
 
 def to_midi(transcription: Transcription) -> bytes:
@@ -214,6 +215,8 @@ FORMATS = {
     "midi": Format("midi", (".mid", ".midi"), to_midi, from_midi),
     "json": Format("json", (".json",), to_json, from_json),
     "csv": Format("csv", (".csv",), to_csv, from_csv),
+    "png": Format("png", (".png",), roll.to_png),
+    "svg": Format("svg", (".svg",), roll.to_svg),
 }
 
 
@@ -241,6 +244,9 @@ def read_transcription(path: Path) -> Transcription:
         If it can't be read.
     """
     form = format_of(path)
+    if form.read is None:
+        known = ", ".join(other.suffixes[0] for other in FORMATS.values() if other.read)
+        raise InputError(f"{path}: {form.name} is written only; what can be read is {known}")
     try:
         content = path.read_bytes()
     except OSError as error:

@@ -1,0 +1,223 @@
+"""Pictures of a transcription: a piano roll in rows, as a page of music has them.
+
+Velocity is colour (viridis: even in print and to every eye); the pedal and the chords stand below the notes. Beside a
+reference, hits are blue, misses hollow and orange, extras hatched and purple (Okabe and Ito's colours), so that no
+meaning rests on colour alone.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from transcribe.events import Note, Transcription
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+ROW_SECONDS = 20.0
+# A recording of no more than this stands in one row.
+SINGLE_ROW_SECONDS = 30.0
+INCHES = 12.0
+SEMITONE_INCHES = 0.055
+LANE = 3.0  # semitones that the pedal, or the chords, take below the notes
+DPI = 120
+# An hour of music at full height would be more than a picture can hold.
+MOST_ROWS = 400
+BLACK_KEYS = (1, 3, 6, 8, 10)
+HIT, MISS, EXTRA, PEDAL, INK = "#0072B2", "#E69F00", "#CC79A7", "#56606B", "#222222"
+
+
+def draw(transcription: Transcription, reference: Transcription | None = None) -> Figure:
+    """Draw a piano roll.
+
+    Parameters
+    ----------
+    transcription
+        What was heard.
+    reference
+        The truth: hits, misses and extras are told apart, onsets within 50 ms.
+
+    Returns
+    -------
+    Figure
+        One row for every ``ROW_SECONDS``; an empty row for no notes at all.
+    """
+    from matplotlib.figure import Figure
+
+    shown = [*transcription.notes, *(reference.notes if reference else ())]
+    duration = max([transcription.duration, 0.1, *(note.offset for note in shown)])
+    seconds = max(duration, 1.0) if duration <= SINGLE_ROW_SECONDS else ROW_SECONDS
+    n_rows = min(MOST_ROWS, math.ceil(duration / seconds))
+    low, high = _range(shown)
+    lanes = LANE * (bool(transcription.pedals) + bool(transcription.chords))
+    height = (high - low + 1 + lanes) * SEMITONE_INCHES
+    margin = 0.55
+    figure = Figure(figsize=(INCHES, n_rows * (height + margin) + 0.35), facecolor="white", layout=None)
+    total = figure.get_figheight()
+    for row in range(n_rows):
+        bottom = total - 0.3 - (row + 1) * (height + margin) + margin * 0.8
+        axes = figure.add_axes((0.06, bottom / total, 0.925, height / total))
+        _draw_row(axes, transcription, reference, (row * seconds, (row + 1) * seconds), (low, high))
+    if reference is not None:
+        _legend(figure, total)
+    return figure
+
+
+def to_png(transcription: Transcription) -> bytes:
+    """Draw a piano roll as PNG."""
+    return _save(draw(transcription), "png")
+
+
+def to_svg(transcription: Transcription) -> bytes:
+    """Draw a piano roll as SVG."""
+    return _save(draw(transcription), "svg")
+
+
+def _save(figure: Figure, suffix: str) -> bytes:
+    import matplotlib
+
+    buffer = io.BytesIO()
+    # Neither the time nor a random salt: the same notes give the same bytes.
+    metadata: dict[str, Any] = {"Date": None} if suffix == "svg" else {"Software": None}
+    with matplotlib.rc_context({"svg.hashsalt": "pitchai", "svg.fonttype": "none"}):
+        figure.savefig(buffer, format=suffix, dpi=DPI, metadata=metadata)
+    return buffer.getvalue()
+
+
+def _range(notes: Sequence[Note]) -> tuple[int, int]:
+    """Whole octaves that hold all notes, two at least."""
+    pitches = [note.pitch for note in notes] or [60]
+    low, high = min(pitches) // 12 * 12, max(pitches) // 12 * 12 + 11
+    return (low, high) if high - low > 12 else (low - 12, high)
+
+
+def _draw_row(
+    axes: Axes,
+    transcription: Transcription,
+    reference: Transcription | None,
+    span: tuple[float, float],
+    pitches: tuple[int, int],
+) -> None:
+    from matplotlib.ticker import MaxNLocator
+
+    start, end = span
+    low, high = pitches
+    for pitch in range(low, high + 1):
+        if pitch % 12 in BLACK_KEYS:
+            axes.axhspan(pitch - 0.5, pitch + 0.5, color="#EEF0F3", lw=0, zorder=0)
+        if pitch % 12 == 0:
+            axes.axhline(pitch - 0.5, color="#C9CED6", lw=0.6, zorder=0.5)
+    if reference is None:
+        _draw_notes(axes, transcription.notes, span, by_velocity=True)
+    else:
+        hits, misses, extras = compare(reference.notes, transcription.notes)
+        _draw_notes(axes, hits, span, facecolor=HIT, edgecolor=HIT)
+        _draw_notes(axes, misses, span, facecolor="none", edgecolor=MISS, linewidth=1.2)
+        _draw_notes(axes, extras, span, facecolor="#F4E3EC", edgecolor=EXTRA, hatch="//////")
+    floor = low - 0.5
+    if transcription.chords:
+        floor -= LANE
+        for chord in transcription.chords:
+            if chord.onset < end and chord.offset > start:
+                x = max(chord.onset, start)
+                axes.axvline(x, 0, LANE / (high - floor + 0.5), color="#C9CED6", lw=0.6)
+                # A dollar sign would begin a formula.
+                label = chord.label.replace("$", r"\$")
+                axes.text(x, floor + LANE / 2, f" {label}", fontsize=6.5, va="center", color=INK, clip_on=True)
+    if transcription.pedals:
+        floor -= LANE
+        spans = [(p.onset, p.offset - p.onset) for p in transcription.pedals if p.onset < end and p.offset > start]
+        axes.broken_barh(spans, (floor + 0.7, LANE - 1.4), facecolor=PEDAL, lw=0)
+        axes.text(start, floor + LANE / 2, "Ped. ", fontsize=6, style="italic", ha="right", va="center", color=INK)
+    _draw_keyboard(axes, span, pitches)
+    axes.set_xlim(start, end)
+    axes.set_ylim(floor, high + 0.5)
+    axes.set_yticks([])
+    axes.tick_params(axis="x", length=2, labelsize=7, colors=INK)
+    axes.xaxis.set_major_locator(MaxNLocator(10, steps=[1, 2, 5, 10], integer=end - start > 5))
+    axes.xaxis.set_major_formatter(lambda value, _: _clock(value))
+    for side in ("top", "right", "left"):
+        axes.spines[side].set_visible(False)
+    axes.spines["bottom"].set_color("#C9CED6")
+
+
+def _draw_notes(
+    axes: Axes, notes: Sequence[Note], span: tuple[float, float], by_velocity: bool = False, **style: Any
+) -> None:
+    from matplotlib.collections import PolyCollection
+
+    shown = [note for note in notes if note.onset < span[1] and note.offset > span[0]]
+    if not shown:
+        return
+    x0, x1 = np.array([note.onset for note in shown]), np.array([note.offset for note in shown])
+    x1 = np.maximum(x1, x0 + 0.02)  # or it could not be seen
+    y = np.array([note.pitch for note in shown])
+    corners = [[x0, y - 0.42], [x1, y - 0.42], [x1, y + 0.42], [x0, y + 0.42]]
+    polygons = np.stack([np.stack(corner, -1) for corner in corners], 1)  # (n, 4, 2)
+    boxes = PolyCollection(list(polygons), zorder=2, **style)
+    if by_velocity:
+        boxes.set_array(np.array([note.velocity for note in shown], float))
+        boxes.set_cmap("viridis_r")
+        boxes.set_clim(0, 127)
+        boxes.set_edgecolor("#FFFFFF80")
+        boxes.set_linewidth(0.3)
+    axes.add_collection(boxes)
+
+
+def _draw_keyboard(axes: Axes, span: tuple[float, float], pitches: tuple[int, int]) -> None:
+    """Draw the keys left of the notes, every C named."""
+    from matplotlib.patches import Rectangle
+
+    width = 0.011 * (span[1] - span[0])
+    for pitch in range(pitches[0], pitches[1] + 1):
+        colour = INK if pitch % 12 in BLACK_KEYS else "white"
+        key = Rectangle((span[0] - width, pitch - 0.5), width, 1, fc=colour, ec="#C9CED6", lw=0.4, clip_on=False)
+        axes.add_patch(key)
+        if pitch % 12 == 0:
+            axes.text(
+                span[0] - 1.3 * width, pitch, f"C{pitch // 12 - 1}", fontsize=6.5, ha="right", va="center", color=INK
+            )
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds, 2), 60)
+    return f"{int(minutes)}:{rest:04.1f}".removesuffix(".0")
+
+
+def compare(reference: Sequence[Note], estimate: Sequence[Note]) -> tuple[list[Note], list[Note], list[Note]]:
+    """Tell hits (as estimated), misses and extras apart: onsets within 50 ms, the same pitch."""
+    if not reference or not estimate:
+        return [], list(reference), list(estimate)
+    from mir_eval.transcription import match_notes
+    from mir_eval.util import midi_to_hz
+
+    arrays = []
+    for notes in (reference, estimate):
+        intervals = np.array([(note.onset, max(note.offset, note.onset + 1e-4)) for note in notes])
+        arrays += [intervals, midi_to_hz(np.array([note.pitch for note in notes], float))]
+    matched = match_notes(*arrays, offset_ratio=None)
+    found, heard = {i for i, _ in matched}, {j for _, j in matched}
+    return (
+        [estimate[j] for j in sorted(heard)],
+        [note for i, note in enumerate(reference) if i not in found],
+        [note for j, note in enumerate(estimate) if j not in heard],
+    )
+
+
+def _legend(figure: Figure, height: float) -> None:
+    from matplotlib.patches import Patch
+
+    kinds = [
+        Patch(facecolor=HIT, edgecolor=HIT, label="hit"),
+        Patch(facecolor="none", edgecolor=MISS, linewidth=1.2, label="missed"),
+        Patch(facecolor="#F4E3EC", edgecolor=EXTRA, hatch="//////", label="extra"),
+    ]
+    figure.legend(
+        handles=kinds, loc="upper right", bbox_to_anchor=(0.985, 1 - 0.02 / height), ncols=3, frameon=False, fontsize=8
+    )
