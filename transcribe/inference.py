@@ -19,8 +19,8 @@ from transcribe.errors import UsageError
 from transcribe.features import LogMel
 from transcribe.weights import NotesModel
 
-# 20 s at a hop of 20 ms: long enough that the borders cost little, short enough for the processor's cache (10 s and 40 s
-# took 5-40 % longer).
+# 20 s at a hop of 20 ms: long enough that the borders cost little, short enough for the processor's cache; 10 s and
+# 40 s took 5-40 % longer.
 STEP_FRAMES = 1000
 # Windows that a GPU takes at once.
 GPU_BATCH = 16

@@ -1,8 +1,8 @@
 """Weights on disk: a manifest with a sha256 for every file, safetensors with one header, strict loading.
 
-``weights/manifest.json`` maps a name (``notes-1``) to its file, task, checksum and terms. A file holds tensors in half
-precision and one metadata key ``pitchai``: JSON with everything needed to build the network and decode its output.
-Nothing is ever unpickled.
+``weights/manifest.json`` maps a name (``notes-large-2``) to its file, task, checksum and terms. A file holds tensors in
+half precision and one metadata key ``pitchai``: JSON with everything needed to build the network and decode its
+output. Nothing is ever unpickled.
 """
 
 from __future__ import annotations
