@@ -9,7 +9,7 @@ import pytest
 from tests.conftest import ROOT
 from transcribe import __version__, cli
 from transcribe.output.formats import FORMATS
-from transcribe.weights import default_name
+from transcribe.weights import manifest
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
@@ -18,10 +18,12 @@ def section(title: str) -> str:
     return README.split(f"\n## {title}\n")[1].split("\n## ")[0]
 
 
-def test_the_figures_are_those_of_the_model_card() -> None:
-    card = (ROOT / "weights" / f"{default_name('notes')}.md").read_text(encoding="utf-8")
-    table = section("How good it is").split("\n\n")[1]
-    rows = [line for line in table.splitlines() if re.search(r"\d\.\d", line)]
+@pytest.mark.parametrize(("size", "table"), [("large", 0), ("small", 1)])
+def test_the_figures_are_those_of_the_model_cards(size: str, table: int) -> None:
+    (name,) = (entry.name for entry in manifest().values() if (entry.task, entry.size) == ("notes", size))
+    card = (ROOT / "weights" / f"{name}.md").read_text(encoding="utf-8")
+    tables = [part for part in section("How good it is").split("\n\n") if part.startswith("| data |")]
+    rows = [line for line in tables[table].splitlines() if re.search(r"\d\.\d", line)]
     assert len(rows) >= 3
     for row in rows:
         assert row in card, f"not in the card: {row}"
