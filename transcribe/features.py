@@ -95,7 +95,7 @@ def _hz_to_mel(frequency: float) -> float:
 
 
 class LogMel:
-    """Log-mel spectrogram by torchaudio, of spans cut anywhere on the frame grid.
+    """Log-mel spectrogram on torchaudio's mel filters, of spans cut anywhere on the frame grid.
 
     Parameters
     ----------
@@ -106,22 +106,16 @@ class LogMel:
     """
 
     def __init__(self, config: FeatureConfig, device: str | torch.device = "cpu") -> None:
-        from torchaudio.transforms import MelSpectrogram
+        import torch
+        from torchaudio.functional import melscale_fbanks
 
         self.config = config
-        self.transform = MelSpectrogram(
-            sample_rate=config.sample_rate,
-            n_fft=config.n_fft,
-            hop_length=config.hop_length,
-            f_min=config.f_min,
-            f_max=config.f_max,
-            n_mels=config.n_mels,
-            center=False,
-            power=2.0,
-            mel_scale="htk",
-        ).to(device)
+        window = torch.hann_window(config.n_fft)
         # A full-scale sine has a peak power of 1, whatever the window.
-        self.gain = float(4.0 / self.transform.spectrogram.window.sum() ** 2)
+        self.window = (window * (2.0 / window.sum())).to(device)
+        self.filters = melscale_fbanks(
+            config.n_fft // 2 + 1, config.f_min, config.f_max, config.n_mels, config.sample_rate
+        ).to(device)
 
     def span_samples(self, n_frames: int) -> int:
         """Count the samples that ``n_frames`` frames need: ``n_fft / 2`` before the first centre, as many after."""
@@ -140,8 +134,13 @@ class LogMel:
         torch.Tensor
             Shape (..., n_frames, n_mels).
         """
+        import torch
+
         config = self.config
-        power = self.transform(samples).transpose(-1, -2) * self.gain
+        frames = samples.unfold(-1, config.n_fft, config.hop_length) * self.window
+        # Real and imaginary part apart: a complex magnitude takes a root that would only be squared again.
+        spectrum = torch.view_as_real(torch.fft.rfft(frames))
+        power = spectrum[..., 0].square().addcmul_(spectrum[..., 1], spectrum[..., 1]) @ self.filters
         decibels = 10.0 * (power + 10.0 ** (config.floor_db / 10.0)).log10()
         scaled: torch.Tensor = (decibels + config.offset_db) / config.scale_db
         return scaled
