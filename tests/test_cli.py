@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -336,3 +337,14 @@ def test_eval_of_a_tree_in_maestros_and_in_maps_own_layout(call, tmp_path: Path)
     code, _, err = call("eval", "--dataset", "maps", "--data", tmp_path / "maps", "--labels", tmp_path)
     assert code == 3
     assert one_line(err)
+
+
+@pytest.mark.parametrize(("handler", "code"), [(cli._interrupted, 130), (cli._terminated, 143)])
+def test_an_interruption_that_a_decoder_swallows_is_obeyed_later(handler: Callable[[], None], code: int) -> None:
+    with pytest.raises(BaseException):  # noqa: B017 - what is raised is lost in a decoder's callback
+        handler()
+    with pytest.raises(SystemExit) as ended:
+        cli._watched(None)(1.0, None)
+    assert ended.value.code == code
+    cli._ended.clear()
+    cli._watched(None)(1.0, None)

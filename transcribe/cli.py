@@ -459,6 +459,11 @@ def _terminated(*_: object) -> None:
     raise SystemExit(143)
 
 
+def _interrupted(*_: object) -> None:
+    _ended.append(130)
+    raise KeyboardInterrupt
+
+
 def _watched(progress: Progress | None) -> Progress:
     """Report progress, and end where a signal to end was swallowed."""
 
@@ -482,6 +487,8 @@ def main(arguments: list[str] | None = None) -> int:
     _ended.clear()
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, _terminated)
+        if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # a shell's background job is deaf to it
+            signal.signal(signal.SIGINT, _interrupted)
     try:
         words = (sys.argv[1:] if arguments is None else arguments) or ["--help"]
         program = commands if words[0] in COMMANDS else transcribing
