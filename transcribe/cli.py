@@ -13,6 +13,7 @@ import signal
 import sys
 import threading
 from pathlib import Path
+from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -450,22 +451,33 @@ def _version(value: bool) -> None:
         raise typer.Exit()
 
 
-# A decoder's callback swallows what is raised in it, so a signal to end is remembered as well.
+# What is raised inside a decoder's callback is swallowed there, so a signal to end is remembered, and obeyed later.
 _ended: list[int] = []
 
 
-def _terminated(*_: object) -> None:
+def _terminated(_: int, frame: FrameType | None) -> None:
     _ended.append(143)
-    raise SystemExit(143)
+    if not _in_callback(frame):
+        raise SystemExit(143)
 
 
-def _interrupted(*_: object) -> None:
+def _interrupted(_: int, frame: FrameType | None) -> None:
     _ended.append(130)
-    raise KeyboardInterrupt
+    if not _in_callback(frame):
+        raise KeyboardInterrupt
+
+
+def _in_callback(frame: FrameType | None) -> bool:
+    """Whether libsndfile has called back: soundfile reads through functions of these names."""
+    while frame is not None:
+        if frame.f_code.co_name.startswith("vio_"):
+            return True
+        frame = frame.f_back
+    return False
 
 
 def _watched(progress: Progress | None) -> Progress:
-    """Report progress, and end where a signal to end was swallowed."""
+    """Report progress, and end where a signal to end was only remembered."""
 
     def report(done: float, total: float | None) -> None:
         if _ended:
