@@ -97,3 +97,15 @@ def test_a_sound_font_that_is_none_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "a.sf2").write_bytes(b"no")
     with pytest.raises(ValueError, match="no sound font"):
         trials.drums(tmp_path / "a.sf2", 1.0, np.random.default_rng(0))
+
+
+def test_a_simulated_room_begins_with_the_direct_path() -> None:
+    pytest.importorskip("pyroomacoustics")
+    from train import rooms
+
+    for seed in range(4):
+        response = rooms.response(seed)
+        assert np.argmax(np.abs(response)) < 0.05 * rooms.SAMPLE_RATE
+        assert np.abs(response[:16]).max() == pytest.approx(1.0)
+        assert len(response) <= rooms.LONGEST * rooms.SAMPLE_RATE
+        np.testing.assert_array_equal(response, rooms.response(seed))

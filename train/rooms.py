@@ -21,7 +21,7 @@ LONGEST = 1.5  # seconds kept of a response
 
 def response(seed: int) -> np.ndarray:
     """Simulate one room and one microphone in it; float32, the direct path within the first half millisecond."""
-    import pyroomacoustics  # type: ignore[import-untyped]
+    import pyroomacoustics
 
     rng = np.random.default_rng(seed)
     size = np.exp(rng.uniform(np.log([2.5, 2.5, 2.2]), np.log([20, 16, 9])))
