@@ -14,7 +14,6 @@ from __future__ import annotations
 import argparse
 import csv
 import re
-import tempfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -156,9 +155,7 @@ def from_soundfont(font: Path, program: int) -> Iterator[tuple[Region, np.ndarra
         instrument.notes.append(pretty_midi.Note(velocity, pitch, i * LONGEST, (i + 0.9) * LONGEST))
     midi = pretty_midi.PrettyMIDI()
     midi.instruments = [instrument]
-    with tempfile.TemporaryDirectory() as temporary:
-        midi.write(f"{temporary}/keys.mid")
-        played = synthesise(font, Path(temporary) / "keys.mid")
+    played = synthesise(font, midi)
     for i, (pitch, velocity) in enumerate(keys):
         start = int(i * LONGEST * SAMPLE_RATE)
         yield Region(font, pitch, velocity), played[start : start + int(0.9 * LONGEST * SAMPLE_RATE)]

@@ -129,13 +129,13 @@ def _best_pedal_threshold(heard: Sequence[Heard], config: DecodingConfig) -> flo
     """Choose by mean F1 over the pieces with a pedal; what ``config`` has where there is none."""
 
     def mean_f1(threshold: float) -> float:
-        candidate = replace(config, pedal_threshold=threshold)
+        # Hardly a peak passes an onset threshold of 1: the notes needn't be decoded for this.
+        candidate = replace(config, pedal_threshold=threshold, onset_threshold=1.0)
         pedalled = [piece for piece in heard if piece.pedals]
         found = [score_pedals(p.pedals, decode_blocks(p.activations, candidate)[1]).f1 for p in pedalled]
         return float(np.mean(found)) if found else 0.0
 
-    candidates = (config.pedal_threshold, 0.2, 0.3, 0.4, 0.5, 0.6)
-    return max(candidates, key=mean_f1)
+    return max(dict.fromkeys((config.pedal_threshold, 0.2, 0.3, 0.4, 0.5, 0.6)), key=mean_f1)
 
 
 def _decode(heard: Heard, config: DecodingConfig) -> tuple[Note, ...]:

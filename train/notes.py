@@ -29,6 +29,7 @@ from tqdm import tqdm
 
 from train import export, loop
 from train.augment import augment
+from train.performances import from_transcription
 from transcribe import datasets
 from transcribe.audio import load_audio
 from transcribe.decoding import DecodingConfig
@@ -182,9 +183,10 @@ def _cache_key(piece: datasets.Piece, features: FeatureConfig) -> str:
 def _prepare_one(job: tuple[datasets.Piece, Path, FeatureConfig]) -> None:
     piece, path, features = job
     labels = datasets.read_labels(piece.labels)
-    arrays = {"notes": np.array([(n.onset, n.offset, n.pitch, n.velocity) for n in labels.notes], float).reshape(-1, 4)}
-    if _tells_pedal(piece.labels):
-        arrays["pedals"] = np.array([(p.onset, p.offset) for p in labels.pedals], float).reshape(-1, 2)
+    performance = from_transcription(labels)
+    arrays = {"notes": performance.notes}
+    if _tells_pedal(piece.labels) and performance.pedals is not None:
+        arrays["pedals"] = performance.pedals
     log_mel = LogMel(features).whole(load_audio(piece.audio, features.sample_rate).samples)
     arrays["n_frames"] = np.array(len(log_mel))
     part = path.with_suffix(f".{os.getpid()}.part.npy")

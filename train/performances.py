@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from transcribe.events import Transcription
 from transcribe.output.formats import read_transcription
 
 LOWEST, HIGHEST = 21, 108
@@ -31,7 +32,11 @@ class Performance:
 
 def read_midi(path: Path) -> Performance:
     """Read all pitched notes and the sustain pedal of a MIDI file."""
-    heard = read_transcription(path)
+    return from_transcription(read_transcription(path))
+
+
+def from_transcription(heard: Transcription) -> Performance:
+    """Put notes and pedal into arrays."""
     notes = [(note.onset, note.offset, note.pitch, note.velocity) for note in heard.notes]
     pedals = [(pedal.onset, pedal.offset) for pedal in heard.pedals]
     return Performance(np.array(notes, float).reshape(-1, 4), np.array(pedals, float).reshape(-1, 2))

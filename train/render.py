@@ -136,8 +136,7 @@ def _render_one(index: int) -> int:
 
 def _rerecord_one(rng: np.random.Generator) -> tuple[np.ndarray, Performance]:
     piece = _sources.recordings[rng.integers(len(_sources.recordings))]
-    labels = [(note.onset, note.offset, note.pitch, note.velocity) for note in read_labels(piece.labels).notes]
-    whole = Performance(np.array(labels, float).reshape(-1, 4), None)
+    whole = Performance(performances.from_transcription(read_labels(piece.labels)).notes, None)
     with soundfile.SoundFile(piece.audio) as file:
         rate = file.samplerate
         start = quiet_start(whole, max(0.0, file.frames / rate - EXCERPT), rng)

@@ -12,10 +12,14 @@ import argparse
 import subprocess
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import soundfile
 from scipy import signal
+
+if TYPE_CHECKING:
+    from pretty_midi import PrettyMIDI
 
 SAMPLE_RATE = 16000
 SECONDS = 30.0
@@ -68,16 +72,14 @@ def drums(soundfont: Path, seconds: float, rng: np.random.Generator) -> np.ndarr
         midi = pretty_midi.PrettyMIDI()
         midi.instruments = [pretty_midi.Instrument(0, is_drum)]
         midi.instruments[0].notes = hits
-        with tempfile.TemporaryDirectory() as folder:
-            midi.write(f"{folder}/drums.mid")
-            played = synthesise(soundfont, Path(folder) / "drums.mid")[: int(seconds * SAMPLE_RATE)]
+        played = synthesise(soundfont, midi)[: int(seconds * SAMPLE_RATE)]
         if played.any():
             return played
     raise ValueError(f"{soundfont}: no drums in this sound font")
 
 
-def synthesise(soundfont: Path, midi: Path, sample_rate: int = SAMPLE_RATE) -> np.ndarray:
-    """Play a MIDI file with FluidSynth, without its reverb and chorus.
+def synthesise(soundfont: Path, midi: PrettyMIDI, sample_rate: int = SAMPLE_RATE) -> np.ndarray:
+    """Play MIDI with FluidSynth, without its reverb and chorus.
 
     Returns
     -------
@@ -92,11 +94,13 @@ def synthesise(soundfont: Path, midi: Path, sample_rate: int = SAMPLE_RATE) -> n
     with soundfont.open("rb") as font:
         if font.read(4) != b"RIFF":  # FluidSynth would take its default instead
             raise ValueError(f"{soundfont}: no sound font")
-    with tempfile.NamedTemporaryFile(suffix=".wav") as file:
+    with tempfile.TemporaryDirectory() as folder:
+        score, sound = f"{folder}/score.mid", f"{folder}/sound.wav"
+        midi.write(score)
         command = ["fluidsynth", "-niq", "-R", "0", "-C", "0", "-g", "0.6", "-r", str(sample_rate), "-T", "wav"]
-        command += ["-O", "float", "-F", file.name, str(soundfont), str(midi)]
+        command += ["-O", "float", "-F", sound, str(soundfont), score]
         subprocess.run(command, check=True, capture_output=True)
-        samples, _ = soundfile.read(file.name, dtype="float32", always_2d=True)
+        samples, _ = soundfile.read(sound, dtype="float32", always_2d=True)
     return np.asarray(samples.mean(1))
 
 

@@ -12,15 +12,15 @@ Each writes folders of recordings and labels for ``pitchai eval --dataset pairs 
 from __future__ import annotations
 
 import argparse
-import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
+import soundfile
 from scipy import signal
 
 from train import recorder
-from train.performances import Performance, read_midi, without_overlaps
+from train.performances import Performance, from_transcription, read_midi, without_overlaps
 from train.piano import SAMPLE_RATE, load_pianos, play
 from train.render import write_pair
 from train.sounds import drums, synthesise
@@ -75,7 +75,7 @@ def degraded(pieces: list[Piece], out: Path, seed: int = 0) -> None:
     for number, piece in enumerate(pieces):
         samples = load_audio(piece.audio, SAMPLE_RATE).samples
         labels = read_labels(piece.labels)
-        notes = np.array([(n.onset, n.offset, n.pitch, n.velocity) for n in labels.notes], float)
+        notes = from_transcription(labels).notes
         for name, change in DEGRADATIONS.items():
             changed = change(samples, np.random.default_rng([seed, number]))
             _write(out / name, piece.name, changed, notes)
@@ -92,11 +92,12 @@ def _write(folder: Path, name: str, samples: np.ndarray, notes: np.ndarray) -> N
     loudest = float(np.abs(samples).max(initial=0.0))
     if loudest > 1:
         samples = samples / loudest
-    write_pair(folder, name, samples, Performance(notes, None))
     if len(notes) and not notes[:, 3].any():
-        (folder / f"{name}.mid").unlink()
+        soundfile.write(folder / f"{name}.flac", samples, SAMPLE_RATE, subtype="PCM_16")
         header = "onset\toffset\tpitch\tvelocity"
         np.savetxt(folder / f"{name}.tsv", notes, "%.6f\t%.6f\t%d\t%d", header=header)
+    else:
+        write_pair(folder, name, samples, Performance(notes, None))
 
 
 def ghosts(sounds: Path, out: Path, minutes: float = 15.0) -> None:
@@ -177,9 +178,7 @@ def strangers(soundfont: Path, midi: Path, out: Path, pieces: int = 8) -> None:
                     if low[0] <= pitch < low[1] or (i + 1 == len(chosen) and pitch == low[1]):
                         part.notes.append(pretty_midi.Note(int(velocity), int(pitch), on, min(off, 59.5)))
                 score.instruments.append(part)
-            with tempfile.TemporaryDirectory() as folder:
-                score.write(f"{folder}/song.mid")
-                samples = synthesise(soundfont, Path(folder) / "song.mid")[: 60 * SAMPLE_RATE]
+            samples = synthesise(soundfont, score)[: 60 * SAMPLE_RATE]
             if kind == "band":
                 beat = drums(soundfont, 60.0, rng)[: len(samples)]
                 samples[: len(beat)] += beat

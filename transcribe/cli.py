@@ -199,7 +199,7 @@ def _print_result(job: Job, result: Transcription, transcriber: Transcriber, as_
         )
     elif "-" not in paths:
         if quiet:
-            _print("\n".join(_clean(path) if sys.stdout.isatty() else path for path in paths))
+            _print_paths(paths)
         else:
             _print_tables(_summary(job, result, transcriber))
 
@@ -351,7 +351,7 @@ def convert(
     for target, form in forms:
         write_atomically(target, form.write(transcription), overwrite)
         if not quiet:
-            _print(_clean(str(target)) if sys.stdout.isatty() else str(target))
+            _print_paths([str(target)])
 
 
 @commands.command()
@@ -374,6 +374,11 @@ def doctor(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] 
 def _print(text: str) -> None:
     """Print to stdout; whoever has stopped reading there misses it, and the work goes on."""
     _write((text + "\n").encode("utf-8", "surrogateescape"))
+
+
+def _print_paths(paths: Iterable[str]) -> None:
+    """Print paths as they are for programs, without control characters for people."""
+    _print("\n".join(_clean(path) if sys.stdout.isatty() else path for path in paths))
 
 
 def _write(content: bytes) -> None:

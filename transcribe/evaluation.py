@@ -24,14 +24,14 @@ from transcribe.pipeline import Progress, Transcriber
 
 FRAME_SECONDS = 0.01
 PEDAL_FRAME_SECONDS = 0.02
-METRICS = {
+NOTE_METRICS = {
     "note": "note (onset)",
     "note_offset": "note + offset",
     "note_offset_velocity": "note + offset + velocity",
     "note_velocity": "note + velocity",
     "frame": "frame",
-    "pedal": "pedal",
 }
+METRICS = {**NOTE_METRICS, "pedal": "pedal"}
 CONVENTIONS = (
     "mir_eval; onsets within 50 ms, offsets within 50 ms or 20 %, velocities within 0.1; frames of 10 ms "
     "(pedal: 20 ms); means over pieces"
@@ -88,8 +88,7 @@ def score_notes(name: str, reference: Sequence[Note], estimate: Sequence[Note]) 
     from mir_eval.util import midi_to_hz
 
     known_velocity = any(note.velocity > 0 for note in reference)
-    scores = dict.fromkeys(METRICS, _all_or_nothing(reference, estimate))
-    del scores["pedal"]
+    scores = dict.fromkeys(NOTE_METRICS, _all_or_nothing(reference, estimate))
     if reference and estimate:
         ref, est = _intervals(reference), _intervals(estimate)
         ref_hz = midi_to_hz(np.array([note.pitch for note in reference], float))

@@ -58,7 +58,7 @@ def draw(transcription: Transcription, reference: Transcription | None = None) -
     lanes = LANE * (bool(transcription.pedals) + bool(transcription.chords))
     height = (high - low + 1 + lanes) * SEMITONE_INCHES
     margin = 0.55
-    figure = Figure(figsize=(INCHES, n_rows * (height + margin) + 0.35), facecolor="white", layout=None)
+    figure = Figure(figsize=(INCHES, n_rows * (height + margin) + 0.35), facecolor="white")
     total = figure.get_figheight()
     for row in range(n_rows):
         bottom = total - 0.3 - (row + 1) * (height + margin) + margin * 0.8
