@@ -12,7 +12,7 @@ from tests.signals import RATE, melody
 from transcribe.decoding import DecodingConfig
 from transcribe.events import Note
 from transcribe.features import FeatureConfig
-from transcribe.networks import NotesConfig, NotesNetwork
+from transcribe.networks import NotesNetwork, TrunkConfig
 from transcribe.weights import NotesModel, notes_header, parse_notes_model, to_bytes
 
 # Busy machines are no reason to fail, and a failure must come back.
@@ -48,7 +48,7 @@ def wav(tmp_path: Path) -> Path:
 def tiny_model() -> NotesModel:
     """A network with random weights, small enough to be quick."""
     torch.manual_seed(0)
-    features, config = FeatureConfig(), NotesConfig(channels=4, stem_channels=4, mix_channels=2, dilations=(1, 2))
+    features, config = FeatureConfig(), TrunkConfig(channels=4, stem_channels=4, mix_channels=2, dilations=(1, 2))
     network = NotesNetwork(features, config)
     content = to_bytes(network.state_dict(), notes_header(features, config, DecodingConfig(onset_threshold=0.5)))
     return parse_notes_model(content, "tiny")

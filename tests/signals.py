@@ -38,3 +38,12 @@ def white_noise(rng: np.random.Generator, seconds: float, amplitude: float = 0.1
 
 def silence(seconds: float) -> np.ndarray:
     return np.zeros(round(seconds * RATE), np.float32)
+
+
+def strum(pitches: list[int], seconds: float, sample_rate: int = RATE) -> np.ndarray:
+    """A chord of plucked strings, 10 ms from one to the next."""
+    samples = np.zeros(round(seconds * sample_rate), np.float32)
+    for i, pitch in enumerate(pitches):
+        first = i * sample_rate // 100
+        samples[first:] += 0.5 * pluck(pitch, seconds, sample_rate)[: len(samples) - first]
+    return samples

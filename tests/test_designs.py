@@ -5,7 +5,7 @@ import torch
 
 from train import designs
 from transcribe.features import FeatureConfig
-from transcribe.networks import NotesConfig, NotesNetwork
+from transcribe.networks import NotesNetwork, TrunkConfig
 
 FEATURES = FeatureConfig()
 
@@ -37,7 +37,7 @@ def test_multiply_adds_counted_by_hand() -> None:
             return network(log_mel.transpose(1, 2))
 
     assert designs.multiply_adds(Plain(), FEATURES) == pytest.approx(50 * FEATURES.n_mels * 10 / 1e6)
-    small, large = (NotesNetwork(FEATURES, NotesConfig(c, 4, 2, (1,))).eval() for c in (4, 8))
+    small, large = (NotesNetwork(FEATURES, TrunkConfig(c, 4, 2, (1,))).eval() for c in (4, 8))
     assert designs.multiply_adds(small, FEATURES) < designs.multiply_adds(large, FEATURES)
 
 

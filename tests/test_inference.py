@@ -14,7 +14,7 @@ from transcribe.decoding import Activations
 from transcribe.errors import UsageError
 from transcribe.features import FeatureConfig, LogMel
 from transcribe.inference import STEP_FRAMES, choose_device, infer
-from transcribe.networks import NotesConfig, NotesNetwork
+from transcribe.networks import NotesNetwork, TrunkConfig
 from transcribe.weights import NotesModel
 
 NAMES = ("onset", "frame", "offset", "velocity", "pedal")
@@ -37,7 +37,7 @@ def test_blocks_give_the_same_bytes(edges: list[int], tiny_model: NotesModel) ->
 def without_context(network: NotesNetwork) -> NotesNetwork:
     """A copy that hears no further than its trunk."""
     network = copy.deepcopy(network)
-    for parameter in network.context.time[-1].parameters():
+    for parameter in network.trunk.context.time[-1].parameters():
         parameter.data.zero_()
     return network
 
@@ -93,7 +93,7 @@ def test_shifted_audio_gives_shifted_activations(tiny_model: NotesModel, rng: np
 @pytest.mark.parametrize("stride", [1, 2, 4])
 def test_border_covers_the_receptive_field_of_the_trunk(stride: int) -> None:
     torch.manual_seed(0)
-    network = without_context(NotesNetwork(FeatureConfig(), NotesConfig(4, 4, 2, (1, 2), stride)).eval())
+    network = without_context(NotesNetwork(FeatureConfig(), TrunkConfig(4, 4, 2, (1, 2), stride)).eval())
     features = torch.randn(1, 120, 229, requires_grad=True)
     for frame in (60, 61):
         features.grad = None
@@ -109,7 +109,7 @@ def test_border_covers_the_receptive_field_of_the_trunk(stride: int) -> None:
 @pytest.mark.parametrize("stride", [1, 2, 4])
 def test_frames_come_out_in_order_whatever_the_stride(stride: int) -> None:
     torch.manual_seed(0)
-    network = NotesNetwork(FeatureConfig(), NotesConfig(4, 4, 2, (1,), stride)).eval()
+    network = NotesNetwork(FeatureConfig(), TrunkConfig(4, 4, 2, (1,), stride)).eval()
     with torch.no_grad():
         bias = network.head[-1].bias
         network.head[-1].weight.zero_()
@@ -124,7 +124,7 @@ def test_frames_come_out_in_order_whatever_the_stride(stride: int) -> None:
 
 def test_folding_the_normalisation_changes_nothing(tiny_model: NotesModel) -> None:
     torch.manual_seed(1)
-    network = NotesNetwork(FeatureConfig(), NotesConfig(4, 4, 2, (1, 2)))
+    network = NotesNetwork(FeatureConfig(), TrunkConfig(4, 4, 2, (1, 2)))
     features = torch.randn(2, 60, 229)
     network(features)  # gives the normalisation some statistics
     network.eval()
@@ -133,7 +133,7 @@ def test_folding_the_normalisation_changes_nothing(tiny_model: NotesModel) -> No
         after = network.fused()(features).onset
     torch.testing.assert_close(before, after, atol=1e-4, rtol=1e-4)
     with pytest.raises(ValueError, match="evaluation"):
-        NotesNetwork(FeatureConfig(), NotesConfig(4, 4, 2, (1,))).fused()
+        NotesNetwork(FeatureConfig(), TrunkConfig(4, 4, 2, (1,))).fused()
 
 
 def test_devices() -> None:

@@ -16,17 +16,18 @@ from tests.conftest import ROOT
 from tests.test_datasets import make_maestro
 from train import export, loop, notes
 from train.augment import augment
-from train.notes import Piece, targets
+from train.cache import Prepared
+from train.notes import targets
 from transcribe.features import FeatureConfig
-from transcribe.networks import NotesConfig, NotesNetwork
+from transcribe.networks import NotesNetwork, TrunkConfig
 from transcribe.weights import load_notes_model
 
 FEATURES = FeatureConfig()
-SMALL = NotesConfig(8, 8, 4, (1, 2))
+SMALL = TrunkConfig(8, 8, 4, (1, 2))
 CPU = torch.device("cpu")
 
 
-def piece(folder: Path, n_frames: int = 400, seed: int = 0) -> Piece:
+def piece(folder: Path, n_frames: int = 400, seed: int = 0) -> Prepared:
     rng = np.random.default_rng(seed)
     labels = np.array([[0.5, 1.0, 60, 80], [1.0, 2.0, 64, 40], [2.0, 2.5, 60, 120]])
     log_mel = rng.normal(-1, 0.1, (n_frames, 229)).astype(np.float16)
@@ -34,11 +35,11 @@ def piece(folder: Path, n_frames: int = 400, seed: int = 0) -> Piece:
         log_mel[round(onset * 50) : round(offset * 50), int(pitch) * 2 : int(pitch) * 2 + 4] += 2
     path = folder / f"{n_frames}-{seed}.npy"
     np.save(path, log_mel)
-    return Piece(path, n_frames, labels, np.array([[0.4, 1.2]]))
+    return Prepared(path, n_frames, {"notes": labels, "pedals": np.array([[0.4, 1.2]])})
 
 
 def test_targets_drawn_by_hand(tmp_path: Path) -> None:
-    onset, frame, offset, velocity, weight, pedal = targets(piece(tmp_path), 20, 60, 50.0)
+    onset, frame, offset, velocity, weight, pedal = targets(piece(tmp_path).labels, 20, 60, 50.0)
     # The first note: onset at frame 25 of the piece, 5 of the excerpt; offset at 30; key 39.
     assert onset[3:8, 39].tolist() == [0, 0.5, 1, 0.5, 0]
     assert frame[4:31, 39].tolist() == [0] + [1] * 25 + [0]
@@ -47,13 +48,13 @@ def test_targets_drawn_by_hand(tmp_path: Path) -> None:
     assert weight[3:8, 39].tolist() == [0, 1, 1, 1, 0]
     assert pedal[:41, 0].tolist() == [1] * 40 + [0]
     assert onset.sum() == 4.0
-    unknown = targets(Piece(tmp_path, 10, np.zeros((0, 4)), None), 0, 10, 50.0)
+    unknown = targets({"notes": np.zeros((0, 4))}, 0, 10, 50.0)
     assert (unknown[5] == -1).all()
     assert not unknown[:5].any()
 
 
 def test_onsets_between_frames_are_drawn_between_them(tmp_path: Path) -> None:
-    drawn = targets(Piece(tmp_path, 30, np.array([[0.21, 0.5, 60, 64]]), None), 0, 30, 50.0)[0, 8:14, 39]
+    drawn = targets({"notes": np.array([[0.21, 0.5, 60, 64]])}, 0, 30, 50.0)[0, 8:14, 39]
     assert drawn.tolist() == pytest.approx([0, 0.25, 0.75, 0.75, 0.25, 0])
 
 

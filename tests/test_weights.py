@@ -13,7 +13,7 @@ from transcribe import weights
 from transcribe.decoding import DecodingConfig
 from transcribe.errors import UsageError, WeightsError
 from transcribe.features import FeatureConfig
-from transcribe.networks import NotesConfig, NotesNetwork
+from transcribe.networks import NotesNetwork, TrunkConfig
 from transcribe.weights import (
     default_name,
     load_notes_model,
@@ -24,7 +24,7 @@ from transcribe.weights import (
     to_bytes,
 )
 
-SMALL = NotesConfig(4, 4, 2, (1,))
+SMALL = TrunkConfig(4, 4, 2, (1,))
 
 
 def small_file() -> bytes:

@@ -111,13 +111,13 @@ def _region(opcodes: dict[str, str], root: Path) -> Region | None:
 
 
 def read_files(paths: Iterable[Path]) -> list[Region]:
-    """Take the note from the end of each file's name; all are of one layer."""
+    """Take the note from a word of each file's name (``Piano.ff.Bb4``, ``guitar_As2_forte``); all are of one layer."""
     regions = []
     for path in paths:
-        found = re.search(r"([A-Ga-g][#b]?-?\d)$", path.stem)
+        found = re.search(r"(?:^|[._ ])([A-Ga-g])([#bs]?)(-?\d)(?=[._ ]|$)", path.stem)
         if not found:
-            raise ValueError(f"{path}: its name doesn't end in a note")
-        regions.append(Region(path, parse_note(found[1]), 1))
+            raise ValueError(f"{path}: there is no note in its name")
+        regions.append(Region(path, parse_note(found[1] + found[2].replace("s", "#") + found[3]), 1))
     return regions
 
 

@@ -20,12 +20,13 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from train import export, loop
-from train.notes import Excerpts, dataset, load, losses, prepare
+from train.cache import prepare
+from train.notes import Excerpts, dataset, load, losses, read_labels
 from transcribe.decoding import DecodingConfig
 from transcribe.evaluation import evaluate
 from transcribe.features import N_PITCHES, FeatureConfig
 from transcribe.inference import choose_device
-from transcribe.networks import NotesConfig, NotesLogits, NotesNetwork
+from transcribe.networks import NotesLogits, NotesNetwork, TrunkConfig
 from transcribe.pipeline import Transcriber
 from transcribe.weights import NotesModel
 
@@ -107,10 +108,10 @@ class FlatNetwork(nn.Module):
 DESIGNS: dict[str, Callable[[FeatureConfig], nn.Module]] = {
     "one slice a window": SliceNetwork,
     "all bands to one layer": FlatNetwork,
-    "shared over pitch": lambda f: NotesNetwork(f, NotesConfig(48, 48, 12, (1, 2, 4, 8), stride=1)),
-    "shared, two frames a step": lambda f: NotesNetwork(f, NotesConfig()),
-    "shared, two frames a step, deeper": lambda f: NotesNetwork(f, NotesConfig(dilations=(1, 2, 4, 8, 1, 2))),
-    "shared, four frames a step, small": lambda f: NotesNetwork(f, NotesConfig(32, 16, 8, (1, 2, 4), stride=4)),
+    "shared over pitch": lambda f: NotesNetwork(f, TrunkConfig(48, 48, 12, (1, 2, 4, 8), stride=1)),
+    "shared, two frames a step": lambda f: NotesNetwork(f, TrunkConfig()),
+    "shared, two frames a step, deeper": lambda f: NotesNetwork(f, TrunkConfig(dilations=(1, 2, 4, 8, 1, 2))),
+    "shared, four frames a step, small": lambda f: NotesNetwork(f, TrunkConfig(32, 16, 8, (1, 2, 4), stride=4)),
 }
 
 
@@ -183,7 +184,8 @@ def main() -> None:
     parser.add_argument("--device", default="auto")
     options = parser.parse_args()
     features, device = FeatureConfig(), torch.device(choose_device(options.device))
-    prepared = prepare([p for name, folder in options.train for p in load(name, folder, "train")], options.cache)
+    pieces = [piece for name, folder in options.train for piece in load(name, folder, "train")]
+    prepared = prepare(pieces, options.cache, read_labels)
     batches = Excerpts(prepared, features, options.batch, options.frames, 0, device)
     (valid, *reported) = [
         load(name, folder, "validation")[:: options.every] for name, folder in (options.valid, *options.report)

@@ -26,7 +26,7 @@ from transcribe.decoding import Activations, DecodingConfig, decode_blocks
 from transcribe.evaluation import METRICS, Report, evaluate, score_pedals
 from transcribe.events import Note, Pedal
 from transcribe.features import FeatureConfig
-from transcribe.networks import NotesConfig, NotesNetwork
+from transcribe.networks import NotesNetwork, TrunkConfig
 from transcribe.pipeline import Novelty, Transcriber
 from transcribe.weights import NotesModel, notes_header, parse_notes_model, to_bytes
 
@@ -280,26 +280,10 @@ def export(
         decoding,
         novelty=novelty,
         trained_on=training.trained_on,
-        made={"commit": _commit(), "command": training.command},
+        made={"commit": commit(), "command": training.command},
     )
     content = to_bytes(network.state_dict(), header)
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / f"{name}.safetensors").write_bytes(content)
-    manifest = folder / "manifest.json"
-    lines = json.loads(manifest.read_text(encoding="utf-8")) if manifest.exists() else {}
-    lines[name] = {
-        "task": "notes",
-        "file": f"{name}.safetensors",
-        "sha256": hashlib.sha256(content).hexdigest(),
-        "licence": training.licence,
-        "size": size,
-        "default": default,
-    }
-    for other, line in lines.items():
-        if other != name and line["task"] == "notes":
-            line["default"] = line["default"] and not default
-            line["size"] = "" if line["size"] == size else line["size"]
-    manifest.write_text(json.dumps(lines, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+    write_weights(folder, name, "notes", content, training.licence, size, default)
     final = Transcriber(parse_notes_model(content, name), "cpu")
     figures = [("validation", evaluate("pairs", valid, final))]
     figures += [(title, evaluate(title, pieces, final)) for title, pieces in reports]
@@ -308,7 +292,30 @@ def export(
     (folder / f"{name}.md").write_text(card, encoding="utf-8")
 
 
-def _commit() -> str:
+def write_weights(
+    folder: Path, name: str, task: str, content: bytes, licence: str, size: str = "", default: bool = False
+) -> None:
+    """Write a weights file and its line in the manifest; the size and the default are taken from older weights."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / f"{name}.safetensors").write_bytes(content)
+    manifest = folder / "manifest.json"
+    lines = json.loads(manifest.read_text(encoding="utf-8")) if manifest.exists() else {}
+    lines[name] = {
+        "task": task,
+        "file": f"{name}.safetensors",
+        "sha256": hashlib.sha256(content).hexdigest(),
+        "licence": licence,
+        "size": size,
+        "default": default,
+    }
+    for other, line in lines.items():
+        if other != name and line["task"] == task:
+            line["default"] = line["default"] and not default
+            line["size"] = "" if line["size"] == size else line["size"]
+    manifest.write_text(json.dumps(lines, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+
+
+def commit() -> str:
     """Name the commit of the program, ``unknown`` outside a repository."""
     command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "HEAD"]
     try:
@@ -328,7 +335,7 @@ def _card(
 ) -> str:
     size = sum(parameter.numel() for parameter in network.parameters())
     lines = [f"# {name}", "", text.strip(), "", "## Terms and making", "", f"{training.licence}.", ""]
-    lines += ["```", training.command, "```", "", f"at commit `{_commit()}`.", "", "## Figures", ""]
+    lines += ["```", training.command, "```", "", f"at commit `{commit()}`.", "", "## Figures", ""]
     lines += [f"Conventions: {figures[0][1].conventions}.", ""]
     lines += [
         "| data | pieces | " + " | ".join(METRICS.values()) + " | exact slices |",
@@ -350,7 +357,7 @@ def _card(
 def load_run(run: Path) -> NotesNetwork:
     """Load the averaged network of a run's checkpoint."""
     config = json.loads((run / "config.json").read_text())
-    network = NotesNetwork(FeatureConfig(), NotesConfig(**config | {"dilations": tuple(config["dilations"])}))
+    network = NotesNetwork(FeatureConfig(), TrunkConfig(**config | {"dilations": tuple(config["dilations"])}))
     averaged = torch.load(run / "checkpoint.pt", map_location="cpu", weights_only=True)["averaged"]
     tensors = {key.removeprefix("module."): value for key, value in averaged.items() if key.startswith("module.")}
     network.load_state_dict(tensors, strict=True)

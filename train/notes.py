@@ -13,57 +13,34 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import hashlib
 import json
-import multiprocessing
-import os
 import shlex
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor, nn
-from tqdm import tqdm
 
 from train import export, loop
 from train.augment import augment
+from train.cache import Prepared, prepare
 from train.performances import from_transcription
 from transcribe import datasets
-from transcribe.audio import load_audio
 from transcribe.decoding import DecodingConfig
 from transcribe.evaluation import evaluate
-from transcribe.features import LOWEST_PITCH, N_PITCHES, FeatureConfig, LogMel
+from transcribe.features import LOWEST_PITCH, N_PITCHES, FeatureConfig
 from transcribe.inference import choose_device
-from transcribe.networks import NotesConfig, NotesLogits, NotesNetwork
+from transcribe.networks import NotesLogits, NotesNetwork, TrunkConfig
 from transcribe.output.formats import PEDAL_CONTROL
 from transcribe.pipeline import Transcriber
-from transcribe.weights import load_notes_tensors
+from transcribe.weights import load_tensors
 
 # Half the width of the triangles that mark onsets and offsets, in frames (40 ms).
 TARGET_REACH = 2.0
 
 
-@dataclass(frozen=True)
-class Piece:
-    """A recording's features on disk, and its labels.
-
-    ``features`` is an ``.npy`` file, float16 (n_frames, n_mels); ``notes`` (n, 4): onset and offset in s, pitch,
-    velocity (0 where it is not known); ``pedals`` (m, 2) in s, None where the labels don't say.
-    """
-
-    features: Path
-    n_frames: int
-    notes: np.ndarray
-    pedals: np.ndarray | None
-
-    def span(self, first: int, n_frames: int) -> np.ndarray:
-        """Read up to ``n_frames`` frames; the file is open no longer than that, as there may be thousands."""
-        return np.array(np.load(self.features, mmap_mode="r")[first : first + n_frames])
-
-
-def targets(piece: Piece, first: int, n_frames: int, frames_per_second: float) -> np.ndarray:
+def targets(labels: dict[str, np.ndarray], first: int, n_frames: int, frames_per_second: float) -> np.ndarray:
     """Draw the labels of a span of frames.
 
     Returns
@@ -74,9 +51,9 @@ def targets(piece: Piece, first: int, n_frames: int, frames_per_second: float) -
     """
     drawn = np.zeros((6, n_frames, N_PITCHES), np.float32)
     onset, frame, offset, velocity, weight, pedal = drawn
-    times = piece.notes[:, :2] * frames_per_second - first
+    times = labels["notes"][:, :2] * frames_per_second - first
     near = (times[:, 0] < n_frames + TARGET_REACH) & (times[:, 1] > -TARGET_REACH)
-    for (start, end), (pitch, loudness) in zip(times[near], piece.notes[near, 2:], strict=True):
+    for (start, end), (pitch, loudness) in zip(times[near], labels["notes"][near, 2:], strict=True):
         key = int(pitch) - LOWEST_PITCH
         if not 0 <= key < N_PITCHES:
             continue
@@ -88,10 +65,10 @@ def targets(piece: Piece, first: int, n_frames: int, frames_per_second: float) -
         low, high = max(0, round(start) - 1), max(0, round(start) + 2)
         velocity[low:high, key] = loudness / 127
         weight[low:high, key] = loudness > 0
-    if piece.pedals is None:
+    if "pedals" not in labels:
         pedal[:] = -1
     else:
-        for start, end in piece.pedals * frames_per_second - first:
+        for start, end in labels["pedals"] * frames_per_second - first:
             pedal[max(0, int(np.ceil(start))) : max(0, int(np.ceil(end)))] = 1
     return drawn
 
@@ -126,7 +103,7 @@ class Excerpts:
 
     def __init__(
         self,
-        pieces: list[Piece],
+        pieces: list[Prepared],
         features: FeatureConfig,
         n_batch: int,
         n_frames: int,
@@ -150,52 +127,23 @@ class Excerpts:
             first = int(rng.integers(0, max(1, piece.n_frames - self.n_frames)))
             span = piece.span(first, self.n_frames)
             log_mel[row, : len(span)] = span
-            target[row] = targets(piece, first, self.n_frames, self.features.grid.frames_per_second)
+            target[row] = targets(piece.labels, first, self.n_frames, self.features.grid.frames_per_second)
         batch = torch.from_numpy(log_mel).to(self.device)
         if self.augmented:
             batch = augment(batch, torch.Generator().manual_seed(int(rng.integers(1 << 62))))
         return batch, torch.from_numpy(target).to(self.device)
 
 
-def prepare(pieces: list[datasets.Piece], cache: Path, features: FeatureConfig = FeatureConfig()) -> list[Piece]:  # noqa: B008 - frozen
-    """Compute features and labels of every piece, or find them in the cache; on all cores, by one process."""
-    cache.mkdir(parents=True, exist_ok=True)
-    jobs = [(piece, cache / _cache_key(piece, features), features) for piece in pieces]
-    missing = [job for job in jobs if not job[1].with_suffix(".npz").exists()]
-    if missing:
-        with multiprocessing.get_context("spawn").Pool(os.cpu_count(), torch.set_num_threads, (1,)) as pool:
-            for _ in tqdm(pool.imap_unordered(_prepare_one, missing), total=len(missing), desc="features"):
-                pass
-    prepared = []
-    for _, path, _ in jobs:
-        with np.load(path.with_suffix(".npz")) as labels:
-            pedals = labels.get("pedals")
-            prepared.append(Piece(path.with_suffix(".npy"), int(labels["n_frames"]), labels["notes"], pedals))
-    return [piece for piece in prepared if piece.n_frames]
+def read_labels(path: Path) -> dict[str, np.ndarray]:
+    """Read ``notes`` (n, 4), onset and offset in s, pitch, velocity (0 where unknown), and ``pedals`` (m, 2) in s.
 
-
-def _cache_key(piece: datasets.Piece, features: FeatureConfig) -> str:
-    found = [(path.absolute(), path.stat()) for path in (piece.audio, piece.labels)]
-    stamps = [(str(path), stat.st_mtime_ns, stat.st_size) for path, stat in found]
-    return hashlib.sha256(repr((stamps, features)).encode()).hexdigest()[:24]
-
-
-def _prepare_one(job: tuple[datasets.Piece, Path, FeatureConfig]) -> None:
-    piece, path, features = job
-    labels = datasets.read_labels(piece.labels)
-    performance = from_transcription(labels)
+    Where the labels say nothing about the pedal, there are no ``pedals``.
+    """
+    performance = from_transcription(datasets.read_labels(path))
     arrays = {"notes": performance.notes}
-    if _tells_pedal(piece.labels) and performance.pedals is not None:
+    if _tells_pedal(path) and performance.pedals is not None:
         arrays["pedals"] = performance.pedals
-    log_mel = LogMel(features).whole(load_audio(piece.audio, features.sample_rate).samples)
-    arrays["n_frames"] = np.array(len(log_mel))
-    part = path.with_suffix(f".{os.getpid()}.part.npy")
-    np.save(part, log_mel.astype(np.float16))
-    part.replace(path.with_suffix(".npy"))
-    # The labels come last and whole: where they are, the features are.
-    part = path.with_suffix(f".{os.getpid()}.part.npz")
-    np.savez(part, allow_pickle=False, **arrays)
-    part.replace(path.with_suffix(".npz"))
+    return arrays
 
 
 def _tells_pedal(labels: Path) -> bool:
@@ -213,7 +161,7 @@ def main(arguments: list[str] | None = None) -> None:
     options = _parse(arguments)
     rank, device = loop.start_process_group(torch.device(choose_device(options.device)))
     features = FeatureConfig()
-    config = NotesConfig(
+    config = TrunkConfig(
         options.channels, options.stem_channels, options.mix_channels, tuple(options.dilations), options.stride
     )
     pieces = {
@@ -221,14 +169,14 @@ def main(arguments: list[str] | None = None) -> None:
         for use, sets, split in (("train", options.train, "train"), ("valid", options.valid, "validation"))
     }
     if rank == 0:
-        prepare(pieces["train"], options.cache, features)
+        prepare(pieces["train"], options.cache, read_labels, features)
     loop.wait_for_all()
-    prepared = prepare(pieces["train"], options.cache, features)
+    prepared = prepare(pieces["train"], options.cache, read_labels, features)
     batches = Excerpts(prepared, features, options.batch, options.frames, options.seed, device)
     torch.manual_seed(options.seed)
     network = NotesNetwork(features, config)
     if options.init_from is not None:
-        network.load_state_dict(load_notes_tensors(options.init_from), strict=True)
+        network.load_state_dict(load_tensors(options.init_from), strict=True)
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     some = pieces["valid"][:: max(1, len(pieces["valid"]) // options.valid_pieces)]
 
@@ -295,7 +243,7 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--learning-rate", type=float, default=2e-3)
     parser.add_argument("--precision", choices=("float32", "bfloat16"), default="float32")
     parser.add_argument("--compile", action="store_true", help="torch.compile: a minute of work, then faster steps")
-    size = NotesConfig()
+    size = TrunkConfig()
     parser.add_argument("--channels", type=int, default=size.channels)
     parser.add_argument("--stem-channels", type=int, default=size.stem_channels)
     parser.add_argument("--mix-channels", type=int, default=size.mix_channels)

@@ -117,7 +117,7 @@ class Voicing:
     def draw(rng: np.random.Generator) -> Voicing:
         """Draw: mostly well kept, now and then a wreck."""
         keys = np.arange(128)
-        tuning = rng.normal(0, 14) if rng.random() < 0.8 else rng.uniform(-50, 50)
+        tuning = rng.normal(0, 14) if rng.random() < 0.7 else rng.uniform(-65, 65)
         stretch = rng.uniform(-2, 12) * ((keys - 60) / 48.0) ** 3
         doubled = np.full(128, rng.uniform(6, 18) if rng.random() < 0.06 else 0.0)
         dead = np.zeros(128, bool)
@@ -126,10 +126,10 @@ class Voicing:
             dead[rng.integers(21, 109, rng.integers(0, 4))] = True
         return Voicing(
             cents=tuning + stretch + rng.normal(0, rng.uniform(1, 6), 128),
-            decibels=rng.normal(0, rng.uniform(0.5, 2.5), 128) + rng.uniform(-6, 4) * (keys - 60) / 48,
+            decibels=rng.normal(0, rng.uniform(0.3, 1.8), 128) + rng.uniform(-6, 4) * (keys - 60) / 48,
             doubled=doubled,
             dead=dead,
-            dynamic_range=rng.uniform(22, 45),
+            dynamic_range=rng.uniform(25, 48),
             curve=rng.uniform(0.7, 1.5),
             damping=rng.uniform(0.03, 0.12),
             half_damping=rng.uniform(0.3, 1.2),

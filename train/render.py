@@ -57,7 +57,7 @@ def rerecord(
 ) -> tuple[np.ndarray, Performance]:
     """Record audio anew, a little sharper or flatter (whole semitones change the labels; times stretch with it)."""
     semitones = int(rng.choice([-2, -1, 0, 0, 1, 2]))
-    ratio = 2 ** ((semitones + rng.normal(0, 0.15)) / 12)
+    ratio = 2 ** ((semitones + rng.normal(0, 0.2)) / 12)
     # Numerator and denominator small enough for a short filter; the ratio that results is the one the labels get.
     up, down = 200, round(200 * ratio)
     ratio = down / up
@@ -183,7 +183,7 @@ def main() -> None:
     parser.add_argument("--recordings-only", nargs="*", default=[], help="take only paths that contain this")
     parser.add_argument("--rerecord-share", type=float, default=0.3)
     parser.add_argument("--exercise-share", type=float, default=0.2)
-    parser.add_argument("--silent-share", type=float, default=0.04, help="silence, noise, speech, drums")
+    parser.add_argument("--silent-share", type=float, default=0.07, help="silence, noise, speech, drums")
     parser.add_argument("--rooms", type=Path, help="impulse responses made by train.rooms")
     parser.add_argument("--sounds", type=Path, help="folder of speech and drums made by train.sounds")
     parser.add_argument("--codecs", action="store_true", help="MP3, AAC and Opus, by PyAV")

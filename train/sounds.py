@@ -98,7 +98,8 @@ def synthesise(soundfont: Path, midi: PrettyMIDI, sample_rate: int = SAMPLE_RATE
         score, sound = f"{folder}/score.mid", f"{folder}/sound.wav"
         midi.write(score)
         command = ["fluidsynth", "-niq", "-R", "0", "-C", "0", "-g", "0.6", "-r", str(sample_rate), "-T", "wav"]
-        command += ["-O", "float", "-F", sound, str(soundfont), score]
+        # Only the samples that are played: compressed fonts (SF3) take long to unpack.
+        command += ["-o", "synth.dynamic-sample-loading=1", "-O", "float", "-F", sound, str(soundfont), score]
         subprocess.run(command, check=True, capture_output=True)
         samples, _ = soundfile.read(sound, dtype="float32", always_2d=True)
     return np.asarray(samples.mean(1))

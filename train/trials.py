@@ -4,9 +4,10 @@
     python -m train.trials ghosts --sounds sounds-unheard --out trials
     python -m train.trials repeats --piano pianos/steinway-iowa --out trials
     python -m train.trials strangers --soundfont unheard.sf2 --midi pop909 --out trials
+    python -m train.trials strums --clips chords-guitar --out trials
 
-Each writes folders of recordings and labels for ``pitchai eval --dataset pairs --data trials/<name>``, or for
-``tests/benchmark/compare.py``, which puts a peer beside.
+Each writes folders of recordings and labels for ``pitchai eval --dataset pairs --data trials/<name>`` (strums and
+ghosts: ``--dataset chords``), or for ``tests/benchmark/compare.py``, which puts a peer beside.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from train.render import write_pair
 from train.sounds import drums, synthesise
 from transcribe.audio import load_audio
 from transcribe.datasets import Piece, load_dataset, read_labels
+from transcribe.harte import parse_name
 
 CENTS = 40.0
 
@@ -127,6 +129,7 @@ def ghosts(sounds: Path, out: Path, minutes: float = 15.0) -> None:
     ):  # fmt: skip
         for number in range(round(minutes)):
             _write(out / name, f"{name}-{number:02d}", next(source), np.zeros((0, 4)))
+            (out / name / f"{name}-{number:02d}.lab").write_text(f"0.0\t{length / SAMPLE_RATE}\tN\n")
 
 
 def repeats(piano: Path, out: Path, minutes: int = 10) -> None:
@@ -185,6 +188,49 @@ def strangers(soundfont: Path, midi: Path, out: Path, pieces: int = 8) -> None:
             _write(out / kind, f"{kind}-{number:02d}", samples, np.minimum(notes, [59.5, 59.5, 127, 127]))
 
 
+def strums(clips: list[Piece], out: Path, pause: float = 0.5) -> None:
+    """Write clips of one chord under pink noise at 10 dB, sharp and flat; and joined, with pauses between them.
+
+    In a stream stands every so-manieth clip from its attack on, in no order; a pause is ``N``.
+    """
+    n_streams = 9
+    streams: list[list[tuple[np.ndarray, str]]] = [[] for _ in range(n_streams)]
+    for number, piece in enumerate(clips):
+        rng = np.random.default_rng(number)
+        samples = load_audio(piece.audio, SAMPLE_RATE).samples
+        colour = np.maximum(np.fft.rfftfreq(len(samples), 1 / SAMPLE_RATE), 20) ** -0.5
+        pink = np.fft.irfft(np.fft.rfft(rng.standard_normal(len(samples))) * colour, len(samples))
+        changed = {"noise": samples + pink * np.sqrt(np.mean(samples**2) / 10 / np.mean(pink**2))}
+        for name, cents in (("sharp", CENTS), ("flat", -CENTS)):
+            changed[name] = signal.resample_poly(samples, 1000, round(1000 * 2 ** (cents / 1200)))
+        label = piece.labels.name
+        for name, altered in changed.items():
+            folder = out / name / label
+            folder.mkdir(parents=True, exist_ok=True)
+            loudest = max(1.0, float(np.abs(altered).max(initial=0.0)))
+            soundfile.write(folder / f"{piece.audio.stem}.flac", altered / loudest, SAMPLE_RATE, subtype="PCM_16")
+        streams[number % n_streams].append((_sounding(samples), label))
+    (out / "streams").mkdir(parents=True, exist_ok=True)
+    for number, stream in enumerate(streams):
+        order = np.random.default_rng(number).permutation(len(stream))
+        lines, pieces, time = [], [], 0.0
+        for samples, label in (stream[i] for i in order):
+            end = time + len(samples) / SAMPLE_RATE
+            lines += [f"{time:.4f}\t{end:.4f}\t{parse_name(label)}\n", f"{end:.4f}\t{end + pause:.4f}\tN\n"]
+            pieces += [samples, np.zeros(int(pause * SAMPLE_RATE))]
+            time = end + pause
+        if pieces:
+            soundfile.write(out / "streams" / f"{number}.flac", np.concatenate(pieces), SAMPLE_RATE, subtype="PCM_16")
+            (out / "streams" / f"{number}.lab").write_text("".join(lines), encoding="utf-8")
+
+
+def _sounding(samples: np.ndarray) -> np.ndarray:
+    """Cut what is 30 dB under the loudest 20 ms from the beginning of a clip."""
+    width = SAMPLE_RATE // 50
+    power = np.convolve(samples.astype(float) ** 2, np.ones(width), mode="same")
+    return samples[int(np.argmax(power > power.max(initial=0.0) / 1000)) :]
+
+
 def main() -> None:
     """Write one kind of trial."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -194,6 +240,7 @@ def main() -> None:
         ("ghosts", {"sounds": "speech and drums of train.sounds that training never had"}),
         ("repeats", {"piano": "a bank that training never had"}),
         ("strangers", {"soundfont": "a sound font that training never had", "midi": "folder of songs"}),
+        ("strums", {"clips": "folders of clips named by their chord"}),
     ):
         command = kinds.add_parser(kind)
         for name, text in needs.items():
@@ -207,6 +254,8 @@ def main() -> None:
         ghosts(options.sounds, out)
     elif options.kind == "repeats":
         repeats(options.piano, out)
+    elif options.kind == "strums":
+        strums(load_dataset("chords", options.clips), out)
     else:
         strangers(options.soundfont, options.midi, out)
 

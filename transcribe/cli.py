@@ -6,12 +6,13 @@ stdout is the result; stderr is progress, warnings and errors. Heavy modules are
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import signal
 import sys
 import threading
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Any
@@ -19,17 +20,31 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from transcribe import __version__
+from transcribe.console import (
+    ProgressBar,
+    chord_chart,
+    chord_figures,
+    clean,
+    confusion,
+    facts,
+    figures,
+    print_line,
+    print_paths,
+    print_tables,
+    say,
+    summary,
+    write,
+)
 from transcribe.errors import OutputError, PitchaiError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-
-    from rich.table import Table
-
-    from transcribe.evaluation import Report
+    from transcribe.datasets import Piece
     from transcribe.events import Transcription
-    from transcribe.pipeline import Progress, Transcriber
+    from transcribe.pipeline import Progress
     from transcribe.scale.batch import Job
+
+    Listen = Callable[[str, Progress], Transcription]
+    Show = Callable[[Job, Transcription], None]
 
 _SETTINGS: dict[str, Any] = {
     "add_completion": False,
@@ -39,13 +54,26 @@ _SETTINGS: dict[str, Any] = {
 # Two programs under one name: `pitchai song.wav` needs no subcommand, and its help shows its options.
 transcribing = typer.Typer(**_SETTINGS)
 commands = typer.Typer(**_SETTINGS)
-COMMANDS = ("eval", "convert", "doctor")
+COMMANDS = ("chords", "eval", "convert", "doctor")
 
 _EPILOG = (
-    "Other commands: [bold]pitchai eval[/] measures how good it is, [bold]pitchai convert[/] turns results into other "
+    "Other commands: [bold]pitchai chords[/] names the chords, [bold]pitchai eval[/] measures how good it is, "
+    "[bold]pitchai convert[/] turns results into other "
     "formats, [bold]pitchai doctor[/] checks the installation; each has its own --help. A file of such a name works as "
     "./eval."
 )
+Inputs = Annotated[
+    list[str], typer.Argument(metavar="INPUT…", help="Recordings, folders or globs; - is standard input.")
+]
+Outputs = Annotated[
+    list[str] | None,
+    typer.Option("--output", "-o", help="A file, a folder, or - for stdout. Beside the recording if not given."),
+]
+Recursive = Annotated[bool, typer.Option("--recursive", "-r", help="Search folders within folders.")]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace results that exist.")]
+SkipExisting = Annotated[bool, typer.Option("--skip-existing", help="Leave out what has its results.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document a recording.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print only the paths written.")]
 Model = Annotated[str | None, typer.Option(help="small, large, or a .safetensors file.", show_default=False)]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")]
 Threads = Annotated[int | None, typer.Option(min=1, max=1024, help="CPU threads; torch's choice if not given.")]
@@ -54,22 +82,18 @@ Threshold = Annotated[float | None, typer.Option(min=0.0, max=1.0, show_default=
 
 @transcribing.command(epilog=_EPILOG)
 def transcribe(
-    inputs: Annotated[
-        list[str], typer.Argument(metavar="INPUT…", help="Recordings, folders or globs; - is standard input.")
-    ],
-    output: Annotated[
-        list[str] | None,
-        typer.Option("--output", "-o", help="A file, a folder, or - for stdout. Beside the recording if not given."),
-    ] = None,
+    inputs: Inputs,
+    output: Outputs = None,
     formats: Annotated[
         list[str] | None,
         typer.Option("--format", "-f", help="midi, json, csv, png or svg, where -o's suffix doesn't say."),
     ] = None,
-    recursive: Annotated[bool, typer.Option("--recursive", "-r", help="Search folders within folders.")] = False,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace results that exist.")] = False,
-    skip_existing: Annotated[bool, typer.Option("--skip-existing", help="Leave out what has its results.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document a recording.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print only the paths written.")] = False,
+    recursive: Recursive = False,
+    overwrite: Overwrite = False,
+    skip_existing: SkipExisting = False,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+    no_chords: Annotated[bool, typer.Option("--no-chords", help="Listen for notes only: a little faster.")] = False,
     model: Model = None,
     device: Device = "auto",
     threads: Threads = None,
@@ -95,11 +119,6 @@ def transcribe(
     """Listen to recordings and write down their notes: [bold]pitchai song.wav -o song.mid[/]."""
     from transcribe.scale.batch import find_recordings, plan
 
-    if overwrite and skip_existing:
-        raise UsageError("--overwrite and --skip-existing exclude each other")
-    if as_json and "-" in (output or []):
-        raise UsageError("--json and -o - would both write to stdout; choose one")
-    jobs = plan(find_recordings(inputs, recursive), output or [], formats or [])
     settings = _given(
         onset_threshold=onset_threshold,
         frame_threshold=frame_threshold,
@@ -107,28 +126,93 @@ def transcribe(
         min_pitch=min_pitch,
         max_pitch=max_pitch,
     )
-    todo = [job for job in jobs if not (skip_existing and _is_done(job))]
-    if len(todo) < len(jobs) and not quiet:
-        _say(f"{len(jobs) - len(todo)} of {len(jobs)} skipped: their results exist")
-    if not todo:
+    options = Options(overwrite, skip_existing, as_json, quiet)
+    options.check(output)
+    jobs = options.left(plan(find_recordings(inputs, recursive), output or [], formats or []))
+    if not jobs:
         return
     _set_threads(threads)
-    _check_input_exists(todo)
-    from transcribe.pipeline import Transcriber
+    from transcribe.pipeline import ChordRecogniser, Transcriber
 
-    transcriber = Transcriber(model, device, **settings)
-    first_failure = 0
-    for number, job in enumerate(todo, 1):
-        try:
-            label = f"{number}/{len(todo)} {_name(job)}" if len(todo) > 1 else _name(job)
-            result = _transcribe_one(job, transcriber, label, overwrite, skip_existing, quiet)
-            _print_result(job, result, transcriber, as_json, quiet)
-        except Exception as error:
-            if len(todo) == 1:
-                raise
-            first_failure = first_failure or _report(error)
-    if first_failure:
-        raise typer.Exit(first_failure)
+    transcriber = Transcriber(model, device, None if no_chords else ChordRecogniser(device=device), **settings)
+
+    def show(job: Job, result: Transcription) -> None:
+        print_tables(summary(_name(job), result, transcriber.device, [path for path, _ in job.outputs]))
+
+    _each(jobs, transcriber.transcribe_file, show, transcriber.device, options)
+
+
+@commands.command()
+def chords(
+    inputs: Inputs,
+    output: Outputs = None,
+    formats: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--format", "-f", help="lab, json, csv, jams, midi, chordpro or leadsheet, where -o's suffix doesn't say."
+        ),
+    ] = None,
+    vocabulary: Annotated[
+        str | None, typer.Option(help="majmin, triads, sevenths or full (sixths and basses too).", show_default="full")
+    ] = None,
+    recursive: Recursive = False,
+    overwrite: Overwrite = False,
+    skip_existing: SkipExisting = False,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+    model: Annotated[str | None, typer.Option(help="A .safetensors file.", show_default=False)] = None,
+    device: Device = "auto",
+    threads: Threads = None,
+) -> None:
+    """Name the chords of recordings: [bold]pitchai chords clip.wav[/], or [bold]-o song.lab[/] for programs.
+
+    Without -o the chords are printed and nothing is written.
+    """
+    from transcribe.output.formats import CHORD_FORMATS
+    from transcribe.scale.batch import find_recordings, plan
+
+    options = Options(overwrite, skip_existing, as_json, quiet)
+    options.check(output)
+    jobs = options.left(plan(find_recordings(inputs, recursive), output or [], formats or [], CHORD_FORMATS, None))
+    if not jobs:
+        return
+    _set_threads(threads)
+    from transcribe.pipeline import ChordRecogniser
+
+    recogniser = ChordRecogniser(model, device, **({} if vocabulary is None else {"vocabulary": vocabulary}))
+
+    def show(job: Job, result: Transcription) -> None:
+        print_tables(*chord_chart(_name(job), result.chords))
+        for path, _ in job.outputs:
+            print_line(f"written: {clean(path)}")
+
+    _each(jobs, recogniser.recognise_file, show, recogniser.device, options)
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the commands that listen have in common."""
+
+    overwrite: bool
+    skip_existing: bool
+    as_json: bool
+    quiet: bool
+
+    def check(self, output: list[str] | None) -> None:
+        """Refuse what contradicts itself."""
+        if self.overwrite and self.skip_existing:
+            raise UsageError("--overwrite and --skip-existing exclude each other")
+        if self.as_json and "-" in (output or []):
+            raise UsageError("--json and -o - would both write to stdout; choose one")
+
+    def left(self, jobs: list[Job]) -> list[Job]:
+        """Leave out what is done already; say so."""
+        todo = [job for job in jobs if not (self.skip_existing and _is_done(job))]
+        if len(todo) < len(jobs) and not self.quiet:
+            say(f"{len(jobs) - len(todo)} of {len(jobs)} skipped: their results exist")
+        if todo:
+            _check_input_exists(todo)
+        return todo
 
 
 def _given(**settings: float | None) -> dict[str, float]:
@@ -136,26 +220,49 @@ def _given(**settings: float | None) -> dict[str, float]:
     return {name: value for name, value in settings.items() if value is not None}
 
 
-def _transcribe_one(
-    job: Job, transcriber: Transcriber, label: str, overwrite: bool, skip_existing: bool, quiet: bool
-) -> Transcription:
+def _each(jobs: list[Job], listen: Listen, show: Show, device: str, options: Options) -> None:
+    """Listen to every recording and write its results, past those that fail; exit with the first failure's code."""
+    first_failure = 0
+    for number, job in enumerate(jobs, 1):
+        try:
+            label = f"{number}/{len(jobs)} {_name(job)}" if len(jobs) > 1 else _name(job)
+            result = _listen_to_one(job, listen, label, options)
+            paths = [path for path, _ in job.outputs]
+            if options.as_json:
+                from transcribe.output.formats import to_dict
+
+                document = {"input": job.recording.path, "outputs": paths, "device": device, **to_dict(result)}
+                print_line(json.dumps(document))
+            elif "-" not in paths and not options.quiet:
+                show(job, result)
+            elif "-" not in paths and paths:
+                print_paths(paths)
+        except Exception as error:
+            if len(jobs) == 1:
+                raise
+            first_failure = first_failure or _report(error)
+    if first_failure:
+        raise typer.Exit(first_failure)
+
+
+def _listen_to_one(job: Job, listen: Listen, label: str, options: Options) -> Transcription:
     from transcribe.output.formats import write_atomically
 
-    outputs = [(path, form) for path, form in job.outputs if not (skip_existing and os.path.exists(path))]
+    outputs = [(path, form) for path, form in job.outputs if not (options.skip_existing and os.path.exists(path))]
     for path, _ in outputs:
         if path != "-":
-            _check_writable(Path(path), overwrite)
-    with _ProgressBar(label, quiet) as progress:
-        result = transcriber.transcribe_file(job.recording.path, _watched(progress))
+            _check_writable(Path(path), options.overwrite)
+    with ProgressBar(label, options.quiet) as progress:
+        result = listen(job.recording.path, _watched(progress))
     for warning in result.warnings:
-        if not quiet:
-            _say(f"{_name(job)}: {warning}")
+        if not options.quiet:
+            say(f"{_name(job)}: {warning}")
     for path, form in outputs:
         content = form.write(result)
         if path == "-":
-            _write(content)
+            write(content)
         else:
-            write_atomically(Path(path), content, overwrite)
+            write_atomically(Path(path), content, options.overwrite)
     return result
 
 
@@ -173,7 +280,7 @@ def _check_writable(path: Path, overwrite: bool) -> None:
 
 
 def _is_done(job: Job) -> bool:
-    return all(path != "-" and os.path.exists(path) for path, _ in job.outputs)
+    return bool(job.outputs) and all(path != "-" and os.path.exists(path) for path, _ in job.outputs)
 
 
 def _check_input_exists(jobs: list[Job]) -> None:
@@ -189,71 +296,9 @@ def _name(job: Job) -> str:
     return "standard input" if job.recording.path == "-" else Path(job.recording.path).name
 
 
-def _print_result(job: Job, result: Transcription, transcriber: Transcriber, as_json: bool, quiet: bool) -> None:
-    paths = [path for path, _ in job.outputs]
-    if as_json:
-        from transcribe.output.formats import to_dict
-
-        _print(
-            json.dumps({"input": job.recording.path, "outputs": paths, "device": transcriber.device, **to_dict(result)})
-        )
-    elif "-" not in paths:
-        if quiet:
-            _print_paths(paths)
-        else:
-            _print_tables(_summary(job, result, transcriber))
-
-
-def _summary(job: Job, result: Transcription, transcriber: Transcriber) -> Table:
-    rows = [("duration", _minutes(result.duration)), ("notes", str(len(result.notes)))]
-    if result.notes:
-        pitches = [note.pitch for note in result.notes]
-        velocities = sorted(note.velocity for note in result.notes)
-        sure = sum(note.confidence for note in result.notes) / len(result.notes)
-        rows += [
-            ("range", f"{pitch_name(min(pitches))} – {pitch_name(max(pitches))}"),
-            ("velocity", f"{velocities[0]} – {velocities[-1]}, median {velocities[len(velocities) // 2]}"),
-            ("confidence", f"{sure:.0%} of the notes are expected to be right"),
-        ]
-    if result.pedals:
-        held = sum(pedal.offset - pedal.onset for pedal in result.pedals)
-        rows.append(("pedal", f"{len(result.pedals)} × down, {held / max(result.duration, 1e-9):.0%} of the time"))
-    if result.tempo is not None:
-        rows.append(("tempo", f"about {result.tempo:.0f} beats a minute (a guess)"))
-    rows.append(("heard by", f"{', '.join(result.models.values())} on {transcriber.device}"))
-    rows += [("written", path) for path, _ in job.outputs]
-    return _facts(_name(job), rows)
-
-
-def _facts(title: str, rows: Iterable[tuple[str, str]]) -> Table:
-    """Lay out names and values; any text may stand in them."""
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(title=Text(_clean(title)), show_header=False, title_justify="left", title_style="bold")
-    table.add_column(style="cyan")
-    table.add_column(overflow="fold")
-    for name, value in rows:
-        table.add_row(Text(_clean(name)), Text(_clean(value)))
-    return table
-
-
-def pitch_name(pitch: int) -> str:
-    """Name a MIDI number in scientific notation: 60 is C4."""
-    names = ("C", "C♯", "D", "E♭", "E", "F", "F♯", "G", "A♭", "A", "B♭", "B")
-    return f"{names[pitch % 12]}{pitch // 12 - 1}"
-
-
-def _minutes(seconds: float) -> str:
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    hours, rest = divmod(round(seconds), 3600)
-    return f"{hours}:{rest // 60:02d}:{rest % 60:02d}" if hours else f"{rest // 60}:{rest % 60:02d}"
-
-
 @commands.command(name="eval")
 def evaluate(
-    dataset: Annotated[str | None, typer.Option(help="maestro, maps or pairs.")] = None,
+    dataset: Annotated[str | None, typer.Option(help="maestro, maps, pairs or chords.")] = None,
     data: Annotated[
         Path | None, typer.Option(help="The data set's folder; else the one of its name in $PITCHAI_DATA.")
     ] = None,
@@ -271,17 +316,27 @@ def evaluate(
     device: Device = "auto",
     threads: Threads = None,
     onset_threshold: Threshold = None,
+    plot: Annotated[
+        Path | None, typer.Option(help="With labelled clips: a PNG of what was taken for what.", show_default=False)
+    ] = None,
 ) -> None:
     """Measure transcriptions against the truth, as the field measures them.
 
     [bold]pitchai eval --dataset maestro --data maestro-v3.0.0[/] or
-    [bold]pitchai eval --reference a.mid --estimate b.mid[/].
+    [bold]pitchai eval --reference a.mid --estimate b.mid[/] (or .lab files of chords).
     """
     if (reference is None) != (estimate is None):
         raise UsageError("--reference and --estimate belong together")
     if (reference is None) == (dataset is None):
         raise UsageError("give either --dataset, or --reference and --estimate")
+    if plot is not None:
+        if dataset != "chords":
+            raise UsageError("--plot draws the confusions of labelled clips: --dataset chords")
+        _check_writable(plot, overwrite=True)
     if reference is not None and estimate is not None:
+        if reference.suffix.lower() == estimate.suffix.lower() == ".lab":
+            _compare_chords(reference, estimate, as_json)
+            return
         from transcribe.datasets import read_labels
         from transcribe.evaluation import compare
 
@@ -293,45 +348,58 @@ def evaluate(
         if labels is not None:
             pieces = with_labels_from(pieces, labels)
         _set_threads(threads)
+        if dataset == "chords":
+            _evaluate_chords(pieces, model, device, as_json, quiet, plot)
+            return
         from transcribe.evaluation import evaluate as run
         from transcribe.pipeline import Transcriber
 
-        transcriber = Transcriber(model, device, **_given(onset_threshold=onset_threshold))
+        transcriber = Transcriber(model, device, None, **_given(onset_threshold=onset_threshold))
         thresholds = [step / 10 for step in range(1, 10)] if sweep else []
-        with _ProgressBar(f"{len(pieces)} pieces of {dataset}", quiet) as progress:
+        with ProgressBar(f"{len(pieces)} pieces of {dataset}", quiet) as progress:
             report = run(dataset or "", pieces, transcriber, pedal_extended, thresholds, progress)
     for warning in report.warnings:
         if not quiet:
-            _say(warning)
+            say(warning)
     if as_json:
-        _print(json.dumps(report.to_dict()))
+        print_line(json.dumps(report.to_dict()))
     else:
-        _print_tables(*_figures(report))
+        print_tables(*figures(report))
 
 
-def _figures(report: Report) -> Iterator[Table | str]:
-    from rich.table import Table
+def _evaluate_chords(
+    pieces: list[Piece], model: str | None, device: str, as_json: bool, quiet: bool, plot: Path | None
+) -> None:
+    """Measure chords over songs, or over clips where every label is a folder's name."""
+    from transcribe.chord_evaluation import evaluate_chords, evaluate_clips
+    from transcribe.output.confusion import to_png
+    from transcribe.output.formats import write_atomically
+    from transcribe.pipeline import ChordRecogniser
 
-    from transcribe.evaluation import METRICS
+    clips = [piece for piece in pieces if piece.labels.is_dir()]
+    if clips and len(clips) < len(pieces):
+        raise UsageError("songs with .lab files and folders of clips can't be measured together; give one or the other")
+    if plot is not None and not clips:
+        raise UsageError("--plot draws the confusions of labelled clips, and these are songs")
+    recogniser = ChordRecogniser(model, device)
+    with ProgressBar(f"{len(pieces)} pieces of chords", quiet) as progress:
+        if not clips:
+            songs = evaluate_chords(pieces, recogniser, progress)
+            print_line(json.dumps(asdict(songs))) if as_json else print_tables(*chord_figures(songs))
+            return
+        report = evaluate_clips(clips, recogniser, progress=progress)
+    print_line(json.dumps(asdict(report))) if as_json else print_tables(*confusion(report))
+    if plot is not None:
+        write_atomically(plot, to_png(report.confusion), overwrite=True)
 
-    table = Table("", "precision", "recall", "F1", title=f"{len(report.pieces)} pieces", title_justify="left")
-    for metric, score in report.means.items():
-        table.add_row(METRICS[metric], f"{score.precision:.4f}", f"{score.recall:.4f}", f"[bold]{score.f1:.4f}[/]")
-    yield table
-    if report.sweep:
-        table = Table("onset threshold", *METRICS.values(), title="F1 over the threshold", title_justify="left")
-        for threshold, scores in report.sweep.items():
-            shown = [f"{scores[metric].f1:.4f}" if metric in scores else "" for metric in METRICS]
-            table.add_row(f"{threshold:.1f}", *shown)
-        yield table
-    yield f"exact slices: {report.exact_slices:.4f} of the frames have all 88 keys right"
-    if report.cpu_seconds:
-        speed = report.audio_seconds / report.cpu_seconds
-        yield f"speed: {speed:.1f} s of audio a CPU second, {_minutes(report.audio_seconds)} in all"
-        yield "notes a minute: {:.1f} true, {:.1f} found".format(*report.notes_a_minute)
-    if report.peak_memory:
-        yield f"peak memory: {report.peak_memory / 1e6:.0f} MB"
-    yield f"conventions: {report.conventions}"
+
+def _compare_chords(reference: Path, estimate: Path, as_json: bool) -> None:
+    from transcribe.chord_evaluation import ChordReport, score_chords
+    from transcribe.datasets import read_chords
+
+    scores = {name: value for name, (value, _) in score_chords(read_chords(reference), read_chords(estimate)).items()}
+    report = ChordReport({"estimate": scores}, scores)
+    print_line(json.dumps(asdict(report))) if as_json else print_tables(*chord_figures(report))
 
 
 @commands.command()
@@ -351,7 +419,7 @@ def convert(
     for target, form in forms:
         write_atomically(target, form.write(transcription), overwrite)
         if not quiet:
-            _print_paths([str(target)])
+            print_paths([str(target)])
 
 
 @commands.command()
@@ -361,86 +429,11 @@ def doctor(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] 
 
     report = examine()
     if as_json:
-        _print(json.dumps(report))
+        print_line(json.dumps(report))
     else:
-        _print_tables(*(_facts(title, section.items()) for title, section in report.items()))
+        print_tables(*(facts(title, section.items()) for title, section in report.items()))
     if any(value.startswith("FAULTY") for section in report.values() for value in section.values()):
         raise typer.Exit(4)
-
-
-# -- printing ---------------------------------------------------------------------------------------------------------
-
-
-def _print(text: str) -> None:
-    """Print to stdout; whoever has stopped reading there misses it, and the work goes on."""
-    _write((text + "\n").encode("utf-8", "surrogateescape"))
-
-
-def _print_paths(paths: Iterable[str]) -> None:
-    """Print paths as they are for programs, without control characters for people."""
-    _print("\n".join(_clean(path) if sys.stdout.isatty() else path for path in paths))
-
-
-def _write(content: bytes) -> None:
-    try:
-        sys.stdout.flush()
-        stream = getattr(sys.stdout, "buffer", None)
-        if stream is None:  # a stream of text alone, as tests put there
-            sys.stdout.write(content.decode("utf-8", "surrogateescape"))
-        else:
-            stream.write(content)
-            stream.flush()
-    except BrokenPipeError:
-        sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - lives as long as the process
-    except OSError as error:
-        raise OutputError(f"standard output can't be written: {error.strerror or error}") from None
-
-
-def _print_tables(*tables: Table | str) -> None:
-    """Print to stdout; what is not a terminal has no width, so nothing is folded there."""
-    from rich.console import Console
-
-    console = Console(highlight=False, width=None if sys.stdout.isatty() else 10_000)
-    with console.capture() as captured:
-        for table in tables:
-            console.print(table)
-    _print(captured.get().rstrip("\n"))
-
-
-def _say(message: str) -> None:
-    with contextlib.suppress(OSError):
-        print(f"pitchai: {_clean(message)}", file=sys.stderr, flush=True)
-
-
-def _clean(text: str) -> str:
-    """Show control characters instead of obeying them: file names may hold anything."""
-    shown = "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in text)
-    return shown.encode("utf-8", "backslashreplace").decode()
-
-
-class _ProgressBar:
-    """A bar on stderr where that is a terminal, nothing elsewhere; gives the callback that moves it."""
-
-    def __init__(self, label: str, quiet: bool) -> None:
-        self._label = _clean(label)
-        self._shown = sys.stderr.isatty() and not quiet
-        self._bar: Any = None
-
-    def __enter__(self) -> Progress | None:
-        if not self._shown:
-            return None
-        from rich.console import Console
-        from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-
-        columns = (TextColumn("{task.description}", markup=False), BarColumn(), TimeRemainingColumn())
-        self._bar = Progress(*columns, console=Console(stderr=True), transient=True)
-        self._bar.start()
-        task = self._bar.add_task(self._label, total=None)
-        return lambda done, total: self._bar.update(task, completed=done, total=total)
-
-    def __exit__(self, *_: object) -> None:
-        if self._bar is not None:
-            self._bar.stop()
 
 
 def _set_threads(threads: int | None) -> None:
@@ -452,7 +445,7 @@ def _set_threads(threads: int | None) -> None:
 
 def _version(value: bool) -> None:
     if value:
-        _print(f"pitchai {__version__}")
+        print_line(f"pitchai {__version__}")
         raise typer.Exit()
 
 
@@ -517,21 +510,21 @@ def main(arguments: list[str] | None = None) -> int:
     except Exception as error:
         return _report(error)
     if code in (130, 143):
-        _say("interrupted" if code == 130 else "terminated")
+        say("interrupted" if code == 130 else "terminated")
     return code
 
 
 def _report(error: Exception) -> int:
     """Say on one line what went wrong, and return the exit code for it."""
     if isinstance(error, PitchaiError):
-        _say(str(error))
+        say(str(error))
         return error.exit_code
     describe = getattr(error, "format_message", None)
     if describe is not None:  # typer's own complaints about the arguments
-        _say(f"{describe().rstrip('.')}; see pitchai --help")
+        say(f"{describe().rstrip('.')}; see pitchai --help")
         return UsageError.exit_code
     if os.environ.get("PITCHAI_TRACEBACK"):
         raise error
     reason = " ".join(str(error).split())[:300]
-    _say(f"a bug: {type(error).__name__}: {reason}; please report it (PITCHAI_TRACEBACK=1 shows where)")
+    say(f"a bug: {type(error).__name__}: {reason}; please report it (PITCHAI_TRACEBACK=1 shows where)")
     return PitchaiError.exit_code

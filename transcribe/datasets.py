@@ -17,8 +17,10 @@ from pathlib import Path
 
 from transcribe.audio import AUDIO_SUFFIXES
 from transcribe.errors import InputError, UsageError
-from transcribe.events import Note, Pedal, Transcription
-from transcribe.output.formats import FORMATS, checked, read_transcription
+from transcribe.events import Chord, Note, Pedal, Transcription
+from transcribe.harte import parse_name
+from transcribe.output import chart
+from transcribe.output.formats import FORMATS, LONGEST, checked, read_transcription
 
 LABEL_SUFFIXES = (".mid", ".midi", ".tsv", ".txt")
 
@@ -106,6 +108,25 @@ def _load_pairs(folder: Path) -> list[Piece]:
     return pieces
 
 
+def _load_chords(folder: Path) -> list[Piece]:
+    pieces = []
+    for audio in sorted(p for p in folder.rglob("*") if p.suffix.lower() in AUDIO_SUFFIXES and p.is_file()):
+        lab = audio.with_suffix(".lab")
+        if lab.is_file():
+            pieces.append(Piece(audio.stem, audio, lab, "test"))
+        elif audio.parent != folder and _is_chord(audio.parent.name):
+            pieces.append(Piece(f"{audio.parent.name}/{audio.stem}", audio, audio.parent, "test"))
+    return pieces
+
+
+def _is_chord(name: str) -> bool:
+    try:
+        parse_name(name)
+    except ValueError:
+        return False
+    return True
+
+
 DATASETS = {
     "maestro": Dataset(
         "maestro",
@@ -124,6 +145,13 @@ DATASETS = {
         _load_pairs,
         "any recordings with labels will do",
         "song.wav beside song.mid, song.tsv or song.txt, in any folders",
+        default_split=None,
+    ),
+    "chords": Dataset(
+        "chords",
+        _load_chords,
+        "annotations are to be had from Isophonics, RWC and Billboard; the audio is one's own",
+        "song.wav beside song.lab, or clips in folders named by their chord: Am/01.wav, Bb_maj/02.wav",
         default_split=None,
     ),
 }
@@ -222,6 +250,24 @@ def read_labels(path: Path) -> Transcription:
         raise InputError(f"{path}: {error}") from None
     except (ValueError, OverflowError) as error:
         raise InputError(f"{path}: not a table of onset, offset, pitch, velocity: {error}") from None
+
+
+def read_chords(path: Path) -> tuple[Chord, ...]:
+    """Read the true chords of a piece from a ``.lab`` file, or one for all time from the name of a folder of clips.
+
+    Raises
+    ------
+    InputError
+        If they can't be read.
+    """
+    if path.is_dir():
+        return (Chord(0.0, LONGEST, str(parse_name(path.name))),)
+    try:
+        return chart.from_lab(path.read_bytes()).chords
+    except OSError as error:
+        raise InputError(f"{path}: can't be read: {error.strerror}") from None
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None
 
 
 def extend_by_pedal(notes: tuple[Note, ...], pedals: tuple[Pedal, ...]) -> tuple[Note, ...]:

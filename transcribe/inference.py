@@ -8,16 +8,17 @@ the same bytes however the audio is cut.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 
 import numpy as np
 import torch
 
+from transcribe.chords import ChordActivations
 from transcribe.decoding import Activations
 from transcribe.errors import UsageError
-from transcribe.features import LogMel
-from transcribe.weights import NotesModel
+from transcribe.features import FeatureConfig, LogMel
+from transcribe.weights import ChordsModel, NotesModel
 
 # 20 s at a hop of 20 ms: long enough that the borders cost little, short enough for the processor's cache; 10 s and
 # 40 s took 5-40 % longer.
@@ -65,30 +66,77 @@ def infer(blocks: Iterable[np.ndarray], model: NotesModel, batch_size: int = GPU
     Activations
         Of consecutive frames, ``ceil(n_samples / hop_length)`` in all; nothing for no samples.
     """
-    device = next(model.network.parameters()).device
-    log_mel = LogMel(model.features, device)
-    grid = model.features.grid
+
+    def hear(log_mel: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        logits = model.network(log_mel)
+        heads = (logits.onset, logits.frame, logits.offset, logits.velocity, logits.pedal)
+        return tuple(head.sigmoid() for head in heads)
+
+    border, grid = model.network.border, model.features.grid
+    for onset, frame, offset, velocity, pedal in _run(blocks, hear, model.features, border, _device(model), batch_size):
+        yield Activations(onset, frame, offset, velocity, pedal, grid)
+
+
+def infer_chords(
+    blocks: Iterable[np.ndarray], model: ChordsModel, batch_size: int = GPU_BATCH
+) -> Iterator[ChordActivations]:
+    """Run a chords network over a stream of samples; see :func:`infer` for the parameters.
+
+    Yields
+    ------
+    ChordActivations
+        Of consecutive steps: as many as it takes to cover the frames; nothing for no samples.
+    """
+    stride, border = model.network.config.stride, model.network.border
+
+    def hear(log_mel: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        logits = model.network(log_mel)
+        return logits.chord.softmax(-1), logits.bass.softmax(-1)
+
+    for chord, bass in _run(blocks, hear, model.features, border, _device(model), batch_size, stride):
+        yield ChordActivations(chord, bass, model.features.grid, stride)
+
+
+def _device(model: NotesModel | ChordsModel) -> torch.device:
+    return next(model.network.parameters()).device
+
+
+def _run(
+    blocks: Iterable[np.ndarray],
+    hear: Callable[[torch.Tensor], tuple[torch.Tensor, ...]],
+    features: FeatureConfig,
+    border: int,
+    device: torch.device,
+    batch_size: int,
+    stride: int = 1,
+) -> Iterator[tuple[np.ndarray, ...]]:
+    """Run a network, of ``stride`` frames a step, over windows: what it hears, without the borders."""
+    log_mel = LogMel(features, device)
     size = batch_size if device.type == "cuda" else 1
-    windows = _windows(blocks, model, log_mel)
+    windows = _windows(blocks, features, border, log_mel)
     while batch := list(islice(windows, size)):
         # A batch is filled up, so that its size never changes the arithmetic.
         samples = np.zeros((size, len(batch[0][0])), np.float32)
         for row, (window, _) in enumerate(batch):
             samples[row] = window
-        outputs = _run(torch.from_numpy(samples).to(device), model, log_mel)
+        # TF32 would cost three of the digits in which devices agree.
+        with torch.inference_mode(), torch.backends.cudnn.flags(allow_tf32=False):
+            heads = hear(log_mel(torch.from_numpy(samples).to(device)))
+            first, last = border // stride, (border + STEP_FRAMES) // stride
+            arrays = [head[:, first:last].float().cpu().numpy() for head in heads]
         for row, (_, n_frames) in enumerate(batch):
-            onset, frame, offset, velocity, pedal = (array[row, :n_frames] for array in outputs)
-            yield Activations(onset, frame, offset, velocity, pedal, grid)
+            yield tuple(array[row, : -(-n_frames // stride)] for array in arrays)
 
 
-def _windows(blocks: Iterable[np.ndarray], model: NotesModel, log_mel: LogMel) -> Iterator[tuple[np.ndarray, int]]:
+def _windows(
+    blocks: Iterable[np.ndarray], features: FeatureConfig, border: int, log_mel: LogMel
+) -> Iterator[tuple[np.ndarray, int]]:
     """Cut samples into windows on the grid: (samples with their borders, frames that it answers for)."""
-    hop_length = model.features.hop_length
-    border = model.network.border
+    hop_length = features.hop_length
     length = log_mel.span_samples(STEP_FRAMES + 2 * border)
     step = STEP_FRAMES * hop_length
     # Before the first frame there is silence.
-    pending = [np.zeros(border * hop_length + model.features.n_fft // 2, np.float32)]
+    pending = [np.zeros(border * hop_length + features.n_fft // 2, np.float32)]
     held, n_samples, n_frames = len(pending[0]), 0, 0
     for block in blocks:
         pending.append(block)
@@ -103,18 +151,8 @@ def _windows(blocks: Iterable[np.ndarray], model: NotesModel, log_mel: LogMel) -
             n_frames += STEP_FRAMES
         pending, held = [samples], len(samples)
     samples = np.concatenate(pending)
-    while n_frames < model.features.grid.n_frames(n_samples):
-        count = min(STEP_FRAMES, model.features.grid.n_frames(n_samples) - n_frames)
+    while n_frames < features.grid.n_frames(n_samples):
+        count = min(STEP_FRAMES, features.grid.n_frames(n_samples) - n_frames)
         yield np.pad(samples[:length], (0, max(0, length - len(samples)))), count
         samples = samples[step:]
         n_frames += count
-
-
-def _run(samples: torch.Tensor, model: NotesModel, log_mel: LogMel) -> tuple[np.ndarray, ...]:
-    """(B, n_samples) -> onset, frame, offset, velocity (B, STEP_FRAMES, 88) and pedal (B, STEP_FRAMES)."""
-    border = model.network.border
-    # TF32 would cost three of the digits in which devices agree.
-    with torch.inference_mode(), torch.backends.cudnn.flags(allow_tf32=False):
-        logits = model.network(log_mel(samples))
-        heads = (logits.onset, logits.frame, logits.offset, logits.velocity, logits.pedal)
-        return tuple(head[:, border : border + STEP_FRAMES].sigmoid().float().cpu().numpy() for head in heads)

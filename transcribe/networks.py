@@ -1,4 +1,4 @@
-"""The networks: features in, logits out. No files, no decoding.
+"""The trunk that all networks share, and the notes network: features in, logits out. No files, no decoding.
 
 Arrays inside are (batch, channels, frames, pitches), written (B, C, T, P) on the lines where it matters.
 """
@@ -26,8 +26,8 @@ PEDAL_DILATIONS = (1, 4, 8)
 
 
 @dataclass(frozen=True)
-class NotesConfig:
-    """Size of a :class:`NotesNetwork`.
+class TrunkConfig:
+    """Size of a :class:`Trunk`.
 
     ``channels`` a pitch in the trunk, ``stem_channels`` before it, ``mix_channels`` seen at the harmonically related
     pitches; ``dilations`` in time, one a residual block; ``stride``: frames that the trunk takes in one step (its
@@ -111,7 +111,7 @@ def _interpolation(mel: np.ndarray, frequencies: np.ndarray) -> Tensor:
 class HarmonicBlock(nn.Module):
     """A residual block: a dilated look along time, then a look at the harmonically related pitches."""
 
-    def __init__(self, config: NotesConfig, dilation: int) -> None:
+    def __init__(self, config: TrunkConfig, dilation: int) -> None:
         super().__init__()
         channels = config.channels
         self.time = nn.Conv2d(channels, channels, (5, 1), padding=(2 * dilation, 0), dilation=(dilation, 1), bias=False)
@@ -141,7 +141,7 @@ class HarmonicBlock(nn.Module):
 
     def fuse(self) -> None:
         """Fold both normalisations into the convolutions before them."""
-        _fold(self, "time", "time_norm")
+        fold(self, "time", "time_norm")
         scale = self.mix_norm.weight * torch.rsqrt(cast(Tensor, self.mix_norm.running_var) + self.mix_norm.eps)
         for convolution in self.mix[1:]:
             cast(nn.Conv2d, convolution).weight.mul_(scale[:, None, None, None])
@@ -149,7 +149,7 @@ class HarmonicBlock(nn.Module):
         setattr(self, "mix_norm", nn.Identity())  # noqa: B010 - a plain assignment would change the declared type
 
 
-def _fold(module: nn.Module, convolution: str, norm: str) -> None:
+def fold(module: nn.Module, convolution: str, norm: str) -> None:
     """Replace a convolution and the normalisation after it, named as children of a module, by one convolution."""
     setattr(module, convolution, fuse_conv_bn_eval(getattr(module, convolution), getattr(module, norm)))
     setattr(module, norm, nn.Identity())
@@ -160,23 +160,25 @@ class PitchContext(nn.Module):
 
     def __init__(self, channels: int, out_channels: int, dilations: tuple[int, ...]) -> None:
         super().__init__()
-        self.norm = nn.BatchNorm1d(2 * channels)
+        self.norm = nn.BatchNorm2d(2 * channels)
         layers: list[nn.Module] = []
         for i, dilation in enumerate(dilations):
             n_in = channels if i else 2 * channels
-            layers += [nn.Conv1d(n_in, channels, 5, padding=2 * dilation, dilation=dilation), nn.ReLU()]
-        self.time = nn.Sequential(*layers, nn.Conv1d(channels, out_channels, 1))
+            # In two dimensions: the CPU has no fast path for a dilated convolution in one.
+            convolution = nn.Conv2d(n_in, channels, (5, 1), padding=(2 * dilation, 0), dilation=(dilation, 1))
+            layers += [convolution, nn.ReLU()]
+        self.time = nn.Sequential(*layers, nn.Conv2d(channels, out_channels, 1))
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, C, T, P) -> (B, out_channels, T)."""
+        """(B, C, T, P) -> (B, out_channels, T, 1)."""
         over_pitch = (1, N_PITCHES)
         pooled = [nn.functional.avg_pool2d(x, over_pitch), nn.functional.max_pool2d(x, over_pitch)]
-        y: Tensor = self.time(self.norm(torch.cat(pooled, dim=1).squeeze(-1)))
+        y: Tensor = self.time(self.norm(torch.cat(pooled, dim=1)))
         return y
 
 
-class NotesNetwork(nn.Module):
-    """88-way CNN over a log-mel spectrogram, its weights shared over pitch.
+class Trunk(nn.Module):
+    """What all networks hear with: every pitch's partials, then blocks that look along time and the harmonics.
 
     Parameters
     ----------
@@ -186,7 +188,7 @@ class NotesNetwork(nn.Module):
         Its size.
     """
 
-    def __init__(self, features: FeatureConfig, config: NotesConfig) -> None:
+    def __init__(self, features: FeatureConfig, config: TrunkConfig) -> None:
         super().__init__()
         stem, channels, stride = config.stem_channels, config.channels, config.stride
         self.config = config
@@ -201,33 +203,25 @@ class NotesNetwork(nn.Module):
         self.pitch_offset = nn.Parameter(torch.zeros(channels, 1, N_PITCHES))
         self.blocks = nn.ModuleList(HarmonicBlock(config, dilation) for dilation in config.dilations)
         self.context = PitchContext(channels, channels, CONTEXT_DILATIONS)
-        self.head = nn.Sequential(
-            nn.Conv2d(channels, channels, 1), nn.ReLU(), nn.Conv2d(channels, 4 * stride, (3, 1), padding=(1, 0))
-        )
-        self.pedal = PitchContext(channels, stride, PEDAL_DILATIONS)
 
     @property
     def border(self) -> int:
-        """Frames at each end of a window that see past it in the trunk; a multiple of the stride.
+        """Frames at each end of a window that see past it; a multiple of the stride.
 
-        The contexts reach further and meet zeros there, as they did in training.
+        The context reaches further and meets zeros there, as it did in training.
         """
         stride = self.config.stride
         return (2 * sum(self.config.dilations) + 1) * stride + max(4, 2 * stride)
 
-    def fused(self) -> NotesNetwork:
-        """Fold every normalisation into the convolution before it, for inference; the weights are moved, not copied."""
-        if self.training:
-            raise ValueError("only a network in evaluation mode can be fused")
-        with torch.no_grad():
-            _fold(self.stem, "0", "1")
-            _fold(self.stem, "3", "4")
-            for block in self.blocks:
-                cast(HarmonicBlock, block).fuse()
-        return self
+    def fuse(self) -> None:
+        """Fold every normalisation into the convolution before it."""
+        fold(self.stem, "0", "1")
+        fold(self.stem, "3", "4")
+        for block in self.blocks:
+            cast(HarmonicBlock, block).fuse()
 
-    def forward(self, log_mel: Tensor) -> NotesLogits:
-        """(B, T, n_mels) -> logits of as many frames; T is a multiple of the stride."""
+    def forward(self, log_mel: Tensor) -> Tensor:
+        """(B, T, n_mels) -> (B, channels, T / stride, P); T is a multiple of the stride."""
         stride = self.config.stride
         if log_mel.shape[1] % stride:
             raise ValueError(f"the number of frames must be a multiple of the stride, {stride}")
@@ -236,10 +230,51 @@ class NotesNetwork(nn.Module):
         for i, block in enumerate(self.blocks):
             x = block(x)
             if i == (len(self.blocks) - 1) // 2:
-                x = x + self.context(x).unsqueeze(-1)
+                x = x + self.context(x)
+        return cast(Tensor, x)
+
+
+class NotesNetwork(nn.Module):
+    """88-way CNN over a log-mel spectrogram, its weights shared over pitch.
+
+    Parameters
+    ----------
+    features
+        The front end it reads.
+    config
+        The size of its trunk.
+    """
+
+    def __init__(self, features: FeatureConfig, config: TrunkConfig) -> None:
+        super().__init__()
+        channels, stride = config.channels, config.stride
+        self.config = config
+        self.trunk = Trunk(features, config)
+        self.head = nn.Sequential(
+            nn.Conv2d(channels, channels, 1), nn.ReLU(), nn.Conv2d(channels, 4 * stride, (3, 1), padding=(1, 0))
+        )
+        self.pedal = PitchContext(channels, stride, PEDAL_DILATIONS)
+
+    @property
+    def border(self) -> int:
+        """Frames at each end of a window that see past it in the trunk; the pedal's context meets zeros there."""
+        return self.trunk.border
+
+    def fused(self) -> NotesNetwork:
+        """Fold every normalisation into the convolution before it, for inference; the weights are moved, not copied."""
+        if self.training:
+            raise ValueError("only a network in evaluation mode can be fused")
+        with torch.no_grad():
+            self.trunk.fuse()
+        return self
+
+    def forward(self, log_mel: Tensor) -> NotesLogits:
+        """(B, T, n_mels) -> logits of as many frames; T is a multiple of the stride."""
+        stride = self.config.stride
+        x = self.trunk(log_mel)
         heads = self.head(x)  # (B, 4 * stride, T / stride, P): the frames of a step lie side by side
         n_batch, _, n_steps, _ = heads.shape
         heads = heads.view(n_batch, 4, stride, n_steps, N_PITCHES).transpose(2, 3).flatten(2, 3)
         onset, frame, offset, velocity = heads.unbind(1)
-        pedal = self.pedal(x).transpose(1, 2).flatten(1)
+        pedal = self.pedal(x).squeeze(-1).transpose(1, 2).flatten(1)
         return NotesLogits(onset, frame, offset, velocity, pedal)

@@ -6,6 +6,7 @@ and its settings fixed for many files.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -15,10 +16,12 @@ import numpy as np
 
 from transcribe.audio import AudioReader
 from transcribe.beats import estimate_tempo
+from transcribe.chords import ChordActivations, ChordDecoder, likeliest
 from transcribe.decoding import Activations, DecodingConfig, NoteDecoder
 from transcribe.errors import UsageError
-from transcribe.events import Note, Transcription
-from transcribe.weights import NotesModel, load_notes_model
+from transcribe.events import Chord, Note, Transcription
+from transcribe.harte import Label
+from transcribe.weights import ChordsModel, NotesModel, load_chords_model, load_notes_model
 
 # (seconds done, seconds in all or None where the file doesn't say)
 Progress = Callable[[float, float | None], None]
@@ -39,6 +42,8 @@ class Transcriber:
         weights where None.
     device
         ``auto`` (CUDA where there is a GPU), ``cpu``, ``cuda`` or ``cuda:N``; a loaded model stays where it is.
+    chords
+        Listens for chords too; no chords where None.
     settings
         Fields of :class:`transcribe.decoding.DecodingConfig` that replace those tuned for the model.
 
@@ -50,9 +55,16 @@ class Transcriber:
         If the weights can't be loaded.
     """
 
-    def __init__(self, model: str | NotesModel | None = None, device: str = "auto", **settings: float) -> None:
+    def __init__(
+        self,
+        model: str | NotesModel | None = None,
+        device: str = "auto",
+        chords: ChordRecogniser | None = None,
+        **settings: float,
+    ) -> None:
         from transcribe.inference import choose_device
 
+        self.chords = chords
         self.model = model if isinstance(model, NotesModel) else load_notes_model(model, choose_device(device))
         self.device = str(next(self.model.network.parameters()).device)
         try:
@@ -92,13 +104,7 @@ class Transcriber:
         ValueError
             If the shape, the type or the rate is wrong, or a value isn't finite.
         """
-        mono = _to_mono(samples)
-        if sample_rate <= 0:
-            raise ValueError("sample_rate must be positive")
-        if sample_rate != self.sample_rate:
-            import soxr
-
-            mono = soxr.resample(mono, sample_rate, self.sample_rate)
+        mono = resampled(samples, sample_rate, self.sample_rate)
         return self._transcribe([mono], len(mono) / self.sample_rate, None)
 
     def activations(self, blocks: Iterable[np.ndarray]) -> Iterator[Activations]:
@@ -131,18 +137,132 @@ class Transcriber:
         self, blocks: Iterable[np.ndarray], duration: float | None, progress: Progress | None
     ) -> Transcription:
         level = _Level(blocks)
+        # Both networks read the same blocks, one window of each in turn, so that neither runs ahead.
+        for_notes, for_chords = itertools.tee(level)
+        chord_decoder = self.chords.decoder() if self.chords else None
+        chord_blocks = self.chords.activations(for_chords) if self.chords else iter(())
+        if chord_decoder is None:
+            del for_chords
 
         def heard() -> Iterator[Activations]:
             seconds = 0.0
-            for block in self.activations(level):
+            for block in self.activations(for_notes):
                 yield block
+                for chord_block in itertools.islice(chord_blocks, 1):
+                    assert chord_decoder is not None
+                    chord_decoder.push(chord_block)
                 seconds += len(block) / block.grid.frames_per_second
                 if progress is not None:
                     progress(min(seconds, duration or seconds), duration)
 
         result = self.decode(heard())
-        remarks = tuple(_remarks(level, result))
-        return replace(result, duration=level.n_samples / self.sample_rate, warnings=remarks)
+        remarks, seconds = tuple(_remarks(level, result)), level.n_samples / self.sample_rate
+        result = replace(result, duration=seconds, warnings=remarks)
+        if self.chords is None or chord_decoder is None:
+            return result
+        for chord_block in chord_blocks:
+            chord_decoder.push(chord_block)
+        return replace(
+            result,
+            chords=tuple(chord_decoder.finish(seconds)),
+            models={**result.models, "chords": self.chords.model.name},
+            settings={**result.settings, "chords": asdict(self.chords.decoding)},
+        )
+
+
+class ChordRecogniser:
+    """A loaded chords model with fixed settings.
+
+    Parameters
+    ----------
+    model
+        A name in the weights' manifest, the path of a ``.safetensors`` file, or a loaded model; the default
+        weights where None.
+    device
+        ``auto`` (CUDA where there is a GPU), ``cpu``, ``cuda`` or ``cuda:N``; a loaded model stays where it is.
+    settings
+        Fields of :class:`transcribe.chords.ChordDecodingConfig` that replace those tuned for the model.
+
+    Raises
+    ------
+    UsageError
+        If the device isn't there or a setting makes no sense.
+    WeightsError
+        If the weights can't be loaded.
+    """
+
+    def __init__(self, model: str | ChordsModel | None = None, device: str = "auto", **settings: Any) -> None:
+        from transcribe.inference import choose_device
+
+        self.model = model if isinstance(model, ChordsModel) else load_chords_model(model, choose_device(device))
+        self.device = str(next(self.model.network.parameters()).device)
+        try:
+            self.decoding = replace(self.model.decoding, **settings)
+        except (TypeError, ValueError) as error:
+            raise UsageError(f"settings: {error}") from None
+
+    @property
+    def sample_rate(self) -> int:
+        """The rate in Hz that the model listens at."""
+        return self.model.features.sample_rate
+
+    def recognise_file(self, path: str | Path, progress: Progress | None = None) -> Transcription:
+        """Recognise the chords of a recording of any length; ``-`` reads standard input.
+
+        Raises
+        ------
+        InputError
+            If it can't be read.
+        """
+        with AudioReader(path, self.sample_rate) as reader:
+            result = self._recognise(reader.blocks(), reader.duration, progress)
+            return replace(result, warnings=(*reader.warnings, *result.warnings))
+
+    def recognise_audio(self, samples: np.ndarray, sample_rate: int) -> Transcription:
+        """Recognise the chords of samples in memory; see :meth:`Transcriber.transcribe_audio`."""
+        mono = resampled(samples, sample_rate, self.sample_rate)
+        return self._recognise([mono], len(mono) / self.sample_rate, None)
+
+    def recognise_clip(self, path: str | Path, labels: Sequence[Label] = ()) -> Label:
+        """Name the one chord of a clip: the likeliest of ``labels``, or of all that sound in it where none are given.
+
+        Raises
+        ------
+        InputError
+            If it can't be read.
+        """
+        with AudioReader(path, self.sample_rate) as reader:
+            activations = list(self.activations(reader.blocks()))
+        return likeliest(activations, labels)
+
+    def activations(self, blocks: Iterable[np.ndarray]) -> Iterator[ChordActivations]:
+        """Listen to blocks of samples at :attr:`sample_rate`: what the network hears, before the search."""
+        from transcribe.inference import infer_chords
+
+        return infer_chords(blocks, self.model)
+
+    def decoder(self) -> ChordDecoder:
+        """Begin a search for chords."""
+        return ChordDecoder(self.model.network.changes.cpu().numpy(), self.decoding)
+
+    def _recognise(
+        self, blocks: Iterable[np.ndarray], duration: float | None, progress: Progress | None
+    ) -> Transcription:
+        level, decoder = _Level(blocks), self.decoder()
+        seconds = 0.0
+        for block in self.activations(level):
+            decoder.push(block)
+            seconds += len(block) * block.stride / block.grid.frames_per_second
+            if progress is not None:
+                progress(min(seconds, duration or seconds), duration)
+        chords = decoder.finish(level.n_samples / self.sample_rate)
+        return Transcription(
+            chords=tuple(chords),
+            duration=level.n_samples / self.sample_rate,
+            warnings=tuple(_chord_remarks(level, chords)),
+            models={"chords": self.model.name},
+            settings=asdict(self.decoding),
+        )
 
 
 def transcribe_file(
@@ -156,14 +276,15 @@ def transcribe_file(
     >>> transcription.notes[0]  # doctest: +SKIP
     Note(onset=0.512, pitch=60, offset=1.024, velocity=74, confidence=0.98)
     """
-    return Transcriber(model, device, **settings).transcribe_file(path)
+    return Transcriber(model, device, ChordRecogniser(device=device), **settings).transcribe_file(path)
 
 
 def transcribe_audio(
     samples: np.ndarray, sample_rate: int, model: str | None = None, device: str = "auto", **settings: float
 ) -> Transcription:
     """Transcribe samples in memory; see :class:`Transcriber` for the parameters and the errors."""
-    return Transcriber(model, device, **settings).transcribe_audio(samples, sample_rate)
+    transcriber = Transcriber(model, device, ChordRecogniser(device=device), **settings)
+    return transcriber.transcribe_audio(samples, sample_rate)
 
 
 class _Level:
@@ -249,6 +370,31 @@ def _remarks(level: _Level, result: Transcription) -> Iterator[str]:
         yield f"clipped: {level.n_clipped / level.n_samples:.1%} of the samples are at full scale"
     if result.novelty is not None and result.novelty > 0.5:
         yield "this doesn't sound like the solo piano that the network learned; expect wrong and missing notes"
+
+
+def _chord_remarks(level: _Level, chords: Sequence[Chord]) -> Iterator[str]:
+    if level.peak < _SILENCE:
+        yield "the recording is silent" if level.n_samples else "the recording holds no samples"
+    elif all(chord.label == "N" for chord in chords):
+        yield "no chords were heard"
+
+
+def resampled(samples: np.ndarray, sample_rate: int, wanted_rate: int) -> np.ndarray:
+    """Mix samples down and bring them to another rate.
+
+    Raises
+    ------
+    ValueError
+        If the shape, the type or the rate is wrong, or a value isn't finite.
+    """
+    mono = _to_mono(samples)
+    if sample_rate <= 0:
+        raise ValueError("sample_rate must be positive")
+    if sample_rate != wanted_rate:
+        import soxr
+
+        mono = soxr.resample(mono, sample_rate, wanted_rate)
+    return mono
 
 
 def _to_mono(samples: Any) -> np.ndarray:

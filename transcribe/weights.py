@@ -9,11 +9,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, fields
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from transcribe.chords import ChordDecodingConfig
 from transcribe.decoding import DecodingConfig
 from transcribe.errors import UsageError, WeightsError
 from transcribe.features import FeatureConfig
@@ -21,6 +24,7 @@ from transcribe.features import FeatureConfig
 if TYPE_CHECKING:
     import torch
 
+    from transcribe.chord_network import ChordsNetwork
     from transcribe.networks import NotesNetwork
 
 FORMAT = 1
@@ -120,6 +124,16 @@ def verified_bytes(entry: Entry) -> bytes:
     return content
 
 
+@dataclass(frozen=True)
+class ChordsModel:
+    """A chords network ready to run, with the front end it reads and the way its output is decoded."""
+
+    name: str
+    network: ChordsNetwork
+    features: FeatureConfig
+    decoding: ChordDecodingConfig
+
+
 def load_notes_model(name: str | None = None, device: str = "cpu") -> NotesModel:
     """Load a notes network by its name in the manifest, or from the path of a weights file.
 
@@ -138,66 +152,129 @@ def load_notes_model(name: str | None = None, device: str = "cpu") -> NotesModel
     UsageError
         If there is no model of that name.
     """
+    found = _find("notes", name)
+    return parse_notes_model(*found, device) if isinstance(found, tuple) else _cached_notes(found, device)
+
+
+def load_chords_model(name: str | None = None, device: str = "cpu") -> ChordsModel:
+    """Load a chords network; see :func:`load_notes_model` for the parameters and the errors."""
+    found = _find("chords", name)
+    return parse_chords_model(*found, device) if isinstance(found, tuple) else _cached_chords(found, device)
+
+
+def _find(task: str, name: str | None) -> Entry | tuple[bytes, str]:
+    """Find a model by its name: a line of the manifest, or the bytes and the name of a weights file."""
     if name is not None and name.endswith(".safetensors"):
         try:
             content = Path(name).read_bytes()
         except OSError as error:
             raise WeightsError(f"{name}: can't be read: {error.strerror}") from None
         # Any bytes may stand in a file's name, but not in the results.
-        return parse_notes_model(content, Path(name).stem.encode("utf-8", "backslashreplace").decode(), device)
-    wanted = name or default_name("notes")
-    known = [entry for entry in manifest().values() if entry.task == "notes"]
+        return content, Path(name).stem.encode("utf-8", "backslashreplace").decode()
+    wanted = name or default_name(task)
+    known = [entry for entry in manifest().values() if entry.task == task]
     found = [entry for entry in known if wanted in (entry.name, entry.size)]
     if not found:
         names = ", ".join(sorted({text for entry in known for text in (entry.name, entry.size) if text}))
-        raise UsageError(f"there is no notes model {wanted!r}; choose one of {names}")
-    return _cached(found[0], device)
+        raise UsageError(f"there is no {task} model {wanted!r}; choose one of {names}")
+    return found[0]
 
 
 @cache
-def _cached(entry: Entry, device: str) -> NotesModel:
+def _cached_notes(entry: Entry, device: str) -> NotesModel:
     return parse_notes_model(verified_bytes(entry), entry.name, device)
 
 
+@cache
+def _cached_chords(entry: Entry, device: str) -> ChordsModel:
+    return parse_chords_model(verified_bytes(entry), entry.name, device)
+
+
 def parse_notes_model(content: bytes, name: str, device: str = "cpu") -> NotesModel:
-    """Build the network that a weights file describes, and fill it.
+    """Build the notes network that a weights file describes, and fill it.
 
     Raises
     ------
     WeightsError
         If the header or the tensors don't fit.
     """
-    import torch
-    from safetensors import SafetensorError
-    from safetensors.torch import load
+    from transcribe.networks import NotesNetwork, TrunkConfig
 
-    from transcribe.networks import NotesConfig, NotesNetwork
-
-    try:
-        header = read_header(content)
-        if header["format"] != FORMAT or header["task"] != "notes":
-            raise WeightsError(f"{name}: made for another version or task of pitchai; update pitchai")
+    with _fitting(name):
+        header = _checked_header(content, "notes")
         features = _build(FeatureConfig, header["features"])
-        network = NotesNetwork(features, _build(NotesConfig, header["network"]))
-        tensors = {key: value.float() for key, value in load(content).items()}
-        if not all(bool(torch.isfinite(value).all()) for value in tensors.values()):
-            raise ValueError("a weight is no finite number")
-        network.load_state_dict(tensors, strict=True)
+        network = NotesNetwork(features, _build(TrunkConfig, header["network"]))
+        _fill(network, content)
         decoding = _build(DecodingConfig, header["decoding"])
         novelty = {str(key): float(value) for key, value in header["novelty"].items()}
         if novelty and set(novelty) != NOVELTY_PARAMETERS:
             raise ValueError(f"novelty has other parameters than {sorted(NOVELTY_PARAMETERS)}")
         trained_on = dict(header["trained_on"])
+    return NotesModel(name, _ready(network.fused(), device), features, decoding, novelty, trained_on)
+
+
+def parse_chords_model(content: bytes, name: str, device: str = "cpu") -> ChordsModel:
+    """Build the chords network that a weights file describes, and fill it.
+
+    Raises
+    ------
+    WeightsError
+        If the header or the tensors don't fit.
+    """
+    from transcribe.chord_network import ChordsConfig, ChordsNetwork
+
+    with _fitting(name):
+        header = _checked_header(content, "chords")
+        features = _build(FeatureConfig, header["features"])
+        network = ChordsNetwork(features, _build(ChordsConfig, header["network"]))
+        _fill(network, content)
+        decoding = _build(ChordDecodingConfig, header["decoding"])
+    return ChordsModel(name, _ready(network.fused(), device), features, decoding)
+
+
+@contextmanager
+def _fitting(name: str) -> Iterator[None]:
+    """Turn whatever a strange file leads to into one error."""
+    from safetensors import SafetensorError
+
+    try:
+        yield
     except (SafetensorError, RuntimeError, ValueError, KeyError, TypeError, AttributeError) as error:
         reason = " ".join(str(error).split())[:200]
         raise WeightsError(f"{name}: weights that don't fit: {reason}; {_REINSTALL}") from None
+
+
+def _checked_header(content: bytes, task: str) -> dict[str, Any]:
+    header = read_header(content)
+    if header["format"] != FORMAT or header["task"] != task:
+        raise ValueError(f"made for another version or task of pitchai than {task}; update pitchai")
+    return header
+
+
+def _fill(network: torch.nn.Module, content: bytes) -> None:
+    """Load the tensors, all of them and no others, each number finite."""
+    import torch
+    from safetensors.torch import load
+
+    tensors = {key: value.float() if value.is_floating_point() else value for key, value in load(content).items()}
+    if not all(bool(torch.isfinite(value).all()) for value in tensors.values()):
+        raise ValueError("a weight is no finite number")
+    network.load_state_dict(tensors, strict=True)
     network.eval().requires_grad_(False)
-    network = network.fused().to(torch.device(device))
+
+
+_Network = TypeVar("_Network", bound="torch.nn.Module")
+
+
+def _ready(network: _Network, device: str) -> _Network:
+    import torch
+
+    network.to(torch.device(device))
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    return NotesModel(name, network, features, decoding, novelty, trained_on)
+    return network
 
 
-def load_notes_tensors(path: Path) -> dict[str, torch.Tensor]:
+def load_tensors(path: Path) -> dict[str, torch.Tensor]:
     """Read the tensors of a weights file in float32, to train on from there."""
     from safetensors.torch import load_file
 
@@ -233,8 +310,21 @@ def to_bytes(tensors: dict[str, torch.Tensor], header: dict[str, Any]) -> bytes:
 
 def notes_header(features: FeatureConfig, network: Any, decoding: DecodingConfig, **more: Any) -> dict[str, Any]:
     """Describe a notes network for its weights file."""
-    configs = {"features": asdict(features), "network": asdict(network), "decoding": asdict(decoding)}
-    return {"task": "notes", "novelty": {}, "trained_on": {}, **configs, **more}
+    return {"novelty": {}, "trained_on": {}, **_header("notes", features, network, decoding), **more}
+
+
+def chords_header(features: FeatureConfig, network: Any, decoding: ChordDecodingConfig, **more: Any) -> dict[str, Any]:
+    """Describe a chords network for its weights file."""
+    return {**_header("chords", features, network, decoding), **more}
+
+
+def _header(task: str, features: FeatureConfig, network: Any, decoding: Any) -> dict[str, Any]:
+    return {
+        "task": task,
+        "features": asdict(features),
+        "network": asdict(network),
+        "decoding": asdict(decoding),
+    }
 
 
 _Config = TypeVar("_Config")

@@ -13,14 +13,14 @@ import io
 import json
 import os
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
 from transcribe.errors import InputError, OutputError, UsageError
 from transcribe.events import Chord, Note, Pedal, Tag, Transcription
-from transcribe.output import roll
+from transcribe.output import chart, roll
 
 TICKS_PER_QUARTER = 960
 QUARTERS_PER_MINUTE = 120.0
@@ -184,7 +184,7 @@ def from_csv(content: bytes) -> Transcription:
 
 
 # Nothing lasts longer than a month, in seconds.
-_LONGEST = 31 * 24 * 3600.0
+LONGEST = 31 * 24 * 3600.0
 
 
 def checked(transcription: Transcription) -> Transcription:
@@ -198,7 +198,7 @@ def checked(transcription: Transcription) -> Transcription:
     events: tuple[Note | Pedal, ...] = (*transcription.notes, *transcription.pedals)
     for event in events:
         times = (event.onset, event.offset)
-        if not all(isinstance(time, (int, float)) and 0 <= time <= _LONGEST for time in times):
+        if not all(isinstance(time, (int, float)) and 0 <= time <= LONGEST for time in times):
             raise InputError(f"a time is no number of seconds between 0 and a month: {event}")
         if event.offset < event.onset:
             raise InputError(f"something ends before it begins: {event}")
@@ -220,7 +220,19 @@ FORMATS = {
 }
 
 
-def format_of(path: Path) -> Format:
+# What `pitchai chords` writes: the chords alone.
+CHORD_FORMATS = {
+    "lab": Format("lab", (".lab",), chart.to_lab, chart.from_lab),
+    "json": FORMATS["json"],
+    "csv": Format("csv", (".csv",), chart.to_csv),
+    "jams": Format("jams", (".jams",), chart.to_jams),
+    "midi": Format("midi", (".mid", ".midi"), chart.to_midi),
+    "chordpro": Format("chordpro", (".cho", ".pro", ".chordpro"), chart.to_chordpro),
+    "leadsheet": Format("leadsheet", (".txt",), chart.to_lead_sheet),
+}
+
+
+def format_of(path: Path, formats: Mapping[str, Format] = FORMATS) -> Format:
     """Choose the format by a path's suffix.
 
     Raises
@@ -228,10 +240,10 @@ def format_of(path: Path) -> Format:
     UsageError
         If no format has it.
     """
-    for form in FORMATS.values():
+    for form in formats.values():
         if path.suffix.lower() in form.suffixes:
             return form
-    known = ", ".join(form.suffixes[0] for form in FORMATS.values())
+    known = ", ".join(form.suffixes[0] for form in formats.values())
     raise UsageError(f"{path.name}: unknown format {path.suffix or '(no suffix)'}; use one of {known}, or --format")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import glob
 import os
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -86,10 +86,17 @@ def _is_recording(path: Path) -> bool:
     return path.suffix.lower() in AUDIO_SUFFIXES and path.is_file()
 
 
-def plan(recordings: Sequence[Recording], outputs: Sequence[str] = (), formats: Sequence[str] = ()) -> list[Job]:
+def plan(
+    recordings: Sequence[Recording],
+    outputs: Sequence[str] = (),
+    formats: Sequence[str] = (),
+    table: Mapping[str, Format] = FORMATS,
+    default: str | None = "midi",
+) -> list[Job]:
     """Decide where every result goes.
 
-    Without ``outputs`` beside its recording, as MIDI or in ``formats``. An output is a file, whose suffix (or the one
+    Without ``outputs`` beside its recording, in the ``default`` format or in ``formats``; nowhere where there is no
+    default either. ``table`` holds the formats that there are. An output is a file, whose suffix (or the one
     format) says what is written, ``-`` for standard output, or a folder: one that exists, ends in a separator, or is
     given for several recordings. Recordings that would share a name keep their suffix: ``a.wav.mid``, ``a.mp3.mid``.
 
@@ -100,15 +107,20 @@ def plan(recordings: Sequence[Recording], outputs: Sequence[str] = (), formats: 
     OutputError
         If the folder of an output is not there.
     """
-    kinds = [_named(name) for name in formats]
+    kinds = [_named(name, table) for name in formats]
+    usual = [table[default]] if default else []
     jobs: list[list[tuple[str, Format]]] = [[] for _ in recordings]
     for output in outputs or (BESIDE,):
-        if output != BESIDE and not _is_folder(output, len(recordings)):
-            jobs[0].append((output, _kind_of_file(output, kinds, len(recordings))))
+        if output != BESIDE and not _is_folder(output, len(recordings), table):
+            jobs[0].append(
+                (output, _kind_of_file(output, kinds or (usual if output == STANDARD else []), len(recordings), table))
+            )
             if output != STANDARD and not os.path.isdir(Path(output).absolute().parent):
                 raise OutputError(f"{output}: the folder {Path(output).parent} is not there; make it first")
             continue
-        for kind in kinds or [FORMATS["midi"]]:
+        if output != BESIDE and not (kinds or usual):
+            raise UsageError(f"{output}: a folder needs --format: one of {', '.join(table)}")
+        for kind in kinds or usual:
             for job, path in zip(
                 jobs, _names(recordings, "" if output == BESIDE else output, kind.suffixes[0]), strict=True
             ):
@@ -117,32 +129,34 @@ def plan(recordings: Sequence[Recording], outputs: Sequence[str] = (), formats: 
     return [Job(recording, tuple(job)) for recording, job in zip(recordings, jobs, strict=True)]
 
 
-def _is_folder(output: str, n_recordings: int) -> bool:
+def _is_folder(output: str, n_recordings: int, table: Mapping[str, Format]) -> bool:
     if output == STANDARD:
         return False
     if not output:
         raise UsageError("-o needs a file, a folder or -")
     if output.endswith(("/", os.sep)) or os.path.isdir(output):
         return True
-    if n_recordings > 1 and any(Path(output).suffix.lower() in form.suffixes for form in FORMATS.values()):
+    if n_recordings > 1 and any(Path(output).suffix.lower() in form.suffixes for form in table.values()):
         raise UsageError(f"{output}: {n_recordings} recordings can't go into one file; give a folder")
     return n_recordings > 1
 
 
-def _kind_of_file(output: str, kinds: Sequence[Format], n_recordings: int) -> Format:
+def _kind_of_file(output: str, kinds: Sequence[Format], n_recordings: int, table: Mapping[str, Format]) -> Format:
     if n_recordings > 1:
         raise UsageError("-o - takes one recording; give a folder for several")
     if len(kinds) > 1:
         raise UsageError("several formats need several -o, or a folder")
     if kinds:
         return kinds[0]
-    return FORMATS["midi"] if output == STANDARD else format_of(Path(output))
+    if output == STANDARD:
+        raise UsageError(f"-o - needs --format: one of {', '.join(table)}")
+    return format_of(Path(output), table)
 
 
-def _named(name: str) -> Format:
-    if name.lower() in FORMATS:
-        return FORMATS[name.lower()]
-    return format_of(Path(f"x.{name.lstrip('.')}"))
+def _named(name: str, table: Mapping[str, Format]) -> Format:
+    if name.lower() in table:
+        return table[name.lower()]
+    return format_of(Path(f"x.{name.lstrip('.')}"), table)
 
 
 def _names(recordings: Sequence[Recording], folder: str, suffix: str) -> list[Path]:

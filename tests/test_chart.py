@@ -1,0 +1,97 @@
+from __future__ import annotations
+
+import csv
+import io
+import json
+
+import pretty_midi
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from transcribe.chords import N_CLASSES, label_of
+from transcribe.errors import InputError
+from transcribe.events import Chord, Transcription
+from transcribe.output import chart
+from transcribe.output.formats import CHORD_FORMATS, from_json, to_json
+
+SONG = Transcription(
+    chords=(
+        Chord(0.0, 0.5, "N", 0.99),
+        Chord(0.5, 2.5, "C:maj", 0.9),
+        Chord(2.5, 4.5, "A:min7/b7", 0.8),
+        Chord(4.5, 5.0, "F:maj", 0.7),
+        Chord(5.0, 7.0, "G:sus4(b7)", 0.6),
+        Chord(7.0, 8.0, "G:7", 0.6),
+    ),
+    duration=8.0,
+)
+
+
+@st.composite
+def chords(draw: st.DrawFn) -> Transcription:
+    time, found = 0.0, []
+    for _ in range(draw(st.integers(0, 12))):
+        end = round(time + draw(st.floats(0.1, 9)), 4)
+        label = label_of(draw(st.integers(0, N_CLASSES - 1)))
+        found.append(Chord(time, end, str(label), round(draw(st.floats(0, 1)), 3)))
+        time = end
+    return Transcription(chords=tuple(found), duration=time)
+
+
+def test_lab_by_hand() -> None:
+    lab = chart.to_lab(SONG).decode()
+    assert lab.splitlines()[:3] == ["0.0000\t0.5000\tN", "0.5000\t2.5000\tC:maj", "2.5000\t4.5000\tA:min7/b7"]
+    read = chart.from_lab(b"# made by hand\n\n0 1.5 C\n1.5\t2 A#:min/b3\n")
+    assert read.chords == (Chord(0, 1.5, "C:maj"), Chord(1.5, 2, "Bb:min/b3"))
+    assert chart.from_lab(b"") == Transcription()
+
+
+@pytest.mark.parametrize(
+    "lab", [b"0 1", b"0 1 H:maj", b"a b C:maj", b"1 0 C:maj", b"-1 2 C:maj", b"\xff\xfe", b"0 inf C:maj"]
+)
+def test_what_is_no_lab_is_refused(lab: bytes) -> None:
+    with pytest.raises(InputError, match=r"not a \.lab file"):
+        chart.from_lab(lab)
+
+
+@given(chords())
+def test_chords_survive_lab_and_json(song: Transcription) -> None:
+    read = chart.from_lab(chart.to_lab(song))
+    assert [(c.onset, c.offset, c.label) for c in read.chords] == [(c.onset, c.offset, c.label) for c in song.chords]
+    assert from_json(to_json(song)).chords == song.chords
+
+
+@given(chords())
+def test_every_format_holds_every_chord(song: Transcription) -> None:
+    for form in CHORD_FORMATS.values():
+        assert isinstance(form.write(song), bytes)
+    rows = list(csv.DictReader(io.StringIO(chart.to_csv(song).decode())))
+    assert [row["label"] for row in rows] == [chord.label for chord in song.chords]
+    assert [d["value"] for d in json.loads(chart.to_jams(song))["annotations"][0]["data"]] == [
+        chord.label for chord in song.chords
+    ]
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_jams_is_valid() -> None:
+    jams = pytest.importorskip("jams", reason="jams isn't installed")
+    document = jams.load(io.StringIO(chart.to_jams(SONG).decode()), validate=True, strict=True)
+    assert document.search(namespace="chord")[0].data[1].value == "C:maj"
+
+
+def test_block_chords_by_hand() -> None:
+    assert chart.block(Chord(0, 1, "C:maj")) == [36, 55, 60, 64]
+    assert chart.block(Chord(0, 1, "A:min7/b7")) == [43, 55, 57, 60, 64]
+    assert chart.block(Chord(0, 1, "N")) == []
+    midi = pretty_midi.PrettyMIDI(io.BytesIO(chart.to_midi(SONG)))
+    sounding = {note.pitch % 12 for note in midi.instruments[0].notes if note.start <= 1.0 < note.end}
+    assert sounding == {0, 4, 7}
+    assert chart.to_midi(Transcription())[:4] == b"MThd"
+
+
+def test_charts_to_play_from() -> None:
+    assert chart.to_lead_sheet(SONG).decode() == "| N.C. | C | Am7/G | F |\n| G7sus4 | G7 |\n"
+    assert chart.to_chordpro(SONG).decode().splitlines()[:2] == ["{comment: 0:00}", "[N.C.]  [C]  [Am7/G]  [F]"]
+    assert chart.to_lead_sheet(Transcription()) == b""
+    assert chart.to_chordpro(Transcription()) == b""

@@ -1,0 +1,76 @@
+"""Features of recordings, computed once and kept on disk, with the arrays that their labels give."""
+
+from __future__ import annotations
+
+import hashlib
+import multiprocessing
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from transcribe.audio import load_audio
+from transcribe.datasets import Piece
+from transcribe.features import FeatureConfig, LogMel
+
+# The file of labels -> arrays by name; defined at the top of a module, for the workers' sake.
+ReadLabels = Callable[[Path], dict[str, np.ndarray]]
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A recording's features on disk, an ``.npy`` file with float16 (n_frames, n_mels), and its labels."""
+
+    features: Path
+    n_frames: int
+    labels: dict[str, np.ndarray]
+
+    def span(self, first: int, n_frames: int) -> np.ndarray:
+        """Read up to ``n_frames`` frames; the file is open no longer than that, as there may be thousands."""
+        return np.array(np.load(self.features, mmap_mode="r")[first : first + n_frames])
+
+
+def prepare(
+    pieces: Sequence[Piece],
+    cache: Path,
+    read_labels: ReadLabels,
+    features: FeatureConfig = FeatureConfig(),  # noqa: B008 - frozen
+) -> list[Prepared]:
+    """Compute features and labels of every piece, or find them in the cache; on all cores, by one process."""
+    cache.mkdir(parents=True, exist_ok=True)
+    jobs = [(piece, cache / _key(piece, features), features, read_labels) for piece in pieces]
+    missing = [job for job in jobs if not job[1].with_suffix(".npz").exists()]
+    if missing:
+        with multiprocessing.get_context("spawn").Pool(os.cpu_count(), torch.set_num_threads, (1,)) as pool:
+            for _ in tqdm(pool.imap_unordered(_prepare_one, missing), total=len(missing), desc="features"):
+                pass
+    prepared = []
+    for _, path, _, _ in jobs:
+        with np.load(path.with_suffix(".npz")) as archive:
+            labels = dict(archive)
+        prepared.append(Prepared(path.with_suffix(".npy"), int(labels.pop("n_frames")), labels))
+    return [piece for piece in prepared if piece.n_frames]
+
+
+def _key(piece: Piece, features: FeatureConfig) -> str:
+    found = [(path.absolute(), path.stat()) for path in (piece.audio, piece.labels)]
+    stamps = [(str(path), stat.st_mtime_ns, stat.st_size) for path, stat in found]
+    return hashlib.sha256(repr((stamps, features)).encode()).hexdigest()[:24]
+
+
+def _prepare_one(job: tuple[Piece, Path, FeatureConfig, ReadLabels]) -> None:
+    piece, path, features, read_labels = job
+    arrays = read_labels(piece.labels)
+    log_mel = LogMel(features).whole(load_audio(piece.audio, features.sample_rate).samples)
+    arrays["n_frames"] = np.array(len(log_mel))
+    part = path.with_suffix(f".{os.getpid()}.part.npy")
+    np.save(part, log_mel.astype(np.float16))
+    part.replace(path.with_suffix(".npy"))
+    # The labels come last and whole: where they are, the features are.
+    part = path.with_suffix(f".{os.getpid()}.part.npz")
+    np.savez(part, allow_pickle=False, **arrays)
+    part.replace(path.with_suffix(".npz"))

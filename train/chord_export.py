@@ -1,0 +1,187 @@
+"""A trained chords network → its search tuned on the validation set → weights file, manifest and model card.
+
+    python -m train.chord_export --run runs/chords --name chords-1 --valid runs/songs-valid \
+        --report "POP909, unheard sound font:runs/songs-test"
+
+Nothing is chosen on what is only reported.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import product
+from pathlib import Path
+
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from train.export import UNKNOWN_TERMS, WEIGHTS, commit, write_weights
+from transcribe.audio import AudioReader
+from transcribe.chord_evaluation import (
+    COMPARISONS,
+    SEGMENTATIONS,
+    ChordReport,
+    ClipReport,
+    evaluate_chords,
+    evaluate_clips,
+    score_chords,
+)
+from transcribe.chord_network import ChordsConfig, ChordsNetwork
+from transcribe.chords import ChordActivations, ChordDecodingConfig
+from transcribe.datasets import Piece, load_dataset, read_chords
+from transcribe.features import FeatureConfig
+from transcribe.pipeline import ChordRecogniser
+from transcribe.weights import ChordsModel, chords_header, parse_chords_model, to_bytes
+
+EVIDENCE = (0.1, 0.2, 0.35, 0.6, 1.0)
+STAY = (0.8, 0.9, 0.95, 0.98)
+BASS_THRESHOLDS = (0.4, 0.5, 0.6, 0.7, 0.8)
+
+
+@dataclass(frozen=True)
+class Making:
+    """What a weights file should tell of its making: terms and command."""
+
+    licence: str
+    command: str
+
+
+def to_model(
+    network: ChordsNetwork, features: FeatureConfig, decoding: ChordDecodingConfig | None = None
+) -> ChordsModel:
+    """Make what users load of a network in training: half precision, normalisation folded in."""
+    header = chords_header(features, network.config, decoding or ChordDecodingConfig())
+    return parse_chords_model(to_bytes(network.state_dict(), header), "training")
+
+
+def tune(recogniser: ChordRecogniser, pieces: Sequence[Piece]) -> ChordDecodingConfig:
+    """Choose the search's settings: the best mean of root, majmin, sevenths and segmentation; then the bass's."""
+    heard: list[tuple[Piece, list[ChordActivations], float]] = []
+    for piece in tqdm(pieces, desc="listening"):
+        with AudioReader(piece.audio, recogniser.sample_rate) as reader:
+            activations = list(recogniser.activations(reader.blocks()))
+            heard.append((piece, activations, reader.duration or 0.0))
+
+    def mean(decoding: ChordDecodingConfig, names: Sequence[str]) -> float:
+        figures: dict[str, list[tuple[float, float]]] = {name: [] for name in names}
+        recogniser.decoding = decoding
+        for piece, activations, duration in heard:
+            decoder = recogniser.decoder()
+            for block in activations:
+                decoder.push(block)
+            reference = [chord for chord in read_chords(piece.labels) if chord.onset < duration]
+            scores = score_chords(reference, decoder.finish(duration))
+            for name in names:
+                figures[name].append(scores[name])
+        return float(np.mean([_weighted(figures[name]) for name in names]))
+
+    best = ChordDecodingConfig()
+    grid = [replace(best, evidence=evidence, stay=stay) for evidence, stay in product(EVIDENCE, STAY)]
+    best = max(tqdm(grid, desc="search"), key=lambda d: mean(d, ("root", "majmin", "sevenths", "seg")))
+    basses = [replace(best, bass_threshold=threshold) for threshold in BASS_THRESHOLDS]
+    chosen: ChordDecodingConfig = max(basses, key=lambda decoding: mean(decoding, ("majmin_inv",)))
+    return chosen
+
+
+def _weighted(scores: Sequence[tuple[float, float]]) -> float:
+    return sum(score * weight for score, weight in scores) / max(sum(weight for _, weight in scores), 1e-9)
+
+
+def export(
+    network: ChordsNetwork,
+    features: FeatureConfig,
+    name: str,
+    making: Making,
+    valid: Sequence[Piece],
+    reports: Sequence[tuple[str, Sequence[Piece]]] = (),
+    folder: Path = WEIGHTS,
+    text: str = "",
+) -> None:
+    """Tune on ``valid``, then write weights, card and the line in the manifest; ``text`` opens the card."""
+    recogniser = ChordRecogniser(to_model(network, features), "cpu")
+    decoding = tune(recogniser, valid)
+    made = {"commit": commit(), "command": making.command}
+    content = to_bytes(network.state_dict(), chords_header(features, network.config, decoding, made=made))
+    write_weights(folder, name, "chords", content, making.licence, default=True)
+    final = ChordRecogniser(parse_chords_model(content, name), "cpu")
+    figures = [("validation", evaluate(valid, final)), *((title, evaluate(pieces, final)) for title, pieces in reports)]
+    (folder / f"{name}.md").write_text(_card(name, text, network, decoding, making, figures), encoding="utf-8")
+
+
+def evaluate(pieces: Sequence[Piece], recogniser: ChordRecogniser) -> ChordReport | ClipReport:
+    """Score songs, or clips where a folder holds clips."""
+    clips = all(piece.labels.is_dir() for piece in pieces)
+    return evaluate_clips(pieces, recogniser) if clips else evaluate_chords(pieces, recogniser)
+
+
+def _card(
+    name: str,
+    text: str,
+    network: ChordsNetwork,
+    decoding: ChordDecodingConfig,
+    making: Making,
+    figures: Sequence[tuple[str, ChordReport | ClipReport]],
+) -> str:
+    size = sum(parameter.numel() for parameter in network.parameters())
+    lines = [f"# {name}", "", text.strip(), "", "## Terms and making", "", f"{making.licence}.", ""]
+    lines += ["```", making.command, "```", "", f"at commit `{commit()}`.", "", "## Figures", ""]
+    columns = [*COMPARISONS, *SEGMENTATIONS]
+    lines += ["mir_eval.chord, weighted by duration over all pieces; segmentation: means over pieces.", ""]
+    lines += [f"| data | pieces | {' | '.join(columns)} |", "|---" * (len(columns) + 2) + "|"]
+    for title, report in figures:
+        if isinstance(report, ChordReport):
+            cells = [f"{report.means[column]:.3f}" for column in columns]
+            lines.append(f"| {title} | {len(report.pieces)} | {' | '.join(cells)} |")
+    clips = [(title, report) for title, report in figures if isinstance(report, ClipReport)]
+    if clips:
+        lines += ["", "| clips | root and quality right |", "|---|---|"]
+        lines += [f"| {title} | {report.accuracy:.3f} |" for title, report in clips]
+    lines += ["", f"{size:,} parameters: {network.config}.", "", "## Search, tuned on the validation set", ""]
+    lines += [f"`{decoding}`"]
+    return "\n".join(lines) + "\n"
+
+
+def load_run(run: Path) -> ChordsNetwork:
+    """Load the averaged network of a run's checkpoint."""
+    config = json.loads((run / "config.json").read_text())
+    tuples = {key: tuple(value) for key, value in config.items() if isinstance(value, list)}
+    network = ChordsNetwork(FeatureConfig(), ChordsConfig(**config | tuples))
+    averaged = torch.load(run / "checkpoint.pt", map_location="cpu", weights_only=True)["averaged"]
+    tensors = {key.removeprefix("module."): value for key, value in averaged.items() if key.startswith("module.")}
+    network.load_state_dict(tensors, strict=True)
+    return network.eval()
+
+
+def _report(value: str) -> tuple[str, list[Piece]]:
+    title, _, folder = value.rpartition(":")
+    return title, load_dataset("chords", Path(folder))
+
+
+def main() -> None:
+    """Export the network of a run."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--run", type=Path, required=True)
+    parser.add_argument("--name", required=True, help="chords-1, …")
+    parser.add_argument("--valid", type=Path, required=True, help="folder to tune on")
+    parser.add_argument("--report", type=_report, nargs="*", default=[], help="title:folder, reported only")
+    parser.add_argument("--licence", default=UNKNOWN_TERMS)
+    parser.add_argument("--command", default="", help="the command that trained it, for the card")
+    parser.add_argument("--card", type=Path, help="text to open the model card with")
+    options = parser.parse_args()
+    export(
+        load_run(options.run),
+        FeatureConfig(),
+        options.name,
+        Making(options.licence, options.command),
+        load_dataset("chords", options.valid),
+        options.report,
+        text=options.card.read_text(encoding="utf-8") if options.card else "",
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,168 @@
+"""The chords network: features in, logits of chords and basses out. No files, no decoding.
+
+Arrays inside are (batch, channels, steps, pitches or pitch classes), written (B, C, T, P) and (B, W, T, 12).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+
+from transcribe.chords import N_CLASSES, QUALITIES
+from transcribe.features import LOWEST_PITCH, N_PITCHES, FeatureConfig
+from transcribe.networks import BINS_PER_SEMITONE, HARMONICS, HarmonicStack, Trunk, TrunkConfig, fold
+
+# A quality is a triad with or without a fourth note, so that rare chords borrow from common ones.
+TRIADS = ("maj", "min", "dim", "aug", "sus2", "sus4")
+_FOURTHS = (None, 9, 10, 11)
+_PARTS = {
+    "7": ("maj", 10), "maj7": ("maj", 11), "min7": ("min", 10), "minmaj7": ("min", 11), "hdim7": ("dim", 10),
+    "dim7": ("dim", 9), "maj6": ("maj", 9), "min6": ("min", 9), "sus4(b7)": ("sus4", 10),
+}  # fmt: skip
+_OCTAVES = 9  # from C0, so that the keyboard begins at its tenth semitone
+
+
+@dataclass(frozen=True)
+class ChordsConfig(TrunkConfig):
+    """Size of a :class:`ChordsNetwork`: its trunk's, then ``width`` channels a pitch class.
+
+    ``reach``: dilations in time, one a block over the pitch classes. ``front``: ``mel`` for the trunk, ``chroma`` for
+    the spectrum folded to pitch classes and nothing else. ``normalised``: every frame's mean level is taken away.
+    """
+
+    channels: int = 32
+    stem_channels: int = 16
+    mix_channels: int = 8
+    dilations: tuple[int, ...] = (1, 2, 4)
+    stride: int = 4
+    width: int = 48
+    reach: tuple[int, ...] = (1, 2, 4, 8)
+    front: str = "mel"
+    normalised: bool = False
+
+    def __post_init__(self) -> None:
+        """Check the ranges.
+
+        Raises
+        ------
+        ValueError
+            If a size or the front makes no sense.
+        """
+        super().__post_init__()
+        if not all(isinstance(size, int) and 1 <= size <= 1024 for size in (self.width, *self.reach)):
+            raise ValueError("width and reach must be whole numbers between 1 and 1024")
+        if self.front not in ("mel", "chroma") or not isinstance(self.normalised, bool):
+            raise ValueError("front must be mel or chroma, normalised true or false")
+
+
+@dataclass(frozen=True)
+class ChordsLogits:
+    """What a :class:`ChordsNetwork` returns: (batch, n_steps, N_CLASSES) and the bass (batch, n_steps, 12)."""
+
+    chord: Tensor
+    bass: Tensor
+
+
+class PitchClassBlock(nn.Module):
+    """A residual block over pitch classes: a dilated look along time, then one round the circle."""
+
+    def __init__(self, width: int, dilation: int) -> None:
+        super().__init__()
+        self.time = nn.Conv2d(width, width, (5, 1), padding=(2 * dilation, 0), dilation=(dilation, 1), bias=False)
+        self.time_norm = nn.BatchNorm2d(width)
+        self.circle = nn.Conv2d(width, width, (1, 12), bias=False)
+        self.circle_norm = nn.BatchNorm2d(width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, W, T, 12) -> (B, W, T, 12)."""
+        y = torch.relu_(self.time_norm(self.time(x)))
+        y = torch.cat([y, y[..., :11]], dim=-1)
+        return x + torch.relu_(self.circle_norm(self.circle(y)))
+
+    def fuse(self) -> None:
+        """Fold both normalisations into the convolutions before them."""
+        fold(self, "time", "time_norm")
+        fold(self, "circle", "circle_norm")
+
+
+class ChordsNetwork(nn.Module):
+    """Chords from a log-mel spectrogram: a trunk over pitches, folded to pitch classes, the same for every root.
+
+    Parameters
+    ----------
+    features
+        The front end it reads.
+    config
+        Its size.
+    """
+
+    changes: Tensor  # (N_CLASSES, N_CLASSES) log-probabilities of changes, from the labels
+
+    def __init__(self, features: FeatureConfig, config: ChordsConfig) -> None:
+        super().__init__()
+        width = config.width
+        self.config = config
+        if config.front == "mel":
+            self.trunk = Trunk(features, config)
+            self.fold = nn.Conv2d(config.channels * _OCTAVES, width, 1, bias=False)
+        else:
+            self.harmonics = HarmonicStack(features)
+            self.fold = nn.Conv2d(_OCTAVES, width, 1, bias=False)
+        self.fold_norm = nn.BatchNorm2d(width)
+        self.blocks = nn.ModuleList(PitchClassBlock(width, dilation) for dilation in config.reach)
+        self.parts = nn.Conv2d(width, 1 + len(TRIADS) + len(_FOURTHS), 1)  # root, triad, fourth note
+        self.quality_bias = nn.Parameter(torch.zeros(len(QUALITIES)))
+        self.bass = nn.Conv2d(width, 1, 1)
+        self.none = nn.Linear(2 * width, 1)
+        self.register_buffer("changes", torch.zeros(N_CLASSES, N_CLASSES))
+        parts = [_PARTS.get(quality, (quality, None)) for quality in QUALITIES]
+        self._triads = [TRIADS.index(triad) for triad, _ in parts]
+        self._fourths = [_FOURTHS.index(fourth) for _, fourth in parts]
+
+    @property
+    def border(self) -> int:
+        """Frames at each end of a window that see past it; a multiple of the stride."""
+        trunk = self.trunk.border if self.config.front == "mel" else 0
+        return trunk + 2 * sum(self.config.reach) * self.config.stride
+
+    def fused(self) -> ChordsNetwork:
+        """Fold every normalisation into the convolution before it, for inference; the weights are moved, not copied."""
+        if self.training:
+            raise ValueError("only a network in evaluation mode can be fused")
+        with torch.no_grad():
+            if self.config.front == "mel":
+                self.trunk.fuse()
+            fold(self, "fold", "fold_norm")
+            for block in self.blocks:
+                cast(PitchClassBlock, block).fuse()
+        return self
+
+    def forward(self, log_mel: Tensor) -> ChordsLogits:
+        """(B, T, n_mels) -> logits of T / stride steps; T is a multiple of the stride."""
+        if self.config.normalised:
+            log_mel = log_mel - log_mel.mean(dim=-1, keepdim=True)
+        x = self._folded(self.trunk(log_mel) if self.config.front == "mel" else self._spectrum(log_mel))
+        for block in self.blocks:
+            x = block(x)
+        parts = self.parts(x).transpose(1, 2)  # (B, T, parts, 12)
+        root, triad, fourth = parts.split([1, len(TRIADS), len(_FOURTHS)], dim=2)
+        chord = root + triad[:, :, self._triads] + fourth[:, :, self._fourths] + self.quality_bias[:, None]
+        none = self.none(torch.cat([x.mean(-1), x.amax(-1)], dim=1).transpose(1, 2))
+        return ChordsLogits(torch.cat([chord.transpose(2, 3).flatten(2), none], dim=-1), self.bass(x).squeeze(1))
+
+    def _spectrum(self, log_mel: Tensor) -> Tensor:
+        """(B, T, n_mels) -> (B, 1, T / stride, P): the fundamental's bin of every pitch."""
+        start = self.harmonics.starts[HARMONICS.index(1)]
+        spectrum = (log_mel @ self.harmonics.interpolation)[..., start : start + self.harmonics.n_bins]
+        pitches = spectrum.reshape(*spectrum.shape[:2], N_PITCHES, BINS_PER_SEMITONE).amax(-1)
+        return nn.functional.avg_pool2d(pitches.unsqueeze(1), (self.config.stride, 1))
+
+    def _folded(self, x: Tensor) -> Tensor:
+        """(B, C, T, P) -> (B, width, T, 12): every octave has its own weights, every pitch class the same."""
+        below = LOWEST_PITCH - 12
+        padded = nn.functional.pad(x, (below, 12 * _OCTAVES - below - N_PITCHES))
+        octaves = padded.reshape(*x.shape[:3], _OCTAVES, 12)
+        return torch.relu_(self.fold_norm(self.fold(octaves.permute(0, 1, 3, 2, 4).flatten(1, 2))))

@@ -1,0 +1,271 @@
+"""Chord activations → chords: a Viterbi search for the likeliest sequence. NumPy only, pure.
+
+A class is a root with one of ``QUALITIES``, or no chord; its number is ``root * len(QUALITIES) + quality``, no chord
+has the last. The network tells probabilities of the classes and of the bass, step by step; a step is a few frames.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+
+import numpy as np
+
+from transcribe.events import Chord
+from transcribe.features import FrameGrid
+from transcribe.harte import NO_CHORD, Label
+
+QUALITIES = (
+    "maj", "min", "dim", "aug", "sus2", "sus4", "7", "maj7", "min7", "minmaj7", "hdim7", "dim7", "maj6", "min6",
+    "sus4(b7)",
+)  # fmt: skip
+N_CLASSES = 12 * len(QUALITIES) + 1
+NONE = N_CLASSES - 1
+# What each quality is called where a vocabulary has fewer; itself where it isn't listed.
+_TRIADS = {
+    "7": "maj", "maj7": "maj", "min7": "min", "minmaj7": "min", "hdim7": "dim", "dim7": "dim", "maj6": "maj",
+    "min6": "min", "sus4(b7)": "sus4",
+}  # fmt: skip
+_MAJMIN = {**_TRIADS, "dim": "min", "aug": "maj", "sus2": "maj", "sus4": "maj", "hdim7": "min", "dim7": "min"}
+_MAJMIN["sus4(b7)"] = "maj"
+VOCABULARIES: dict[str, dict[str, str]] = {
+    "majmin": _MAJMIN,
+    "triads": _TRIADS,
+    "sevenths": {"maj6": "maj", "min6": "min", "sus4(b7)": "sus4"},
+    "full": {},
+}
+# A recording no longer than this (one strum) has one chord.
+SINGLE_CHORD_SECONDS = 1.5
+
+
+@dataclass(frozen=True)
+class ChordActivations:
+    """What the network heard: ``chord`` (n_steps, N_CLASSES) and ``bass`` (n_steps, 12), probabilities.
+
+    ``grid`` is the time base of the frames, of which a step takes ``stride``.
+    """
+
+    chord: np.ndarray
+    bass: np.ndarray
+    grid: FrameGrid
+    stride: int
+
+    def __len__(self) -> int:
+        return len(self.chord)
+
+
+@dataclass(frozen=True)
+class ChordDecodingConfig:
+    """How activations become chords.
+
+    ``evidence`` weighs a step's log-probabilities, which repeat those of its neighbours; ``stay`` is the probability
+    that a chord goes on for another step; a bass other than the root is written from ``bass_threshold`` on.
+    """
+
+    evidence: float = 0.5
+    stay: float = 0.95
+    bass_threshold: float = 0.5
+    vocabulary: str = "full"
+
+    def __post_init__(self) -> None:
+        """Check the ranges.
+
+        Raises
+        ------
+        ValueError
+            If a value makes no sense.
+        """
+        if not (0 < self.evidence < math.inf and 0 < self.stay < 1 and 0 <= self.bass_threshold <= 1):
+            raise ValueError("evidence must be positive, stay between 0 and 1, bass_threshold from 0 to 1")
+        if self.vocabulary not in VOCABULARIES:
+            raise ValueError(f"vocabulary must be one of {', '.join(VOCABULARIES)}, not {self.vocabulary!r}")
+
+
+def class_of(label: Label) -> int | None:
+    """Find a label's class: its own, or the one whose intervals it shares most.
+
+    None for ``X``, single notes and bare fifths: whoever trains or measures leaves them out.
+    """
+    if label == NO_CHORD:
+        return NONE
+    if label.root is None or len(label.intervals) < 3:
+        return None
+    if label.quality in QUALITIES:
+        return label.root * len(QUALITIES) + QUALITIES.index(label.quality)
+    shapes = [_shape(quality) for quality in QUALITIES]
+    # Shared intervals count for, missing ones against; the first of equals is the plainest.
+    likeness = [2 * len(shape & label.intervals) - len(shape ^ label.intervals) for shape in shapes]
+    return label.root * len(QUALITIES) + int(np.argmax(likeness))
+
+
+def label_of(number: int) -> Label:
+    """Name a class."""
+    if number == NONE:
+        return NO_CHORD
+    root, quality = divmod(number, len(QUALITIES))
+    return Label(root, QUALITIES[quality])
+
+
+def _shape(quality: str) -> frozenset[int]:
+    return Label(0, quality).intervals
+
+
+def simplified(label: Label, vocabulary: str) -> Label:
+    """Call a label what a vocabulary calls it; basses are kept by ``full`` only."""
+    number = class_of(label)
+    if number is None or number == NONE:
+        return NO_CHORD if number == NONE else label
+    plain = label_of(number)
+    if vocabulary == "full":
+        return replace(plain, bass=label.bass)
+    return replace(plain, quality=VOCABULARIES[vocabulary].get(plain.quality, plain.quality))
+
+
+def change_counts(sequences: Sequence[Sequence[int]]) -> np.ndarray:
+    """Count which chord follows which, the same in every key.
+
+    Parameters
+    ----------
+    sequences
+        Classes in the order in which they stand in a piece.
+
+    Returns
+    -------
+    np.ndarray
+        float32 (N_CLASSES, N_CLASSES): log-probabilities that a chord, when it changes, changes into another. A
+        change that was never seen is as likely as a tenth of one that was seen once.
+    """
+    n = len(QUALITIES)
+    between, to_none, from_none = np.full((n, n, 12), 0.1), np.full(n, 0.1), np.full(n, 0.1)
+    for sequence in sequences:
+        for before, after in pairwise(sequence):
+            if before == after:
+                continue
+            if before == NONE:
+                from_none[after % n] += 1
+            elif after == NONE:
+                to_none[before % n] += 1
+            else:
+                between[before % n, after % n, (after // n - before // n) % 12] += 1
+    counts = np.zeros((N_CLASSES, N_CLASSES))
+    for root in range(12):
+        for other in range(12):
+            rows, columns = slice(root * n, root * n + n), slice(other * n, other * n + n)
+            counts[rows, columns] = between[:, :, (other - root) % 12]
+        counts[root * n : root * n + n, NONE] = to_none
+        counts[NONE, root * n : root * n + n] = from_none / 12
+    np.fill_diagonal(counts, 0)
+    counts /= counts.sum(1, keepdims=True)
+    return np.log(np.maximum(counts, 1e-9)).astype(np.float32)
+
+
+class ChordDecoder:
+    """Decodes blocks of activations as they come; the chords are the same however the blocks are cut.
+
+    Parameters
+    ----------
+    changes
+        Log-probabilities of changes between classes, from :func:`change_counts`.
+    config
+        The search's settings.
+    """
+
+    def __init__(self, changes: np.ndarray, config: ChordDecodingConfig) -> None:
+        names = VOCABULARIES[config.vocabulary]
+        kept = [quality for quality in QUALITIES if quality not in names]
+        self.config = config
+        self.labels = [Label(root, quality) for root in range(12) for quality in kept] + [NO_CHORD]
+        # (N_CLASSES, n_labels): which class is called what.
+        self._names = np.zeros((N_CLASSES, len(self.labels)), np.float32)
+        for number in range(N_CLASSES):
+            label = label_of(number)
+            called = replace(label, quality=names.get(label.quality, label.quality)) if number != NONE else label
+            self._names[number, self.labels.index(called)] = 1
+        between = self._names.T @ np.exp(changes) @ self._names
+        np.fill_diagonal(between, 0)
+        between *= (1 - config.stay) / between.sum(1, keepdims=True)
+        np.fill_diagonal(between, config.stay)
+        self._transitions = np.log(np.maximum(between, 1e-12)).astype(np.float32)
+        self._score: np.ndarray | None = None
+        self._came_from: list[np.ndarray] = []
+        self._heard: list[np.ndarray] = []  # what is said of each step's own label later
+        self._bass: list[np.ndarray] = []
+        self._grid: FrameGrid | None = None
+        self._stride = 1
+
+    def push(self, block: ChordActivations) -> None:
+        """Take in a block of activations."""
+        self._grid, self._stride = block.grid, block.stride
+        probabilities = block.chord @ self._names
+        evidence = self.config.evidence * np.log(np.maximum(probabilities, 1e-6))
+        came_from = np.zeros((len(block), len(self.labels)), np.uint8)
+        for i, step in enumerate(evidence):
+            if self._score is None:
+                self._score = step
+                continue
+            reached = self._score[:, None] + self._transitions
+            came_from[i] = reached.argmax(0)
+            self._score = reached.max(0) + step
+            self._score -= self._score.max()  # hours of it would lose digits
+        self._came_from.append(came_from)
+        self._heard.append(probabilities.astype(np.float16))
+        self._bass.append(block.bass.astype(np.float16))
+
+    def finish(self, duration: float) -> list[Chord]:
+        """Trace the likeliest sequence back: chords that abut, from 0 to ``duration`` seconds; none for no steps."""
+        if self._score is None or self._grid is None:
+            return []
+        heard, bass = np.concatenate(self._heard), np.concatenate(self._bass)
+        if duration <= SINGLE_CHORD_SECONDS:
+            path = np.full(len(heard), self._single(heard))
+        else:
+            came_from = np.concatenate(self._came_from)
+            path = np.zeros(len(heard), int)
+            path[-1] = int(self._score.argmax())
+            for i in range(len(path) - 1, 0, -1):
+                path[i - 1] = came_from[i, path[i]]
+        starts = np.flatnonzero(np.diff(path, prepend=-1))
+        ends = np.append(starts[1:], len(path))
+        # A step's first frame is centred on its own time: the edge lies half a frame before.
+        edges = [float(self._grid.frames_to_time(start * self._stride - 0.5)) for start in starts[1:]]
+        times = [0.0, *edges, duration]
+        chords = []
+        for i, (first, last) in enumerate(zip(starts, ends, strict=True)):
+            if times[i] >= duration:
+                break
+            label = self._with_bass(self.labels[path[first]], bass[first:last].mean(0, dtype=np.float32))
+            confidence = float(heard[first:last, path[first]].mean(dtype=np.float32))
+            chords.append(Chord(times[i], min(times[i + 1], duration), str(label), min(confidence, 1.0)))
+        return chords
+
+    def _single(self, heard: np.ndarray) -> int:
+        """Choose one chord for all steps: the one heard most; none only where nothing else is heard."""
+        if (heard[:, -1] > 0.5).all():
+            return len(self.labels) - 1
+        return int(heard[:, :-1].sum(0, dtype=np.float32).argmax())
+
+    def _with_bass(self, label: Label, bass: np.ndarray) -> Label:
+        if self.config.vocabulary != "full" or label.root is None:
+            return label
+        lowest = int(bass.argmax())
+        interval = (lowest - label.root) % 12
+        return replace(label, bass=interval) if bass[lowest] >= self.config.bass_threshold else label
+
+
+def likeliest(activations: Sequence[ChordActivations], labels: Sequence[Label] = ()) -> Label:
+    """Name the one chord of a clip: what is heard most in all its steps; ``N`` where no chord is heard at all.
+
+    Where ``labels`` are given, it is one of these.
+    """
+    heard = np.concatenate([np.zeros((0, N_CLASSES), np.float32), *(block.chord for block in activations)])
+    if labels:
+        numbers = [class_of(label) for label in labels]
+        known = [(label, number) for label, number in zip(labels, numbers, strict=True) if number is not None]
+        # Silence before and after says nothing about which it is.
+        total = (heard * (1 - heard[:, NONE:])).sum(0)
+        return max(known, key=lambda pair: float(total[pair[1]]))[0]
+    if (heard[:, NONE] > 0.5).all():
+        return NO_CHORD
+    return label_of(int(heard[:, :NONE].sum(0).argmax()))

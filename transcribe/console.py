@@ -1,0 +1,226 @@
+"""What people see: lines, tables and bars. stdout is the result; stderr is progress, warnings and errors."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from typing import TYPE_CHECKING, Any
+
+from transcribe.errors import OutputError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from rich.table import Table
+
+    from transcribe.chord_evaluation import ChordReport, ClipReport
+    from transcribe.evaluation import Report
+    from transcribe.events import Chord, Transcription
+    from transcribe.pipeline import Progress
+
+# The summary names no more chords than this.
+SHOWN_CHORDS = 16
+
+
+def print_line(text: str) -> None:
+    """Print to stdout; whoever has stopped reading there misses it, and the work goes on."""
+    write((text + "\n").encode("utf-8", "surrogateescape"))
+
+
+def print_paths(paths: Iterable[str]) -> None:
+    """Print paths as they are for programs, without control characters for people."""
+    print_line("\n".join(clean(path) if sys.stdout.isatty() else path for path in paths))
+
+
+def write(content: bytes) -> None:
+    """Write bytes to stdout.
+
+    Raises
+    ------
+    OutputError
+        If they can't be written; not where the reader has gone.
+    """
+    try:
+        sys.stdout.flush()
+        stream = getattr(sys.stdout, "buffer", None)
+        if stream is None:  # a stream of text alone, as tests put there
+            sys.stdout.write(content.decode("utf-8", "surrogateescape"))
+        else:
+            stream.write(content)
+            stream.flush()
+    except BrokenPipeError:
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - lives as long as the process
+    except OSError as error:
+        raise OutputError(f"standard output can't be written: {error.strerror or error}") from None
+
+
+def print_tables(*tables: Table | str) -> None:
+    """Print to stdout; what is not a terminal has no width, so nothing is folded there."""
+    from rich.console import Console
+
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else 10_000)
+    with console.capture() as captured:
+        for table in tables:
+            console.print(table)
+    print_line(captured.get().rstrip("\n"))
+
+
+def say(message: str) -> None:
+    """Say one line on stderr."""
+    with contextlib.suppress(OSError):
+        print(f"pitchai: {clean(message)}", file=sys.stderr, flush=True)
+
+
+def clean(text: str) -> str:
+    """Show control characters instead of obeying them: file names may hold anything."""
+    shown = "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in text)
+    return shown.encode("utf-8", "backslashreplace").decode()
+
+
+class ProgressBar:
+    """A bar on stderr where that is a terminal, nothing elsewhere; gives the callback that moves it."""
+
+    def __init__(self, label: str, quiet: bool) -> None:
+        self._label = clean(label)
+        self._shown = sys.stderr.isatty() and not quiet
+        self._bar: Any = None
+
+    def __enter__(self) -> Progress | None:
+        if not self._shown:
+            return None
+        from rich.console import Console
+        from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+        columns = (TextColumn("{task.description}", markup=False), BarColumn(), TimeRemainingColumn())
+        self._bar = Progress(*columns, console=Console(stderr=True), transient=True)
+        self._bar.start()
+        task = self._bar.add_task(self._label, total=None)
+        return lambda done, total: self._bar.update(task, completed=done, total=total)
+
+    def __exit__(self, *_: object) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+
+
+def facts(title: str, rows: Iterable[tuple[str, str]]) -> Table:
+    """Lay out names and values; any text may stand in them."""
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(title=Text(clean(title)), show_header=False, title_justify="left", title_style="bold")
+    table.add_column(style="cyan")
+    table.add_column(overflow="fold")
+    for name, value in rows:
+        table.add_row(Text(clean(name)), Text(clean(value)))
+    return table
+
+
+def pitch_name(pitch: int) -> str:
+    """Name a MIDI number in scientific notation: 60 is C4."""
+    names = ("C", "C♯", "D", "E♭", "E", "F", "F♯", "G", "A♭", "A", "B♭", "B")
+    return f"{names[pitch % 12]}{pitch // 12 - 1}"
+
+
+def minutes(seconds: float) -> str:
+    """Write a length of time for people: ``3.0 s``, ``2:05``, ``1:02:03``."""
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    hours, rest = divmod(round(seconds), 3600)
+    return f"{hours}:{rest // 60:02d}:{rest % 60:02d}" if hours else f"{rest // 60}:{rest % 60:02d}"
+
+
+def summary(title: str, result: Transcription, device: str, written: Iterable[str]) -> Table:
+    """Sum up a transcription for a person."""
+    rows = [("duration", minutes(result.duration)), ("notes", str(len(result.notes)))]
+    if result.notes:
+        pitches = [note.pitch for note in result.notes]
+        velocities = sorted(note.velocity for note in result.notes)
+        sure = sum(note.confidence for note in result.notes) / len(result.notes)
+        rows += [
+            ("range", f"{pitch_name(min(pitches))} – {pitch_name(max(pitches))}"),
+            ("velocity", f"{velocities[0]} – {velocities[-1]}, median {velocities[len(velocities) // 2]}"),
+            ("confidence", f"{sure:.0%} of the notes are expected to be right"),
+        ]
+    if result.pedals:
+        held = sum(pedal.offset - pedal.onset for pedal in result.pedals)
+        rows.append(("pedal", f"{len(result.pedals)} × down, {held / max(result.duration, 1e-9):.0%} of the time"))
+    if result.tempo is not None:
+        rows.append(("tempo", f"about {result.tempo:.0f} beats a minute (a guess)"))
+    if result.chords:
+        from transcribe.output.chart import names
+
+        found = names(result.chords)
+        more = f" … ({len(found)} in all)" if len(found) > SHOWN_CHORDS else ""
+        rows.append(("chords", " ".join(found[:SHOWN_CHORDS]) + more))
+    rows.append(("heard by", f"{', '.join(result.models.values())} on {device}"))
+    rows += [("written", path) for path in written]
+    return facts(title, rows)
+
+
+def chord_chart(title: str, chords: Iterable[Chord]) -> Iterator[Table | str]:
+    """Lay out chords: a chart to play from, and a table of times."""
+    from rich.table import Table
+    from rich.text import Text
+
+    from transcribe.events import Transcription
+    from transcribe.harte import parse
+    from transcribe.output.chart import to_lead_sheet
+
+    found = tuple(chords)
+    yield Text(clean(title), style="bold")  # type: ignore[misc]
+    yield Text(to_lead_sheet(Transcription(chords=found)).decode())  # type: ignore[misc]
+    table = Table("from", "to", "chord", "Harte", "confidence")
+    for chord in found:
+        times = [f"{int(time) // 60}:{time % 60:05.2f}" for time in (chord.onset, chord.offset)]
+        table.add_row(*times, parse(chord.label).name, chord.label, f"{chord.confidence:.0%}")
+    yield table
+
+
+def figures(report: Report) -> Iterator[Table | str]:
+    """Lay out the figures of notes."""
+    from rich.table import Table
+
+    from transcribe.evaluation import METRICS
+
+    table = Table("", "precision", "recall", "F1", title=f"{len(report.pieces)} pieces", title_justify="left")
+    for metric, score in report.means.items():
+        table.add_row(METRICS[metric], f"{score.precision:.4f}", f"{score.recall:.4f}", f"[bold]{score.f1:.4f}[/]")
+    yield table
+    if report.sweep:
+        table = Table("onset threshold", *METRICS.values(), title="F1 over the threshold", title_justify="left")
+        for threshold, scores in report.sweep.items():
+            shown = [f"{scores[metric].f1:.4f}" if metric in scores else "" for metric in METRICS]
+            table.add_row(f"{threshold:.1f}", *shown)
+        yield table
+    yield f"exact slices: {report.exact_slices:.4f} of the frames have all 88 keys right"
+    if report.cpu_seconds:
+        speed = report.audio_seconds / report.cpu_seconds
+        yield f"speed: {speed:.1f} s of audio a CPU second, {minutes(report.audio_seconds)} in all"
+        yield "notes a minute: {:.1f} true, {:.1f} found".format(*report.notes_a_minute)
+    if report.peak_memory:
+        yield f"peak memory: {report.peak_memory / 1e6:.0f} MB"
+    yield f"conventions: {report.conventions}"
+
+
+def chord_figures(report: ChordReport) -> Iterator[Table | str]:
+    """Lay out the figures of chords."""
+    from rich.table import Table
+
+    table = Table("mir_eval.chord", "score", title=f"{len(report.pieces)} pieces", title_justify="left")
+    for name, value in report.means.items():
+        table.add_row(name, f"[bold]{value:.4f}[/]")
+    yield table
+    yield "conventions: weighted by duration over all pieces; over-, under- and segmentation are means over pieces"
+
+
+def confusion(report: ClipReport) -> Iterator[Table | str]:
+    """Lay out which clips were called what: a row for every true label."""
+    from rich.table import Table
+
+    columns = sorted({called for row in report.confusion.values() for called in row})
+    table = Table("true", *columns, title="called", title_justify="left")
+    for truth, row in sorted(report.confusion.items()):
+        table.add_row(truth, *(str(row.get(called, "")) for called in columns))
+    yield table
+    yield f"accuracy: {report.accuracy:.4f} of the clips have the right root and quality"

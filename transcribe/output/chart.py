@@ -1,0 +1,149 @@
+"""Chords as people and programs read them: .lab (MIREX), CSV, ChordPro, a lead-sheet line, block chords as MIDI.
+
+Writers return bytes. A line of a ``.lab`` file is onset s, offset s and a label in Harte's syntax.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Sequence
+
+from transcribe.errors import InputError
+from transcribe.events import Chord, Transcription
+from transcribe.harte import parse
+
+# Block chords stand between these pitches, their bass an octave or so below.
+_LOWEST_BLOCK, _LOWEST_BASS = 55, 36
+_CELLS = 4  # chords a line where there are no bars
+
+
+def to_lab(transcription: Transcription) -> bytes:
+    """One line a chord: onset, offset and label, tabs between them."""
+    lines = [f"{chord.onset:.4f}\t{chord.offset:.4f}\t{chord.label}\n" for chord in transcription.chords]
+    return "".join(lines).encode()
+
+
+def from_lab(content: bytes) -> Transcription:
+    """Read a ``.lab`` file; columns by tabs or blanks, empty lines and comments (``#``) between them.
+
+    Raises
+    ------
+    InputError
+        If a line is something else.
+    """
+    chords = []
+    try:
+        for line in content.decode("utf-8-sig").splitlines():
+            if not line.strip() or line.startswith("#"):
+                continue
+            onset, offset, label = line.split()
+            chord = Chord(float(onset), float(offset), str(parse(label)))
+            if not 0 <= chord.onset <= chord.offset < float("inf"):
+                raise ValueError(f"its times make no sense: {line!r}")
+            chords.append(chord)
+    except ValueError as error:
+        raise InputError(f"not a .lab file of onset, offset, chord: {error}") from None
+    return Transcription(chords=tuple(sorted(chords)), duration=max((chord.offset for chord in chords), default=0.0))
+
+
+_CSV_COLUMNS = ("onset", "offset", "label", "confidence")
+
+
+def to_csv(transcription: Transcription) -> bytes:
+    """One line a chord: onset s, offset s, label, confidence."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(_CSV_COLUMNS)
+    for chord in transcription.chords:
+        writer.writerow([f"{chord.onset:.4f}", f"{chord.offset:.4f}", chord.label, f"{chord.confidence:.3f}"])
+    return text.getvalue().encode()
+
+
+def to_jams(transcription: Transcription) -> bytes:
+    """Write a JAMS document (version 0.3) with one annotation in the namespace ``chord``."""
+    from transcribe import __version__
+
+    data = [
+        {"time": c.onset, "duration": c.offset - c.onset, "value": c.label, "confidence": c.confidence}
+        for c in transcription.chords
+    ]
+    tools = ", ".join(transcription.models.values())
+    about = {
+        "curator": {"name": "", "email": ""},
+        "annotator": {},
+        "version": "",
+        "corpus": "",
+        "annotation_tools": f"pitchai {__version__} {tools}".strip(),
+        "annotation_rules": "",
+        "validation": "",
+        "data_source": "program",
+    }
+    annotation = {
+        "namespace": "chord",
+        "data": data,
+        "annotation_metadata": about,
+        "sandbox": {},
+        "time": 0,
+        "duration": transcription.duration,
+    }
+    metadata = {
+        "title": "", "artist": "", "release": "", "duration": transcription.duration, "identifiers": {},
+        "jams_version": "0.3.4",
+    }  # fmt: skip
+    document = {"annotations": [annotation], "file_metadata": metadata, "sandbox": {}}
+    return (json.dumps(document, indent=1) + "\n").encode()
+
+
+def to_midi(transcription: Transcription) -> bytes:
+    """Block chords: the bass in one octave, the other notes above it in another."""
+    import pretty_midi
+
+    midi = pretty_midi.PrettyMIDI(resolution=960)
+    piano = pretty_midi.Instrument(program=0, name="Chords")
+    for chord in transcription.chords:
+        for pitch in block(chord):
+            piano.notes.append(pretty_midi.Note(80, pitch, chord.onset, max(chord.offset, chord.onset + 0.001)))
+    midi.instruments.append(piano)
+    buffer = io.BytesIO()
+    midi.write(buffer)
+    return buffer.getvalue()
+
+
+def block(chord: Chord) -> list[int]:
+    """Pitches of a block chord, the bass first; none for no chord."""
+    label = parse(chord.label)
+    if label.root is None:
+        return []
+    bass = _LOWEST_BASS + (label.root + label.bass - _LOWEST_BASS) % 12
+    upper = sorted(_LOWEST_BLOCK + (label.root + i - _LOWEST_BLOCK) % 12 for i in label.intervals)
+    return [bass, *upper]
+
+
+def names(chords: Sequence[Chord]) -> list[str]:
+    """Name chords as guitarists do, one after the other; a chord that goes on is named once."""
+    found: list[str] = []
+    for chord in chords:
+        name = parse(chord.label).name
+        if not found or found[-1] != name:
+            found.append(name)
+    return found
+
+
+def to_lead_sheet(transcription: Transcription) -> bytes:
+    """Lines such as ``| C | Am | F | G |``: a chord a cell, in the order in which they are played."""
+    found = names(transcription.chords)
+    rows = [found[i : i + _CELLS] for i in range(0, len(found), _CELLS)]
+    return "".join(f"| {' | '.join(row)} |\n" for row in rows).encode()
+
+
+def to_chordpro(transcription: Transcription) -> bytes:
+    """ChordPro: the chords in brackets, four a line, each line with its time as a comment."""
+    lines = []
+    chords = [c for i, c in enumerate(transcription.chords) if i == 0 or c.label != transcription.chords[i - 1].label]
+    for i in range(0, len(chords), _CELLS):
+        row = chords[i : i + _CELLS]
+        lines.append(f"{{comment: {int(row[0].onset) // 60}:{int(row[0].onset) % 60:02d}}}")
+        lines.append("  ".join(f"[{parse(chord.label).name}]" for chord in row))
+    return ("\n".join(lines) + "\n" if lines else "").encode()
