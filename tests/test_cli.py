@@ -14,7 +14,7 @@ import pytest
 import soundfile
 
 from tests.conftest import FIVE_NOTES
-from tests.signals import RATE
+from tests.signals import RATE, strum
 from tests.test_datasets import make_maestro, make_maps
 from transcribe import __version__, cli
 from transcribe.events import Transcription
@@ -34,6 +34,14 @@ def call(capsys: pytest.CaptureFixture[str]):
         return code, streams.out, streams.err
 
     return run
+
+
+@pytest.fixture
+def strums(tmp_path: Path) -> Path:
+    """Four seconds: C, then A minor."""
+    path = tmp_path / "strums.wav"
+    soundfile.write(path, np.concatenate([strum([48, 52, 55, 60, 64], 2.0), strum([45, 52, 57, 60, 64], 2.0)]), RATE)
+    return path
 
 
 def one_line(text: str) -> bool:
@@ -356,3 +364,53 @@ def test_an_interruption_inside_a_decoder_is_obeyed_after_it(
     with pytest.raises((SystemExit, KeyboardInterrupt)):
         handler(0, sys._getframe())
     cli._ended.clear()
+
+
+def test_chords_are_printed_and_written_only_when_asked(call, strums: Path, tmp_path: Path) -> None:
+    before = set(tmp_path.iterdir())
+    code, out, err = call("chords", strums)
+    assert (code, err) == (0, "")
+    assert "| C | Am |" in out
+    assert "A:min" in out
+    assert set(tmp_path.iterdir()) == before
+    outputs = [tmp_path / f"song.{suffix}" for suffix in ("lab", "json", "csv", "jams", "mid", "cho", "txt")]
+    code, out, err = call("chords", strums, "-q", *(word for path in outputs for word in ("-o", path)))
+    assert (code, out.split(), err) == (0, [str(path) for path in outputs], "")
+    assert outputs[-1].read_text() == "| C | Am |\n"
+    code, out, _ = call("chords", strums, "-o", "-", "--format", "lab")
+    assert out == outputs[0].read_text()
+    code, out, _ = call("chords", strums, "--json", "--vocabulary", "majmin")
+    assert [chord["label"] for chord in json.loads(out)["chords"]] == ["C:maj", "A:min"]
+
+
+def test_chords_of_bad_input_and_options(call, strums: Path, tmp_path: Path) -> None:
+    for arguments, expected in (
+        ((tmp_path / "none.wav",), 3),
+        ((strums, "--vocabulary", "jazz"), 2),
+        ((strums, "-o", "x.foo"), 2),
+        ((strums, "-o", "-"), 2),
+        ((strums, "-o", tmp_path), 2),
+        ((strums, "--model", "large"), 2),
+    ):
+        code, out, err = call("chords", *arguments)
+        assert (code, out) == (expected, "")
+        assert one_line(err)
+
+
+def test_eval_of_chords(call, strums: Path, tmp_path: Path) -> None:
+    strums.with_suffix(".lab").write_text("0\t2\tC:maj\n2\t4\tA:min\n")
+    code, out, err = call("eval", "--dataset", "chords", "--data", tmp_path)
+    assert (code, err) == (0, "")
+    assert "majmin" in out
+    code, out, err = call("eval", "--reference", strums.with_suffix(".lab"), "--estimate", strums.with_suffix(".lab"))
+    assert (code, err) == (0, "")
+    assert "1.0000" in out
+    code, _, err = call("eval", "--dataset", "chords", "--data", tmp_path, "--plot", tmp_path / "x.png")
+    assert code == 2
+    assert one_line(err)
+    (tmp_path / "clips" / "Am").mkdir(parents=True)
+    strums.rename(tmp_path / "clips" / "Am" / "1.wav")
+    code, out, err = call("eval", "--dataset", "chords", "--data", tmp_path / "clips", "--plot", tmp_path / "x.png")
+    assert (code, err) == (0, "")
+    assert "accuracy" in out
+    assert (tmp_path / "x.png").read_bytes()[:4] == b"\x89PNG"

@@ -8,7 +8,7 @@ import pytest
 
 from tests.conftest import ROOT
 from transcribe import __version__, cli
-from transcribe.output.formats import FORMATS
+from transcribe.output.formats import CHORD_FORMATS, FORMATS
 from transcribe.weights import manifest
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -31,7 +31,7 @@ def test_the_figures_are_those_of_the_model_cards(size: str, table: int) -> None
 
 @pytest.mark.parametrize("option", sorted(set(re.findall(r"(?<=\s)--[a-z-]+", section("Use")))))
 def test_every_option_that_is_shown_exists(option: str, capsys: pytest.CaptureFixture[str]) -> None:
-    for command in ([], ["eval"], ["convert"], ["doctor"]):
+    for command in ([], ["chords"], ["eval"], ["convert"], ["doctor"]):
         cli.main([*command, "--help"])
     assert option in capsys.readouterr().out
 
@@ -41,5 +41,5 @@ def test_every_file_that_is_named_exists() -> None:
         for name in re.findall(r"`((?:transcribe|train|tests|examples|weights)/[\w./-]+)`", text):
             assert (ROOT / name).exists() or (ROOT / f"{name}.md").exists(), name
     assert __version__ in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
-    assert all(form in README.lower() for form in FORMATS)
+    assert all(form in README.lower() for form in (*FORMATS, *CHORD_FORMATS))
     assert not re.search(r"EXAMPLE_OUTPUT|FIGURES|EXPECT_ROWS|STEPS|HOURS", README)

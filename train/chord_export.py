@@ -19,7 +19,15 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from train.export import UNKNOWN_TERMS, WEIGHTS, commit, write_weights
+from train.export import (
+    UNKNOWN_TERMS,
+    WEIGHTS,
+    calibration_error,
+    commit,
+    fit_logistic,
+    reliability_table,
+    write_weights,
+)
 from transcribe.audio import AudioReader
 from transcribe.chord_evaluation import (
     COMPARISONS,
@@ -31,9 +39,11 @@ from transcribe.chord_evaluation import (
     score_chords,
 )
 from transcribe.chord_network import ChordsConfig, ChordsNetwork
-from transcribe.chords import ChordActivations, ChordDecodingConfig
+from transcribe.chords import ChordActivations, ChordDecoder, ChordDecodingConfig, at, class_of
 from transcribe.datasets import Piece, load_dataset, read_chords
+from transcribe.events import Chord
 from transcribe.features import FeatureConfig
+from transcribe.harte import parse
 from transcribe.pipeline import ChordRecogniser
 from transcribe.weights import ChordsModel, chords_header, parse_chords_model, to_bytes
 
@@ -58,33 +68,70 @@ def to_model(
     return parse_chords_model(to_bytes(network.state_dict(), header), "training")
 
 
-def tune(recogniser: ChordRecogniser, pieces: Sequence[Piece]) -> ChordDecodingConfig:
-    """Choose the search's settings: the best mean of root, majmin, sevenths and segmentation; then the bass's."""
-    heard: list[tuple[Piece, list[ChordActivations], float]] = []
+@dataclass(frozen=True)
+class Heard:
+    """A piece with its true chords, and what the network heard in it."""
+
+    reference: list[Chord]
+    activations: list[ChordActivations]
+    duration: float
+
+
+def listen(recogniser: ChordRecogniser, pieces: Sequence[Piece]) -> list[Heard]:
+    """Listen to every piece once."""
+    heard = []
     for piece in tqdm(pieces, desc="listening"):
         with AudioReader(piece.audio, recogniser.sample_rate) as reader:
             activations = list(recogniser.activations(reader.blocks()))
-            heard.append((piece, activations, reader.duration or 0.0))
+            duration = reader.duration or 0.0
+        reference = [chord for chord in read_chords(piece.labels) if chord.onset < duration]
+        heard.append(Heard(reference, activations, duration))
+    return heard
+
+
+def decode(recogniser: ChordRecogniser, piece: Heard, decoding: ChordDecodingConfig) -> list[Chord]:
+    """Search with other settings in what was heard."""
+    decoder = ChordDecoder(recogniser.model.network.changes.numpy(), decoding)
+    for block in piece.activations:
+        decoder.push(block)
+    return decoder.finish(piece.duration)
+
+
+def tune(recogniser: ChordRecogniser, heard: Sequence[Heard]) -> ChordDecodingConfig:
+    """Choose the search's settings: the best mean of root, majmin, sevenths and segmentation; then the bass's.
+
+    The confidence is fitted on every other piece.
+    """
 
     def mean(decoding: ChordDecodingConfig, names: Sequence[str]) -> float:
-        figures: dict[str, list[tuple[float, float]]] = {name: [] for name in names}
-        recogniser.decoding = decoding
-        for piece, activations, duration in heard:
-            decoder = recogniser.decoder()
-            for block in activations:
-                decoder.push(block)
-            reference = [chord for chord in read_chords(piece.labels) if chord.onset < duration]
-            scores = score_chords(reference, decoder.finish(duration))
-            for name in names:
-                figures[name].append(scores[name])
-        return float(np.mean([_weighted(figures[name]) for name in names]))
+        scores = [score_chords(piece.reference, decode(recogniser, piece, decoding)) for piece in heard]
+        return float(np.mean([_weighted([score[name] for score in scores]) for name in names]))
 
-    best = ChordDecodingConfig()
-    grid = [replace(best, evidence=evidence, stay=stay) for evidence, stay in product(EVIDENCE, STAY)]
-    best = max(tqdm(grid, desc="search"), key=lambda d: mean(d, ("root", "majmin", "sevenths", "seg")))
+    start = ChordDecodingConfig()
+    grid = [replace(start, evidence=evidence, stay=stay) for evidence, stay in product(EVIDENCE, STAY)]
+    names = ("root", "majmin", "sevenths", "seg")
+    best: ChordDecodingConfig = max(tqdm(grid, desc="search"), key=lambda decoding: mean(decoding, names))
     basses = [replace(best, bass_threshold=threshold) for threshold in BASS_THRESHOLDS]
-    chosen: ChordDecodingConfig = max(basses, key=lambda decoding: mean(decoding, ("majmin_inv",)))
-    return chosen
+    best = max(basses, key=lambda decoding: mean(decoding, ("majmin_inv",)))
+    sure, right = judged(recogniser, heard[::2], best)
+    sure = np.clip(sure, 1e-3, 1 - 1e-3)
+    bias, weight = fit_logistic(np.log(sure / (1 - sure))[:, None], right)
+    return replace(best, confidence=(float(bias), float(weight)))
+
+
+def judged(
+    recogniser: ChordRecogniser, heard: Sequence[Heard], decoding: ChordDecodingConfig
+) -> tuple[np.ndarray, np.ndarray]:
+    """Say for every chord found how sure it is, and whether its root and quality are right in its middle (0 or 1)."""
+    sure, right = [], []
+    for piece in heard:
+        for chord in decode(recogniser, piece, decoding):
+            truth = at(piece.reference, (chord.onset + chord.offset) / 2)
+            number = class_of(parse(truth.label)) if truth else None
+            if number is not None:
+                sure.append(chord.confidence)
+                right.append(float(class_of(parse(chord.label)) == number))
+    return np.array(sure), np.array(right)
 
 
 def _weighted(scores: Sequence[tuple[float, float]]) -> float:
@@ -103,13 +150,15 @@ def export(
 ) -> None:
     """Tune on ``valid``, then write weights, card and the line in the manifest; ``text`` opens the card."""
     recogniser = ChordRecogniser(to_model(network, features), "cpu")
-    decoding = tune(recogniser, valid)
+    heard = listen(recogniser, valid)
+    decoding = tune(recogniser, heard)
+    table = reliability_table(*judged(recogniser, heard[1::2], decoding))
     made = {"commit": commit(), "command": making.command}
     content = to_bytes(network.state_dict(), chords_header(features, network.config, decoding, made=made))
     write_weights(folder, name, "chords", content, making.licence, default=True)
     final = ChordRecogniser(parse_chords_model(content, name), "cpu")
     figures = [("validation", evaluate(valid, final)), *((title, evaluate(pieces, final)) for title, pieces in reports)]
-    (folder / f"{name}.md").write_text(_card(name, text, network, decoding, making, figures), encoding="utf-8")
+    (folder / f"{name}.md").write_text(_card(name, text, network, decoding, making, figures, table), encoding="utf-8")
 
 
 def evaluate(pieces: Sequence[Piece], recogniser: ChordRecogniser) -> ChordReport | ClipReport:
@@ -125,6 +174,7 @@ def _card(
     decoding: ChordDecodingConfig,
     making: Making,
     figures: Sequence[tuple[str, ChordReport | ClipReport]],
+    table: Sequence[tuple[float, float, int]],
 ) -> str:
     size = sum(parameter.numel() for parameter in network.parameters())
     lines = [f"# {name}", "", text.strip(), "", "## Terms and making", "", f"{making.licence}.", ""]
@@ -141,7 +191,13 @@ def _card(
         lines += ["", "| clips | root and quality right |", "|---|---|"]
         lines += [f"| {title} | {report.accuracy:.3f} |" for title, report in clips]
     lines += ["", f"{size:,} parameters: {network.config}.", "", "## Search, tuned on the validation set", ""]
-    lines += [f"`{decoding}`"]
+    lines += [f"`{decoding}`", "", "## Confidence", ""]
+    lines += [
+        f"Fitted on one half of the validation pieces; on the other, in {len(table)} bins, the expected calibration"
+    ]
+    lines += [f"error is {calibration_error(table):.3f}. Right means root and quality in the middle of the chord.", ""]
+    lines += ["| said | right | chords |", "|---|---|---|"]
+    lines += [f"| {sure:.2f} | {right:.2f} | {count} |" for sure, right, count in table]
     return "\n".join(lines) + "\n"
 
 

@@ -207,14 +207,18 @@ def fit_logistic(features: np.ndarray, truth: np.ndarray, ridge: float = 1e-3) -
 
 
 def reliability(heard: Sequence[Heard], transcriber: Transcriber, bins: int = 10) -> list[tuple[float, float, int]]:
-    """Compare confidence with truth: (mean confidence, share that is right, notes) for each bin that holds any."""
+    """Compare the confidence of notes with the truth."""
     sure, right = [], []
     for piece in heard:
         estimate = _decode(piece, transcriber.decoding)
         hits = {j for _, j in _matches(piece.reference, estimate)}
         sure += [note.confidence for note in estimate]
         right += [j in hits for j in range(len(estimate))]
-    confidence, truth = np.array(sure), np.array(right, float)
+    return reliability_table(np.array(sure), np.array(right, float), bins)
+
+
+def reliability_table(confidence: np.ndarray, truth: np.ndarray, bins: int = 10) -> list[tuple[float, float, int]]:
+    """Tabulate (mean confidence, share that is right, how many) for each bin of confidence that holds any."""
     which = np.minimum((confidence * bins).astype(int), bins - 1)
     return [
         (float(confidence[which == b].mean()), float(truth[which == b].mean()), int((which == b).sum()))

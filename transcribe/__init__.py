@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from transcribe.decoding import Activations, DecodingConfig, decode
     from transcribe.evaluation import score_notes
     from transcribe.features import FeatureConfig, FrameGrid, LogMel
-    from transcribe.pipeline import Transcriber, transcribe_audio, transcribe_file
+    from transcribe.pipeline import ChordRecogniser, Transcriber, transcribe_audio, transcribe_file
 
 __version__ = "0.1.0"
 
@@ -29,6 +29,7 @@ __version__ = "0.1.0"
 _LAZY = {
     "Activations": "decoding",
     "Audio": "audio",
+    "ChordRecogniser": "pipeline",
     "DecodingConfig": "decoding",
     "FeatureConfig": "features",
     "FrameGrid": "features",
@@ -45,6 +46,7 @@ __all__ = [
     "Activations",
     "Audio",
     "Chord",
+    "ChordRecogniser",
     "DecodingConfig",
     "FeatureConfig",
     "FrameGrid",

@@ -62,11 +62,13 @@ class ChordDecodingConfig:
 
     ``evidence`` weighs a step's log-probabilities, which repeat those of its neighbours; ``stay`` is the probability
     that a chord goes on for another step; a bass other than the root is written from ``bass_threshold`` on.
+    ``confidence`` are the bias and the weight of a logistic function of the log-odds of a chord's mean probability.
     """
 
     evidence: float = 0.5
     stay: float = 0.95
     bass_threshold: float = 0.5
+    confidence: tuple[float, float] = (0.0, 1.0)
     vocabulary: str = "full"
 
     def __post_init__(self) -> None:
@@ -79,6 +81,8 @@ class ChordDecodingConfig:
         """
         if not (0 < self.evidence < math.inf and 0 < self.stay < 1 and 0 <= self.bass_threshold <= 1):
             raise ValueError("evidence must be positive, stay between 0 and 1, bass_threshold from 0 to 1")
+        if len(self.confidence) != 2 or not all(math.isfinite(weight) for weight in self.confidence):
+            raise ValueError("the two numbers of confidence must be finite")
         if self.vocabulary not in VOCABULARIES:
             raise ValueError(f"vocabulary must be one of {', '.join(VOCABULARIES)}, not {self.vocabulary!r}")
 
@@ -236,8 +240,9 @@ class ChordDecoder:
             if times[i] >= duration:
                 break
             label = self._with_bass(self.labels[path[first]], bass[first:last].mean(0, dtype=np.float32))
-            confidence = float(heard[first:last, path[first]].mean(dtype=np.float32))
-            chords.append(Chord(times[i], min(times[i + 1], duration), str(label), min(confidence, 1.0)))
+            sure = min(max(float(heard[first:last, path[first]].mean(dtype=np.float32)), 1e-3), 1 - 1e-3)
+            score = self.config.confidence[0] + self.config.confidence[1] * math.log(sure / (1 - sure))
+            chords.append(Chord(times[i], min(times[i + 1], duration), str(label), 1 / (1 + math.exp(-score))))
         return chords
 
     def _single(self, heard: np.ndarray) -> int:
@@ -269,3 +274,8 @@ def likeliest(activations: Sequence[ChordActivations], labels: Sequence[Label] =
     if (heard[:, NONE] > 0.5).all():
         return NO_CHORD
     return label_of(int(heard[:, :NONE].sum(0).argmax()))
+
+
+def at(chords: Sequence[Chord], time: float) -> Chord | None:
+    """Find the chord that sounds at a time; None before the first and after the last."""
+    return next((chord for chord in chords if chord.onset <= time < chord.offset), None)

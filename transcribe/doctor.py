@@ -105,8 +105,9 @@ def _weights() -> dict[str, str]:
     except PitchaiError as error:
         return {"manifest": f"FAULTY: {error}"}
     found = {}
-    if not any(entry.task == "notes" and entry.default for entry in entries.values()):
-        found["notes"] = "FAULTY: there are no default weights for notes; reinstall pitchai"
+    for task in ("notes", "chords"):
+        if not any(entry.task == task and entry.default for entry in entries.values()):
+            found[task] = f"FAULTY: there are no default weights for {task}; reinstall pitchai"
     for name, entry in entries.items():
         try:
             size = len(verified_bytes(entry))

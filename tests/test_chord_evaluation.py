@@ -1,0 +1,116 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from tests.signals import RATE, silence, strum, white_noise
+from transcribe.chord_evaluation import evaluate_chords, evaluate_clips, score_chords
+from transcribe.datasets import load_dataset, read_chords
+from transcribe.errors import InputError
+from transcribe.events import Chord
+from transcribe.harte import parse
+from transcribe.output.confusion import to_png
+from transcribe.pipeline import ChordRecogniser, Transcriber
+
+# Three progressions as guitars and pianos voice them; two seconds a chord.
+PROGRESSIONS = {
+    "C:maj A:min F:maj G:maj": [[48, 52, 55, 60, 64], [45, 52, 57, 60, 64], [41, 48, 53, 57, 60], [43, 50, 55, 59, 62]],
+    "D:min7 G:7 C:maj7": [[50, 57, 60, 65], [43, 53, 59, 62], [48, 55, 59, 64]],
+    "E:min B:min D:maj": [[40, 47, 52, 55, 59, 64], [47, 54, 59, 62, 66], [50, 57, 62, 66]],
+}
+
+
+@pytest.fixture(scope="module")
+def recogniser() -> ChordRecogniser:
+    return ChordRecogniser(device="cpu")
+
+
+def progression(pitches: list[list[int]], semitones: int = 0) -> np.ndarray:
+    return np.concatenate([strum([p + semitones for p in chord], 2.0) for chord in pitches])
+
+
+def test_scores_by_hand() -> None:
+    reference = [Chord(0, 2, "C:maj"), Chord(2, 4, "A:min7")]
+    assert score_chords(reference, reference)["tetrads"] == (1.0, 4.0)
+    half = score_chords(reference, [Chord(0, 2, "C:maj"), Chord(2, 4, "A:maj")])
+    assert half["root"] == (1.0, 4.0)
+    assert half["majmin"] == (0.5, 4.0)
+    # A chord of no triad of major or minor isn't counted.
+    assert score_chords([Chord(0, 2, "C:maj"), Chord(2, 4, "A:dim")], reference)["majmin"] == (1.0, 2.0)
+    assert score_chords(reference, [])["majmin"] == (0.0, 4.0)
+    with pytest.raises(InputError, match="no chords"):
+        score_chords([], reference)
+
+
+def test_songs_and_clips_are_found_and_scored(tmp_path: Path, recogniser: ChordRecogniser) -> None:
+    labels, pitches = next(iter(PROGRESSIONS.items()))
+    soundfile.write(tmp_path / "song.wav", progression(pitches), RATE)
+    (tmp_path / "song.lab").write_text("".join(f"{2 * i}\t{2 * i + 2}\t{c}\n" for i, c in enumerate(labels.split())))
+    songs = load_dataset("chords", tmp_path)
+    assert [piece.name for piece in songs] == ["song"]
+    report = evaluate_chords(songs, recogniser)
+    assert report.means["majmin"] >= 0.85
+    assert report.means == pytest.approx(report.pieces["song"])
+    clips = tmp_path / "clips"
+    for name, chord in (("C", pitches[0]), ("Am", pitches[1]), ("G_min", pitches[3])):
+        (clips / name).mkdir(parents=True)
+        soundfile.write(clips / name / "1.wav", strum(chord, 2.0), RATE)
+    found = load_dataset("chords", clips)
+    assert read_chords(found[0].labels)[0].label == "A:min"
+    judged = evaluate_clips(found, recogniser)
+    assert judged.accuracy == pytest.approx(2 / 3)  # the last one is labelled wrong
+    assert judged.confusion["G:min"] == {"G:maj": 1}
+    assert to_png(judged.confusion)[:4] == b"\x89PNG"
+    assert evaluate_clips(found, recogniser, [parse("A:min")]).confusion["C:maj"] == {"A:min": 1}
+
+
+@pytest.mark.parametrize("labels", PROGRESSIONS)
+def test_progressions_are_heard(labels: str, recogniser: ChordRecogniser) -> None:
+    heard = recogniser.recognise_audio(progression(PROGRESSIONS[labels]), RATE).chords
+    assert [chord.label.split("/")[0] for chord in heard if chord.label != "N"] == labels.split()
+
+
+@pytest.mark.parametrize("semitones", [-4, -1, 3, 5])
+def test_transposed_music_has_transposed_chords(semitones: int, recogniser: ChordRecogniser) -> None:
+    for pitches in PROGRESSIONS.values():
+        heard = recogniser.recognise_audio(progression(pitches), RATE).chords
+        moved = recogniser.recognise_audio(progression(pitches, semitones), RATE).chords
+        assert [c.label for c in moved] == [str(parse(c.label).transposed(semitones)) for c in heard]
+        assert [c.onset for c in moved] == pytest.approx([c.onset for c in heard], abs=0.17)
+
+
+def test_no_music_has_no_chord(rng: np.random.Generator, recogniser: ChordRecogniser) -> None:
+    for samples in (silence(5.0), white_noise(rng, 5.0), white_noise(rng, 0.5)):
+        assert [chord.label for chord in recogniser.recognise_audio(samples, RATE).chords] == ["N"]
+    empty = recogniser.recognise_audio(silence(0.0), RATE)
+    assert (empty.chords, empty.warnings) == ((), ("the recording holds no samples",))
+
+
+def test_a_strum_of_a_second_has_one_chord(recogniser: ChordRecogniser) -> None:
+    (chord,) = recogniser.recognise_audio(strum([40, 47, 52, 56, 59, 64], 1.0), RATE).chords
+    assert chord.label == "E:maj"
+    assert (chord.onset, chord.offset) == (0.0, 1.0)
+
+
+def test_vocabularies_and_the_main_summary_agree(recogniser: ChordRecogniser) -> None:
+    samples = progression(PROGRESSIONS["D:min7 G:7 C:maj7"])
+    simple = ChordRecogniser(recogniser.model, vocabulary="majmin").recognise_audio(samples, RATE)
+    assert [c.label for c in simple.chords if c.label != "N"] == ["D:min", "G:maj", "C:maj"]
+    both = Transcriber(device="cpu", chords=recogniser).transcribe_audio(samples, RATE)
+    assert both.chords == recogniser.recognise_audio(samples, RATE).chords
+    assert set(both.models) == {"notes", "chords"}
+    alone = Transcriber(device="cpu").transcribe_audio(samples, RATE)
+    assert (alone.notes, alone.chords) == (both.notes, ())
+
+
+def test_blocks_make_no_difference(recogniser: ChordRecogniser) -> None:
+    samples = np.tile(progression(PROGRESSIONS["E:min B:min D:maj"]), 8)
+    whole = list(recogniser.activations([samples]))
+    pieces = list(recogniser.activations(np.array_split(samples, 7)))
+    assert sum(map(len, whole)) == -(-len(samples) // (320 * 4))
+    for a, b in zip(whole, pieces, strict=True):
+        assert np.array_equal(a.chord, b.chord)
+        assert np.array_equal(a.bass, b.bass)
