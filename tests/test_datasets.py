@@ -9,7 +9,7 @@ import soundfile
 
 from tests.conftest import FIVE_NOTES
 from tests.signals import RATE, melody
-from transcribe.datasets import extend_by_pedal, load_dataset, read_labels, with_labels_from
+from transcribe.datasets import extend_by_pedal, load_dataset, read_chords, read_labels, with_labels_from
 from transcribe.errors import InputError, UsageError
 from transcribe.events import Note, Pedal, Transcription
 from transcribe.output.formats import to_midi
@@ -152,3 +152,29 @@ def test_pedal_extends_to_its_end_or_the_next_onset() -> None:
         (1.0, 60, 2.0),
         (3.0, 60, 3.2),
     ]
+
+
+def test_layouts_of_chords(tmp_path: Path) -> None:
+    for name in (
+        "beside/one.wav", "audio/The Beatles/two.flac", "audio/0003.wav", "0004/audio.mp3", "clips/A#_maj/1.ogg",
+        "clips/other/2.ogg",
+    ):  # fmt: skip
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    labs = ("beside/one.lab", "chordlab/The Beatles/two.lab", "annotations/0003/full.lab", "0004/full.lab")
+    for name in labs:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("0 1 C:maj/3\n")
+    pieces = {piece.name: piece.labels for piece in load_dataset("chords", tmp_path)}
+    assert pieces == {
+        "one": tmp_path / labs[0],
+        "two": tmp_path / labs[1],
+        "0003": tmp_path / labs[2],
+        "audio": tmp_path / labs[3],
+        "A#_maj/1": tmp_path / "clips" / "A#_maj",
+    }
+    assert [chord.label for chord in read_chords(pieces["0003"])] == ["C:maj/3"]
+    assert [chord.label for chord in read_chords(pieces["A#_maj/1"])] == ["Bb:maj"]
+    (tmp_path / "0004" / "full.lab").write_text("rubbish")
+    with pytest.raises(InputError, match=r"not a \.lab file"):
+        read_chords(pieces["audio"])

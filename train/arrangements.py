@@ -14,7 +14,7 @@ import argparse
 import multiprocessing
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, partial
 from pathlib import Path
 from types import MappingProxyType
@@ -26,7 +26,7 @@ from tqdm import tqdm
 
 from train import recorder, rooms
 from train.performances import Performance
-from train.piano import Piano, load_pianos, play
+from train.piano import Piano, Voicing, load_pianos, play
 from train.sounds import CLOSED_HIHAT, KICK, RIDE, SAMPLE_RATE, SNARE, synthesise
 from transcribe.harte import NO_CHORD, Label, parse, parse_name
 
@@ -133,7 +133,8 @@ def made_up(seconds: float, rng: np.random.Generator) -> Song:
     few = [_any_label(qualities, chances, rng) for _ in range(int(rng.integers(2, 7)))] if rng.random() < 0.5 else []
     while start < seconds:
         label = few[rng.integers(len(few))] if few else _any_label(qualities, chances, rng)
-        end = start + beat * slow * int(rng.choice([1, 2, 2, 4, 4, 8]))
+        # What was struck long ago is no longer heard.
+        end = start + min(6.0, beat * slow * int(rng.choice([1, 2, 2, 4, 4, 8])))
         chords.append((start, end, label))
         start = end
         if rests and rng.random() < 0.5:
@@ -332,7 +333,10 @@ def _played(
         bank = banks.get("guitar" if program in GUITARS else "piano" if program in KEYS else "")
         if bank and rng.random() < BANK_SHARE:
             performance = Performance(np.array(sorted(played), float).reshape(-1, 4), np.zeros((0, 2)))
-            sound = play(bank[int(rng.integers(len(bank)))], performance, seconds, rng)
+            voicing = Voicing.draw(rng)
+            # All that play are tuned together, or a semitone's name would be a matter of taste.
+            voicing = replace(voicing, cents=voicing.cents - voicing.cents[69])
+            sound = play(bank[int(rng.integers(len(bank)))], performance, seconds, rng, voicing)
             sampled[: len(sound)] += loudness * 0.1 * sound / max(float(np.sqrt(np.mean(sound**2))), 1e-9)
             continue
         midi.instruments.append(pretty_midi.Instrument(max(program, 0), is_drum=program < 0))
@@ -380,11 +384,14 @@ def _render_one(index: int, options: argparse.Namespace) -> int:
     studio = _studio(options.rooms, options.sounds, options.codecs)
     kind = rng.random()
     if kind < options.silent_share:
-        samples = np.zeros(int(EXCERPT * SAMPLE_RATE)) + rng.standard_normal(int(EXCERPT * SAMPLE_RATE)) * 1e-3
+        samples = rng.standard_normal(int(EXCERPT * SAMPLE_RATE)) * 1e-3
         sounds = sorted(options.sounds.glob("*.flac")) if options.sounds else []
-        if sounds and rng.random() < 0.75:
+        if sounds and rng.random() < 0.6:
             samples = recorder.excerpt_of(sounds[int(rng.integers(len(sounds)))], len(samples), rng)
-        samples, chords = recorder.record(samples, SAMPLE_RATE, rng, studio=studio), [(0.0, EXCERPT, NO_CHORD)]
+        samples = (
+            np.zeros(len(samples)) if rng.random() < 0.1 else recorder.record(samples, SAMPLE_RATE, rng, 0.12, studio)
+        )
+        chords = [(0.0, EXCERPT, NO_CHORD)]
     else:
         if kind > 1 - options.made_up_share:
             song = made_up(EXCERPT, rng)

@@ -225,10 +225,12 @@ def strums(clips: list[Piece], out: Path, pause: float = 0.5) -> None:
 
 
 def _sounding(samples: np.ndarray) -> np.ndarray:
-    """Cut what is 30 dB under the loudest 20 ms from the beginning of a clip."""
+    """Cut a clip from its attack (20 dB under the loudest 20 ms) to where it has faded by 30 dB."""
     width = SAMPLE_RATE // 50
     power = np.convolve(samples.astype(float) ** 2, np.ones(width), mode="same")
-    return samples[int(np.argmax(power > power.max(initial=0.0) / 1000)) :]
+    loudest = power.max(initial=0.0)
+    last = np.flatnonzero(power > loudest / 1000)[-1:]
+    return samples[int(np.argmax(power > loudest / 100)) : int(last.sum()) + 1]
 
 
 def main() -> None:

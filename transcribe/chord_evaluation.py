@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from transcribe.audio import AudioReader
-from transcribe.chords import simplified
 from transcribe.datasets import Piece, read_chords
 from transcribe.errors import InputError
 from transcribe.events import Chord
@@ -127,16 +126,15 @@ def evaluate_clips(
     """Recognise the one chord of every clip, and count which are right in root and quality.
 
     The clip's chord is the one that sounds longest, ``N`` only where there is no other. Where ``labels`` are given,
-    no others are possible. A clip whose label is a triad is right where the answer's triad is.
+    no others are possible; a clip whose label is a triad has a triad for an answer.
     """
     confusion: dict[str, dict[str, int]] = {}
     right = 0
     seconds = 0.0
     for piece in pieces:
         truth = parse(read_chords(piece.labels)[0].label)
-        answer = recogniser.recognise_clip(piece.audio, labels)
-        if not labels and len(truth.intervals) == 3:
-            answer = simplified(answer, "triads")
+        vocabulary = "triads" if len(truth.intervals) == 3 else "full"
+        answer = recogniser.recognise_clip(piece.audio, labels, vocabulary)
         called = confusion.setdefault(str(truth), {})
         called[str(answer)] = called.get(str(answer), 0) + 1
         right += answer == truth

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from itertools import pairwise
 
 import numpy as np
@@ -165,6 +166,18 @@ def change_counts(sequences: Sequence[Sequence[int]]) -> np.ndarray:
     return np.log(np.maximum(counts, 1e-9)).astype(np.float32)
 
 
+@cache
+def _named(vocabulary: str) -> tuple[list[Label], np.ndarray]:
+    """List a vocabulary's labels, no chord last, and say which class is called what: (N_CLASSES, n_labels)."""
+    names = VOCABULARIES[vocabulary]
+    kept = [quality for quality in QUALITIES if quality not in names]
+    labels = [Label(root, quality) for root in range(12) for quality in kept] + [NO_CHORD]
+    matrix = np.zeros((N_CLASSES, len(labels)), np.float32)
+    for number in range(N_CLASSES):
+        matrix[number, labels.index(simplified(label_of(number), vocabulary))] = 1
+    return labels, matrix
+
+
 class ChordDecoder:
     """Decodes blocks of activations as they come; the chords are the same however the blocks are cut.
 
@@ -177,16 +190,8 @@ class ChordDecoder:
     """
 
     def __init__(self, changes: np.ndarray, config: ChordDecodingConfig) -> None:
-        names = VOCABULARIES[config.vocabulary]
-        kept = [quality for quality in QUALITIES if quality not in names]
         self.config = config
-        self.labels = [Label(root, quality) for root in range(12) for quality in kept] + [NO_CHORD]
-        # (N_CLASSES, n_labels): which class is called what.
-        self._names = np.zeros((N_CLASSES, len(self.labels)), np.float32)
-        for number in range(N_CLASSES):
-            label = label_of(number)
-            called = replace(label, quality=names.get(label.quality, label.quality)) if number != NONE else label
-            self._names[number, self.labels.index(called)] = 1
+        self.labels, self._names = _named(config.vocabulary)
         between = self._names.T @ np.exp(changes) @ self._names
         np.fill_diagonal(between, 0)
         between *= (1 - config.stay) / between.sum(1, keepdims=True)
@@ -259,10 +264,10 @@ class ChordDecoder:
         return replace(label, bass=interval) if bass[lowest] >= self.config.bass_threshold else label
 
 
-def likeliest(activations: Sequence[ChordActivations], labels: Sequence[Label] = ()) -> Label:
+def likeliest(activations: Sequence[ChordActivations], labels: Sequence[Label] = (), vocabulary: str = "full") -> Label:
     """Name the one chord of a clip: what is heard most in all its steps; ``N`` where no chord is heard at all.
 
-    Where ``labels`` are given, it is one of these.
+    Where ``labels`` are given, it is one of these; else one of the vocabulary.
     """
     heard = np.concatenate([np.zeros((0, N_CLASSES), np.float32), *(block.chord for block in activations)])
     if labels:
@@ -273,7 +278,8 @@ def likeliest(activations: Sequence[ChordActivations], labels: Sequence[Label] =
         return max(known, key=lambda pair: float(total[pair[1]]))[0]
     if (heard[:, NONE] > 0.5).all():
         return NO_CHORD
-    return label_of(int(heard[:, :NONE].sum(0).argmax()))
+    names, matrix = _named(vocabulary)
+    return names[int((heard @ matrix)[:, :-1].sum(0).argmax())]
 
 
 def at(chords: Sequence[Chord], time: float) -> Chord | None:

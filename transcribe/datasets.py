@@ -109,10 +109,15 @@ def _load_pairs(folder: Path) -> list[Piece]:
 
 
 def _load_chords(folder: Path) -> list[Piece]:
+    # Labels beside the recording; else those of its name in another tree (Isophonics' chordlab, RWC), or Billboard's,
+    # whose full.lab lies in a folder of the recording's name; else the folder is the label of its clips.
+    labs = sorted(folder.rglob("*.lab"))
+    named = {lab.parent.name if lab.stem == "full" else lab.stem: lab for lab in labs}
     pieces = []
     for audio in sorted(p for p in folder.rglob("*") if p.suffix.lower() in AUDIO_SUFFIXES and p.is_file()):
-        lab = audio.with_suffix(".lab")
-        if lab.is_file():
+        beside = audio.with_suffix(".lab")
+        lab = beside if beside.is_file() else named.get(audio.stem) or named.get(audio.parent.name)
+        if lab is not None:
             pieces.append(Piece(audio.stem, audio, lab, "test"))
         elif audio.parent != folder and _is_chord(audio.parent.name):
             pieces.append(Piece(f"{audio.parent.name}/{audio.stem}", audio, audio.parent, "test"))
@@ -151,7 +156,8 @@ DATASETS = {
         "chords",
         _load_chords,
         "annotations are to be had from Isophonics, RWC and Billboard; the audio is one's own",
-        "song.wav beside song.lab, or clips in folders named by their chord: Am/01.wav, Bb_maj/02.wav",
+        "song.wav beside song.lab (or in a tree beside: Isophonics, RWC, Billboard), or clips in folders named by "
+        "their chord: Am/01.wav, Bb_maj/02.wav",
         default_split=None,
     ),
 }

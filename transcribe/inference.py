@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator
-from itertools import islice
+from itertools import islice, tee
 
 import numpy as np
 import torch
@@ -66,15 +66,7 @@ def infer(blocks: Iterable[np.ndarray], model: NotesModel, batch_size: int = GPU
     Activations
         Of consecutive frames, ``ceil(n_samples / hop_length)`` in all; nothing for no samples.
     """
-
-    def hear(log_mel: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        logits = model.network(log_mel)
-        heads = (logits.onset, logits.frame, logits.offset, logits.velocity, logits.pedal)
-        return tuple(head.sigmoid() for head in heads)
-
-    border, grid = model.network.border, model.features.grid
-    for onset, frame, offset, velocity, pedal in _run(blocks, hear, model.features, border, _device(model), batch_size):
-        yield Activations(onset, frame, offset, velocity, pedal, grid)
+    return _notes(spectrogram(blocks, model.features, _device(model)), model, batch_size)
 
 
 def infer_chords(
@@ -87,13 +79,92 @@ def infer_chords(
     ChordActivations
         Of consecutive steps: as many as it takes to cover the frames; nothing for no samples.
     """
-    stride, border = model.network.config.stride, model.network.border
+    return _chords(spectrogram(blocks, model.features, _device(model)), model, batch_size)
+
+
+def infer_both(
+    blocks: Iterable[np.ndarray], notes: NotesModel, chords: ChordsModel, batch_size: int = GPU_BATCH
+) -> tuple[Iterator[Activations], Iterator[ChordActivations]]:
+    """Run both networks over one stream of samples, which is transformed once where they read the same features.
+
+    Take from both iterators in turn: what only one has taken is kept for the other.
+    """
+    if (notes.features, _device(notes)) != (chords.features, _device(chords)):
+        for_notes, for_chords = tee(blocks)
+        return infer(for_notes, notes, batch_size), infer_chords(for_chords, chords, batch_size)
+    first, second = tee(spectrogram(blocks, notes.features, _device(notes)))
+    return _notes(first, notes, batch_size), _chords(second, chords, batch_size)
+
+
+# (n, n_mels), and how many of them lie within the recording
+Frames = tuple[torch.Tensor, int]
+
+
+def spectrogram(blocks: Iterable[np.ndarray], features: FeatureConfig, device: torch.device) -> Iterator[Frames]:
+    """Transform a stream of samples, ``STEP_FRAMES`` frames at a time, cut on a fixed grid.
+
+    Yields
+    ------
+    Frames
+        Nothing but the last has frames beyond the recording: as many as still hear its end.
+    """
+    log_mel = LogMel(features, device)
+    step, half = STEP_FRAMES * features.hop_length, features.n_fft // 2
+    spill = -(-half // features.hop_length)
+    length = log_mel.span_samples(STEP_FRAMES)
+
+    def transformed(samples: np.ndarray) -> torch.Tensor:
+        with torch.inference_mode():
+            return log_mel(torch.from_numpy(samples).to(device))
+
+    # Before the first frame there is silence.
+    pending = [np.zeros(half, np.float32)]
+    held, n_samples, n_frames = half, 0, 0
+    for block in blocks:
+        pending.append(block)
+        held += len(block)
+        n_samples += len(block)
+        # The last span is never taken here: only the end knows what comes after it.
+        if held <= length:
+            continue
+        samples = np.concatenate(pending)
+        while len(samples) > length:
+            yield transformed(samples[:length]), STEP_FRAMES
+            samples = samples[step:]
+            n_frames += STEP_FRAMES
+        pending, held = [samples], len(samples)
+    if not n_samples:
+        return
+    samples = np.concatenate(pending)
+    left = features.grid.n_frames(n_samples) - n_frames
+    while left > 0:
+        count = min(left, STEP_FRAMES)
+        left -= count
+        n_wanted = count if left else count + spill
+        span = samples[: log_mel.span_samples(n_wanted)]
+        yield transformed(np.pad(span, (0, log_mel.span_samples(n_wanted) - len(span)))), count
+        samples = samples[step:]
+
+
+def _notes(frames: Iterable[Frames], model: NotesModel, batch_size: int) -> Iterator[Activations]:
+    def hear(log_mel: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        logits = model.network(log_mel)
+        heads = (logits.onset, logits.frame, logits.offset, logits.velocity, logits.pedal)
+        return tuple(head.sigmoid() for head in heads)
+
+    for arrays in _run(frames, hear, model, batch_size):
+        onset, frame, offset, velocity, pedal = arrays
+        yield Activations(onset, frame, offset, velocity, pedal, model.features.grid)
+
+
+def _chords(frames: Iterable[Frames], model: ChordsModel, batch_size: int) -> Iterator[ChordActivations]:
+    stride = model.network.config.stride
 
     def hear(log_mel: torch.Tensor) -> tuple[torch.Tensor, ...]:
         logits = model.network(log_mel)
         return logits.chord.softmax(-1), logits.bass.softmax(-1)
 
-    for chord, bass in _run(blocks, hear, model.features, border, _device(model), batch_size, stride):
+    for chord, bass in _run(frames, hear, model, batch_size, stride):
         yield ChordActivations(chord, bass, model.features.grid, stride)
 
 
@@ -102,57 +173,44 @@ def _device(model: NotesModel | ChordsModel) -> torch.device:
 
 
 def _run(
-    blocks: Iterable[np.ndarray],
+    frames: Iterable[Frames],
     hear: Callable[[torch.Tensor], tuple[torch.Tensor, ...]],
-    features: FeatureConfig,
-    border: int,
-    device: torch.device,
+    model: NotesModel | ChordsModel,
     batch_size: int,
     stride: int = 1,
 ) -> Iterator[tuple[np.ndarray, ...]]:
-    """Run a network, of ``stride`` frames a step, over windows: what it hears, without the borders."""
-    log_mel = LogMel(features, device)
-    size = batch_size if device.type == "cuda" else 1
-    windows = _windows(blocks, features, border, log_mel)
+    """Run a network, whose output has ``stride`` frames a step, over windows: what it hears, without the borders."""
+    border = model.network.border
+    size = batch_size if _device(model).type == "cuda" else 1
+    windows = _windows(frames, border, model.features)
     while batch := list(islice(windows, size)):
         # A batch is filled up, so that its size never changes the arithmetic.
-        samples = np.zeros((size, len(batch[0][0])), np.float32)
-        for row, (window, _) in enumerate(batch):
-            samples[row] = window
+        rows = [window for window, _ in batch] + [batch[0][0]] * (size - len(batch))
         # TF32 would cost three of the digits in which devices agree.
         with torch.inference_mode(), torch.backends.cudnn.flags(allow_tf32=False):
-            heads = hear(log_mel(torch.from_numpy(samples).to(device)))
+            heads = hear(torch.stack(rows))
             first, last = border // stride, (border + STEP_FRAMES) // stride
             arrays = [head[:, first:last].float().cpu().numpy() for head in heads]
         for row, (_, n_frames) in enumerate(batch):
             yield tuple(array[row, : -(-n_frames // stride)] for array in arrays)
 
 
-def _windows(
-    blocks: Iterable[np.ndarray], features: FeatureConfig, border: int, log_mel: LogMel
-) -> Iterator[tuple[np.ndarray, int]]:
-    """Cut samples into windows on the grid: (samples with their borders, frames that it answers for)."""
-    hop_length = features.hop_length
-    length = log_mel.span_samples(STEP_FRAMES + 2 * border)
-    step = STEP_FRAMES * hop_length
-    # Before the first frame there is silence.
-    pending = [np.zeros(border * hop_length + features.n_fft // 2, np.float32)]
-    held, n_samples, n_frames = len(pending[0]), 0, 0
-    for block in blocks:
-        pending.append(block)
-        held += len(block)
-        n_samples += len(block)
-        if held < length:
-            continue
-        samples = np.concatenate(pending)
-        while len(samples) >= length:
-            yield samples[:length], STEP_FRAMES
-            samples = samples[step:]
-            n_frames += STEP_FRAMES
-        pending, held = [samples], len(samples)
-    samples = np.concatenate(pending)
-    while n_frames < features.grid.n_frames(n_samples):
-        count = min(STEP_FRAMES, features.grid.n_frames(n_samples) - n_frames)
-        yield np.pad(samples[:length], (0, max(0, length - len(samples)))), count
-        samples = samples[step:]
+def _windows(frames: Iterable[Frames], border: int, features: FeatureConfig) -> Iterator[Frames]:
+    """Cut frames into windows on the grid: (frames with ``border`` at both ends, how many it answers for)."""
+    silence = (features.floor_db + features.offset_db) / features.scale_db
+    length = STEP_FRAMES + 2 * border
+    held: torch.Tensor | None = None
+    n_frames = 0
+    for rows, count in frames:
+        held = torch.cat([rows.new_full((border, rows.shape[1]), silence) if held is None else held, rows])
         n_frames += count
+        while len(held) >= length and n_frames >= STEP_FRAMES:
+            yield held[:length], STEP_FRAMES
+            held = held[STEP_FRAMES:]
+            n_frames -= STEP_FRAMES
+    while held is not None and n_frames > 0:
+        count = min(STEP_FRAMES, n_frames)
+        window = held[:length]
+        yield torch.cat([window, window.new_full((length - len(window), window.shape[1]), silence)]), count
+        held = held[STEP_FRAMES:]
+        n_frames -= count

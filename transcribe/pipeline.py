@@ -137,37 +137,44 @@ class Transcriber:
         self, blocks: Iterable[np.ndarray], duration: float | None, progress: Progress | None
     ) -> Transcription:
         level = _Level(blocks)
-        # Both networks read the same blocks, one window of each in turn, so that neither runs ahead.
-        for_notes, for_chords = itertools.tee(level)
         chord_decoder = self.chords.decoder() if self.chords else None
-        chord_blocks = self.chords.activations(for_chords) if self.chords else iter(())
-        if chord_decoder is None:
-            del for_chords
+        heard, chords_heard = self._hear(level)
 
-        def heard() -> Iterator[Activations]:
+        def watched() -> Iterator[Activations]:
             seconds = 0.0
-            for block in self.activations(for_notes):
+            for block in heard:
                 yield block
-                for chord_block in itertools.islice(chord_blocks, 1):
-                    assert chord_decoder is not None
-                    chord_decoder.push(chord_block)
+                # In turn, so that neither network runs ahead of the other.
+                _push(chord_decoder, itertools.islice(chords_heard, 1))
                 seconds += len(block) / block.grid.frames_per_second
                 if progress is not None:
                     progress(min(seconds, duration or seconds), duration)
 
-        result = self.decode(heard())
-        remarks, seconds = tuple(_remarks(level, result)), level.n_samples / self.sample_rate
-        result = replace(result, duration=seconds, warnings=remarks)
+        result = self.decode(watched())
+        _push(chord_decoder, chords_heard)
+        seconds = level.n_samples / self.sample_rate
+        result = replace(result, duration=seconds, warnings=tuple(_remarks(level, result)))
         if self.chords is None or chord_decoder is None:
             return result
-        for chord_block in chord_blocks:
-            chord_decoder.push(chord_block)
         return replace(
             result,
             chords=tuple(chord_decoder.finish(seconds)),
             models={**result.models, "chords": self.chords.model.name},
             settings={**result.settings, "chords": asdict(self.chords.decoding)},
         )
+
+    def _hear(self, blocks: Iterable[np.ndarray]) -> tuple[Iterator[Activations], Iterator[ChordActivations]]:
+        from transcribe.inference import infer_both
+
+        if self.chords is None:
+            return self.activations(blocks), iter(())
+        return infer_both(blocks, self.model, self.chords.model)
+
+
+def _push(decoder: ChordDecoder | None, blocks: Iterable[ChordActivations]) -> None:
+    for block in blocks:
+        assert decoder is not None
+        decoder.push(block)
 
 
 class ChordRecogniser:
@@ -223,8 +230,8 @@ class ChordRecogniser:
         mono = resampled(samples, sample_rate, self.sample_rate)
         return self._recognise([mono], len(mono) / self.sample_rate, None)
 
-    def recognise_clip(self, path: str | Path, labels: Sequence[Label] = ()) -> Label:
-        """Name the one chord of a clip: the likeliest of ``labels``, or of all that sound in it where none are given.
+    def recognise_clip(self, path: str | Path, labels: Sequence[Label] = (), vocabulary: str = "full") -> Label:
+        """Name the one chord of a clip: the likeliest of ``labels``, or of a vocabulary where none are given.
 
         Raises
         ------
@@ -233,7 +240,7 @@ class ChordRecogniser:
         """
         with AudioReader(path, self.sample_rate) as reader:
             activations = list(self.activations(reader.blocks()))
-        return likeliest(activations, labels)
+        return likeliest(activations, labels, vocabulary)
 
     def activations(self, blocks: Iterable[np.ndarray]) -> Iterator[ChordActivations]:
         """Listen to blocks of samples at :attr:`sample_rate`: what the network hears, before the search."""
