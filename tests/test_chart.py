@@ -3,6 +3,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+from dataclasses import replace
 
 import pretty_midi
 import pytest
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 
 from transcribe.chords import N_CLASSES, label_of
 from transcribe.errors import InputError
-from transcribe.events import Chord, Transcription
+from transcribe.events import Chord, Note, Transcription
 from transcribe.output import chart
 from transcribe.output.formats import CHORD_FORMATS, from_json, to_json
 
@@ -78,6 +79,9 @@ def test_jams_is_valid() -> None:
     jams = pytest.importorskip("jams", reason="jams isn't installed")
     document = jams.load(io.StringIO(chart.to_jams(SONG).decode()), validate=True, strict=True)
     assert document.search(namespace="chord")[0].data[1].value == "C:maj"
+    with_notes = replace(SONG, notes=(Note(0.5, 60, 1.0, 80, 0.9),))
+    document = jams.load(io.StringIO(chart.to_jams(with_notes).decode()), validate=True, strict=True)
+    assert document.search(namespace="note_midi")[0].data[0].value == 60
 
 
 def test_block_chords_by_hand() -> None:

@@ -6,8 +6,9 @@ import sys
 import pytest
 
 from tests.conftest import EXAMPLE, ROOT
-from transcribe import Transcriber
+from transcribe import ChordRecogniser, Transcriber
 from transcribe.evaluation import score
+from transcribe.harte import parse
 from transcribe.output.formats import read_transcription
 
 # On this piano, which the network learned from; the floor that the model card promises.
@@ -31,3 +32,8 @@ def test_the_shipped_weights_hear_the_example(model: str) -> None:
     for metric, floor in zip(("note", "frame", "pedal"), FLOORS[model], strict=True):
         assert scores[metric].f1 >= floor
     assert not result.warnings
+
+
+def test_the_shipped_weights_name_the_examples_chords() -> None:
+    chords = ChordRecogniser(device="cpu").recognise_file(EXAMPLE).chords
+    assert [parse(chord.label).name for chord in chords] == ["C", "Am", "G7", "C", "F", "Dm", "G7", "C"]

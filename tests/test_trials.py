@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 import soundfile
 
-from tests.signals import pluck
+from tests.signals import pluck, strum
 from train import trials
 from train.performances import Performance
 from train.piano import SAMPLE_RATE
 from train.render import write_pair
-from transcribe.datasets import load_dataset, read_labels
+from transcribe.datasets import load_dataset, read_chords, read_labels
 
 
 @pytest.fixture
@@ -109,3 +109,21 @@ def test_a_simulated_room_begins_with_the_direct_path() -> None:
         assert np.abs(response[:16]).max() == pytest.approx(1.0)
         assert len(response) <= rooms.LONGEST * rooms.SAMPLE_RATE
         np.testing.assert_array_equal(response, rooms.response(seed))
+
+
+def test_strums_keep_their_chords(tmp_path: Path) -> None:
+    for name, pitches in (("C", [48, 52, 55]), ("A#_min", [46, 53, 61])):
+        (tmp_path / name).mkdir()
+        sound = np.concatenate([np.zeros(SAMPLE_RATE // 2), strum(pitches, 1.0)])
+        soundfile.write(tmp_path / name / "1.wav", sound, SAMPLE_RATE)
+    trials.strums(load_dataset("chords", tmp_path), tmp_path / "out")
+    for kind, ratio in (("noise", 1.0), ("sharp", 2 ** (-40 / 1200)), ("flat", 2 ** (40 / 1200))):
+        pieces = load_dataset("chords", tmp_path / "out" / kind)
+        assert [piece.labels.name for piece in pieces] == ["A#_min", "C"]
+        assert soundfile.info(pieces[1].audio).duration == pytest.approx(1.5 * ratio, rel=1e-3)
+    first, second = load_dataset("chords", tmp_path / "out" / "streams")
+    labels = [chord.label for piece in (first, second) for chord in read_chords(piece.labels)]
+    assert labels == ["Bb:min", "N", "C:maj", "N"]
+    strummed, pause = read_chords(first.labels)
+    assert strummed.offset < 1.01  # half a second of silence is gone
+    assert pause.offset - pause.onset == pytest.approx(0.5)

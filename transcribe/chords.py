@@ -219,14 +219,14 @@ class ChordDecoder:
             self._score = reached.max(0) + step
             self._score -= self._score.max()  # hours of it would lose digits
         self._came_from.append(came_from)
-        self._heard.append(probabilities.astype(np.float16))
-        self._bass.append(block.bass.astype(np.float16))
+        self._heard.append(_to_bytes(probabilities))
+        self._bass.append(_to_bytes(block.bass))
 
     def finish(self, duration: float) -> list[Chord]:
         """Trace the likeliest sequence back: chords that abut, from 0 to ``duration`` seconds; none for no steps."""
         if self._score is None or self._grid is None:
             return []
-        heard, bass = np.concatenate(self._heard), np.concatenate(self._bass)
+        heard, bass = np.concatenate(self._heard), np.concatenate(self._bass)  # of 255
         if duration <= SINGLE_CHORD_SECONDS:
             path = np.full(len(heard), self._single(heard))
         else:
@@ -244,17 +244,17 @@ class ChordDecoder:
         for i, (first, last) in enumerate(zip(starts, ends, strict=True)):
             if times[i] >= duration:
                 break
-            label = self._with_bass(self.labels[path[first]], bass[first:last].mean(0, dtype=np.float32))
-            sure = min(max(float(heard[first:last, path[first]].mean(dtype=np.float32)), 1e-3), 1 - 1e-3)
+            label = self._with_bass(self.labels[path[first]], bass[first:last].mean(0) / 255)
+            sure = min(max(float(heard[first:last, path[first]].mean()) / 255, 1e-3), 1 - 1e-3)
             score = self.config.confidence[0] + self.config.confidence[1] * math.log(sure / (1 - sure))
             chords.append(Chord(times[i], min(times[i + 1], duration), str(label), 1 / (1 + math.exp(-score))))
         return chords
 
     def _single(self, heard: np.ndarray) -> int:
         """Choose one chord for all steps: the one heard most; none only where nothing else is heard."""
-        if (heard[:, -1] > 0.5).all():
+        if (heard[:, -1] > 127).all():
             return len(self.labels) - 1
-        return int(heard[:, :-1].sum(0, dtype=np.float32).argmax())
+        return int(heard[:, :-1].sum(0, dtype=np.int64).argmax())
 
     def _with_bass(self, label: Label, bass: np.ndarray) -> Label:
         if self.config.vocabulary != "full" or label.root is None:
@@ -262,6 +262,11 @@ class ChordDecoder:
         lowest = int(bass.argmax())
         interval = (lowest - label.root) % 12
         return replace(label, bass=interval) if bass[lowest] >= self.config.bass_threshold else label
+
+
+def _to_bytes(probabilities: np.ndarray) -> np.ndarray:
+    """Keep probabilities in 255ths: hours of them are held until the end of a recording."""
+    return np.rint(255 * probabilities).astype(np.uint8)
 
 
 def likeliest(activations: Sequence[ChordActivations], labels: Sequence[Label] = (), vocabulary: str = "full") -> Label:

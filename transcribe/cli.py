@@ -86,7 +86,12 @@ def transcribe(
     output: Outputs = None,
     formats: Annotated[
         list[str] | None,
-        typer.Option("--format", "-f", help="midi, json, csv, png or svg, where -o's suffix doesn't say."),
+        typer.Option(
+            "--format",
+            "-f",
+            help="midi, json, csv, png, svg, jams, or of the chords lab, chordpro or leadsheet, "
+            "where -o's suffix doesn't say.",
+        ),
     ] = None,
     recursive: Recursive = False,
     overwrite: Overwrite = False,

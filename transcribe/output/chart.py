@@ -9,6 +9,7 @@ import csv
 import io
 import json
 from collections.abc import Sequence
+from typing import Any
 
 from transcribe.errors import InputError
 from transcribe.events import Chord, Transcription
@@ -62,38 +63,52 @@ def to_csv(transcription: Transcription) -> bytes:
 
 
 def to_jams(transcription: Transcription) -> bytes:
-    """Write a JAMS document (version 0.3) with one annotation in the namespace ``chord``."""
+    """Write a JAMS document (version 0.3): ``chord`` and, where there are any notes, ``note_midi``."""
+    annotations = []
+    if transcription.chords or not transcription.notes:
+        annotations.append(
+            _annotation(
+                transcription, "chord", [(c.onset, c.offset, c.label, c.confidence) for c in transcription.chords]
+            )
+        )
+    if transcription.notes:
+        annotations.append(
+            _annotation(
+                transcription,
+                "note_midi",
+                [(n.onset, n.offset, float(n.pitch), n.confidence) for n in transcription.notes],
+            )
+        )
+    unknown = dict.fromkeys(("title", "artist", "release"), "")
+    metadata = {**unknown, "duration": transcription.duration, "identifiers": {}, "jams_version": "0.3.4"}
+    document = {"annotations": annotations, "file_metadata": metadata, "sandbox": {}}
+    return (json.dumps(document, indent=1) + "\n").encode()
+
+
+def _annotation(
+    transcription: Transcription, namespace: str, events: Sequence[tuple[float, float, str | float, float]]
+) -> dict[str, Any]:
     from transcribe import __version__
 
-    data = [
-        {"time": c.onset, "duration": c.offset - c.onset, "value": c.label, "confidence": c.confidence}
-        for c in transcription.chords
-    ]
-    tools = ", ".join(transcription.models.values())
-    about = {
-        "curator": {"name": "", "email": ""},
-        "annotator": {},
-        "version": "",
-        "corpus": "",
-        "annotation_tools": f"pitchai {__version__} {tools}".strip(),
-        "annotation_rules": "",
-        "validation": "",
-        "data_source": "program",
-    }
-    annotation = {
-        "namespace": "chord",
-        "data": data,
-        "annotation_metadata": about,
+    unknown = dict.fromkeys(("version", "corpus", "annotation_rules", "validation"), "")
+    tools = " ".join(("pitchai", __version__, *transcription.models.values()))
+    return {
+        "namespace": namespace,
+        "data": [
+            {"time": onset, "duration": offset - onset, "value": value, "confidence": confidence}
+            for onset, offset, value, confidence in events
+        ],
+        "annotation_metadata": {
+            **unknown,
+            "curator": {"name": "", "email": ""},
+            "annotator": {},
+            "annotation_tools": tools,
+            "data_source": "program",
+        },
         "sandbox": {},
         "time": 0,
         "duration": transcription.duration,
     }
-    metadata = {
-        "title": "", "artist": "", "release": "", "duration": transcription.duration, "identifiers": {},
-        "jams_version": "0.3.4",
-    }  # fmt: skip
-    document = {"annotations": [annotation], "file_metadata": metadata, "sandbox": {}}
-    return (json.dumps(document, indent=1) + "\n").encode()
 
 
 def to_midi(transcription: Transcription) -> bytes:

@@ -217,18 +217,16 @@ FORMATS = {
     "csv": Format("csv", (".csv",), to_csv, from_csv),
     "png": Format("png", (".png",), roll.to_png),
     "svg": Format("svg", (".svg",), roll.to_svg),
-}
-
-
-# What `pitchai chords` writes: the chords alone.
-CHORD_FORMATS = {
-    "lab": Format("lab", (".lab",), chart.to_lab, chart.from_lab),
-    "json": FORMATS["json"],
-    "csv": Format("csv", (".csv",), chart.to_csv),
     "jams": Format("jams", (".jams",), chart.to_jams),
-    "midi": Format("midi", (".mid", ".midi"), chart.to_midi),
+    "lab": Format("lab", (".lab",), chart.to_lab, chart.from_lab),
     "chordpro": Format("chordpro", (".cho", ".pro", ".chordpro"), chart.to_chordpro),
     "leadsheet": Format("leadsheet", (".txt",), chart.to_lead_sheet),
+}
+# What `pitchai chords` writes: the chords alone.
+CHORD_FORMATS = {
+    **{name: form for name, form in FORMATS.items() if name not in ("png", "svg")},
+    "csv": Format("csv", (".csv",), chart.to_csv),
+    "midi": Format("midi", (".mid", ".midi"), chart.to_midi),
 }
 
 
