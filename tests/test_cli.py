@@ -414,3 +414,19 @@ def test_eval_of_chords(call, strums: Path, tmp_path: Path) -> None:
     assert (code, err) == (0, "")
     assert "accuracy" in out
     assert (tmp_path / "x.png").read_bytes()[:4] == b"\x89PNG"
+
+
+def test_show_and_schema(call, tmp_path: Path) -> None:
+    path = tmp_path / "five.mid"
+    path.write_bytes(to_midi(Transcription(notes=tuple(sorted(FIVE_NOTES)), duration=3.0)))
+    code, out, err = call("show", path, "--width", 30)
+    assert (code, err) == (0, "")
+    rows = {line.split()[0]: line[5:] for line in out.splitlines() if line[:4].strip() and line[5:6] in " ▄▀█"}
+    # C4 sounds from 0.5 to 1 s and from 2 s to the end, at 2.9 s: some ten columns a second.
+    assert rows["C4"] == " " * 5 + "▄" * 5 + " " * 10 + "▄" * 10
+    code, out, err = call("show", tmp_path / "none.mid")
+    assert (code, out) == (3, "")
+    assert one_line(err)
+    code, out, err = call("schema")
+    assert (code, err) == (0, "")
+    assert json.loads(out)["title"] == "pitchai transcription"

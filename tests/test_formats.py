@@ -1,17 +1,32 @@
 from __future__ import annotations
 
+import io
 import json
 import os
 import stat
+from dataclasses import replace
 from pathlib import Path
 
+import jsonschema
+import pretty_midi
 import pytest
 from hypothesis import given
 
 from tests.strategies import transcriptions
 from transcribe.errors import InputError, OutputError, UsageError
-from transcribe.events import Note, Pedal, Transcription
-from transcribe.output.formats import FORMATS, format_of, from_json, read_transcription, to_dict, write_atomically
+from transcribe.events import Chord, Note, Pedal, Tag, Transcription
+from transcribe.output.formats import (
+    FORMATS,
+    format_of,
+    from_json,
+    from_midi,
+    read_transcription,
+    to_dict,
+    to_json,
+    to_midi,
+    write_atomically,
+)
+from transcribe.output.schema import schema
 
 TICK = 60 / 120 / 960
 READABLE = [form for form in FORMATS.values() if form.read]
@@ -113,3 +128,33 @@ def test_writing_is_all_or_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert [p.name for p in tmp_path.iterdir()] == ["a.mid"]
     with pytest.raises(OutputError, match="can't be written"):
         write_atomically(tmp_path / "nowhere" / "a.mid", b"")
+
+
+def test_chords_are_texts_in_midi() -> None:
+    chords = (Chord(0.0, 1.0, "N"), Chord(1.0, 2.5, "A:min7/b3"), Chord(2.5, 4.0, "F:maj"))
+    read = from_midi(to_midi(Transcription(notes=(Note(1.0, 60, 2.0, 80),), chords=chords, duration=4.0)))
+    assert [chord.label for chord in read.chords] == ["N", "A:min7/b3", "F:maj"]
+    assert [time for chord in read.chords for time in (chord.onset, chord.offset)] == pytest.approx(
+        [0.0, 1.0, 1.0, 2.5, 2.5, 4.0], abs=1e-3
+    )
+    midi = pretty_midi.PrettyMIDI(io.BytesIO(to_midi(Transcription())))
+    midi.text_events = [pretty_midi.Text("Hello", 0.0), pretty_midi.Text("made by hand", 1.0)]
+    buffer = io.BytesIO()
+    midi.write(buffer)
+    assert from_midi(buffer.getvalue()).chords == ()
+
+
+@given(transcriptions())
+def test_json_is_as_the_schema_says(transcription: Transcription) -> None:
+    full = replace(
+        transcription,
+        chords=(Chord(0.0, 1.0, "N"),),
+        instruments=(Tag(0.0, 1.0, "piano", 0.9),),
+        beats=(0.5, 1.0),
+        tempo=120.0,
+        models={"notes": "x"},
+    )
+    for document in (transcription, full):
+        jsonschema.validate(json.loads(to_json(document)), schema())
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate({**to_dict(full), "notes": [{"onset": 1.0}]}, schema())

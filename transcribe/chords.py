@@ -266,7 +266,8 @@ class ChordDecoder:
 
 def _to_bytes(probabilities: np.ndarray) -> np.ndarray:
     """Keep probabilities in 255ths: hours of them are held until the end of a recording."""
-    return np.rint(255 * probabilities).astype(np.uint8)
+    rounded: np.ndarray = np.rint(255 * probabilities).astype(np.uint8)
+    return rounded
 
 
 def likeliest(activations: Sequence[ChordActivations], labels: Sequence[Label] = (), vocabulary: str = "full") -> Label:

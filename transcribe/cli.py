@@ -31,6 +31,7 @@ from transcribe.console import (
     print_line,
     print_paths,
     print_tables,
+    roll,
     say,
     summary,
     write,
@@ -54,7 +55,7 @@ _SETTINGS: dict[str, Any] = {
 # Two programs under one name: `pitchai song.wav` needs no subcommand, and its help shows its options.
 transcribing = typer.Typer(**_SETTINGS)
 commands = typer.Typer(**_SETTINGS)
-COMMANDS = ("chords", "eval", "convert", "doctor")
+COMMANDS = ("chords", "eval", "convert", "show", "schema", "doctor")
 
 _EPILOG = (
     "Other commands: [bold]pitchai chords[/] names the chords, [bold]pitchai eval[/] measures how good it is, "
@@ -425,6 +426,26 @@ def convert(
         write_atomically(target, form.write(transcription), overwrite)
         if not quiet:
             print_paths([str(target)])
+
+
+@commands.command()
+def show(
+    source: Annotated[Path, typer.Argument(help="A result, or any MIDI file.")],
+    width: Annotated[int, typer.Option(min=10, max=1000, help="Columns of the picture.")] = 100,
+) -> None:
+    """Print what a result holds: its summary, and its notes as a picture."""
+    from transcribe.output.formats import read_transcription
+
+    result = read_transcription(source)
+    print_tables(summary(source.name, result), roll(result, width))
+
+
+@commands.command()
+def schema() -> None:
+    """Print the JSON schema of what --json prints and -o song.json writes."""
+    from transcribe.output.schema import schema as described
+
+    print_line(json.dumps(described(), indent=2))
 
 
 @commands.command()

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from rich.table import Table
+    from rich.text import Text
 
     from transcribe.chord_evaluation import ChordReport, ClipReport
     from transcribe.evaluation import Report
@@ -55,7 +56,7 @@ def write(content: bytes) -> None:
         raise OutputError(f"standard output can't be written: {error.strerror or error}") from None
 
 
-def print_tables(*tables: Table | str) -> None:
+def print_tables(*tables: Table | Text | str) -> None:
     """Print to stdout; what is not a terminal has no width, so nothing is folded there."""
     from rich.console import Console
 
@@ -130,7 +131,7 @@ def minutes(seconds: float) -> str:
     return f"{hours}:{rest // 60:02d}:{rest % 60:02d}" if hours else f"{rest // 60}:{rest % 60:02d}"
 
 
-def summary(title: str, result: Transcription, device: str, written: Iterable[str]) -> Table:
+def summary(title: str, result: Transcription, device: str = "", written: Iterable[str] = ()) -> Table:
     """Sum up a transcription for a person."""
     rows = [("duration", minutes(result.duration)), ("notes", str(len(result.notes)))]
     if result.notes:
@@ -153,12 +154,34 @@ def summary(title: str, result: Transcription, device: str, written: Iterable[st
         found = names(result.chords)
         more = f" … ({len(found)} in all)" if len(found) > SHOWN_CHORDS else ""
         rows.append(("chords", " ".join(found[:SHOWN_CHORDS]) + more))
-    rows.append(("heard by", f"{', '.join(result.models.values())} on {device}"))
+    if result.models:
+        rows.append(("heard by", ", ".join(result.models.values()) + (f" on {device}" if device else "")))
     rows += [("written", path) for path in written]
     return facts(title, rows)
 
 
-def chord_chart(title: str, chords: Iterable[Chord]) -> Iterator[Table | str]:
+def roll(result: Transcription, width: int) -> Text:
+    """Draw notes in ``width`` columns, a row for every two semitones; nothing for no notes."""
+    from rich.text import Text
+
+    if not result.notes:
+        return Text("")
+    low, high = (choose(note.pitch for note in result.notes) for choose in (min, max))
+    seconds = max(result.duration, *(note.offset for note in result.notes), 1e-9)
+    pitches = range(high + 1 if (high - low) % 2 == 0 else high, low - 1, -1)
+    cells = {pitch: [False] * width for pitch in pitches}
+    for note in result.notes:
+        first = min(int(note.onset / seconds * width), width - 1)
+        last = max(first + 1, round(note.offset / seconds * width))
+        cells[note.pitch][first:last] = [True] * (min(last, width) - first)
+    lines = []
+    for upper, lower in zip(pitches[::2], pitches[1::2], strict=True):
+        row = "".join(" ▄▀█"[2 * up + down] for up, down in zip(cells[upper], cells[lower], strict=True))
+        lines.append(f"{pitch_name(lower):>4} {row.rstrip()}")
+    return Text("\n".join([*lines, f"{'':4} 0{minutes(seconds):>{width - 1}}"]), no_wrap=True)
+
+
+def chord_chart(title: str, chords: Iterable[Chord]) -> Iterator[Table | Text]:
     """Lay out chords: a chart to play from, and a table of times."""
     from rich.table import Table
     from rich.text import Text
@@ -168,8 +191,8 @@ def chord_chart(title: str, chords: Iterable[Chord]) -> Iterator[Table | str]:
     from transcribe.output.chart import to_lead_sheet
 
     found = tuple(chords)
-    yield Text(clean(title), style="bold")  # type: ignore[misc]
-    yield Text(to_lead_sheet(Transcription(chords=found)).decode())  # type: ignore[misc]
+    yield Text(clean(title), style="bold")
+    yield Text(to_lead_sheet(Transcription(chords=found)).decode())
     table = Table("from", "to", "chord", "Harte", "confidence")
     for chord in found:
         times = [f"{int(time) // 60}:{time % 60:05.2f}" for time in (chord.onset, chord.offset)]

@@ -8,6 +8,7 @@ Writers return bytes; :func:`write_atomically` is the only place that touches th
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import json
@@ -15,18 +16,20 @@ import os
 import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, fields
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 from transcribe.errors import InputError, OutputError, UsageError
 from transcribe.events import Chord, Note, Pedal, Tag, Transcription
-from transcribe.output import chart, roll
+from transcribe.harte import parse
+from transcribe.output import chart, roll, schema
 
 TICKS_PER_QUARTER = 960
 QUARTERS_PER_MINUTE = 120.0
 MAX_TICKS = 10_000_000
-JSON_VERSION = 1
 PEDAL_CONTROL = 64
+END_OF_CHORDS = "end of chords"
 
 
 @dataclass(frozen=True)
@@ -40,7 +43,7 @@ class Format:
 
 
 def to_midi(transcription: Transcription) -> bytes:
-    """One piano track with the notes, and the pedal as CC64."""
+    """One piano track with the notes, the pedal as CC64, and the chords as text events in Harte's syntax."""
     import pretty_midi
 
     ends = [note.offset for note in transcription.notes] + [pedal.offset for pedal in transcription.pedals]
@@ -62,13 +65,16 @@ def to_midi(transcription: Transcription) -> bytes:
             pretty_midi.ControlChange(PEDAL_CONTROL, 0, pedal.offset),
         ]
     midi.instruments.append(piano)
+    midi.text_events = [pretty_midi.Text(chord.label, chord.onset) for chord in transcription.chords]
+    if transcription.chords:
+        midi.text_events.append(pretty_midi.Text(END_OF_CHORDS, transcription.chords[-1].offset))
     buffer = io.BytesIO()
     midi.write(buffer)
     return buffer.getvalue()
 
 
 def from_midi(content: bytes) -> Transcription:
-    """Read the notes of all pitched tracks and the sustain pedal (CC64 of 64 and more).
+    """Read the notes of all pitched tracks, the sustain pedal (CC64 of 64 and more), and text events that are chords.
 
     Raises
     ------
@@ -102,12 +108,23 @@ def from_midi(content: bytes) -> Transcription:
                 down = None
         if down is not None:
             pedals.append(Pedal(down, midi.get_end_time()))
-    return Transcription(notes=tuple(sorted(notes)), pedals=tuple(sorted(pedals)), duration=midi.get_end_time())
+    chords = _chords([(event.time, event.text) for event in midi.text_events])
+    duration = max([midi.get_end_time(), *(chord.offset for chord in chords)])
+    return Transcription(tuple(sorted(notes)), tuple(sorted(pedals)), chords=chords, duration=duration)
+
+
+def _chords(texts: list[tuple[float, str]]) -> tuple[Chord, ...]:
+    """Read chords from texts and their times, up to the one that ends them; other texts are nobody's chords."""
+    spans = []
+    for time, text in sorted(texts):
+        with contextlib.suppress(ValueError):
+            spans.append((time, "" if text == END_OF_CHORDS else str(parse(text))))
+    return tuple(Chord(on, off, label) for (on, label), (off, _) in pairwise(spans) if label)
 
 
 def to_dict(transcription: Transcription) -> dict[str, Any]:
     """Everything as plain values, times rounded to 0.1 ms."""
-    return {"version": JSON_VERSION, **_rounded(asdict(transcription))}
+    return {"version": schema.VERSION, **_rounded(asdict(transcription))}
 
 
 def _rounded(value: Any) -> Any:
@@ -135,8 +152,8 @@ def from_json(content: bytes) -> Transcription:
     """
     try:
         values = json.loads(content)
-        if values.pop("version") != JSON_VERSION:
-            raise InputError(f"a transcription of another version than {JSON_VERSION}; update pitchai")
+        if values.pop("version") != schema.VERSION:
+            raise InputError(f"a transcription of another version than {schema.VERSION}; update pitchai")
         events = {"notes": Note, "pedals": Pedal, "chords": Chord, "instruments": Tag, "genres": Tag}
         for name, kind in events.items():
             values[name] = tuple(kind(**{f.name: event[f.name] for f in fields(kind)}) for event in values[name])

@@ -1,0 +1,62 @@
+"""The JSON schema of a transcription (draft 2020-12), derived from the dataclasses that it describes."""
+
+from __future__ import annotations
+
+import types
+import typing
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
+from typing import Any
+
+from transcribe.events import Transcription
+
+VERSION = 1
+_PLAIN: dict[Any, dict[str, Any]] = {
+    int: {"type": "integer"},
+    float: {"type": "number"},
+    str: {"type": "string"},
+    type(None): {"type": "null"},
+}
+# Ranges that the types don't tell.
+_RANGES: dict[str, dict[str, float]] = {
+    "onset": {"minimum": 0},
+    "offset": {"minimum": 0},
+    "duration": {"minimum": 0},
+    "pitch": {"minimum": 0, "maximum": 127},
+    "velocity": {"minimum": 0, "maximum": 127},
+    "confidence": {"minimum": 0, "maximum": 1},
+    "probability": {"minimum": 0, "maximum": 1},
+}
+
+
+def schema() -> dict[str, Any]:
+    """Describe the document that ``--json`` prints and ``-o song.json`` writes.
+
+    ``--json`` adds ``input``, ``outputs`` and ``device``; whatever else is added later is allowed too.
+    """
+    described = _object(Transcription)
+    described["properties"] = {"version": {"const": VERSION}, **described["properties"]}
+    described["required"] = ["version", *described["required"]]
+    about = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "pitchai transcription"}
+    return {**about, **described}
+
+
+def _object(kind: type) -> dict[str, Any]:
+    hints = typing.get_type_hints(kind)
+    properties = {f.name: {**_described(hints[f.name]), **_RANGES.get(f.name, {})} for f in fields(kind)}
+    return {"type": "object", "properties": properties, "required": [f.name for f in fields(kind)]}
+
+
+def _described(hint: Any) -> dict[str, Any]:
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if hint in _PLAIN:
+        return dict(_PLAIN[hint])
+    if is_dataclass(hint):
+        return _object(typing.cast(type, hint))
+    if origin is tuple:
+        return {"type": "array", "items": _described(arguments[0])}
+    if origin is Mapping:
+        return {"type": "object"}
+    if origin in (types.UnionType, typing.Union):
+        return {"anyOf": [_described(argument) for argument in arguments]}
+    raise TypeError(f"no JSON for {hint}")
