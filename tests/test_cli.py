@@ -430,3 +430,17 @@ def test_show_and_schema(call, tmp_path: Path) -> None:
     code, out, err = call("schema")
     assert (code, err) == (0, "")
     assert json.loads(out)["title"] == "pitchai transcription"
+
+
+def test_pictures_beside_the_truth(call, tmp_path: Path) -> None:
+    truth, heard = tmp_path / "truth.mid", tmp_path / "heard.mid"
+    truth.write_bytes(to_midi(Transcription(notes=tuple(sorted(FIVE_NOTES)))))
+    heard.write_bytes(to_midi(Transcription(notes=tuple(sorted(FIVE_NOTES[:4])))))
+    assert call("convert", heard, tmp_path / "roll.svg", "--plot-reference", truth)[0] == 0
+    assert "missed" in (tmp_path / "roll.svg").read_text()
+    assert call("convert", heard, tmp_path / "plain.svg")[0] == 0
+    assert "missed" not in (tmp_path / "plain.svg").read_text()
+    code, _, err = call("convert", heard, tmp_path / "x.json", "--plot-reference", truth)
+    assert code == 2
+    assert one_line(err)
+    assert not (tmp_path / "x.json").exists()

@@ -11,11 +11,11 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
@@ -41,6 +41,7 @@ from transcribe.errors import OutputError, PitchaiError, UsageError
 if TYPE_CHECKING:
     from transcribe.datasets import Piece
     from transcribe.events import Transcription
+    from transcribe.output.formats import Format
     from transcribe.pipeline import Progress
     from transcribe.scale.batch import Job
 
@@ -75,6 +76,11 @@ Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace results th
 SkipExisting = Annotated[bool, typer.Option("--skip-existing", help="Leave out what has its results.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document a recording.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print only the paths written.")]
+PlotReference = Annotated[
+    Path | None,
+    typer.Option(help="The true notes: a picture shows what was hit, missed and added.", show_default=False),
+]
+_Path = TypeVar("_Path", str, Path)
 Model = Annotated[str | None, typer.Option(help="small, large, or a .safetensors file.", show_default=False)]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")]
 Threads = Annotated[int | None, typer.Option(min=1, max=1024, help="CPU threads; torch's choice if not given.")]
@@ -99,6 +105,7 @@ def transcribe(
     skip_existing: SkipExisting = False,
     as_json: AsJson = False,
     quiet: Quiet = False,
+    plot_reference: PlotReference = None,
     no_chords: Annotated[bool, typer.Option("--no-chords", help="Listen for notes only: a little faster.")] = False,
     model: Model = None,
     device: Device = "auto",
@@ -123,7 +130,7 @@ def transcribe(
     ] = False,
 ) -> None:
     """Listen to recordings and write down their notes: [bold]pitchai song.wav -o song.mid[/]."""
-    from transcribe.scale.batch import find_recordings, plan
+    from transcribe.scale.batch import Job, find_recordings, plan
 
     settings = _given(
         onset_threshold=onset_threshold,
@@ -137,6 +144,7 @@ def transcribe(
     jobs = options.left(plan(find_recordings(inputs, recursive), output or [], formats or []))
     if not jobs:
         return
+    jobs = [Job(job.recording, tuple(_beside(job.outputs, plot_reference))) for job in jobs]
     _set_threads(threads)
     from transcribe.pipeline import ChordRecogniser, Transcriber
 
@@ -219,6 +227,20 @@ class Options:
         if todo:
             _check_input_exists(todo)
         return todo
+
+
+def _beside(outputs: Iterable[tuple[_Path, Format]], reference: Path | None) -> list[tuple[_Path, Format]]:
+    """Draw the pictures among the outputs beside a reference, if there is one."""
+    if reference is None:
+        return list(outputs)
+    from transcribe.datasets import read_labels
+    from transcribe.output.formats import beside
+
+    truth = read_labels(reference)
+    drawn = [(path, beside(form, truth)) for path, form in outputs]
+    if all(form.name not in ("png", "svg") for _, form in drawn):
+        raise UsageError("--plot-reference needs a picture to draw in: -o song.png or -o song.svg")
+    return drawn
 
 
 def _given(**settings: float | None) -> dict[str, float]:
@@ -412,6 +434,7 @@ def _compare_chords(reference: Path, estimate: Path, as_json: bool) -> None:
 def convert(
     source: Annotated[Path, typer.Argument(help="A result: MIDI, JSON or CSV.")],
     targets: Annotated[list[Path], typer.Argument(metavar="TARGET…", help="What to write; the suffix says how.")],
+    plot_reference: PlotReference = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files that exist.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Don't print what was written.")] = False,
 ) -> None:
@@ -422,6 +445,7 @@ def convert(
     for target in targets:
         _check_writable(target, overwrite)
     transcription = read_transcription(source)
+    forms = _beside(forms, plot_reference)
     for target, form in forms:
         write_atomically(target, form.write(transcription), overwrite)
         if not quiet:

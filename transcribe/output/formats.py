@@ -15,7 +15,7 @@ import json
 import os
 import tempfile
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -245,6 +245,14 @@ CHORD_FORMATS = {
     "csv": Format("csv", (".csv",), chart.to_csv),
     "midi": Format("midi", (".mid", ".midi"), chart.to_midi),
 }
+
+
+def beside(form: Format, reference: Transcription) -> Format:
+    """Let a picture show what was hit, missed and added beside a reference; other formats stay as they are."""
+    pictures = {"png": roll.to_png, "svg": roll.to_svg}
+    if form.name not in pictures:
+        return form
+    return replace(form, write=lambda transcription: pictures[form.name](transcription, reference))
 
 
 def format_of(path: Path, formats: Mapping[str, Format] = FORMATS) -> Format:

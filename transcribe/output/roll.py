@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from transcribe.events import Note, Transcription
+from transcribe.harte import parse
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -69,14 +70,14 @@ def draw(transcription: Transcription, reference: Transcription | None = None) -
     return figure
 
 
-def to_png(transcription: Transcription) -> bytes:
-    """Draw a piano roll as PNG."""
-    return _save(draw(transcription), "png")
+def to_png(transcription: Transcription, reference: Transcription | None = None) -> bytes:
+    """Draw a piano roll as PNG; see :func:`draw`."""
+    return _save(draw(transcription, reference), "png")
 
 
-def to_svg(transcription: Transcription) -> bytes:
-    """Draw a piano roll as SVG."""
-    return _save(draw(transcription), "svg")
+def to_svg(transcription: Transcription, reference: Transcription | None = None) -> bytes:
+    """Draw a piano roll as SVG; see :func:`draw`."""
+    return _save(draw(transcription, reference), "svg")
 
 
 def _save(figure: Figure, suffix: str) -> bytes:
@@ -127,9 +128,9 @@ def _draw_row(
             if chord.onset < end and chord.offset > start:
                 x = max(chord.onset, start)
                 axes.axvline(x, 0, LANE / (high - floor + 0.5), color="#C9CED6", lw=0.6)
-                # A dollar sign would begin a formula.
-                label = chord.label.replace("$", r"\$")
-                axes.text(x, floor + LANE / 2, f" {label}", fontsize=6.5, va="center", color=INK, clip_on=True)
+                axes.text(
+                    x, floor + LANE / 2, f" {_name(chord.label)}", fontsize=6.5, va="center", color=INK, clip_on=True
+                )
     if transcription.pedals:
         floor -= LANE
         spans = [(p.onset, p.offset - p.onset) for p in transcription.pedals if p.onset < end and p.offset > start]
@@ -145,6 +146,14 @@ def _draw_row(
     for side in ("top", "right", "left"):
         axes.spines[side].set_visible(False)
     axes.spines["bottom"].set_color("#C9CED6")
+
+
+def _name(label: str) -> str:
+    """Name a chord as guitarists do, anything else as it is; a dollar sign would begin a formula."""
+    try:
+        return parse(label).name
+    except ValueError:
+        return label.replace("$", r"\$")
 
 
 def _draw_notes(
