@@ -444,3 +444,22 @@ def test_pictures_beside_the_truth(call, tmp_path: Path) -> None:
     assert code == 2
     assert one_line(err)
     assert not (tmp_path / "x.json").exists()
+
+
+def test_sonify(call, wav: Path, tmp_path: Path) -> None:
+    code, _, err = call(wav, "--sonify", tmp_path / "heard.flac", "--one-ear")
+    assert (code, err) == (0, "")
+    both, _ = soundfile.read(tmp_path / "heard.flac")
+    assert both.shape[1] == 2
+    recording, _ = soundfile.read(wav)
+    assert both[: len(recording), 0] == pytest.approx(recording, abs=1e-3)
+    for arguments in (
+        ("--sonify", tmp_path / "heard.aac"),
+        ("--sonify", wav, "--overwrite"),
+        ("--one-ear",),
+    ):
+        code, out, err = call(wav, "-o", tmp_path / "x.mid", *arguments)
+        assert (code, out) == (2, "")
+        assert one_line(err)
+    assert call(wav, "-o", tmp_path / "x.mid", "--sonify", tmp_path / "heard.flac")[0] == 5
+    assert soundfile.read(wav)[0] == pytest.approx(recording)

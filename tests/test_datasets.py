@@ -167,14 +167,14 @@ def test_layouts_of_chords(tmp_path: Path) -> None:
         (tmp_path / name).write_text("0 1 C:maj/3\n")
     pieces = {piece.name: piece.labels for piece in load_dataset("chords", tmp_path)}
     assert pieces == {
-        "one": tmp_path / labs[0],
-        "two": tmp_path / labs[1],
-        "0003": tmp_path / labs[2],
-        "audio": tmp_path / labs[3],
-        "A#_maj/1": tmp_path / "clips" / "A#_maj",
+        "beside/one": tmp_path / labs[0],
+        "audio/The Beatles/two": tmp_path / labs[1],
+        "audio/0003": tmp_path / labs[2],
+        "0004/audio": tmp_path / labs[3],
+        "clips/A#_maj/1": tmp_path / "clips" / "A#_maj",
     }
-    assert [chord.label for chord in read_chords(pieces["0003"])] == ["C:maj/3"]
-    assert [chord.label for chord in read_chords(pieces["A#_maj/1"])] == ["Bb:maj"]
+    assert [chord.label for chord in read_chords(pieces["audio/0003"])] == ["C:maj/3"]
+    assert [chord.label for chord in read_chords(pieces["clips/A#_maj/1"])] == ["Bb:maj"]
     (tmp_path / "0004" / "full.lab").write_text("rubbish")
     with pytest.raises(InputError, match=r"not a \.lab file"):
-        read_chords(pieces["audio"])
+        read_chords(pieces["0004/audio"])

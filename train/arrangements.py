@@ -171,15 +171,18 @@ def strummed(song: Song, rng: np.random.Generator) -> Notes:
     notes: Notes = []
     low, n_notes = int(rng.integers(40, 50)), int(rng.integers(4, 7))
     pattern, spread = rng.random(8) < rng.uniform(0.2, 0.9), rng.uniform(0.004, 0.045)
-    once = rng.random() < 0.3
+    once, clumsy = rng.random() < 0.3, rng.random() < 0.4
     for on, off, label in _sounding(song.chords):
         pitches = _with_bass(voicing(label, low, low + 28, n_notes, rng), label, low)
+        # Strings that aren't quite pressed down hardly sound: any but the root's may be among them.
+        weak = {p % 12 for p in pitches if clumsy and rng.random() < 0.3} - {label.root}
         times = [on] if once else [on, *(t for i, t in enumerate(_eighths(song.beats, on, off)) if pattern[i % 8])]
         for i, time in enumerate(times):
             end = times[i + 1] if i + 1 < len(times) else off
             down = i % 2 == 0 or rng.random() < 0.5
             for k, pitch in enumerate(pitches if down else pitches[::-1][: max(3, n_notes - 2)]):
-                notes.append((time + k * spread, max(end, time + 0.1), pitch, _velocity(rng, 80)))
+                velocity = _velocity(rng, 30 if pitch % 12 in weak else 80)
+                notes.append((time + k * spread, max(end, time + 0.1), pitch, velocity))
     return notes
 
 

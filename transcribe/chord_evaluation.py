@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from transcribe.audio import AudioReader
 from transcribe.datasets import Piece, read_chords
 from transcribe.errors import InputError
 from transcribe.events import Chord
@@ -125,21 +124,18 @@ def evaluate_clips(
 ) -> ClipReport:
     """Recognise the one chord of every clip, and count which are right in root and quality.
 
-    The clip's chord is the one that sounds longest, ``N`` only where there is no other. Where ``labels`` are given,
-    no others are possible; a clip whose label is a triad has a triad for an answer.
+    The clip's chord is the one heard most, ``N`` only where no other is. Where ``labels`` are given, no others are
+    possible; a clip whose label is a triad has a triad for an answer.
     """
     confusion: dict[str, dict[str, int]] = {}
     right = 0
-    seconds = 0.0
-    for piece in pieces:
+    for number, piece in enumerate(pieces, 1):
         truth = parse(read_chords(piece.labels)[0].label)
         vocabulary = "triads" if len(truth.intervals) == 3 else "full"
         answer = recogniser.recognise_clip(piece.audio, labels, vocabulary)
         called = confusion.setdefault(str(truth), {})
         called[str(answer)] = called.get(str(answer), 0) + 1
         right += answer == truth
-        with AudioReader(piece.audio, recogniser.sample_rate) as reader:
-            seconds += reader.duration or 0.0
         if progress is not None:
-            progress(seconds, None)
+            progress(number, len(pieces))
     return ClipReport(right / max(1, len(pieces)), confusion)

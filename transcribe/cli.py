@@ -106,6 +106,13 @@ def transcribe(
     as_json: AsJson = False,
     quiet: Quiet = False,
     plot_reference: PlotReference = None,
+    sonify: Annotated[
+        Path | None,
+        typer.Option(help="Play the notes on a piano, into a .wav, .flac, .ogg or .mp3.", show_default=False),
+    ] = None,
+    one_ear: Annotated[
+        bool, typer.Option("--one-ear", help="With --sonify: the recording left, the notes right.")
+    ] = False,
     no_chords: Annotated[bool, typer.Option("--no-chords", help="Listen for notes only: a little faster.")] = False,
     model: Model = None,
     device: Device = "auto",
@@ -145,15 +152,25 @@ def transcribe(
     if not jobs:
         return
     jobs = [Job(job.recording, tuple(_beside(job.outputs, plot_reference))) for job in jobs]
+    if sonify is not None:
+        _check_sonify(sonify, jobs, overwrite)
+    elif one_ear:
+        raise UsageError("--one-ear goes with --sonify")
     _set_threads(threads)
     from transcribe.pipeline import ChordRecogniser, Transcriber
 
     transcriber = Transcriber(model, device, None if no_chords else ChordRecogniser(device=device), **settings)
 
+    def listen(path: str, progress: Progress) -> Transcription:
+        result = transcriber.transcribe_file(path, progress)
+        if sonify is not None:
+            _sonify(result, sonify, path if one_ear else None, overwrite)
+        return result
+
     def show(job: Job, result: Transcription) -> None:
         print_tables(summary(_name(job), result, transcriber.device, [path for path, _ in job.outputs]))
 
-    _each(jobs, transcriber.transcribe_file, show, transcriber.device, options)
+    _each(jobs, listen, show, transcriber.device, options)
 
 
 @commands.command()
@@ -241,6 +258,29 @@ def _beside(outputs: Iterable[tuple[_Path, Format]], reference: Path | None) -> 
     if all(form.name not in ("png", "svg") for _, form in drawn):
         raise UsageError("--plot-reference needs a picture to draw in: -o song.png or -o song.svg")
     return drawn
+
+
+def _check_sonify(target: Path, jobs: list[Job], overwrite: bool) -> None:
+    from transcribe.output.sonify import SUFFIXES
+
+    if target.suffix.lower() not in SUFFIXES:
+        raise UsageError(f"{target}: sound is written as {', '.join(SUFFIXES)}")
+    if len(jobs) > 1:
+        raise UsageError("--sonify takes one recording")
+    if os.path.realpath(target) == os.path.realpath(jobs[0].recording.path):
+        raise UsageError(f"{target}: the sound would replace the recording; choose another --sonify")
+    _check_writable(target, overwrite)
+
+
+def _sonify(result: Transcription, target: Path, recording: str | None, overwrite: bool) -> None:
+    from transcribe.audio import load_audio
+    from transcribe.output.formats import write_atomically
+    from transcribe.output.sonify import SAMPLE_RATE, to_audio
+
+    if recording == "-":
+        raise UsageError("--one-ear needs the recording as a file: standard input can't be read twice")
+    samples = load_audio(recording, SAMPLE_RATE).samples if recording else None
+    write_atomically(target, to_audio(result, target.suffix, samples), overwrite)
 
 
 def _given(**settings: float | None) -> dict[str, float]:

@@ -117,10 +117,11 @@ def _load_chords(folder: Path) -> list[Piece]:
     for audio in sorted(p for p in folder.rglob("*") if p.suffix.lower() in AUDIO_SUFFIXES and p.is_file()):
         beside = audio.with_suffix(".lab")
         lab = beside if beside.is_file() else named.get(audio.stem) or named.get(audio.parent.name)
+        name = audio.relative_to(folder).with_suffix("").as_posix()
         if lab is not None:
-            pieces.append(Piece(audio.stem, audio, lab, "test"))
+            pieces.append(Piece(name, audio, lab, "test"))
         elif audio.parent != folder and _is_chord(audio.parent.name):
-            pieces.append(Piece(f"{audio.parent.name}/{audio.stem}", audio, audio.parent, "test"))
+            pieces.append(Piece(name, audio, audio.parent, "test"))
     return pieces
 
 
