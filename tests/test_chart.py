@@ -15,6 +15,8 @@ from transcribe.errors import InputError
 from transcribe.events import Chord, Note, Transcription
 from transcribe.output import chart
 from transcribe.output.formats import CHORD_FORMATS, from_json, to_json
+from transcribe.output.formats import from_csv as read_csv
+from transcribe.output.midi import block_chords, from_midi, to_midi
 
 SONG = Transcription(
     chords=(
@@ -61,6 +63,7 @@ def test_chords_survive_lab_and_json(song: Transcription) -> None:
     read = chart.from_lab(chart.to_lab(song))
     assert [(c.onset, c.offset, c.label) for c in read.chords] == [(c.onset, c.offset, c.label) for c in song.chords]
     assert from_json(to_json(song)).chords == song.chords
+    assert read_csv(chart.to_csv(song)).chords == song.chords
 
 
 @given(chords())
@@ -88,10 +91,19 @@ def test_block_chords_by_hand() -> None:
     assert chart.block(Chord(0, 1, "C:maj")) == [36, 55, 60, 64]
     assert chart.block(Chord(0, 1, "A:min7/b7")) == [43, 55, 57, 60, 64]
     assert chart.block(Chord(0, 1, "N")) == []
-    midi = pretty_midi.PrettyMIDI(io.BytesIO(chart.to_midi(SONG)))
+    midi = pretty_midi.PrettyMIDI(io.BytesIO(block_chords(SONG)))
     sounding = {note.pitch % 12 for note in midi.instruments[0].notes if note.start <= 1.0 < note.end}
     assert sounding == {0, 4, 7}
-    assert chart.to_midi(Transcription())[:4] == b"MThd"
+    assert block_chords(Transcription())[:4] == b"MThd"
+
+
+def test_hours_of_chords_are_read_back_from_midi() -> None:
+    song = Transcription(chords=(Chord(0.0, 7000.0, "C:maj"), Chord(7100.0, 7200.0, "G:7")), duration=7200.0)
+    assert pretty_midi.PrettyMIDI(io.BytesIO(block_chords(song))).instruments[0].notes[-1].end == pytest.approx(7200)
+    read = from_midi(to_midi(song)).chords
+    assert [(round(c.onset, 2), round(c.offset, 2), c.label) for c in read] == [
+        (c.onset, c.offset, c.label) for c in song.chords
+    ]
 
 
 def test_charts_to_play_from() -> None:

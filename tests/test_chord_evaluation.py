@@ -41,6 +41,14 @@ def test_scores_by_hand() -> None:
     # A chord of no triad of major or minor isn't counted.
     assert score_chords([Chord(0, 2, "C:maj"), Chord(2, 4, "A:dim")], reference)["majmin"] == (1.0, 2.0)
     assert score_chords(reference, [])["majmin"] == (0.0, 4.0)
+    assert score_chords(reference, [Chord(10, 12, "C:maj")])["majmin"] == (0.0, 4.0)
+    # What the reference leaves open isn't counted, and a rounded edge is no overlap.
+    open_one = [Chord(0, 2.001, "C:maj"), Chord(2, 3, "F:maj"), Chord(8, 10, "G:maj")]
+    assert score_chords(open_one, open_one)["root"] == (1.0, 5.0)
+    with pytest.raises(InputError, match=r"overlap at 1\.00"):
+        score_chords([Chord(0, 2, "C:maj"), Chord(1, 3, "F:maj")], reference)
+    with pytest.raises(InputError, match="no chords"):
+        score_chords([Chord(1, 1, "C:maj")], reference)
     with pytest.raises(InputError, match="no chords"):
         score_chords([], reference)
 
@@ -65,6 +73,18 @@ def test_songs_and_clips_are_found_and_scored(tmp_path: Path, recogniser: ChordR
     assert judged.confusion["G:min"] == {"G:maj": 1}
     assert to_png(judged.confusion)[:4] == b"\x89PNG"
     assert evaluate_clips(found, recogniser, [parse("A:min")]).confusion["C:maj"] == {"A:min": 1}
+    (clips / "C9").mkdir()
+    (clips / "X").mkdir()
+    for name in ("C9", "X"):
+        (clips / name / "1.wav").write_bytes((clips / "C" / "1.wav").read_bytes())
+    assert set(evaluate_clips(load_dataset("chords", clips), recogniser).confusion) == {
+        "A:min",
+        "C:maj",
+        "C:9",
+        "G:min",
+    }
+    # A clip's label holds as long as the clip.
+    assert evaluate_chords(found, recogniser).pieces["C/1"]["root"] > 0.9
 
 
 @pytest.mark.parametrize("labels", PROGRESSIONS)

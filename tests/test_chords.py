@@ -88,7 +88,7 @@ def test_nothing_heard_gives_nothing() -> None:
 
 
 spans = st.lists(
-    st.tuples(st.integers(0, NONE).map(lambda n: str(label_of(n))), st.integers(3, 20)), min_size=1, max_size=8
+    st.tuples(st.integers(0, NONE).map(lambda n: str(label_of(n))), st.integers(10, 30)), min_size=1, max_size=8
 )
 
 

@@ -17,8 +17,9 @@ from tests.conftest import FIVE_NOTES
 from tests.signals import RATE, strum
 from tests.test_datasets import make_maestro, make_maps
 from transcribe import __version__, cli
-from transcribe.events import Transcription
-from transcribe.output.formats import from_midi, read_transcription, to_midi
+from transcribe.events import Chord, Transcription
+from transcribe.output.formats import FORMATS, read_transcription
+from transcribe.output.midi import from_midi, to_midi
 
 PITCHAI = [sys.executable, "-m", "transcribe"]
 
@@ -391,6 +392,7 @@ def test_chords_of_bad_input_and_options(call, strums: Path, tmp_path: Path) -> 
         ((strums, "-o", "-"), 2),
         ((strums, "-o", tmp_path), 2),
         ((strums, "--model", "large"), 2),
+        ((strums, "--quiet"), 2),
     ):
         code, out, err = call("chords", *arguments)
         assert (code, out) == (expected, "")
@@ -463,3 +465,49 @@ def test_sonify(call, wav: Path, tmp_path: Path) -> None:
         assert one_line(err)
     assert call(wav, "-o", tmp_path / "x.mid", "--sonify", tmp_path / "heard.flac")[0] == 5
     assert soundfile.read(wav)[0] == pytest.approx(recording)
+
+
+def test_results_that_make_no_sense_are_refused_in_a_line(call, tmp_path: Path) -> None:
+    good = json.loads(FORMATS["json"].write(Transcription(chords=(Chord(0.0, 1.0, "C:maj"),), duration=1.0)))
+    path = tmp_path / "song.json"
+    for changes in (
+        {"chords": [{"onset": 0.0, "offset": 1.0, "label": "H", "confidence": 1.0}]},
+        {"chords": [{"onset": 0.0, "offset": 1.0, "label": 5, "confidence": 1.0}]},
+        {"chords": [{"onset": -5.0, "offset": -4.0, "label": "C:maj", "confidence": 1.0}]},
+        {"chords": [{"onset": 0.0, "offset": 1.0, "label": "C:maj", "confidence": 7}]},
+        {"duration": "x"},
+        {"tempo": "fast"},
+        {"models": [1]},
+        {"beats": ["a"]},
+        {"warnings": [1]},
+        {"key": 3},
+    ):
+        path.write_text(json.dumps({**good, **changes}))
+        for command in (("show", path), ("convert", path, tmp_path / "x.lab")):
+            code, out, err = call(*command)
+            assert (code, out) == (3, ""), changes
+            assert one_line(err)
+    assert not (tmp_path / "x.lab").exists()
+
+
+def test_chords_are_shown_and_converted(call, tmp_path: Path) -> None:
+    lab, table = tmp_path / "song.lab", tmp_path / "song.csv"
+    lab.write_text("0 59.998 C\n59.998 70 A:min7/b7\n")
+    code, out, err = call("show", lab)
+    assert (code, err) == (0, "")
+    assert "| C | Am7/G |" in out
+    assert "1:00.00" in out
+    assert call("convert", lab, table, tmp_path / "song.mid")[0] == 0
+    assert "A:min7/b7" in table.read_text()
+    assert call("convert", table, tmp_path / "again.lab")[0] == 0
+    assert len(read_transcription(tmp_path / "song.mid").notes) == 4 + 5
+    notes = tmp_path / "notes.mid"
+    notes.write_bytes(to_midi(Transcription(notes=tuple(sorted(FIVE_NOTES)))))
+    for arguments in (
+        ("convert", notes, tmp_path / "x.lab"),
+        ("eval", "--reference", lab, "--estimate", notes),
+        ("eval", "--dataset", "chords", "--data", tmp_path, "--sweep"),
+    ):
+        code, out, err = call(*arguments)
+        assert (code, out) == (2, "")
+        assert one_line(err)

@@ -12,7 +12,7 @@ from tests.signals import RATE, melody
 from transcribe.datasets import extend_by_pedal, load_dataset, read_chords, read_labels, with_labels_from
 from transcribe.errors import InputError, UsageError
 from transcribe.events import Note, Pedal, Transcription
-from transcribe.output.formats import to_midi
+from transcribe.output.midi import to_midi
 
 
 def write_recording(path: Path) -> None:
@@ -178,3 +178,20 @@ def test_layouts_of_chords(tmp_path: Path) -> None:
     (tmp_path / "0004" / "full.lab").write_text("rubbish")
     with pytest.raises(InputError, match=r"not a \.lab file"):
         read_chords(pieces["0004/audio"])
+
+
+def test_chords_of_records_with_the_same_titles(tmp_path: Path) -> None:
+    for name in ("audio/A/01.wav", "audio/B/01.wav", "Help/Help.wav", "Help/Other.wav"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    for name in ("chordlab/A/01.lab", "chordlab/B/01.lab", "Help/Help.lab"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("0 1 C\n")
+    found = {piece.name: piece.labels.relative_to(tmp_path).as_posix() for piece in load_dataset("chords", tmp_path)}
+    assert found == {
+        "audio/A/01": "chordlab/A/01.lab", "audio/B/01": "chordlab/B/01.lab", "Help/Help": "Help/Help.lab"
+    }  # fmt: skip
+    (tmp_path / "more" / "A").mkdir(parents=True)
+    (tmp_path / "more" / "A" / "01.lab").write_text("0 1 C\n")
+    with pytest.raises(InputError, match="keep one of them"):
+        load_dataset("chords", tmp_path)

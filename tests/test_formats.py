@@ -19,13 +19,12 @@ from transcribe.output.formats import (
     FORMATS,
     format_of,
     from_json,
-    from_midi,
     read_transcription,
     to_dict,
     to_json,
-    to_midi,
     write_atomically,
 )
+from transcribe.output.midi import from_midi, to_midi
 from transcribe.output.schema import schema
 
 TICK = 60 / 120 / 960

@@ -38,7 +38,22 @@ def test_labels_by_hand() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "H:maj", "C:", "C:foo", "C:maj/", "C:maj(", "C:maj/x", "C:maj(z)", "c:maj", "N:maj"]
+    "text",
+    [
+        "",
+        "H:maj",
+        "C:",
+        "C:foo",
+        "C:maj/",
+        "C:maj(",
+        "C:maj/x",
+        "C:maj(z)",
+        "c:maj",
+        "N:maj",
+        "C:maj()",
+        "C:()",
+        "C:maj(,)",
+    ],
 )
 def test_what_is_no_label_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r".+"):

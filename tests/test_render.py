@@ -13,7 +13,7 @@ from train import performances, recorder, render
 from train.performances import Performance
 from train.piano import ATTACK, OVERSAMPLING, SAMPLE_RATE, Piano, Voicing, attack_time, load_pianos, play, sounding
 from transcribe.events import Note, Pedal, Transcription
-from transcribe.output.formats import from_midi, to_midi
+from transcribe.output.midi import from_midi, to_midi
 
 
 @pytest.fixture(scope="module")

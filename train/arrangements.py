@@ -112,7 +112,7 @@ def vary(song: Song, rng: np.random.Generator, enriched: float = 0.4) -> Song:
     if rng.random() < enriched:
         tracks = {name: notes for name, notes in tracks.items() if name == "MELODY" and rng.random() < 0.4}
         often, swapped = rng.uniform(0.3, 0.9), {}
-        for label in {label for _, _, label in chords}:
+        for label in dict.fromkeys(label for _, _, label in chords):
             swapped[label] = label
             if label.root is not None and rng.random() < often:
                 swapped[label] = Label(label.root, str(rng.choice(RICHER.get(label.quality, (label.quality,)))))
@@ -140,7 +140,9 @@ def made_up(seconds: float, rng: np.random.Generator) -> Song:
         if rests and rng.random() < 0.5:
             start = end + beat * int(rng.integers(1, 4))
             chords.append((end, start, NO_CHORD))
-    return excerpt(Song(chords, np.arange(chords[0][1] if start else 0, seconds, beat), {}), 0.0, seconds)
+    return excerpt(
+        Song(chords, np.arange(chords[0][1] if chords[0][2] == NO_CHORD else 0.0, seconds, beat), {}), 0.0, seconds
+    )
 
 
 def _any_label(qualities: list[str], chances: np.ndarray, rng: np.random.Generator) -> Label:
@@ -414,8 +416,11 @@ def _strum_one(job: tuple[str, int], options: argparse.Namespace) -> None:
     name, index = job
     folder = options.out / name
     folder.mkdir(exist_ok=True)
+    path = folder / f"{index:03d}.flac"
+    if path.exists():
+        return
     label = parse_name(name)
-    rng = np.random.default_rng([options.seed, index, label.root or 0, len(label.quality)])
+    rng = np.random.default_rng([options.seed, index, *map(ord, str(label))])
     seconds = float(rng.uniform(1.5, 3.0))
     song = Song([(rng.uniform(0, 0.3), seconds, label)], np.zeros(0), {})
     soundfont = options.soundfonts[int(rng.integers(len(options.soundfonts)))]
@@ -424,7 +429,9 @@ def _strum_one(job: tuple[str, int], options: argparse.Namespace) -> None:
     samples = recorder.record(
         _played([part], seconds, soundfont, rng, _banks(options))[0], SAMPLE_RATE, rng, studio=studio
     )
-    soundfile.write(folder / f"{index:03d}.flac", samples, SAMPLE_RATE, subtype="PCM_16")
+    part = path.with_suffix(".part")
+    soundfile.write(part, samples, SAMPLE_RATE, format="FLAC", subtype="PCM_16")
+    part.replace(path)
 
 
 def songs_of(folder: Path, use: str) -> list[Path]:

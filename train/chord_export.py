@@ -36,11 +36,13 @@ from transcribe.chord_evaluation import (
     ClipReport,
     evaluate_chords,
     evaluate_clips,
+    mean_scores,
+    read_reference,
     score_chords,
 )
 from transcribe.chord_network import ChordsConfig, ChordsNetwork
 from transcribe.chords import ChordActivations, ChordDecoder, ChordDecodingConfig, at, class_of
-from transcribe.datasets import Piece, load_dataset, read_chords
+from transcribe.datasets import Piece, load_dataset
 from transcribe.events import Chord
 from transcribe.features import FeatureConfig
 from transcribe.harte import parse
@@ -83,9 +85,9 @@ def listen(recogniser: ChordRecogniser, pieces: Sequence[Piece]) -> list[Heard]:
     for piece in tqdm(pieces, desc="listening"):
         with AudioReader(piece.audio, recogniser.sample_rate) as reader:
             activations = list(recogniser.activations(reader.blocks()))
-            duration = reader.duration or 0.0
-        reference = [chord for chord in read_chords(piece.labels) if chord.onset < duration]
-        heard.append(Heard(reference, activations, duration))
+            steps = sum(len(block) * block.stride for block in activations)
+            duration = reader.duration or float(recogniser.model.features.grid.frames_to_time(steps))
+        heard.append(Heard(read_reference(piece, duration), activations, duration))
     return heard
 
 
@@ -104,8 +106,8 @@ def tune(recogniser: ChordRecogniser, heard: Sequence[Heard]) -> ChordDecodingCo
     """
 
     def mean(decoding: ChordDecodingConfig, names: Sequence[str]) -> float:
-        scores = [score_chords(piece.reference, decode(recogniser, piece, decoding)) for piece in heard]
-        return float(np.mean([_weighted([score[name] for score in scores]) for name in names]))
+        scores = mean_scores([score_chords(piece.reference, decode(recogniser, piece, decoding)) for piece in heard])
+        return float(np.mean([scores[name] for name in names]))
 
     start = ChordDecodingConfig()
     grid = [replace(start, evidence=evidence, stay=stay) for evidence, stay in product(EVIDENCE, STAY)]
@@ -132,10 +134,6 @@ def judged(
                 sure.append(chord.confidence)
                 right.append(float(class_of(parse(chord.label)) == number))
     return np.array(sure), np.array(right)
-
-
-def _weighted(scores: Sequence[tuple[float, float]]) -> float:
-    return sum(score * weight for score, weight in scores) / max(sum(weight for _, weight in scores), 1e-9)
 
 
 def export(

@@ -28,9 +28,9 @@ from torch import Tensor, nn
 from train import loop
 from train.augment import augment
 from train.cache import Prepared, prepare
-from train.chord_export import Making, export, to_model
+from train.chord_export import Making, evaluate, export, to_model
 from train.export import WEIGHTS
-from transcribe.chord_evaluation import evaluate_chords, evaluate_clips
+from transcribe.chord_evaluation import ClipReport, evaluate_clips
 from transcribe.chord_network import ChordsConfig, ChordsLogits, ChordsNetwork
 from transcribe.chords import change_counts, class_of, label_of, simplified
 from transcribe.datasets import Piece, load_dataset, read_chords
@@ -218,8 +218,9 @@ def main(arguments: list[str] | None = None) -> None:
     def validate(averaged: nn.Module) -> dict[str, float]:
         assert isinstance(averaged, ChordsNetwork)
         recogniser = ChordRecogniser(to_model(averaged, features), str(device))
-        report = evaluate_chords(pieces["valid"][:: max(1, len(pieces["valid"]) // options.valid_pieces)], recogniser)
-        return {f"valid/{metric}": value for metric, value in report.means.items()}
+        report = evaluate(pieces["valid"][:: max(1, len(pieces["valid"]) // options.valid_pieces)], recogniser)
+        figures = {"accuracy": report.accuracy} if isinstance(report, ClipReport) else report.means
+        return {f"valid/{metric}": value for metric, value in figures.items()}
 
     if rank == 0:
         options.run.mkdir(parents=True, exist_ok=True)
@@ -303,7 +304,14 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--validate-every", type=int, default=1000, help="steps; 0 never")
     parser.add_argument("--valid-pieces", type=int, default=12)
-    return parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
+    if (options.task == "clips") != bool(options.labels):
+        parser.error("--task clips and --labels belong together")
+    if options.export and not options.valid:
+        parser.error("--export tunes the search on --valid, and there is none")
+    if options.unfreeze_every and options.features != "mel":
+        parser.error("--unfreeze-every is about the trunk, which chroma features don't have")
+    return options
 
 
 if __name__ == "__main__":

@@ -32,7 +32,7 @@ from transcribe.evaluation import evaluate
 from transcribe.features import LOWEST_PITCH, N_PITCHES, FeatureConfig
 from transcribe.inference import choose_device
 from transcribe.networks import NotesLogits, NotesNetwork, TrunkConfig
-from transcribe.output.formats import PEDAL_CONTROL
+from transcribe.output.midi import PEDAL_CONTROL
 from transcribe.pipeline import Transcriber
 from transcribe.weights import load_tensors
 

@@ -191,7 +191,7 @@ def strangers(soundfont: Path, midi: Path, out: Path, pieces: int = 8) -> None:
 def strums(clips: list[Piece], out: Path, pause: float = 0.5) -> None:
     """Write clips of one chord under pink noise at 10 dB, sharp and flat; and joined, with pauses between them.
 
-    In a stream stands every so-manieth clip from its attack on, in no order; a pause is ``N``.
+    A stream holds every ninth clip, from its attack until it has faded, in no order; a pause is ``N``.
     """
     n_streams = 9
     streams: list[list[tuple[np.ndarray, str]]] = [[] for _ in range(n_streams)]

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from transcribe.chords import class_of
 from transcribe.datasets import Piece, read_chords
 from transcribe.errors import InputError
 from transcribe.events import Chord
@@ -39,7 +40,9 @@ class ClipReport:
 
 
 def score_chords(reference: Sequence[Chord], estimate: Sequence[Chord]) -> dict[str, tuple[float, float]]:
-    """Compare two sequences of chords.
+    """Compare two sequences of chords, from the first true one to the last.
+
+    What the reference leaves open isn't counted; what the estimate leaves open is no chord.
 
     Returns
     -------
@@ -50,17 +53,17 @@ def score_chords(reference: Sequence[Chord], estimate: Sequence[Chord]) -> dict[
     Raises
     ------
     InputError
-        If the reference holds no chords.
+        If the reference holds no chords, or chords of one side overlap.
     """
     from mir_eval import chord
 
-    if not reference:
+    span = (min((c.onset for c in reference), default=0.0), max((c.offset for c in reference), default=0.0))
+    if span[0] >= span[1]:
         raise InputError("the reference holds no chords")
-    end = max(c.offset for c in reference)
-    reference_intervals, reference_labels = _arrays(reference)
+    reference_intervals, reference_labels = _tiled(reference, span, "X")
+    intervals, labels = _tiled(estimate, span, "N")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of comparisons without any chord of their vocabulary
-        intervals, labels = _fitted(*_arrays(estimate), reference_intervals[0, 0], end)
         merged, ours, theirs = chord.util.merge_labeled_intervals(
             reference_intervals, reference_labels, intervals, labels
         )
@@ -75,18 +78,42 @@ def score_chords(reference: Sequence[Chord], estimate: Sequence[Chord]) -> dict[
     return scores
 
 
-def _arrays(chords: Sequence[Chord]) -> tuple[np.ndarray, list[str]]:
-    kept = [c for c in sorted(chords) if c.offset > c.onset]
-    return np.array([(c.onset, c.offset) for c in kept], float).reshape(-1, 2), [c.label for c in kept]
+# Chords that overlap by less than this, in s, were rounded.
+_ROUNDED = 0.02
 
 
-def _fitted(intervals: np.ndarray, labels: list[str], start: float, end: float) -> tuple[np.ndarray, list[str]]:
-    from mir_eval.util import adjust_intervals
+def _tiled(chords: Sequence[Chord], span: tuple[float, float], filler: str) -> tuple[np.ndarray, list[str]]:
+    """Cover a span of time without gaps: where no chord is, ``filler`` is."""
+    edges, labels = [span[0]], []
+    for c in sorted(chords):
+        onset, offset = max(c.onset, edges[-1]), min(c.offset, span[1])
+        if edges[-1] - c.onset > _ROUNDED and c.onset >= span[0]:
+            raise InputError(f"chords overlap at {c.onset:.2f} s")
+        if offset <= onset:
+            continue
+        if onset > edges[-1]:
+            edges.append(onset)
+            labels.append(filler)
+        edges.append(offset)
+        labels.append(c.label)
+    if edges[-1] < span[1]:
+        edges.append(span[1])
+        labels.append(filler)
+    return np.column_stack([edges[:-1], edges[1:]]), labels
 
-    if not len(intervals):
-        return np.array([[start, end]]), ["N"]
-    fitted, named = adjust_intervals(intervals, labels, start, end, "N", "N")
-    return fitted, list(named)
+
+def mean_scores(pieces: Sequence[dict[str, tuple[float, float]]]) -> dict[str, float]:
+    """Average every figure over pieces, each weighted by the seconds that it is about; 0 where it is about none."""
+    means = {}
+    for name in (*COMPARISONS, *SEGMENTATIONS):
+        total = sum(scores[name][1] for scores in pieces)
+        means[name] = sum(scores[name][0] * scores[name][1] for scores in pieces) / (total or 1.0)
+    return means
+
+
+def read_reference(piece: Piece, duration: float) -> list[Chord]:
+    """Read the true chords of a piece, as far as its recording goes."""
+    return [replace(c, offset=min(c.offset, duration)) for c in read_chords(piece.labels) if c.onset < duration]
 
 
 def evaluate_chords(
@@ -103,17 +130,15 @@ def evaluate_chords(
     seconds = 0.0
     for piece in pieces:
         estimate = recogniser.recognise_file(piece.audio)
-        reference = [c for c in read_chords(piece.labels) if c.onset < estimate.duration]
-        found[piece.name] = score_chords(reference, estimate.chords)
+        try:
+            found[piece.name] = score_chords(read_reference(piece, estimate.duration), estimate.chords)
+        except InputError as error:
+            raise InputError(f"{piece.labels}: {error}") from None
         seconds += estimate.duration
         if progress is not None:
             progress(seconds, None)
-    means = {}
-    for name in (*COMPARISONS, *SEGMENTATIONS):
-        weights = [scores[name][1] for scores in found.values()]
-        total = sum(weights)
-        means[name] = sum(scores[name][0] * w for scores, w in zip(found.values(), weights, strict=True)) / (total or 1)
-    return ChordReport({n: {k: v for k, (v, _) in scores.items()} for n, scores in found.items()}, means)
+    values = {name: {k: value for k, (value, _) in scores.items()} for name, scores in found.items()}
+    return ChordReport(values, mean_scores(list(found.values())))
 
 
 def evaluate_clips(
@@ -124,18 +149,20 @@ def evaluate_clips(
 ) -> ClipReport:
     """Recognise the one chord of every clip, and count which are right in root and quality.
 
-    The clip's chord is the one heard most, ``N`` only where no other is. Where ``labels`` are given, no others are
-    possible; a clip whose label is a triad has a triad for an answer.
+    A clip's chord is the one heard most, ``N`` only where no other is. Where ``labels`` are given, no others are
+    possible; where all true labels are triads, the answers are. Labels outside the network's vocabulary are called by
+    their nearest class; clips whose label has none (``X``, bare fifths) are left out.
     """
+    truths = [(piece, parse(read_chords(piece.labels)[0].label)) for piece in pieces]
+    known = [(piece, truth) for piece, truth in truths if class_of(truth) is not None]
+    vocabulary = "triads" if all(len(truth.intervals) == 3 for _, truth in known) else "full"
     confusion: dict[str, dict[str, int]] = {}
     right = 0
-    for number, piece in enumerate(pieces, 1):
-        truth = parse(read_chords(piece.labels)[0].label)
-        vocabulary = "triads" if len(truth.intervals) == 3 else "full"
+    for number, (piece, truth) in enumerate(known, 1):
         answer = recogniser.recognise_clip(piece.audio, labels, vocabulary)
         called = confusion.setdefault(str(truth), {})
         called[str(answer)] = called.get(str(answer), 0) + 1
-        right += answer == truth
+        right += class_of(answer) == class_of(truth)
         if progress is not None:
-            progress(number, len(pieces))
-    return ClipReport(right / max(1, len(pieces)), confusion)
+            progress(number, len(known))
+    return ClipReport(right / max(1, len(known)), confusion)

@@ -153,24 +153,25 @@ def transcribe(
         return
     jobs = [Job(job.recording, tuple(_beside(job.outputs, plot_reference))) for job in jobs]
     if sonify is not None:
-        _check_sonify(sonify, jobs, overwrite)
+        _check_sonify(sonify, jobs, one_ear, overwrite)
     elif one_ear:
         raise UsageError("--one-ear goes with --sonify")
+    chordal = ("lab", "chordpro", "leadsheet")
+    if no_chords and any(form.name in chordal for job in jobs for _, form in job.outputs):
+        raise UsageError("--no-chords leaves nothing to write as .lab, ChordPro or lead sheet")
     _set_threads(threads)
     from transcribe.pipeline import ChordRecogniser, Transcriber
 
     transcriber = Transcriber(model, device, None if no_chords else ChordRecogniser(device=device), **settings)
 
-    def listen(path: str, progress: Progress) -> Transcription:
-        result = transcriber.transcribe_file(path, progress)
+    def play(job: Job, result: Transcription) -> None:
         if sonify is not None:
-            _sonify(result, sonify, path if one_ear else None, overwrite)
-        return result
+            _sonify(result, sonify, job.recording.path if one_ear else None, overwrite)
 
     def show(job: Job, result: Transcription) -> None:
         print_tables(summary(_name(job), result, transcriber.device, [path for path, _ in job.outputs]))
 
-    _each(jobs, listen, show, transcriber.device, options)
+    _each(jobs, transcriber.transcribe_file, show, transcriber.device, options, play)
 
 
 @commands.command()
@@ -204,6 +205,8 @@ def chords(
 
     options = Options(overwrite, skip_existing, as_json, quiet)
     options.check(output)
+    if quiet and not (output or formats or as_json):
+        raise UsageError("--quiet without -o would say nothing; give one, or leave out the other")
     jobs = options.left(plan(find_recordings(inputs, recursive), output or [], formats or [], CHORD_FORMATS, None))
     if not jobs:
         return
@@ -260,15 +263,18 @@ def _beside(outputs: Iterable[tuple[_Path, Format]], reference: Path | None) -> 
     return drawn
 
 
-def _check_sonify(target: Path, jobs: list[Job], overwrite: bool) -> None:
+def _check_sonify(target: Path, jobs: list[Job], one_ear: bool, overwrite: bool) -> None:
     from transcribe.output.sonify import SUFFIXES
 
     if target.suffix.lower() not in SUFFIXES:
         raise UsageError(f"{target}: sound is written as {', '.join(SUFFIXES)}")
     if len(jobs) > 1:
         raise UsageError("--sonify takes one recording")
-    if os.path.realpath(target) == os.path.realpath(jobs[0].recording.path):
-        raise UsageError(f"{target}: the sound would replace the recording; choose another --sonify")
+    taken = [jobs[0].recording.path, *(path for path, _ in jobs[0].outputs)]
+    if os.path.realpath(target) in map(os.path.realpath, taken):
+        raise UsageError(f"{target}: the sound would replace the recording or a result; choose another --sonify")
+    if one_ear and jobs[0].recording.path == "-":
+        raise UsageError("--one-ear needs the recording as a file: standard input can't be read twice")
     _check_writable(target, overwrite)
 
 
@@ -277,8 +283,6 @@ def _sonify(result: Transcription, target: Path, recording: str | None, overwrit
     from transcribe.output.formats import write_atomically
     from transcribe.output.sonify import SAMPLE_RATE, to_audio
 
-    if recording == "-":
-        raise UsageError("--one-ear needs the recording as a file: standard input can't be read twice")
     samples = load_audio(recording, SAMPLE_RATE).samples if recording else None
     write_atomically(target, to_audio(result, target.suffix, samples), overwrite)
 
@@ -288,13 +292,17 @@ def _given(**settings: float | None) -> dict[str, float]:
     return {name: value for name, value in settings.items() if value is not None}
 
 
-def _each(jobs: list[Job], listen: Listen, show: Show, device: str, options: Options) -> None:
+def _each(
+    jobs: list[Job], listen: Listen, show: Show, device: str, options: Options, afterwards: Show | None = None
+) -> None:
     """Listen to every recording and write its results, past those that fail; exit with the first failure's code."""
     first_failure = 0
     for number, job in enumerate(jobs, 1):
         try:
             label = f"{number}/{len(jobs)} {_name(job)}" if len(jobs) > 1 else _name(job)
             result = _listen_to_one(job, listen, label, options)
+            if afterwards is not None:
+                afterwards(job, result)
             paths = [path for path, _ in job.outputs]
             if options.as_json:
                 from transcribe.output.formats import to_dict
@@ -387,6 +395,7 @@ def evaluate(
     plot: Annotated[
         Path | None, typer.Option(help="With labelled clips: a PNG of what was taken for what.", show_default=False)
     ] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the plot if it exists.")] = False,
 ) -> None:
     """Measure transcriptions against the truth, as the field measures them.
 
@@ -397,14 +406,17 @@ def evaluate(
         raise UsageError("--reference and --estimate belong together")
     if (reference is None) == (dataset is None):
         raise UsageError("give either --dataset, or --reference and --estimate")
-    if plot is not None:
-        if dataset != "chords":
-            raise UsageError("--plot draws the confusions of labelled clips: --dataset chords")
-        _check_writable(plot, overwrite=True)
+    if plot is not None and (dataset != "chords" or plot.suffix.lower() != ".png"):
+        raise UsageError("--plot draws the confusions of labelled clips as .png: --dataset chords --plot confusion.png")
+    if dataset == "chords" and (labels is not None or pedal_extended or sweep or onset_threshold is not None):
+        raise UsageError("--labels, --pedal-extended, --sweep and --onset-threshold are about notes, not chords")
     if reference is not None and estimate is not None:
-        if reference.suffix.lower() == estimate.suffix.lower() == ".lab":
+        labs = [path.suffix.lower() == ".lab" for path in (reference, estimate)]
+        if all(labs):
             _compare_chords(reference, estimate, as_json)
             return
+        if any(labs):
+            raise UsageError("chords (.lab) can't be compared with notes; pitchai convert makes .lab of both")
         from transcribe.datasets import read_labels
         from transcribe.evaluation import compare
 
@@ -417,7 +429,7 @@ def evaluate(
             pieces = with_labels_from(pieces, labels)
         _set_threads(threads)
         if dataset == "chords":
-            _evaluate_chords(pieces, model, device, as_json, quiet, plot)
+            _evaluate_chords(pieces, model, device, as_json, quiet, plot, overwrite)
             return
         from transcribe.evaluation import evaluate as run
         from transcribe.pipeline import Transcriber
@@ -436,7 +448,13 @@ def evaluate(
 
 
 def _evaluate_chords(
-    pieces: list[Piece], model: str | None, device: str, as_json: bool, quiet: bool, plot: Path | None
+    pieces: list[Piece],
+    model: str | None,
+    device: str,
+    as_json: bool,
+    quiet: bool,
+    plot: Path | None,
+    overwrite: bool,
 ) -> None:
     """Measure chords over songs, or over clips where every label is a folder's name."""
     from transcribe.chord_evaluation import evaluate_chords, evaluate_clips
@@ -449,6 +467,8 @@ def _evaluate_chords(
         raise UsageError("songs with .lab files and folders of clips can't be measured together; give one or the other")
     if plot is not None and not clips:
         raise UsageError("--plot draws the confusions of labelled clips, and these are songs")
+    if plot is not None:
+        _check_writable(plot, overwrite)
     recogniser = ChordRecogniser(model, device)
     with ProgressBar(f"{len(pieces)} pieces of chords", quiet) as progress:
         if not clips:
@@ -458,7 +478,7 @@ def _evaluate_chords(
         report = evaluate_clips(clips, recogniser, progress=progress)
     print_line(json.dumps(asdict(report))) if as_json else print_tables(*confusion(report))
     if plot is not None:
-        write_atomically(plot, to_png(report.confusion), overwrite=True)
+        write_atomically(plot, to_png(report.confusion), overwrite)
 
 
 def _compare_chords(reference: Path, estimate: Path, as_json: bool) -> None:
@@ -472,19 +492,25 @@ def _compare_chords(reference: Path, estimate: Path, as_json: bool) -> None:
 
 @commands.command()
 def convert(
-    source: Annotated[Path, typer.Argument(help="A result: MIDI, JSON or CSV.")],
+    source: Annotated[Path, typer.Argument(help="A result: MIDI, JSON, CSV or .lab.")],
     targets: Annotated[list[Path], typer.Argument(metavar="TARGET…", help="What to write; the suffix says how.")],
     plot_reference: PlotReference = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files that exist.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Don't print what was written.")] = False,
 ) -> None:
     """Turn a result into other formats, without listening again: [bold]pitchai convert song.json song.mid[/]."""
-    from transcribe.output.formats import format_of, read_transcription, write_atomically
+    from transcribe.output.formats import CHORD_FORMATS, FORMATS, format_of, read_transcription, write_atomically
 
-    forms = [(target, format_of(target)) for target in targets]
     for target in targets:
+        format_of(target)
         _check_writable(target, overwrite)
     transcription = read_transcription(source)
+    # Where there are chords alone, a table or MIDI holds these.
+    table = CHORD_FORMATS if transcription.chords and not transcription.notes else FORMATS
+    forms = [(target, format_of(target, table)) for target in targets]
+    for target, form in forms:
+        if form.name in ("lab", "chordpro", "leadsheet") and not transcription.chords:
+            raise UsageError(f"{source} holds no chords to write as {target.name}")
     forms = _beside(forms, plot_reference)
     for target, form in forms:
         write_atomically(target, form.write(transcription), overwrite)
@@ -501,7 +527,10 @@ def show(
     from transcribe.output.formats import read_transcription
 
     result = read_transcription(source)
-    print_tables(summary(source.name, result), roll(result, width))
+    if result.chords and not result.notes:
+        print_tables(*chord_chart(source.name, result.chords))
+    else:
+        print_tables(summary(source.name, result), roll(result, width))
 
 
 @commands.command()

@@ -195,7 +195,8 @@ def chord_chart(title: str, chords: Iterable[Chord]) -> Iterator[Table | Text]:
     yield Text(to_lead_sheet(Transcription(chords=found)).decode())
     table = Table("from", "to", "chord", "Harte", "confidence")
     for chord in found:
-        times = [f"{int(time) // 60}:{time % 60:05.2f}" for time in (chord.onset, chord.offset)]
+        hundredths = [round(100 * time) for time in (chord.onset, chord.offset)]
+        times = [f"{time // 6000}:{time % 6000 / 100:05.2f}" for time in hundredths]
         table.add_row(*times, parse(chord.label).name, chord.label, f"{chord.confidence:.0%}")
     yield table
 
@@ -229,12 +230,16 @@ def figures(report: Report) -> Iterator[Table | str]:
 def chord_figures(report: ChordReport) -> Iterator[Table | str]:
     """Lay out the figures of chords."""
     from rich.table import Table
+    from rich.text import Text
 
-    table = Table("mir_eval.chord", "score", title=f"{len(report.pieces)} pieces", title_justify="left")
+    several = len(report.pieces) > 1
+    title = f"{len(report.pieces)} pieces" if several else next(iter(report.pieces), "no pieces")
+    table = Table("mir_eval.chord", "score", title=Text(clean(title)), title_justify="left")
     for name, value in report.means.items():
         table.add_row(name, f"[bold]{value:.4f}[/]")
     yield table
-    yield "conventions: weighted by duration over all pieces; over-, under- and segmentation are means over pieces"
+    if several:
+        yield "conventions: weighted by duration over all pieces; over-, under- and segmentation are means over pieces"
 
 
 def confusion(report: ClipReport) -> Iterator[Table | str]:

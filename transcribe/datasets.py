@@ -20,7 +20,7 @@ from transcribe.errors import InputError, UsageError
 from transcribe.events import Chord, Note, Pedal, Transcription
 from transcribe.harte import parse_name
 from transcribe.output import chart
-from transcribe.output.formats import FORMATS, LONGEST, checked, read_transcription
+from transcribe.output.formats import FORMATS, checked, read_transcription
 
 LABEL_SUFFIXES = (".mid", ".midi", ".tsv", ".txt")
 
@@ -111,18 +111,28 @@ def _load_pairs(folder: Path) -> list[Piece]:
 def _load_chords(folder: Path) -> list[Piece]:
     # Labels beside the recording; else those of its name in another tree (Isophonics' chordlab, RWC), or Billboard's,
     # whose full.lab lies in a folder of the recording's name; else the folder is the label of its clips.
-    labs = sorted(folder.rglob("*.lab"))
-    named = {lab.parent.name if lab.stem == "full" else lab.stem: lab for lab in labs}
+    labs: dict[str, list[Path]] = {}
+    for lab in sorted(folder.rglob("*.lab")):
+        labs.setdefault(lab.parent.name if lab.stem == "full" else lab.stem, []).append(lab)
     pieces = []
     for audio in sorted(p for p in folder.rglob("*") if p.suffix.lower() in AUDIO_SUFFIXES and p.is_file()):
-        beside = audio.with_suffix(".lab")
-        lab = beside if beside.is_file() else named.get(audio.stem) or named.get(audio.parent.name)
-        name = audio.relative_to(folder).with_suffix("").as_posix()
-        if lab is not None:
-            pieces.append(Piece(name, audio, lab, "test"))
-        elif audio.parent != folder and _is_chord(audio.parent.name):
-            pieces.append(Piece(name, audio, audio.parent, "test"))
+        lab = audio.with_suffix(".lab")
+        labels = lab if lab.is_file() else _lab_elsewhere(audio, labs)
+        if labels is None and audio.parent != folder and _is_chord(audio.parent.name):
+            labels = audio.parent
+        if labels is not None:
+            pieces.append(Piece(audio.relative_to(folder).with_suffix("").as_posix(), audio, labels, "test"))
     return pieces
+
+
+def _lab_elsewhere(audio: Path, labs: dict[str, list[Path]]) -> Path | None:
+    full = audio.with_name("full.lab")
+    found = [lab for lab in labs.get(audio.stem, []) if not lab.with_suffix(audio.suffix).is_file()]
+    if len(found) > 1:  # "01 - Intro" is on many records: the folder tells which
+        found = [lab for lab in found if lab.parent.name == audio.parent.name]
+    if len(found) > 1:
+        raise InputError(f"{audio}: its labels may be {found[0]} or {found[1]}; keep one of them")
+    return found[0] if found else full if full.is_file() else None
 
 
 def _is_chord(name: str) -> bool:
@@ -268,7 +278,7 @@ def read_chords(path: Path) -> tuple[Chord, ...]:
         If they can't be read.
     """
     if path.is_dir():
-        return (Chord(0.0, LONGEST, str(parse_name(path.name))),)
+        return (Chord(0.0, chart.LONGEST, str(parse_name(path.name))),)
     try:
         return chart.from_lab(path.read_bytes()).chords
     except OSError as error:

@@ -110,9 +110,9 @@ class Label:
 
     @property
     def name(self) -> str:
-        """As guitarists write it: ``Am7/G``; ``N.C.`` for no chord."""
+        """As guitarists write it: ``Am7/G``; ``N.C.`` for no chord, ``?`` for an unknown one."""
         if self.root is None:
-            return "N.C."
+            return "N.C." if self.quality == "N" else "?"
         bass = f"/{ROOTS[(self.root + self.bass) % 12]}" if self.bass else ""
         return f"{ROOTS[self.root]}{_NAMES.get(self.quality, self.quality)}{bass}"
 
@@ -175,11 +175,11 @@ def _semitones(degree: str) -> int:
 
 
 def _intervals(quality: str) -> frozenset[int]:
-    shorthand, _, degrees = quality.removesuffix(")").partition("(")
+    shorthand, brackets, degrees = quality.removesuffix(")").partition("(")
     sounding = set(SHORTHANDS[shorthand])
     if not shorthand:
         sounding = {0}
-    for degree in filter(None, degrees.split(",")):
+    for degree in degrees.split(",") if brackets else ():
         if degree.startswith("*"):
             sounding.discard(_semitones(degree))
         else:

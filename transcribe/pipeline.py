@@ -67,6 +67,8 @@ class Transcriber:
         self.chords = chords
         self.model = model if isinstance(model, NotesModel) else load_notes_model(model, choose_device(device))
         self.device = str(next(self.model.network.parameters()).device)
+        if chords is not None and chords.sample_rate != self.sample_rate:
+            raise UsageError(f"the chords' model listens at {chords.sample_rate} Hz, the notes' at {self.sample_rate}")
         try:
             self.decoding: DecodingConfig = replace(self.model.decoding, **settings)  # type: ignore[arg-type]
         except (TypeError, ValueError) as error:

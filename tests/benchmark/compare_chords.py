@@ -23,9 +23,9 @@ from rich.console import Console
 from rich.table import Table
 
 from transcribe.audio import load_audio
-from transcribe.chord_evaluation import COMPARISONS, SEGMENTATIONS, score_chords
+from transcribe.chord_evaluation import COMPARISONS, SEGMENTATIONS, mean_scores, read_reference, score_chords
 from transcribe.chords import simplified
-from transcribe.datasets import load_dataset, read_chords
+from transcribe.datasets import load_dataset
 from transcribe.events import Chord
 from transcribe.harte import parse, parse_name
 
@@ -69,13 +69,13 @@ def main() -> None:
     runners = {tool.name: Runner(tool, tool.environment(options.venvs), options.threads) for tool in tools}
     songs, clips = (
         Table("songs", "tool", *COMPARISONS, *SEGMENTATIONS),
-        Table("clips", "tool", "root and quality right"),
+        Table("clips", "tool", "root and triad right"),
     )
     cost = {tool.name: np.zeros(2) for tool in tools}
     with tempfile.TemporaryDirectory() as scratch:
         for folder in options.data:
             pieces = load_dataset("chords", folder)
-            scores = {name: defaultdict(list) for name in runners}
+            scores: dict[str, list[dict]] = {name: [] for name in runners}
             right = dict.fromkeys(runners, 0)
             for number, piece in enumerate(pieces, 1):
                 path = Path(scratch) / "piece.wav"
@@ -86,19 +86,14 @@ def main() -> None:
                     cost[name] += answer["cpu"], answer["seconds"]
                     estimate = named(answer["chords"])
                     if piece.labels.is_dir():
-                        right[name] += longest(estimate) == str(parse_name(piece.labels.name))
+                        truth = simplified(parse_name(piece.labels.name), "triads")
+                        right[name] += longest(estimate) == str(truth)
                         continue
-                    reference = [chord for chord in read_chords(piece.labels) if chord.onset < answer["seconds"]]
-                    for metric, score in score_chords(reference, estimate).items():
-                        scores[name][metric].append(score)
+                    scores[name].append(score_chords(read_reference(piece, answer["seconds"]), estimate))
                 print(f"{folder.name} {number}/{len(pieces)}", file=sys.stderr)
             for name in runners:
                 if scores[name]:
-                    means = [
-                        np.average(np.array(values)[:, 0], weights=np.array(values)[:, 1])
-                        for values in scores[name].values()
-                    ]
-                    songs.add_row(folder.name, name, *(f"{mean:.3f}" for mean in means))
+                    songs.add_row(folder.name, name, *(f"{mean:.3f}" for mean in mean_scores(scores[name]).values()))
                 else:
                     clips.add_row(folder.name, name, f"{right[name] / len(pieces):.3f}")
     console = Console(width=None if sys.stdout.isatty() else 200)

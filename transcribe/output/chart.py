@@ -1,4 +1,4 @@
-"""Chords as people and programs read them: .lab (MIREX), CSV, ChordPro, a lead-sheet line, block chords as MIDI.
+"""Chords as people and programs read them: .lab (MIREX), CSV, JAMS, ChordPro, a lead-sheet line.
 
 Writers return bytes. A line of a ``.lab`` file is onset s, offset s and a label in Harte's syntax.
 """
@@ -15,6 +15,8 @@ from transcribe.errors import InputError
 from transcribe.events import Chord, Transcription
 from transcribe.harte import parse
 
+# Nothing lasts longer than a month, in seconds.
+LONGEST = 31 * 24 * 3600.0
 # Block chords stand between these pitches, their bass an octave or so below.
 _LOWEST_BLOCK, _LOWEST_BASS = 55, 36
 _CELLS = 4  # chords a line where there are no bars
@@ -36,27 +38,35 @@ def from_lab(content: bytes) -> Transcription:
     """
     chords = []
     try:
-        for line in content.decode("utf-8-sig").splitlines():
-            if not line.strip() or line.startswith("#"):
-                continue
-            onset, offset, label = line.split()
-            chord = Chord(float(onset), float(offset), str(parse(label)))
-            if not 0 <= chord.onset <= chord.offset < float("inf"):
-                raise ValueError(f"its times make no sense: {line!r}")
-            chords.append(chord)
-    except ValueError as error:
+        lines = content.decode("utf-8-sig").splitlines()
+    except UnicodeDecodeError as error:
         raise InputError(f"not a .lab file of onset, offset, chord: {error}") from None
+    for number, line in enumerate(lines, 1):
+        if line.strip() and not line.startswith("#"):
+            try:
+                chords.append(_from_line(line.split()))
+            except ValueError as error:
+                raise InputError(f"not a .lab file of onset, offset, chord: line {number}: {error}") from None
     return Transcription(chords=tuple(sorted(chords)), duration=max((chord.offset for chord in chords), default=0.0))
 
 
-_CSV_COLUMNS = ("onset", "offset", "label", "confidence")
+def _from_line(columns: list[str]) -> Chord:
+    if len(columns) != 3:
+        raise ValueError(f"it has {len(columns)} columns, not 3")
+    chord = Chord(float(columns[0]), float(columns[1]), str(parse(columns[2])))
+    if not 0 <= chord.onset <= chord.offset <= LONGEST:
+        raise ValueError("its times make no sense")
+    return chord
+
+
+CSV_COLUMNS = ("onset", "offset", "label", "confidence")
 
 
 def to_csv(transcription: Transcription) -> bytes:
     """One line a chord: onset s, offset s, label, confidence."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(_CSV_COLUMNS)
+    writer.writerow(CSV_COLUMNS)
     for chord in transcription.chords:
         writer.writerow([f"{chord.onset:.4f}", f"{chord.offset:.4f}", chord.label, f"{chord.confidence:.3f}"])
     return text.getvalue().encode()
@@ -109,21 +119,6 @@ def _annotation(
         "time": 0,
         "duration": transcription.duration,
     }
-
-
-def to_midi(transcription: Transcription) -> bytes:
-    """Block chords: the bass in one octave, the other notes above it in another."""
-    import pretty_midi
-
-    midi = pretty_midi.PrettyMIDI(resolution=960)
-    piano = pretty_midi.Instrument(program=0, name="Chords")
-    for chord in transcription.chords:
-        for pitch in block(chord):
-            piano.notes.append(pretty_midi.Note(80, pitch, chord.onset, max(chord.offset, chord.onset + 0.001)))
-    midi.instruments.append(piano)
-    buffer = io.BytesIO()
-    midi.write(buffer)
-    return buffer.getvalue()
 
 
 def block(chord: Chord) -> list[int]:

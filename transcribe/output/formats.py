@@ -1,14 +1,10 @@
 """One table of file formats: suffix → writer and reader.
 
-MIDI keeps performed time: 120 quarters a minute, 960 ticks each, so that a tick is 0.52 ms and nothing drifts; more
-than 85 minutes have slower quarters, and ticks of 1 ms up to three hours, since pretty_midi reads no more than ten
-million of them.
 Writers return bytes; :func:`write_atomically` is the only place that touches the disk.
 """
 
 from __future__ import annotations
 
-import contextlib
 import csv
 import io
 import json
@@ -16,20 +12,13 @@ import os
 import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, fields, replace
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 from transcribe.errors import InputError, OutputError, UsageError
 from transcribe.events import Chord, Note, Pedal, Tag, Transcription
 from transcribe.harte import parse
-from transcribe.output import chart, roll, schema
-
-TICKS_PER_QUARTER = 960
-QUARTERS_PER_MINUTE = 120.0
-MAX_TICKS = 10_000_000
-PEDAL_CONTROL = 64
-END_OF_CHORDS = "end of chords"
+from transcribe.output import chart, midi, roll, schema
 
 
 @dataclass(frozen=True)
@@ -40,86 +29,6 @@ class Format:
     suffixes: tuple[str, ...]
     write: Callable[[Transcription], bytes]
     read: Callable[[bytes], Transcription] | None = None
-
-
-def to_midi(transcription: Transcription) -> bytes:
-    """One piano track with the notes, the pedal as CC64, and the chords as text events in Harte's syntax."""
-    import pretty_midi
-
-    ends = [note.offset for note in transcription.notes] + [pedal.offset for pedal in transcription.pedals]
-    end = max(ends, default=0.0)
-    tempo = QUARTERS_PER_MINUTE
-    while end * tempo / 60 * TICKS_PER_QUARTER > 0.98 * MAX_TICKS:
-        tempo /= 2
-    midi = pretty_midi.PrettyMIDI(resolution=TICKS_PER_QUARTER, initial_tempo=tempo)
-    piano = pretty_midi.Instrument(program=0, name="Piano")
-    tick = 60 / tempo / TICKS_PER_QUARTER
-    piano.notes = [
-        # A note of no ticks would be read back as a note without end.
-        pretty_midi.Note(note.velocity, note.pitch, note.onset, max(note.offset, note.onset + tick))
-        for note in transcription.notes
-    ]
-    for pedal in transcription.pedals:
-        piano.control_changes += [
-            pretty_midi.ControlChange(PEDAL_CONTROL, 127, pedal.onset),
-            pretty_midi.ControlChange(PEDAL_CONTROL, 0, pedal.offset),
-        ]
-    midi.instruments.append(piano)
-    midi.text_events = [pretty_midi.Text(chord.label, chord.onset) for chord in transcription.chords]
-    if transcription.chords:
-        midi.text_events.append(pretty_midi.Text(END_OF_CHORDS, transcription.chords[-1].offset))
-    buffer = io.BytesIO()
-    midi.write(buffer)
-    return buffer.getvalue()
-
-
-def from_midi(content: bytes) -> Transcription:
-    """Read the notes of all pitched tracks, the sustain pedal (CC64 of 64 and more), and text events that are chords.
-
-    Raises
-    ------
-    InputError
-        If it isn't a MIDI file.
-    """
-    import warnings
-
-    import pretty_midi
-
-    try:
-        with warnings.catch_warnings():
-            # Tempo changes on other tracks than the first: harmless, and common.
-            warnings.simplefilter("ignore", RuntimeWarning)
-            midi = pretty_midi.PrettyMIDI(io.BytesIO(content))
-    except Exception as error:  # mido raises whatever the damage leads to
-        raise InputError(f"not a MIDI file: {' '.join(str(error).split()) or type(error).__name__}") from None
-    notes, pedals = [], []
-    for instrument in midi.instruments:
-        if instrument.is_drum:
-            continue
-        notes += [Note(n.start, n.pitch, n.end, n.velocity) for n in instrument.notes if n.velocity > 0]
-        down: float | None = None
-        for change in sorted(instrument.control_changes, key=lambda c: float(c.time)):
-            if change.number != PEDAL_CONTROL:
-                continue
-            if change.value >= 64 and down is None:
-                down = change.time
-            elif change.value < 64 and down is not None:
-                pedals.append(Pedal(down, change.time))
-                down = None
-        if down is not None:
-            pedals.append(Pedal(down, midi.get_end_time()))
-    chords = _chords([(event.time, event.text) for event in midi.text_events])
-    duration = max([midi.get_end_time(), *(chord.offset for chord in chords)])
-    return Transcription(tuple(sorted(notes)), tuple(sorted(pedals)), chords=chords, duration=duration)
-
-
-def _chords(texts: list[tuple[float, str]]) -> tuple[Chord, ...]:
-    """Read chords from texts and their times, up to the one that ends them; other texts are nobody's chords."""
-    spans = []
-    for time, text in sorted(texts):
-        with contextlib.suppress(ValueError):
-            spans.append((time, "" if text == END_OF_CHORDS else str(parse(text))))
-    return tuple(Chord(on, off, label) for (on, label), (off, _) in pairwise(spans) if label)
 
 
 def to_dict(transcription: Transcription) -> dict[str, Any]:
@@ -180,48 +89,82 @@ def to_csv(transcription: Transcription) -> bytes:
 
 
 def from_csv(content: bytes) -> Transcription:
-    """Read the notes that :func:`to_csv` wrote.
+    """Read a table of notes that :func:`to_csv` wrote, or of chords.
 
     Raises
     ------
     InputError
         If it is something else.
     """
+    events: list[Note | Chord] = []
     try:
         rows = csv.DictReader(io.StringIO(content.decode("utf-8-sig")))
-        if not set(_CSV_COLUMNS) <= set(rows.fieldnames or ()):
+        columns = set(rows.fieldnames or ())
+        if set(_CSV_COLUMNS) <= columns:
+            for r in rows:
+                times, sure = (float(r["onset"]), float(r["offset"])), float(r["confidence"])
+                events.append(Note(times[0], int(r["pitch"]), times[1], int(r["velocity"]), sure))
+        elif set(chart.CSV_COLUMNS) <= columns:
+            events += [Chord(float(r["onset"]), float(r["offset"]), r["label"], float(r["confidence"])) for r in rows]
+        else:
             raise ValueError("they are not in its first line")
-        notes = sorted(
-            Note(float(r["onset"]), int(r["pitch"]), float(r["offset"]), int(r["velocity"]), float(r["confidence"]))
-            for r in rows
-        )
     except (ValueError, TypeError, KeyError, csv.Error) as error:
         raise InputError(f"not a table of notes with the columns {', '.join(_CSV_COLUMNS)}: {error}") from None
-    return checked(Transcription(notes=tuple(notes), duration=max((note.offset for note in notes), default=0.0)))
-
-
-# Nothing lasts longer than a month, in seconds.
-LONGEST = 31 * 24 * 3600.0
+    notes = tuple(sorted(event for event in events if isinstance(event, Note)))
+    chords = tuple(sorted(event for event in events if isinstance(event, Chord)))
+    return checked(Transcription(notes, chords=chords, duration=max((event.offset for event in events), default=0.0)))
 
 
 def checked(transcription: Transcription) -> Transcription:
-    """Pass on a transcription that was read, if its events make sense.
+    """Pass on a transcription that was read, if what it holds makes sense.
 
     Raises
     ------
     InputError
-        If a time, a pitch or a velocity is no number or out of range, or something ends before it begins.
+        If a time, a pitch or a velocity is no number or out of range, something ends before it begins, or a field
+        holds what it can't.
     """
-    events: tuple[Note | Pedal, ...] = (*transcription.notes, *transcription.pedals)
+    t = transcription
+    events: tuple[Note | Pedal | Chord | Tag, ...] = (*t.notes, *t.pedals, *t.chords, *t.instruments, *t.genres)
     for event in events:
-        times = (event.onset, event.offset)
-        if not all(isinstance(time, (int, float)) and 0 <= time <= LONGEST for time in times):
+        if not all(_is_time(time) for time in (event.onset, event.offset)):
             raise InputError(f"a time is no number of seconds between 0 and a month: {event}")
         if event.offset < event.onset:
             raise InputError(f"something ends before it begins: {event}")
         if isinstance(event, Note) and not (_within(event.pitch, 127) and _within(event.velocity, 127)):
             raise InputError(f"a pitch or a velocity is no whole number from 0 to 127: {event}")
+        sure = (
+            event.confidence if isinstance(event, (Note, Chord)) else event.probability if isinstance(event, Tag) else 0
+        )
+        if not (isinstance(sure, (int, float)) and 0 <= sure <= 1):
+            raise InputError(f"a confidence is no number from 0 to 1: {event}")
+        if isinstance(event, (Chord, Tag)) and not isinstance(event.label, str):
+            raise InputError(f"a label is no text: {event}")
+        if isinstance(event, Chord):
+            _check_label(event.label)
+    if not (_is_time(t.duration) and all(_is_time(beat) for beat in t.beats)):
+        raise InputError("the duration or a beat is no number of seconds between 0 and a month")
+    if not all(value is None or (isinstance(value, (int, float)) and value >= 0) for value in (t.tempo, t.novelty)):
+        raise InputError("the tempo or the novelty is no number")
+    texts = (*t.warnings, *([t.key] if t.key is not None else []))
+    if not all(isinstance(text, str) for text in texts):
+        raise InputError("the key or a warning is no text")
+    if not (isinstance(t.settings, dict) and isinstance(t.models, dict)):
+        raise InputError("models and settings are no tables")
+    if not all(isinstance(name, str) for name in t.models.values()):
+        raise InputError("the name of a model is no text")
     return transcription
+
+
+def _check_label(label: str) -> None:
+    try:
+        parse(label)
+    except ValueError as error:
+        raise InputError(str(error)) from None
+
+
+def _is_time(value: Any) -> bool:
+    return isinstance(value, (int, float)) and 0 <= value <= chart.LONGEST
 
 
 def _within(value: Any, highest: int) -> bool:
@@ -229,7 +172,7 @@ def _within(value: Any, highest: int) -> bool:
 
 
 FORMATS = {
-    "midi": Format("midi", (".mid", ".midi"), to_midi, from_midi),
+    "midi": Format("midi", (".mid", ".midi"), midi.to_midi, midi.from_midi),
     "json": Format("json", (".json",), to_json, from_json),
     "csv": Format("csv", (".csv",), to_csv, from_csv),
     "png": Format("png", (".png",), roll.to_png),
@@ -243,7 +186,7 @@ FORMATS = {
 CHORD_FORMATS = {
     **{name: form for name, form in FORMATS.items() if name not in ("png", "svg")},
     "csv": Format("csv", (".csv",), chart.to_csv),
-    "midi": Format("midi", (".mid", ".midi"), chart.to_midi),
+    "midi": Format("midi", (".mid", ".midi"), midi.block_chords),
 }
 
 
