@@ -177,7 +177,10 @@ def transcribe(
 @commands.command()
 def chords(
     inputs: Inputs,
-    output: Outputs = None,
+    output: Annotated[
+        list[str] | None,
+        typer.Option("--output", "-o", help="A file, a folder, or - for stdout; nothing if not given."),
+    ] = None,
     formats: Annotated[
         list[str] | None,
         typer.Option(

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator
-from itertools import islice, tee
+from itertools import tee
 
 import numpy as np
 import torch
@@ -25,6 +25,8 @@ from transcribe.weights import ChordsModel, NotesModel
 STEP_FRAMES = 1000
 # Windows that a GPU takes at once.
 GPU_BATCH = 16
+# Frames of a window are a multiple of this, and so of any network's stride.
+_WHOLE = 8
 
 
 def choose_device(device: str = "auto") -> str:
@@ -182,8 +184,7 @@ def _run(
     """Run a network, whose output has ``stride`` frames a step, over windows: what it hears, without the borders."""
     border = model.network.border
     size = batch_size if _device(model).type == "cuda" else 1
-    windows = _windows(frames, border, model.features)
-    while batch := list(islice(windows, size)):
+    for batch in _batches(_windows(frames, border, model.features), size):
         # A batch is filled up, so that its size never changes the arithmetic.
         rows = [window for window, _ in batch] + [batch[0][0]] * (size - len(batch))
         # TF32 would cost three of the digits in which devices agree.
@@ -195,8 +196,23 @@ def _run(
             yield tuple(array[row, : -(-n_frames // stride)] for array in arrays)
 
 
+def _batches(windows: Iterable[Frames], size: int) -> Iterator[list[Frames]]:
+    """Put windows together, up to ``size`` of the same length."""
+    batch: list[Frames] = []
+    for window in windows:
+        if batch and (len(batch) == size or len(window[0]) != len(batch[0][0])):
+            yield batch
+            batch = []
+        batch.append(window)
+    if batch:
+        yield batch
+
+
 def _windows(frames: Iterable[Frames], border: int, features: FeatureConfig) -> Iterator[Frames]:
-    """Cut frames into windows on the grid: (frames with ``border`` at both ends, how many it answers for)."""
+    """Cut frames into windows on the grid: (frames with ``border`` at both ends, how many it answers for).
+
+    The last one is no longer than it need be.
+    """
     silence = (features.floor_db + features.offset_db) / features.scale_db
     length = STEP_FRAMES + 2 * border
     held: torch.Tensor | None = None
@@ -210,7 +226,8 @@ def _windows(frames: Iterable[Frames], border: int, features: FeatureConfig) -> 
             n_frames -= STEP_FRAMES
     while held is not None and n_frames > 0:
         count = min(STEP_FRAMES, n_frames)
-        window = held[:length]
-        yield torch.cat([window, window.new_full((length - len(window), window.shape[1]), silence)]), count
+        wanted = -(-count // _WHOLE) * _WHOLE + 2 * border
+        window = held[:wanted]
+        yield torch.cat([window, window.new_full((wanted - len(window), window.shape[1]), silence)]), count
         held = held[STEP_FRAMES:]
         n_frames -= count
