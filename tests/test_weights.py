@@ -60,9 +60,9 @@ def copied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = tmp_path / "weights"
     shutil.copytree(ROOT / "weights", folder)
     monkeypatch.setattr(weights, "weights_folder", lambda: folder)
-    weights._cached.cache_clear()
+    weights._cached_notes.cache_clear()
     yield folder
-    weights._cached.cache_clear()
+    weights._cached_notes.cache_clear()
 
 
 def test_one_changed_byte_is_noticed(copied: Path) -> None:
