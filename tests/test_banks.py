@@ -69,6 +69,7 @@ def test_notes_by_name(name: str, pitch: int) -> None:
 
 def test_names_that_say_nothing_and_files_that_do(tmp_path: Path) -> None:
     assert banks.read_files([Path("Piano.ff.Gb4.aiff")]) == [banks.Region(Path("Piano.ff.Gb4.aiff"), 66, 1)]
+    assert banks.read_files([Path("guitar_As2_very-long_forte_normal.ogg")])[0].pitch == 46
     with pytest.raises(ValueError, match="no note in its name"):
         banks.read_files([Path("Piano.ff.aiff")])
     with pytest.raises(ValueError, match="no note"):

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load
 
 from tests.conftest import ROOT
 from transcribe import weights
@@ -16,9 +17,11 @@ from transcribe.features import FeatureConfig
 from transcribe.networks import NotesNetwork, TrunkConfig
 from transcribe.weights import (
     default_name,
+    load_chords_model,
     load_notes_model,
     manifest,
     notes_header,
+    parse_chords_model,
     parse_notes_model,
     read_header,
     to_bytes,
@@ -44,7 +47,8 @@ def test_every_shipped_file_is_in_the_manifest_with_its_checksum_and_card() -> N
         assert entry.licence
         card = (folder / f"{entry.name}.md").read_text()
         assert entry.licence.split(" (")[0] in card
-    assert sum(entry.default for entry in entries.values() if entry.task == "notes") == 1
+    for task in ("notes", "chords"):
+        assert sum(entry.default for entry in entries.values() if entry.task == task) == 1
 
 
 def test_the_same_tensors_give_the_same_bytes_and_come_back() -> None:
@@ -115,6 +119,29 @@ def test_headers_and_tensors_must_fit_strictly(tmp_path: Path) -> None:
     (tmp_path / "zip.safetensors").write_bytes(b"PK\x03\x04" + bytes(200))
     with pytest.raises(WeightsError):
         load_notes_model(str(tmp_path / "zip.safetensors"))
+
+
+def test_chords_weights_must_fit_too(copied: Path) -> None:
+    path = copied / f"{default_name('chords')}.safetensors"
+    content = path.read_bytes()
+    header = read_header(content)
+    assert parse_chords_model(content, "chords").network.config.front == "mel"
+    tensors = load(content)
+    for damaged in (
+        {**header, "task": "notes"},
+        {**header, "network": {**header["network"], "front": "ears"}},
+        {**header, "decoding": {**header["decoding"], "stay": 1.0}},
+    ):
+        with pytest.raises(WeightsError):
+            parse_chords_model(to_bytes(tensors, damaged), "chords")
+    for cut in (0, 100, 5000, -1):
+        with pytest.raises(WeightsError):
+            parse_chords_model(content[:cut], "chords")
+    path.write_bytes(content[:-1])
+    weights._cached_chords.cache_clear()
+    with pytest.raises(WeightsError, match="altered"):
+        load_chords_model()
+    weights._cached_chords.cache_clear()
 
 
 def test_manifest_is_sorted_json() -> None:
