@@ -167,15 +167,21 @@ def change_counts(sequences: Sequence[Sequence[int]]) -> np.ndarray:
 
 
 @cache
-def _named(vocabulary: str) -> tuple[list[Label], np.ndarray]:
-    """List a vocabulary's labels, no chord last, and say which class is called what: (N_CLASSES, n_labels)."""
+def _named(vocabulary: str) -> tuple[list[Label], np.ndarray, np.ndarray]:
+    """List a vocabulary's labels, no chord last; the classes in the order of their labels; where each label begins."""
     names = VOCABULARIES[vocabulary]
     kept = [quality for quality in QUALITIES if quality not in names]
     labels = [Label(root, quality) for root in range(12) for quality in kept] + [NO_CHORD]
-    matrix = np.zeros((N_CLASSES, len(labels)), np.float32)
-    for number in range(N_CLASSES):
-        matrix[number, labels.index(simplified(label_of(number), vocabulary))] = 1
-    return labels, matrix
+    which = np.array([labels.index(simplified(label_of(number), vocabulary)) for number in range(N_CLASSES)])
+    order = np.argsort(which, kind="stable")
+    return labels, order, np.searchsorted(which[order], np.arange(len(labels)))
+
+
+def _called(probabilities: np.ndarray, vocabulary: str, axis: int = -1) -> np.ndarray:
+    """Add up what a vocabulary calls the same; no matrix product, whose threads would get in the network's way."""
+    _, order, starts = _named(vocabulary)
+    summed: np.ndarray = np.add.reduceat(np.take(probabilities, order, axis), starts, axis)
+    return summed
 
 
 class ChordDecoder:
@@ -191,8 +197,8 @@ class ChordDecoder:
 
     def __init__(self, changes: np.ndarray, config: ChordDecodingConfig) -> None:
         self.config = config
-        self.labels, self._names = _named(config.vocabulary)
-        between = self._names.T @ np.exp(changes) @ self._names
+        self.labels = _named(config.vocabulary)[0]
+        between = _called(_called(np.exp(changes), config.vocabulary), config.vocabulary, axis=0)
         np.fill_diagonal(between, 0)
         between *= (1 - config.stay) / between.sum(1, keepdims=True)
         np.fill_diagonal(between, config.stay)
@@ -207,7 +213,7 @@ class ChordDecoder:
     def push(self, block: ChordActivations) -> None:
         """Take in a block of activations."""
         self._grid, self._stride = block.grid, block.stride
-        probabilities = block.chord @ self._names
+        probabilities = _called(block.chord, self.config.vocabulary)
         evidence = self.config.evidence * np.log(np.maximum(probabilities, 1e-6))
         came_from = np.zeros((len(block), len(self.labels)), np.uint8)
         for i, step in enumerate(evidence):
@@ -284,8 +290,7 @@ def likeliest(activations: Sequence[ChordActivations], labels: Sequence[Label] =
         return max(known, key=lambda pair: float(total[pair[1]]))[0]
     if (heard[:, NONE] > 0.5).all():
         return NO_CHORD
-    names, matrix = _named(vocabulary)
-    return names[int((heard @ matrix)[:, :-1].sum(0).argmax())]
+    return _named(vocabulary)[0][int(_called(heard, vocabulary)[:, :-1].sum(0).argmax())]
 
 
 def at(chords: Sequence[Chord], time: float) -> Chord | None:
