@@ -16,7 +16,6 @@ from itertools import product
 from pathlib import Path
 
 import numpy as np
-import torch
 from tqdm import tqdm
 
 from train.export import (
@@ -25,6 +24,7 @@ from train.export import (
     calibration_error,
     commit,
     fit_logistic,
+    load_averaged,
     reliability_table,
     write_weights,
 )
@@ -204,10 +204,8 @@ def load_run(run: Path) -> ChordsNetwork:
     config = json.loads((run / "config.json").read_text())
     tuples = {key: tuple(value) for key, value in config.items() if isinstance(value, list)}
     network = ChordsNetwork(FeatureConfig(), ChordsConfig(**config | tuples))
-    averaged = torch.load(run / "checkpoint.pt", map_location="cpu", weights_only=True)["averaged"]
-    tensors = {key.removeprefix("module."): value for key, value in averaged.items() if key.startswith("module.")}
-    network.load_state_dict(tensors, strict=True)
-    return network.eval()
+    load_averaged(network, run)
+    return network
 
 
 def _report(value: str) -> tuple[str, list[Piece]]:

@@ -362,10 +362,16 @@ def load_run(run: Path) -> NotesNetwork:
     """Load the averaged network of a run's checkpoint."""
     config = json.loads((run / "config.json").read_text())
     network = NotesNetwork(FeatureConfig(), TrunkConfig(**config | {"dilations": tuple(config["dilations"])}))
+    load_averaged(network, run)
+    return network
+
+
+def load_averaged(network: torch.nn.Module, run: Path) -> None:
+    """Fill a network with the averaged weights of a run's checkpoint, for evaluation."""
     averaged = torch.load(run / "checkpoint.pt", map_location="cpu", weights_only=True)["averaged"]
     tensors = {key.removeprefix("module."): value for key, value in averaged.items() if key.startswith("module.")}
     network.load_state_dict(tensors, strict=True)
-    return network.eval()
+    network.eval()
 
 
 def _dataset(value: str) -> tuple[str, Path]:

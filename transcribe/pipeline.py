@@ -10,13 +10,13 @@ import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
 from transcribe.audio import AudioReader
 from transcribe.beats import estimate_tempo
-from transcribe.chords import ChordActivations, ChordDecoder, likeliest
+from transcribe.chords import ChordActivations, ChordDecoder, ChordDecodingConfig, likeliest
 from transcribe.decoding import Activations, DecodingConfig, NoteDecoder
 from transcribe.errors import UsageError
 from transcribe.events import Chord, Note, Transcription
@@ -69,10 +69,7 @@ class Transcriber:
         self.device = str(next(self.model.network.parameters()).device)
         if chords is not None and chords.sample_rate != self.sample_rate:
             raise UsageError(f"the chords' model listens at {chords.sample_rate} Hz, the notes' at {self.sample_rate}")
-        try:
-            self.decoding: DecodingConfig = replace(self.model.decoding, **settings)  # type: ignore[arg-type]
-        except (TypeError, ValueError) as error:
-            raise UsageError(f"settings: {error}") from None
+        self.decoding: DecodingConfig = _with_settings(self.model.decoding, settings)
 
     @property
     def sample_rate(self) -> int:
@@ -173,6 +170,16 @@ class Transcriber:
         return infer_both(blocks, self.model, self.chords.model)
 
 
+_Config = TypeVar("_Config", DecodingConfig, ChordDecodingConfig)
+
+
+def _with_settings(decoding: _Config, settings: Mapping[str, Any]) -> _Config:
+    try:
+        return replace(decoding, **settings)
+    except (TypeError, ValueError) as error:
+        raise UsageError(f"settings: {error}") from None
+
+
 def _push(decoder: ChordDecoder | None, blocks: Iterable[ChordActivations]) -> None:
     for block in blocks:
         assert decoder is not None
@@ -205,10 +212,7 @@ class ChordRecogniser:
 
         self.model = model if isinstance(model, ChordsModel) else load_chords_model(model, choose_device(device))
         self.device = str(next(self.model.network.parameters()).device)
-        try:
-            self.decoding = replace(self.model.decoding, **settings)
-        except (TypeError, ValueError) as error:
-            raise UsageError(f"settings: {error}") from None
+        self.decoding = _with_settings(self.model.decoding, settings)
 
     @property
     def sample_rate(self) -> int:
