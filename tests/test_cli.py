@@ -498,6 +498,7 @@ def test_chords_are_shown_and_converted(call, tmp_path: Path) -> None:
     assert "| C | Am7/G |" in out
     assert "1:00.00" in out
     assert call("convert", lab, table, tmp_path / "song.mid")[0] == 0
+    assert call("convert", lab, tmp_path / "song.png")[0] == 0
     assert "A:min7/b7" in table.read_text()
     assert call("convert", table, tmp_path / "again.lab")[0] == 0
     assert len(read_transcription(tmp_path / "song.mid").notes) == 4 + 5

@@ -509,7 +509,7 @@ def convert(
         _check_writable(target, overwrite)
     transcription = read_transcription(source)
     # Where there are chords alone, a table or MIDI holds these.
-    table = CHORD_FORMATS if transcription.chords and not transcription.notes else FORMATS
+    table = {**FORMATS, **CHORD_FORMATS} if transcription.chords and not transcription.notes else FORMATS
     forms = [(target, format_of(target, table)) for target in targets]
     for target, form in forms:
         if form.name in ("lab", "chordpro", "leadsheet") and not transcription.chords:
