@@ -13,7 +13,7 @@ from tests.signals import RATE, white_noise
 from transcribe.decoding import Activations
 from transcribe.errors import UsageError
 from transcribe.features import FeatureConfig, LogMel
-from transcribe.inference import STEP_FRAMES, choose_device, infer
+from transcribe.inference import STEP_FRAMES, choose_device, choose_precision, infer
 from transcribe.networks import NotesNetwork, TrunkConfig
 from transcribe.weights import NotesModel
 
@@ -141,6 +141,21 @@ def test_devices() -> None:
     assert choose_device("auto") in ("cpu", "cuda")
     with pytest.raises(UsageError, match="quantum"):
         choose_device("quantum")
+
+
+def test_precisions(tiny_model: NotesModel, rng: np.random.Generator) -> None:
+    assert choose_precision("float32") == "float32"
+    assert choose_precision("auto") in ("float32", "bfloat16")
+    assert choose_precision("auto", "cuda") == "float32"
+    with pytest.raises(UsageError, match="no precision 'half'"):
+        choose_precision("half")
+    samples = white_noise(rng, 3.0)
+    halved = replace(tiny_model, network=copy.deepcopy(tiny_model.network).bfloat16())
+    exact, rough = (joined(list(infer([samples], model))) for model in (tiny_model, halved))
+    for name in NAMES:
+        assert rough[name].dtype == np.float32
+        np.testing.assert_allclose(rough[name], exact[name], atol=0.02)
+        assert not np.array_equal(rough[name], exact[name])
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")

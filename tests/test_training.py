@@ -19,7 +19,7 @@ from train.augment import augment
 from train.cache import Prepared
 from train.notes import targets
 from transcribe.features import FeatureConfig
-from transcribe.networks import NotesNetwork, TrunkConfig
+from transcribe.networks import NotesLogits, NotesNetwork, TrunkConfig
 from transcribe.weights import load_notes_model
 
 FEATURES = FeatureConfig()
@@ -93,6 +93,33 @@ def test_two_clips_are_learned_by_heart(tmp_path: Path) -> None:
     end = sum(float(v.detach()) for v in notes.losses(trained, batches(0)).values())
     assert end < start / 10
     assert list(tmp_path.glob("events.*"))
+
+
+class Sure(nn.Module):
+    """A teacher that hears everything everywhere, and a network that guesses."""
+
+    def __init__(self, logit: float) -> None:
+        super().__init__()
+        self.logit = logit
+
+    def forward(self, log_mel: torch.Tensor) -> NotesLogits:
+        heads = [torch.full((*log_mel.shape[:2], 88), self.logit) for _ in range(4)]
+        return NotesLogits(*heads, torch.full(log_mel.shape[:2], self.logit))
+
+
+def test_a_teacher_says_what_the_labels_do_not() -> None:
+    log_mel, target = torch.zeros(2, 30, 229), torch.zeros(2, 6, 30, 88)
+    target[1, 5] = -1  # nothing is known of this one's pedal
+    guesses = Sure(0.0)
+    told = notes.Distilled(Sure(100.0), 0.25)(guesses, (log_mel, target))
+    by_hand = target.clone()
+    by_hand[:, :4] = 0.25
+    by_hand[0, 5] = 0.25
+    for name, loss in notes.losses(guesses, (log_mel, by_hand)).items():
+        torch.testing.assert_close(told[name], loss)
+    untold = notes.Distilled(Sure(100.0), 0.0)(guesses, (log_mel, target))
+    torch.testing.assert_close(untold, notes.losses(guesses, (log_mel, target)))
+    assert told["onset"] > untold["onset"]
 
 
 def test_a_run_that_was_stopped_ends_the_same_to_the_bit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -34,7 +34,7 @@ from transcribe.inference import choose_device
 from transcribe.networks import NotesLogits, NotesNetwork, TrunkConfig
 from transcribe.output.midi import PEDAL_CONTROL
 from transcribe.pipeline import Transcriber
-from transcribe.weights import load_tensors
+from transcribe.weights import load_notes_model, load_tensors
 
 # Half the width of the triangles that mark onsets and offsets, in frames (40 ms).
 TARGET_REACH = 2.0
@@ -96,6 +96,37 @@ def losses(network: nn.Module, batch: tuple[Tensor, ...]) -> dict[str, Tensor]:
         "velocity": 15 * entropy(logits.velocity, velocity, weight) / weight.sum().clamp(min=1),
         "pedal": 0.3 * entropy(logits.pedal, pedal[..., 0].clamp(min=0), known) / n_slices,
     }
+
+
+class Distilled:
+    """The losses against what a teacher hears, mixed with the labels.
+
+    Labels say nothing about what can't be heard: a key let go under the pedal, a note below the noise. A teacher's
+    probabilities do (Hinton et al. 2015).
+
+    Parameters
+    ----------
+    teacher
+        Hears the very batch that the network is given.
+    share
+        Of the teacher in the targets, 0-1.
+    """
+
+    def __init__(self, teacher: nn.Module, share: float) -> None:
+        self.teacher, self.share = teacher, share
+
+    def __call__(self, network: nn.Module, batch: tuple[Tensor, ...]) -> dict[str, Tensor]:
+        """Compute :func:`losses` against mixed targets."""
+        log_mel, target = batch
+        with torch.no_grad():
+            heard: NotesLogits = self.teacher(log_mel)
+            mixed = target.clone()
+            for row, logits in enumerate((heard.onset, heard.frame, heard.offset, heard.velocity)):
+                mixed[:, row].lerp_(logits.float().sigmoid(), self.share)
+            pedal = target[:, 5]
+            known = pedal.lerp(heard.pedal.float().sigmoid().unsqueeze(-1), self.share)
+            mixed[:, 5] = torch.where(pedal < 0, pedal, known)
+        return losses(network, (log_mel, mixed))
 
 
 class Excerpts:
@@ -178,6 +209,14 @@ def main(arguments: list[str] | None = None) -> None:
     if options.init_from is not None:
         network.load_state_dict(load_tensors(options.init_from), strict=True)
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    criterion: loop.Losses = losses
+    if options.teacher is not None:
+        teacher = load_notes_model(str(options.teacher), str(device)).network
+        # Compiled like the network that it teaches; under autocast it hears in the same precision.
+        criterion = Distilled(
+            torch.compile(teacher) if options.compile else teacher,  # type: ignore[arg-type]
+            options.teacher_share,
+        )
     some = pieces["valid"][:: max(1, len(pieces["valid"]) // options.valid_pieces)]
 
     def validate(averaged: nn.Module) -> dict[str, float]:
@@ -192,7 +231,7 @@ def main(arguments: list[str] | None = None) -> None:
     averaged = loop.train(
         network,
         batches,
-        losses,
+        criterion,
         loop.LoopConfig(
             steps=options.steps,
             learning_rate=options.learning_rate,
@@ -234,6 +273,8 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--run", type=Path, required=True, help="folder for checkpoints and TensorBoard files")
     parser.add_argument("--cache", type=Path, default=Path("runs/features"), help="folder for features")
     parser.add_argument("--init-from", type=Path, help="weights file to start from")
+    parser.add_argument("--teacher", type=Path, help="weights file to learn from, beside the labels")
+    parser.add_argument("--teacher-share", type=float, default=0.7, help="of the targets, 0-1")
     parser.add_argument("--export", help="name of the weights to write, such as notes-2")
     parser.add_argument("--licence", default=export.UNKNOWN_TERMS, help="terms of the weights, for the card")
     parser.add_argument("--weights", type=Path, default=export.WEIGHTS, help="folder to export to")

@@ -83,6 +83,9 @@ PlotReference = Annotated[
 _Path = TypeVar("_Path", str, Path)
 Model = Annotated[str | None, typer.Option(help="small, large, or a .safetensors file.", show_default=False)]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")]
+Precision = Annotated[
+    str, typer.Option(help="auto, float32 or bfloat16; auto takes bfloat16 where the processor computes in it.")
+]
 Threads = Annotated[int | None, typer.Option(min=1, max=1024, help="CPU threads; torch's choice if not given.")]
 Threshold = Annotated[float | None, typer.Option(min=0.0, max=1.0, show_default=False)]
 
@@ -116,6 +119,7 @@ def transcribe(
     no_chords: Annotated[bool, typer.Option("--no-chords", help="Listen for notes only: a little faster.")] = False,
     model: Model = None,
     device: Device = "auto",
+    precision: Precision = "auto",
     threads: Threads = None,
     onset_threshold: Annotated[
         float | None, typer.Option(min=0.0, max=1.0, help="Higher: fewer notes, surer ones.", show_default=False)
@@ -162,7 +166,8 @@ def transcribe(
     _set_threads(threads)
     from transcribe.pipeline import ChordRecogniser, Transcriber
 
-    transcriber = Transcriber(model, device, None if no_chords else ChordRecogniser(device=device), **settings)
+    chords = None if no_chords else ChordRecogniser(device=device, precision=precision)
+    transcriber = Transcriber(model, device, chords, precision, **settings)
 
     def play(job: Job, result: Transcription) -> None:
         if sonify is not None:
@@ -197,6 +202,7 @@ def chords(
     quiet: Quiet = False,
     model: Annotated[str | None, typer.Option(help="A .safetensors file.", show_default=False)] = None,
     device: Device = "auto",
+    precision: Precision = "auto",
     threads: Threads = None,
 ) -> None:
     """Name the chords of recordings: [bold]pitchai chords clip.wav[/], or [bold]-o song.lab[/] for programs.
@@ -216,7 +222,7 @@ def chords(
     _set_threads(threads)
     from transcribe.pipeline import ChordRecogniser
 
-    recogniser = ChordRecogniser(model, device, **({} if vocabulary is None else {"vocabulary": vocabulary}))
+    recogniser = ChordRecogniser(model, device, precision, **({} if vocabulary is None else {"vocabulary": vocabulary}))
 
     def show(job: Job, result: Transcription) -> None:
         print_tables(*chord_chart(_name(job), result.chords))
@@ -393,6 +399,7 @@ def evaluate(
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no warnings.")] = False,
     model: Model = None,
     device: Device = "auto",
+    precision: Precision = "auto",
     threads: Threads = None,
     onset_threshold: Threshold = None,
     plot: Annotated[
@@ -432,12 +439,12 @@ def evaluate(
             pieces = with_labels_from(pieces, labels)
         _set_threads(threads)
         if dataset == "chords":
-            _evaluate_chords(pieces, model, device, as_json, quiet, plot, overwrite)
+            _evaluate_chords(pieces, model, device, precision, as_json, quiet, plot, overwrite)
             return
         from transcribe.evaluation import evaluate as run
         from transcribe.pipeline import Transcriber
 
-        transcriber = Transcriber(model, device, None, **_given(onset_threshold=onset_threshold))
+        transcriber = Transcriber(model, device, None, precision, **_given(onset_threshold=onset_threshold))
         thresholds = [step / 10 for step in range(1, 10)] if sweep else []
         with ProgressBar(f"{len(pieces)} pieces of {dataset}", quiet) as progress:
             report = run(dataset or "", pieces, transcriber, pedal_extended, thresholds, progress)
@@ -454,6 +461,7 @@ def _evaluate_chords(
     pieces: list[Piece],
     model: str | None,
     device: str,
+    precision: str,
     as_json: bool,
     quiet: bool,
     plot: Path | None,
@@ -472,7 +480,7 @@ def _evaluate_chords(
         raise UsageError("--plot draws the confusions of labelled clips, and these are songs")
     if plot is not None:
         _check_writable(plot, overwrite)
-    recogniser = ChordRecogniser(model, device)
+    recogniser = ChordRecogniser(model, device, precision)
     with ProgressBar(f"{len(pieces)} pieces of chords", quiet) as progress:
         if not clips:
             songs = evaluate_chords(pieces, recogniser, progress)

@@ -205,7 +205,7 @@ def load_dataset(name: str, folder: Path | None = None, split: str | None = None
         folder = Path(root) / name
     if not os.path.isdir(folder):
         raise InputError(f"{folder}: no such folder; {dataset.source}; its folder: {dataset.layout}")
-    pieces = dataset.load(folder)
+    pieces = dataset.load(Path(folder))
     wanted = split or dataset.default_split
     if wanted not in (None, "all"):
         kept = [piece for piece in pieces if piece.split == wanted]

@@ -68,9 +68,11 @@ def _devices() -> dict[str, str]:
     try:
         import torch
         import torchaudio  # noqa: F401 - it must load beside this torch
+
+        from transcribe.inference import choose_precision
     except (ImportError, OSError) as error:
         return {"torch": f"FAULTY: {' '.join(str(error).split())[:200]}"}
-    found = {"cpu": f"{os.cpu_count()} cores, {torch.get_num_threads()} threads"}
+    found = {"cpu": f"{os.cpu_count()} cores, {torch.get_num_threads()} threads, {choose_precision()}"}
     if not torch.cuda.is_available():
         found["cuda"] = "none: auto takes the CPU"
     for i in range(torch.cuda.device_count() if torch.cuda.is_available() else 0):

@@ -51,6 +51,26 @@ def choose_device(device: str = "auto") -> str:
     return device
 
 
+def choose_precision(precision: str = "auto", device: str = "cpu") -> str:
+    """Resolve ``auto`` to ``bfloat16`` where the processor computes in it, to ``float32`` elsewhere.
+
+    bfloat16 halves the time on processors with AVX-512 BF16 and takes twenty times as long on others. The onset F1 of
+    the shipped weights moved by less than 0.1 points on MAPS' real recordings.
+
+    Raises
+    ------
+    UsageError
+        If there is no such precision.
+    """
+    if precision not in ("auto", "float32", "bfloat16"):
+        raise UsageError(f"there is no precision {precision!r}; use auto, float32 or bfloat16")
+    if precision != "auto":
+        return precision
+    # Not in torch's public interface: no harm if it goes.
+    native = getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)
+    return "bfloat16" if device == "cpu" and native() else "float32"
+
+
 def infer(blocks: Iterable[np.ndarray], model: NotesModel, batch_size: int = GPU_BATCH) -> Iterator[Activations]:
     """Run a notes network over a stream of samples.
 
@@ -59,7 +79,8 @@ def infer(blocks: Iterable[np.ndarray], model: NotesModel, batch_size: int = GPU
     blocks
         float32 arrays (n_samples,) of any lengths, mono, at ``model.features.sample_rate``.
     model
-        From :func:`transcribe.weights.load_notes_model`; where its network lies, the work is done.
+        From :func:`transcribe.weights.load_notes_model`; where its network lies, and in its precision, the work is
+        done.
     batch_size
         Windows that a GPU takes at once. A CPU takes one at a time: a batch would only leave its cache.
 
@@ -152,7 +173,7 @@ def _notes(frames: Iterable[Frames], model: NotesModel, batch_size: int) -> Iter
     def hear(log_mel: torch.Tensor) -> tuple[torch.Tensor, ...]:
         logits = model.network(log_mel)
         heads = (logits.onset, logits.frame, logits.offset, logits.velocity, logits.pedal)
-        return tuple(head.sigmoid() for head in heads)
+        return tuple(head.float().sigmoid() for head in heads)
 
     for arrays in _run(frames, hear, model, batch_size):
         onset, frame, offset, velocity, pedal = arrays
@@ -164,7 +185,7 @@ def _chords(frames: Iterable[Frames], model: ChordsModel, batch_size: int) -> It
 
     def hear(log_mel: torch.Tensor) -> tuple[torch.Tensor, ...]:
         logits = model.network(log_mel)
-        return logits.chord.softmax(-1), logits.bass.softmax(-1)
+        return logits.chord.float().softmax(-1), logits.bass.float().softmax(-1)
 
     for chord, bass in _run(frames, hear, model, batch_size, stride):
         yield ChordActivations(chord, bass, model.features.grid, stride)
@@ -182,16 +203,16 @@ def _run(
     stride: int = 1,
 ) -> Iterator[tuple[np.ndarray, ...]]:
     """Run a network, whose output has ``stride`` frames a step, over windows: what it hears, without the borders."""
-    border = model.network.border
+    border, dtype = model.network.border, next(model.network.parameters()).dtype
     size = batch_size if _device(model).type == "cuda" else 1
     for batch in _batches(_windows(frames, border, model.features), size):
         # A batch is filled up, so that its size never changes the arithmetic.
         rows = [window for window, _ in batch] + [batch[0][0]] * (size - len(batch))
         # TF32 would cost three of the digits in which devices agree.
         with torch.inference_mode(), torch.backends.cudnn.flags(allow_tf32=False):
-            heads = hear(torch.stack(rows))
+            heads = hear(torch.stack(rows).to(dtype))
             first, last = border // stride, (border + STEP_FRAMES) // stride
-            arrays = [head[:, first:last].float().cpu().numpy() for head in heads]
+            arrays = [head[:, first:last].cpu().numpy() for head in heads]
         for row, (_, n_frames) in enumerate(batch):
             yield tuple(array[row, : -(-n_frames // stride)] for array in arrays)
 

@@ -7,10 +7,11 @@ and its settings fixed for many files.
 from __future__ import annotations
 
 import itertools
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 
@@ -31,8 +32,45 @@ _SILENCE = 1e-4
 # Samples that reach full scale: more than this share of them is clipping.
 _CLIPPED_SHARE = 1e-3
 
+_Model = TypeVar("_Model", bound=NotesModel | ChordsModel)
+_Config = TypeVar("_Config", DecodingConfig, ChordDecodingConfig)
 
-class Transcriber:
+
+class _Listener(ABC, Generic[_Model]):
+    """A loaded model, and what it takes to listen to recordings with it."""
+
+    def __init__(
+        self, model: str | _Model | None, load: Callable[[str | None, str, str], _Model], device: str, precision: str
+    ) -> None:
+        from transcribe.inference import choose_device, choose_precision
+
+        if model is None or isinstance(model, str):
+            device = choose_device(device)
+            model = load(model, device, choose_precision(precision, device))
+        self.model: _Model = model
+        self.device = str(next(model.network.parameters()).device)
+
+    @property
+    def sample_rate(self) -> int:
+        """The rate in Hz that the model listens at."""
+        return self.model.features.sample_rate
+
+    @abstractmethod
+    def _listen(
+        self, blocks: Iterable[np.ndarray], duration: float | None, progress: Progress | None
+    ) -> Transcription: ...
+
+    def _listen_to_file(self, path: str | Path, progress: Progress | None) -> Transcription:
+        with AudioReader(path, self.sample_rate) as reader:
+            result = self._listen(reader.blocks(), reader.duration, progress)
+            return replace(result, warnings=(*reader.warnings, *result.warnings))
+
+    def _listen_to_audio(self, samples: np.ndarray, sample_rate: int) -> Transcription:
+        mono = resampled(samples, sample_rate, self.sample_rate)
+        return self._listen([mono], len(mono) / self.sample_rate, None)
+
+
+class Transcriber(_Listener[NotesModel]):
     """A loaded model with fixed settings.
 
     Parameters
@@ -44,6 +82,9 @@ class Transcriber:
         ``auto`` (CUDA where there is a GPU), ``cpu``, ``cuda`` or ``cuda:N``; a loaded model stays where it is.
     chords
         Listens for chords too; no chords where None.
+    precision
+        ``float32``, ``bfloat16``, or ``auto``: bfloat16 where the processor computes in it; a loaded model keeps its
+        own.
     settings
         Fields of :class:`transcribe.decoding.DecodingConfig` that replace those tuned for the model.
 
@@ -60,21 +101,14 @@ class Transcriber:
         model: str | NotesModel | None = None,
         device: str = "auto",
         chords: ChordRecogniser | None = None,
+        precision: str = "auto",
         **settings: float,
     ) -> None:
-        from transcribe.inference import choose_device
-
+        super().__init__(model, load_notes_model, device, precision)
         self.chords = chords
-        self.model = model if isinstance(model, NotesModel) else load_notes_model(model, choose_device(device))
-        self.device = str(next(self.model.network.parameters()).device)
         if chords is not None and chords.sample_rate != self.sample_rate:
             raise UsageError(f"the chords' model listens at {chords.sample_rate} Hz, the notes' at {self.sample_rate}")
         self.decoding: DecodingConfig = _with_settings(self.model.decoding, settings)
-
-    @property
-    def sample_rate(self) -> int:
-        """The rate in Hz that the model listens at."""
-        return self.model.features.sample_rate
 
     def transcribe_file(self, path: str | Path, progress: Progress | None = None) -> Transcription:
         """Transcribe a recording of any length; ``-`` reads standard input.
@@ -84,9 +118,7 @@ class Transcriber:
         InputError
             If it can't be read.
         """
-        with AudioReader(path, self.sample_rate) as reader:
-            result = self._transcribe(reader.blocks(), reader.duration, progress)
-            return replace(result, warnings=(*reader.warnings, *result.warnings))
+        return self._listen_to_file(path, progress)
 
     def transcribe_audio(self, samples: np.ndarray, sample_rate: int) -> Transcription:
         """Transcribe samples that are in memory.
@@ -103,8 +135,7 @@ class Transcriber:
         ValueError
             If the shape, the type or the rate is wrong, or a value isn't finite.
         """
-        mono = resampled(samples, sample_rate, self.sample_rate)
-        return self._transcribe([mono], len(mono) / self.sample_rate, None)
+        return self._listen_to_audio(samples, sample_rate)
 
     def activations(self, blocks: Iterable[np.ndarray]) -> Iterator[Activations]:
         """Listen to blocks of samples at :attr:`sample_rate`: what the network hears, before any threshold."""
@@ -132,9 +163,7 @@ class Transcriber:
             settings=asdict(decoding),
         )
 
-    def _transcribe(
-        self, blocks: Iterable[np.ndarray], duration: float | None, progress: Progress | None
-    ) -> Transcription:
+    def _listen(self, blocks: Iterable[np.ndarray], duration: float | None, progress: Progress | None) -> Transcription:
         level = _Level(blocks)
         chord_decoder = self.chords.decoder() if self.chords else None
         heard, chords_heard = self._hear(level)
@@ -170,9 +199,6 @@ class Transcriber:
         return infer_both(blocks, self.model, self.chords.model)
 
 
-_Config = TypeVar("_Config", DecodingConfig, ChordDecodingConfig)
-
-
 def _with_settings(decoding: _Config, settings: Mapping[str, Any]) -> _Config:
     try:
         return replace(decoding, **settings)
@@ -186,7 +212,7 @@ def _push(decoder: ChordDecoder | None, blocks: Iterable[ChordActivations]) -> N
         decoder.push(block)
 
 
-class ChordRecogniser:
+class ChordRecogniser(_Listener[ChordsModel]):
     """A loaded chords model with fixed settings.
 
     Parameters
@@ -196,6 +222,8 @@ class ChordRecogniser:
         weights where None.
     device
         ``auto`` (CUDA where there is a GPU), ``cpu``, ``cuda`` or ``cuda:N``; a loaded model stays where it is.
+    precision
+        As for :class:`Transcriber`.
     settings
         Fields of :class:`transcribe.chords.ChordDecodingConfig` that replace those tuned for the model.
 
@@ -207,17 +235,15 @@ class ChordRecogniser:
         If the weights can't be loaded.
     """
 
-    def __init__(self, model: str | ChordsModel | None = None, device: str = "auto", **settings: Any) -> None:
-        from transcribe.inference import choose_device
-
-        self.model = model if isinstance(model, ChordsModel) else load_chords_model(model, choose_device(device))
-        self.device = str(next(self.model.network.parameters()).device)
+    def __init__(
+        self,
+        model: str | ChordsModel | None = None,
+        device: str = "auto",
+        precision: str = "auto",
+        **settings: Any,
+    ) -> None:
+        super().__init__(model, load_chords_model, device, precision)
         self.decoding = _with_settings(self.model.decoding, settings)
-
-    @property
-    def sample_rate(self) -> int:
-        """The rate in Hz that the model listens at."""
-        return self.model.features.sample_rate
 
     def recognise_file(self, path: str | Path, progress: Progress | None = None) -> Transcription:
         """Recognise the chords of a recording of any length; ``-`` reads standard input.
@@ -227,14 +253,11 @@ class ChordRecogniser:
         InputError
             If it can't be read.
         """
-        with AudioReader(path, self.sample_rate) as reader:
-            result = self._recognise(reader.blocks(), reader.duration, progress)
-            return replace(result, warnings=(*reader.warnings, *result.warnings))
+        return self._listen_to_file(path, progress)
 
     def recognise_audio(self, samples: np.ndarray, sample_rate: int) -> Transcription:
         """Recognise the chords of samples in memory; see :meth:`Transcriber.transcribe_audio`."""
-        mono = resampled(samples, sample_rate, self.sample_rate)
-        return self._recognise([mono], len(mono) / self.sample_rate, None)
+        return self._listen_to_audio(samples, sample_rate)
 
     def recognise_clip(self, path: str | Path, labels: Sequence[Label] = (), vocabulary: str = "full") -> Label:
         """Name the one chord of a clip: the likeliest of ``labels``, or of a vocabulary where none are given.
@@ -256,11 +279,9 @@ class ChordRecogniser:
 
     def decoder(self) -> ChordDecoder:
         """Begin a search for chords."""
-        return ChordDecoder(self.model.network.changes.cpu().numpy(), self.decoding)
+        return ChordDecoder(self.model.network.changes.float().cpu().numpy(), self.decoding)
 
-    def _recognise(
-        self, blocks: Iterable[np.ndarray], duration: float | None, progress: Progress | None
-    ) -> Transcription:
+    def _listen(self, blocks: Iterable[np.ndarray], duration: float | None, progress: Progress | None) -> Transcription:
         level, decoder = _Level(blocks), self.decoder()
         seconds = 0.0
         for block in self.activations(level):
@@ -279,7 +300,7 @@ class ChordRecogniser:
 
 
 def transcribe_file(
-    path: str | Path, model: str | None = None, device: str = "auto", **settings: float
+    path: str | Path, model: str | None = None, device: str = "auto", precision: str = "auto", **settings: float
 ) -> Transcription:
     """Transcribe one recording; see :class:`Transcriber` for the parameters and the errors.
 
@@ -289,15 +310,24 @@ def transcribe_file(
     >>> transcription.notes[0]  # doctest: +SKIP
     Note(onset=0.512, pitch=60, offset=1.024, velocity=74, confidence=0.98)
     """
-    return Transcriber(model, device, ChordRecogniser(device=device), **settings).transcribe_file(path)
+    return _with_chords(model, device, precision, **settings).transcribe_file(path)
 
 
 def transcribe_audio(
-    samples: np.ndarray, sample_rate: int, model: str | None = None, device: str = "auto", **settings: float
+    samples: np.ndarray,
+    sample_rate: int,
+    model: str | None = None,
+    device: str = "auto",
+    precision: str = "auto",
+    **settings: float,
 ) -> Transcription:
     """Transcribe samples in memory; see :class:`Transcriber` for the parameters and the errors."""
-    transcriber = Transcriber(model, device, ChordRecogniser(device=device), **settings)
-    return transcriber.transcribe_audio(samples, sample_rate)
+    return _with_chords(model, device, precision, **settings).transcribe_audio(samples, sample_rate)
+
+
+def _with_chords(model: str | None, device: str, precision: str, **settings: float) -> Transcriber:
+    chords = ChordRecogniser(device=device, precision=precision)
+    return Transcriber(model, device, chords, precision, **settings)
 
 
 class _Level:

@@ -134,7 +134,7 @@ class ChordsModel:
     decoding: ChordDecodingConfig
 
 
-def load_notes_model(name: str | None = None, device: str = "cpu") -> NotesModel:
+def load_notes_model(name: str | None = None, device: str = "cpu", precision: str = "float32") -> NotesModel:
     """Load a notes network by its name in the manifest, or from the path of a weights file.
 
     Parameters
@@ -144,6 +144,8 @@ def load_notes_model(name: str | None = None, device: str = "cpu") -> NotesModel
         has no line in the manifest, so its checksum isn't checked.
     device
         Where the network is put.
+    precision
+        ``float32`` or ``bfloat16``: what it computes in.
 
     Raises
     ------
@@ -153,13 +155,17 @@ def load_notes_model(name: str | None = None, device: str = "cpu") -> NotesModel
         If there is no model of that name.
     """
     found = _find("notes", name)
-    return parse_notes_model(*found, device) if isinstance(found, tuple) else _cached_notes(found, device)
+    if isinstance(found, tuple):
+        return parse_notes_model(*found, device, precision)
+    return _cached_notes(found, device, precision)
 
 
-def load_chords_model(name: str | None = None, device: str = "cpu") -> ChordsModel:
+def load_chords_model(name: str | None = None, device: str = "cpu", precision: str = "float32") -> ChordsModel:
     """Load a chords network; see :func:`load_notes_model` for the parameters and the errors."""
     found = _find("chords", name)
-    return parse_chords_model(*found, device) if isinstance(found, tuple) else _cached_chords(found, device)
+    if isinstance(found, tuple):
+        return parse_chords_model(*found, device, precision)
+    return _cached_chords(found, device, precision)
 
 
 def _find(task: str, name: str | None) -> Entry | tuple[bytes, str]:
@@ -181,16 +187,16 @@ def _find(task: str, name: str | None) -> Entry | tuple[bytes, str]:
 
 
 @cache
-def _cached_notes(entry: Entry, device: str) -> NotesModel:
-    return parse_notes_model(verified_bytes(entry), entry.name, device)
+def _cached_notes(entry: Entry, device: str, precision: str) -> NotesModel:
+    return parse_notes_model(verified_bytes(entry), entry.name, device, precision)
 
 
 @cache
-def _cached_chords(entry: Entry, device: str) -> ChordsModel:
-    return parse_chords_model(verified_bytes(entry), entry.name, device)
+def _cached_chords(entry: Entry, device: str, precision: str) -> ChordsModel:
+    return parse_chords_model(verified_bytes(entry), entry.name, device, precision)
 
 
-def parse_notes_model(content: bytes, name: str, device: str = "cpu") -> NotesModel:
+def parse_notes_model(content: bytes, name: str, device: str = "cpu", precision: str = "float32") -> NotesModel:
     """Build the notes network that a weights file describes, and fill it.
 
     Raises
@@ -210,10 +216,10 @@ def parse_notes_model(content: bytes, name: str, device: str = "cpu") -> NotesMo
         if novelty and set(novelty) != NOVELTY_PARAMETERS:
             raise ValueError(f"novelty has other parameters than {sorted(NOVELTY_PARAMETERS)}")
         trained_on = dict(header["trained_on"])
-    return NotesModel(name, _ready(network.fused(), device), features, decoding, novelty, trained_on)
+    return NotesModel(name, _ready(network.fused(), device, precision), features, decoding, novelty, trained_on)
 
 
-def parse_chords_model(content: bytes, name: str, device: str = "cpu") -> ChordsModel:
+def parse_chords_model(content: bytes, name: str, device: str = "cpu", precision: str = "float32") -> ChordsModel:
     """Build the chords network that a weights file describes, and fill it.
 
     Raises
@@ -229,7 +235,7 @@ def parse_chords_model(content: bytes, name: str, device: str = "cpu") -> Chords
         network = ChordsNetwork(features, _build(ChordsConfig, header["network"]))
         _fill(network, content)
         decoding = _build(ChordDecodingConfig, header["decoding"])
-    return ChordsModel(name, _ready(network.fused(), device), features, decoding)
+    return ChordsModel(name, _ready(network.fused(), device, precision), features, decoding)
 
 
 @contextmanager
@@ -266,10 +272,10 @@ def _fill(network: torch.nn.Module, content: bytes) -> None:
 _Network = TypeVar("_Network", bound="torch.nn.Module")
 
 
-def _ready(network: _Network, device: str) -> _Network:
+def _ready(network: _Network, device: str, precision: str) -> _Network:
     import torch
 
-    network.to(torch.device(device))
+    network.to(torch.device(device), torch.bfloat16 if precision == "bfloat16" else torch.float32)
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return network
 
