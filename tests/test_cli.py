@@ -448,6 +448,53 @@ def test_pictures_beside_the_truth(call, tmp_path: Path) -> None:
     assert not (tmp_path / "x.json").exists()
 
 
+def test_reports_and_activations(call, wav: Path, tmp_path: Path) -> None:
+    targets = [tmp_path / name for name in ("song.html", "song.png", "plain.png", "song.npz")]
+    outputs = [argument for target in (targets[0], targets[1], targets[3]) for argument in ("-o", target)]
+    assert call(wav, *outputs, "--spectrogram")[0] == 0
+    assert b'id="sound-recording"' in targets[0].read_bytes()
+    heard = np.load(targets[3], allow_pickle=False)
+    assert heard["onset"].shape == heard["frame"].shape == (len(heard["pedal"]), 88)
+    assert len(heard["pedal"]) == round(3 * heard["frames_per_second"])
+    assert heard["onset"].max() > 0.5  # there are notes
+    assert call(wav, "-o", targets[2])[0] == 0
+    assert targets[1].read_bytes() != targets[2].read_bytes()
+    assert call(wav, "-o", targets[0], "--no-sound", "--overwrite")[0] == 0
+    assert b'id="sound-' not in targets[0].read_bytes()
+    for arguments in (("-o", tmp_path / "x.mid", "--spectrogram"), ("-o", tmp_path / "x.html", "--spectrogram")):
+        code, out, err = call(wav, *arguments)
+        assert (code, out) == (2, "")
+        assert one_line(err)
+    (tmp_path / "a.mid").write_bytes(to_midi(Transcription(notes=tuple(FIVE_NOTES))))
+    assert call("convert", tmp_path / "a.mid", tmp_path / "a.html")[0] == 0
+    code, _, err = call("convert", tmp_path / "a.mid", tmp_path / "a.npz")
+    assert code == 2
+    assert one_line(err)
+
+
+def test_a_report_on_a_data_set(call, tmp_path: Path) -> None:
+    root = make_maestro(tmp_path)
+    page = tmp_path / "report.html"
+    code, out, err = call("eval", "--dataset", "maestro", "--data", root, "--split", "all", "--report", page, "--json")
+    assert code == 0, err
+    scores = sorted(json.loads(out)["pieces"], key=lambda piece: piece["scores"]["note"]["f1"])
+    text = page.read_text()
+    places = [text.index(f"<strong>{piece['name']}</strong>") for piece in scores]
+    assert places == sorted(places)
+    assert len(set(places)) == len(scores) > 1
+    code, _, err = call("eval", "--dataset", "maestro", "--data", root, "--report", page)
+    assert code == 5
+    assert one_line(err)
+    code, _, err = call("eval", "--dataset", "maestro", "--data", root, "--report", tmp_path / "report.pdf")
+    assert code == 2
+    assert one_line(err)
+    for name, notes in (("a", FIVE_NOTES), ("b", FIVE_NOTES[:4])):
+        (tmp_path / f"{name}.mid").write_bytes(to_midi(Transcription(notes=tuple(sorted(notes)))))
+    two = ("--reference", tmp_path / "a.mid", "--estimate", tmp_path / "b.mid")
+    assert call("eval", *two, "--report", tmp_path / "two.html")[0] == 0
+    assert "estimate" in (tmp_path / "two.html").read_text()
+
+
 def test_sonify(call, wav: Path, tmp_path: Path) -> None:
     code, _, err = call(wav, "--sonify", tmp_path / "heard.flac", "--one-ear")
     assert (code, err) == (0, "")

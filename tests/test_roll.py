@@ -62,7 +62,9 @@ def test_a_long_piece_has_rows_and_an_hour_fits() -> None:
 
 
 def test_beside_a_reference_there_is_a_legend() -> None:
-    figure = roll.draw(Transcription(notes=tuple(FIVE_NOTES[1:])), Transcription(notes=tuple(FIVE_NOTES[:4])))
+    figure = roll.draw(
+        Transcription(notes=tuple(FIVE_NOTES[1:])), roll.Scene(reference=Transcription(notes=tuple(FIVE_NOTES[:4])))
+    )
     assert [text.get_text() for text in figure.legends[0].get_texts()] == ["hit", "missed", "extra"]
 
 

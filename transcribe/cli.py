@@ -11,11 +11,12 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -39,10 +40,15 @@ from transcribe.console import (
 from transcribe.errors import OutputError, PitchaiError, UsageError
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from transcribe.datasets import Piece
+    from transcribe.decoding import Activations
+    from transcribe.evaluation import PieceScores, Report
     from transcribe.events import Transcription
     from transcribe.output.formats import Format
-    from transcribe.pipeline import Progress
+    from transcribe.output.roll import Scene
+    from transcribe.pipeline import Progress, Transcriber
     from transcribe.scale.batch import Job
 
     Listen = Callable[[str, Progress], Transcription]
@@ -80,7 +86,8 @@ PlotReference = Annotated[
     Path | None,
     typer.Option(help="The true notes: a picture shows what was hit, missed and added.", show_default=False),
 ]
-_Path = TypeVar("_Path", str, Path)
+# What a report's listener and the front end hear, in Hz.
+_REPORT_SAMPLE_RATE, _PICTURE_SAMPLE_RATE = 24_000, 16_000
 Model = Annotated[str | None, typer.Option(help="small, large, or a .safetensors file.", show_default=False)]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")]
 Precision = Annotated[
@@ -99,7 +106,7 @@ def transcribe(
         typer.Option(
             "--format",
             "-f",
-            help="midi, json, csv, png, svg, jams, or of the chords lab, chordpro or leadsheet, "
+            help="midi, json, csv, html, png, svg, jams, npz, or of the chords lab, chordpro or leadsheet, "
             "where -o's suffix doesn't say.",
         ),
     ] = None,
@@ -109,6 +116,12 @@ def transcribe(
     as_json: AsJson = False,
     quiet: Quiet = False,
     plot_reference: PlotReference = None,
+    spectrogram: Annotated[
+        bool, typer.Option("--spectrogram", help="Draw it behind the notes of a .png or .svg.")
+    ] = False,
+    no_sound: Annotated[
+        bool, typer.Option("--no-sound", help="Leave recording and piano out of an .html: 60 MB less an hour.")
+    ] = False,
     sonify: Annotated[
         Path | None,
         typer.Option(help="Play the notes on a piano, into a .wav, .flac, .ogg or .mp3.", show_default=False),
@@ -141,7 +154,7 @@ def transcribe(
     ] = False,
 ) -> None:
     """Listen to recordings and write down their notes: [bold]pitchai song.wav -o song.mid[/]."""
-    from transcribe.scale.batch import Job, find_recordings, plan
+    from transcribe.scale.batch import find_recordings, plan
 
     settings = _given(
         onset_threshold=onset_threshold,
@@ -155,7 +168,10 @@ def transcribe(
     jobs = options.left(plan(find_recordings(inputs, recursive), output or [], formats or []))
     if not jobs:
         return
-    jobs = [Job(job.recording, tuple(_beside(job.outputs, plot_reference))) for job in jobs]
+    truth = _reference(plot_reference, [form for job in jobs for _, form in job.outputs])
+    if spectrogram and not any(form.name in ("png", "svg") for job in jobs for _, form in job.outputs):
+        raise UsageError("--spectrogram needs a picture to draw in: -o song.png or -o song.svg")
+    jobs = [_illustrated(job, truth, spectrogram, not no_sound) for job in jobs]
     if sonify is not None:
         _check_sonify(sonify, jobs, one_ear, overwrite)
     elif one_ear:
@@ -176,7 +192,30 @@ def transcribe(
     def show(job: Job, result: Transcription) -> None:
         print_tables(summary(_name(job), result, transcriber.device, [path for path, _ in job.outputs]))
 
-    _each(jobs, transcriber.transcribe_file, show, transcriber.device, options, play)
+    heard: list[Activations] = []
+    listen = transcriber.transcribe_file
+    if any(form.name == "npz" for job in jobs for _, form in job.outputs):
+        jobs = [_with_activations(job, heard) for job in jobs]
+        listen = partial(_listen_and_keep, transcriber, heard)
+    _each(jobs, listen, show, transcriber.device, options, play)
+
+
+def _with_activations(job: Job, heard: list[Activations]) -> Job:
+    """Let the .npz among the outputs hold what was heard."""
+    from transcribe.output.npz import to_npz
+    from transcribe.scale.batch import Job
+
+    def kept(form: Format) -> Format:
+        return replace(form, write=lambda _: to_npz(heard)) if form.name == "npz" else form
+
+    return Job(job.recording, tuple((path, kept(form)) for path, form in job.outputs))
+
+
+def _listen_and_keep(
+    transcriber: Transcriber, heard: list[Activations], path: str, progress: Progress | None
+) -> Transcription:
+    heard.clear()
+    return transcriber.transcribe_file(path, progress, heard.append)
 
 
 @commands.command()
@@ -258,18 +297,38 @@ class Options:
         return todo
 
 
-def _beside(outputs: Iterable[tuple[_Path, Format]], reference: Path | None) -> list[tuple[_Path, Format]]:
-    """Draw the pictures among the outputs beside a reference, if there is one."""
-    if reference is None:
-        return list(outputs)
+def _reference(path: Path | None, forms: Iterable[Format]) -> Transcription | None:
+    """Read what pictures are drawn beside, if there is something."""
+    if path is None:
+        return None
     from transcribe.datasets import read_labels
-    from transcribe.output.formats import beside
+    from transcribe.output.formats import PICTURES
 
-    truth = read_labels(reference)
-    drawn = [(path, beside(form, truth)) for path, form in outputs]
-    if all(form.name not in ("png", "svg") for _, form in drawn):
-        raise UsageError("--plot-reference needs a picture to draw in: -o song.png or -o song.svg")
-    return drawn
+    if not any(form.name in PICTURES for form in forms):
+        raise UsageError("--plot-reference needs a picture to draw in: -o song.png, song.svg or song.html")
+    return read_labels(path)
+
+
+def _illustrated(job: Job, reference: Transcription | None, spectrogram: bool, sound: bool) -> Job:
+    """Let the pictures and the report among the outputs know the recording and the truth."""
+    from transcribe.audio import AudioReader
+    from transcribe.output.formats import illustrated
+    from transcribe.output.roll import Scene
+    from transcribe.scale.batch import Job
+
+    def blocks(sample_rate: int) -> Iterator[np.ndarray]:
+        with AudioReader(job.recording.path, sample_rate) as reader:
+            yield from reader.blocks()
+
+    def scene(form: Format) -> Scene:
+        rate = _REPORT_SAMPLE_RATE if form.name == "html" else _PICTURE_SAMPLE_RATE
+        # Standard input can't be read twice.
+        recording = None if job.recording.path == "-" else blocks(rate)
+        return Scene(_name(job), reference, recording, rate, sound, spectrogram)
+
+    if spectrogram and job.recording.path == "-":
+        raise UsageError("--spectrogram needs the recording as a file: standard input can't be read twice")
+    return Job(job.recording, tuple((path, illustrated(form, partial(scene, form))) for path, form in job.outputs))
 
 
 def _check_sonify(target: Path, jobs: list[Job], one_ear: bool, overwrite: bool) -> None:
@@ -405,7 +464,13 @@ def evaluate(
     plot: Annotated[
         Path | None, typer.Option(help="With labelled clips: a PNG of what was taken for what.", show_default=False)
     ] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the plot if it exists.")] = False,
+    pages: Annotated[
+        Path | None,
+        typer.Option("--report", help="An HTML page: the worst pieces first, with their hits and misses."),
+    ] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace the plot or the report if it exists.")
+    ] = False,
 ) -> None:
     """Measure transcriptions against the truth, as the field measures them.
 
@@ -420,6 +485,13 @@ def evaluate(
         raise UsageError("--plot draws the confusions of labelled clips as .png: --dataset chords --plot confusion.png")
     if dataset == "chords" and (labels is not None or pedal_extended or sweep or onset_threshold is not None):
         raise UsageError("--labels, --pedal-extended, --sweep and --onset-threshold are about notes, not chords")
+    if pages is not None:
+        if dataset == "chords" or pages.suffix.lower() not in (".html", ".htm"):
+            raise UsageError(
+                "--report writes the notes of a data set as .html: --dataset maestro --report maestro.html"
+            )
+        _check_writable(pages, overwrite)
+    compared: list[tuple[PieceScores, Transcription, Transcription]] = []
     if reference is not None and estimate is not None:
         labs = [path.suffix.lower() == ".lab" for path in (reference, estimate)]
         if all(labs):
@@ -430,7 +502,9 @@ def evaluate(
         from transcribe.datasets import read_labels
         from transcribe.evaluation import compare
 
-        report = compare(read_labels(reference), read_labels(estimate), pedal_extended)
+        truth, heard = read_labels(reference), read_labels(estimate)
+        report = compare(truth, heard, pedal_extended)
+        compared.append((report.pieces[0], truth, heard))
     else:
         from transcribe.datasets import load_dataset, with_labels_from
 
@@ -447,14 +521,38 @@ def evaluate(
         transcriber = Transcriber(model, device, None, precision, **_given(onset_threshold=onset_threshold))
         thresholds = [step / 10 for step in range(1, 10)] if sweep else []
         with ProgressBar(f"{len(pieces)} pieces of {dataset}", quiet) as progress:
-            report = run(dataset or "", pieces, transcriber, pedal_extended, thresholds, progress)
+            keep = None if pages is None else lambda *piece: compared.append(piece)
+            report = run(dataset or "", pieces, transcriber, pedal_extended, thresholds, progress, keep)
     for warning in report.warnings:
         if not quiet:
             say(warning)
+    if pages is not None:
+        _write_pages(pages, report, compared, dataset or "two files", overwrite)
     if as_json:
         print_line(json.dumps(report.to_dict()))
     else:
         print_tables(*figures(report))
+
+
+def _write_pages(
+    path: Path,
+    report: Report,
+    pieces: list[tuple[PieceScores, Transcription, Transcription]],
+    title: str,
+    overwrite: bool,
+) -> None:
+    """Write a page with the worst pieces first."""
+    from transcribe.evaluation import METRICS
+    from transcribe.output.formats import write_atomically
+    from transcribe.output.report import compared
+
+    figures = [(METRICS[name], f"{score.f1:.4f}") for name, score in report.means.items()]
+    figures += [("pieces", str(len(report.pieces))), ("conventions", report.conventions)]
+    rows = [
+        (scores.name, ", ".join(f"{METRICS[name]} {s.f1:.3f}" for name, s in scores.scores.items()), truth, heard)
+        for scores, truth, heard in sorted(pieces, key=lambda piece: piece[0].scores["note"].f1)
+    ]
+    write_atomically(path, compared(f"Evaluation: {title}", figures, rows), overwrite)
 
 
 def _evaluate_chords(
@@ -510,7 +608,15 @@ def convert(
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Don't print what was written.")] = False,
 ) -> None:
     """Turn a result into other formats, without listening again: [bold]pitchai convert song.json song.mid[/]."""
-    from transcribe.output.formats import CHORD_FORMATS, FORMATS, format_of, read_transcription, write_atomically
+    from transcribe.output.formats import (
+        CHORD_FORMATS,
+        FORMATS,
+        format_of,
+        illustrated,
+        read_transcription,
+        write_atomically,
+    )
+    from transcribe.output.roll import Scene
 
     for target in targets:
         format_of(target)
@@ -522,9 +628,10 @@ def convert(
     for target, form in forms:
         if form.name in ("lab", "chordpro", "leadsheet") and not transcription.chords:
             raise UsageError(f"{source} holds no chords to write as {target.name}")
-    forms = _beside(forms, plot_reference)
+    truth = _reference(plot_reference, [form for _, form in forms])
+    scene = Scene(source.name, truth)
     for target, form in forms:
-        write_atomically(target, form.write(transcription), overwrite)
+        write_atomically(target, illustrated(form, lambda: scene).write(transcription), overwrite)
         if not quiet:
             print_paths([str(target)])
 

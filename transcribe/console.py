@@ -8,6 +8,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from transcribe.errors import OutputError
+from transcribe.output.summary import minutes, pitch_name, rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -19,9 +20,6 @@ if TYPE_CHECKING:
     from transcribe.evaluation import Report
     from transcribe.events import Chord, Transcription
     from transcribe.pipeline import Progress
-
-# The summary names no more chords than this.
-SHOWN_CHORDS = 16
 
 
 def print_line(text: str) -> None:
@@ -104,7 +102,7 @@ class ProgressBar:
             self._bar.stop()
 
 
-def facts(title: str, rows: Iterable[tuple[str, str]]) -> Table:
+def facts(title: str, lines: Iterable[tuple[str, str]]) -> Table:
     """Lay out names and values; any text may stand in them."""
     from rich.table import Table
     from rich.text import Text
@@ -112,52 +110,17 @@ def facts(title: str, rows: Iterable[tuple[str, str]]) -> Table:
     table = Table(title=Text(clean(title)), show_header=False, title_justify="left", title_style="bold")
     table.add_column(style="cyan")
     table.add_column(overflow="fold")
-    for name, value in rows:
+    for name, value in lines:
         table.add_row(Text(clean(name)), Text(clean(value)))
     return table
 
 
-def pitch_name(pitch: int) -> str:
-    """Name a MIDI number in scientific notation: 60 is C4."""
-    names = ("C", "C♯", "D", "E♭", "E", "F", "F♯", "G", "A♭", "A", "B♭", "B")
-    return f"{names[pitch % 12]}{pitch // 12 - 1}"
-
-
-def minutes(seconds: float) -> str:
-    """Write a length of time for people: ``3.0 s``, ``2:05``, ``1:02:03``."""
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    hours, rest = divmod(round(seconds), 3600)
-    return f"{hours}:{rest // 60:02d}:{rest % 60:02d}" if hours else f"{rest // 60}:{rest % 60:02d}"
-
-
 def summary(title: str, result: Transcription, device: str = "", written: Iterable[str] = ()) -> Table:
     """Sum up a transcription for a person."""
-    rows = [("duration", minutes(result.duration)), ("notes", str(len(result.notes)))]
-    if result.notes:
-        pitches = [note.pitch for note in result.notes]
-        velocities = sorted(note.velocity for note in result.notes)
-        sure = sum(note.confidence for note in result.notes) / len(result.notes)
-        rows += [
-            ("range", f"{pitch_name(min(pitches))} – {pitch_name(max(pitches))}"),
-            ("velocity", f"{velocities[0]} – {velocities[-1]}, median {velocities[len(velocities) // 2]}"),
-            ("confidence", f"{sure:.0%} of the notes are expected to be right"),
-        ]
-    if result.pedals:
-        held = sum(pedal.offset - pedal.onset for pedal in result.pedals)
-        rows.append(("pedal", f"{len(result.pedals)} × down, {held / max(result.duration, 1e-9):.0%} of the time"))
-    if result.tempo is not None:
-        rows.append(("tempo", f"about {result.tempo:.0f} beats a minute (a guess)"))
-    if result.chords:
-        from transcribe.output.chart import names
-
-        found = names(result.chords)
-        more = f" … ({len(found)} in all)" if len(found) > SHOWN_CHORDS else ""
-        rows.append(("chords", " ".join(found[:SHOWN_CHORDS]) + more))
+    found = list(rows(result))
     if result.models:
-        rows.append(("heard by", ", ".join(result.models.values()) + (f" on {device}" if device else "")))
-    rows += [("written", path) for path in written]
-    return facts(title, rows)
+        found.append(("heard by", ", ".join(result.models.values()) + (f" on {device}" if device else "")))
+    return facts(title, [*found, *(("written", path) for path in written)])
 
 
 def roll(result: Transcription, width: int) -> Text:

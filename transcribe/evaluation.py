@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
@@ -208,6 +208,7 @@ def evaluate(
     pedal_extended: bool = False,
     thresholds: Sequence[float] = (),
     progress: Progress | None = None,
+    keep: Callable[[PieceScores, Transcription, Transcription], None] | None = None,
 ) -> Report:
     """Transcribe every piece of a data set and score it.
 
@@ -223,6 +224,8 @@ def evaluate(
         Onset thresholds to try besides the transcriber's own.
     progress
         Called with (seconds done, None) as the work goes on.
+    keep
+        Called with the scores, the reference and the estimate of each piece: the report doesn't hold the notes.
 
     Raises
     ------
@@ -243,6 +246,8 @@ def evaluate(
         cpu_seconds += time.process_time() - started
         audio_seconds += estimate.duration
         scores.append(score(piece.name, reference, estimate, pedal_extended))
+        if keep is not None:
+            keep(scores[-1], reference, estimate)
         for threshold in thresholds:
             other = transcriber.decode(heard, onset_threshold=threshold)
             tried[threshold].append(score(piece.name, reference, other, pedal_extended))

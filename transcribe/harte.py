@@ -162,6 +162,14 @@ def parse_name(text: str) -> Label:
     return NO_CHORD if text in ("N.C.", "NC") else parse(text)
 
 
+def chord_name(label: str) -> str:
+    """Name a chord as guitarists do (``Am7/C``); what is no label stays as it is."""
+    try:
+        return parse(label).name
+    except ValueError:
+        return label
+
+
 def _pitch_class(name: str) -> int:
     return (_NATURALS[name[0]] + name.count("#") - name.count("b")) % 12
 

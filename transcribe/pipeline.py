@@ -26,6 +26,7 @@ from transcribe.weights import ChordsModel, NotesModel, load_chords_model, load_
 
 # (seconds done, seconds in all or None where the file doesn't say)
 Progress = Callable[[float, float | None], None]
+Keep = Callable[[Activations], None]
 
 # A peak under -80 dBFS is silence.
 _SILENCE = 1e-4
@@ -106,19 +107,28 @@ class Transcriber(_Listener[NotesModel]):
     ) -> None:
         super().__init__(model, load_notes_model, device, precision)
         self.chords = chords
+        self._keep: Keep | None = None
         if chords is not None and chords.sample_rate != self.sample_rate:
             raise UsageError(f"the chords' model listens at {chords.sample_rate} Hz, the notes' at {self.sample_rate}")
         self.decoding: DecodingConfig = _with_settings(self.model.decoding, settings)
 
-    def transcribe_file(self, path: str | Path, progress: Progress | None = None) -> Transcription:
+    def transcribe_file(
+        self, path: str | Path, progress: Progress | None = None, keep: Keep | None = None
+    ) -> Transcription:
         """Transcribe a recording of any length; ``-`` reads standard input.
+
+        ``keep`` is given the activations, block by block, before they are forgotten.
 
         Raises
         ------
         InputError
             If it can't be read.
         """
-        return self._listen_to_file(path, progress)
+        self._keep = keep
+        try:
+            return self._listen_to_file(path, progress)
+        finally:
+            self._keep = None
 
     def transcribe_audio(self, samples: np.ndarray, sample_rate: int) -> Transcription:
         """Transcribe samples that are in memory.
@@ -171,6 +181,8 @@ class Transcriber(_Listener[NotesModel]):
         def watched() -> Iterator[Activations]:
             seconds = 0.0
             for block in heard:
+                if self._keep is not None:
+                    self._keep(block)
                 yield block
                 # In turn, so that neither network runs ahead of the other.
                 _push(chord_decoder, itertools.islice(chords_heard, 1))

@@ -18,7 +18,7 @@ from typing import Any
 from transcribe.errors import InputError, OutputError, UsageError
 from transcribe.events import Chord, Note, Pedal, Tag, Transcription
 from transcribe.harte import parse
-from transcribe.output import chart, midi, roll, schema
+from transcribe.output import chart, midi, npz, report, roll, schema
 
 
 @dataclass(frozen=True)
@@ -177,6 +177,8 @@ FORMATS = {
     "csv": Format("csv", (".csv",), to_csv, from_csv),
     "png": Format("png", (".png",), roll.to_png),
     "svg": Format("svg", (".svg",), roll.to_svg),
+    "html": Format("html", (".html", ".htm"), report.to_html),
+    "npz": Format("npz", (".npz",), npz.refuse),
     "jams": Format("jams", (".jams",), chart.to_jams),
     "lab": Format("lab", (".lab",), chart.to_lab, chart.from_lab),
     "chordpro": Format("chordpro", (".cho", ".pro", ".chordpro"), chart.to_chordpro),
@@ -184,18 +186,21 @@ FORMATS = {
 }
 # What `pitchai chords` writes: the chords alone.
 CHORD_FORMATS = {
-    **{name: form for name, form in FORMATS.items() if name not in ("png", "svg")},
+    **{name: form for name, form in FORMATS.items() if name not in ("png", "svg", "html", "npz")},
     "csv": Format("csv", (".csv",), chart.to_csv),
     "midi": Format("midi", (".mid", ".midi"), midi.block_chords),
 }
 
 
-def beside(form: Format, reference: Transcription) -> Format:
-    """Let a picture show what was hit, missed and added beside a reference; other formats stay as they are."""
-    pictures = {"png": roll.to_png, "svg": roll.to_svg}
-    if form.name not in pictures:
+# What shows more than the transcription: these take a scene.
+PICTURES = {"png": roll.to_png, "svg": roll.to_svg, "html": report.to_html}
+
+
+def illustrated(form: Format, scene: Callable[[], roll.Scene]) -> Format:
+    """Let a picture or a report show a scene, which is made when it is written; other formats stay as they are."""
+    if form.name not in PICTURES:
         return form
-    return replace(form, write=lambda transcription: pictures[form.name](transcription, reference))
+    return replace(form, write=lambda transcription: PICTURES[form.name](transcription, scene()))
 
 
 def format_of(path: Path, formats: Mapping[str, Format] = FORMATS) -> Format:

@@ -9,18 +9,21 @@ from __future__ import annotations
 
 import io
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from transcribe.events import Note, Transcription
-from transcribe.harte import parse
+from transcribe.harte import chord_name
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+# Bins a semitone of the spectrogram behind the notes, and what it shows under its loudest, in decibels.
+SPECTROGRAM_BINS, SPECTROGRAM_RANGE = 3, 60.0
 ROW_SECONDS = 20.0
 # A recording of no more than this stands in one row.
 SINGLE_ROW_SECONDS = 30.0
@@ -34,15 +37,32 @@ BLACK_KEYS = (1, 3, 6, 8, 10)
 HIT, MISS, EXTRA, PEDAL, INK = "#0072B2", "#E69F00", "#CC79A7", "#56606B", "#222222"
 
 
-def draw(transcription: Transcription, reference: Transcription | None = None) -> Figure:
+@dataclass(frozen=True)
+class Scene:
+    """What a picture or a report shows beside the transcription.
+
+    ``reference`` is the truth: hits, misses and extras are told apart, onsets within 50 ms. ``recording``: blocks of
+    mono samples at ``sample_rate`` in Hz, which can be gone through once; a report puts them in to be heard if
+    ``sound``, a picture draws their spectrogram behind the notes if ``spectrogram``.
+    """
+
+    title: str = ""
+    reference: Transcription | None = None
+    recording: Iterable[np.ndarray] | None = None
+    sample_rate: int = 16_000
+    sound: bool = True
+    spectrogram: bool = False
+
+
+def draw(transcription: Transcription, scene: Scene | None = None) -> Figure:
     """Draw a piano roll.
 
     Parameters
     ----------
     transcription
         What was heard.
-    reference
-        The truth: hits, misses and extras are told apart, onsets within 50 ms.
+    scene
+        What to show beside it.
 
     Returns
     -------
@@ -51,6 +71,9 @@ def draw(transcription: Transcription, reference: Transcription | None = None) -
     """
     from matplotlib.figure import Figure
 
+    scene = scene or Scene()
+    reference = scene.reference
+    image = _spectrogram(scene) if scene.spectrogram and scene.recording is not None else None
     shown = [*transcription.notes, *(reference.notes if reference else ())]
     duration = max([transcription.duration, 0.1, *(note.offset for note in shown)])
     seconds = max(duration, 1.0) if duration <= SINGLE_ROW_SECONDS else ROW_SECONDS
@@ -64,20 +87,23 @@ def draw(transcription: Transcription, reference: Transcription | None = None) -
     for row in range(n_rows):
         bottom = total - 0.3 - (row + 1) * (height + margin) + margin * 0.8
         axes = figure.add_axes((0.06, bottom / total, 0.925, height / total))
-        _draw_row(axes, transcription, reference, (row * seconds, (row + 1) * seconds), (low, high))
+        span = (row * seconds, (row + 1) * seconds)
+        if image is not None:
+            _draw_spectrogram(axes, image, span, (low, high))
+        _draw_row(axes, transcription, reference, span, (low, high), shaded=image is None)
     if reference is not None:
         _legend(figure, total)
     return figure
 
 
-def to_png(transcription: Transcription, reference: Transcription | None = None) -> bytes:
+def to_png(transcription: Transcription, scene: Scene | None = None) -> bytes:
     """Draw a piano roll as PNG; see :func:`draw`."""
-    return _save(draw(transcription, reference), "png")
+    return _save(draw(transcription, scene), "png")
 
 
-def to_svg(transcription: Transcription, reference: Transcription | None = None) -> bytes:
+def to_svg(transcription: Transcription, scene: Scene | None = None) -> bytes:
     """Draw a piano roll as SVG; see :func:`draw`."""
-    return _save(draw(transcription, reference), "svg")
+    return _save(draw(transcription, scene), "svg")
 
 
 def _save(figure: Figure, suffix: str) -> bytes:
@@ -104,13 +130,14 @@ def _draw_row(
     reference: Transcription | None,
     span: tuple[float, float],
     pitches: tuple[int, int],
+    shaded: bool,
 ) -> None:
     from matplotlib.ticker import MaxNLocator
 
     start, end = span
     low, high = pitches
     for pitch in range(low, high + 1):
-        if pitch % 12 in BLACK_KEYS:
+        if shaded and pitch % 12 in BLACK_KEYS:
             axes.axhspan(pitch - 0.5, pitch + 0.5, color="#EEF0F3", lw=0, zorder=0)
         if pitch % 12 == 0:
             axes.axhline(pitch - 0.5, color="#C9CED6", lw=0.6, zorder=0.5)
@@ -148,12 +175,58 @@ def _draw_row(
     axes.spines["bottom"].set_color("#C9CED6")
 
 
+@dataclass(frozen=True)
+class _Image:
+    """Decibels of shape (88 * ``SPECTROGRAM_BINS``, n_frames), the lowest pitch first."""
+
+    decibels: np.ndarray
+    frames_per_second: float
+
+
+def _spectrogram(scene: Scene) -> _Image:
+    """Bring the recording's spectrogram onto the axis of pitches: what the network hears, to the eye."""
+    from transcribe.features import LOWEST_PITCH, N_PITCHES, FeatureConfig, LogMel
+
+    config = FeatureConfig()
+    assert scene.recording is not None
+    samples = np.concatenate([np.zeros(0, np.float32), *scene.recording])
+    log_mel = LogMel(config).whole(samples)
+    bins = np.arange(N_PITCHES * SPECTROGRAM_BINS) / SPECTROGRAM_BINS + LOWEST_PITCH - 0.5 + 0.5 / SPECTROGRAM_BINS
+    centres = config.mel_frequencies()
+    place = np.interp(440.0 * 2.0 ** ((bins - 69) / 12), centres, np.arange(len(centres)))
+    lower = np.minimum(place.astype(int), len(centres) - 2)
+    share = (place - lower).astype(np.float32)
+    image = log_mel[:, lower] * (1 - share) + log_mel[:, lower + 1] * share
+    return _Image((image * config.scale_db).T, config.grid.frames_per_second)
+
+
+def _draw_spectrogram(axes: Axes, image: _Image, span: tuple[float, float], pitches: tuple[int, int]) -> None:
+    from transcribe.features import LOWEST_PITCH, N_PITCHES
+
+    first, last = (round(time * image.frames_per_second) for time in span)
+    low, high = max(pitches[0], LOWEST_PITCH), min(pitches[1] + 1, LOWEST_PITCH + N_PITCHES)
+    rows = slice((low - LOWEST_PITCH) * SPECTROGRAM_BINS, (high - LOWEST_PITCH) * SPECTROGRAM_BINS)
+    shown = image.decibels[rows, first:last]
+    if not shown.size:
+        return
+    loudest = float(image.decibels.max())
+    end = (first + shown.shape[1]) / image.frames_per_second
+    axes.imshow(
+        shown,
+        cmap="Greys",
+        vmin=loudest - SPECTROGRAM_RANGE,
+        vmax=loudest + 20.0,  # the notes stay darker
+        aspect="auto",
+        origin="lower",
+        extent=(first / image.frames_per_second, end, low - 0.5, high - 0.5),
+        interpolation="bilinear",
+        zorder=0.2,
+    )
+
+
 def _name(label: str) -> str:
-    """Name a chord as guitarists do, anything else as it is; a dollar sign would begin a formula."""
-    try:
-        return parse(label).name
-    except ValueError:
-        return label.replace("$", r"\$")
+    """Name a chord for matplotlib, where a dollar sign would begin a formula."""
+    return chord_name(label).replace("$", r"\$")
 
 
 def _draw_notes(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import itertools
+from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 
@@ -17,7 +19,6 @@ LAST_DAMPER = 88  # strings above ring on
 _DAMPING = 0.08  # s to fall by 1/e after a release
 _DYNAMIC_RANGE = 36.0  # dB between velocities 1 and 127
 _GAIN = 2.0  # the samples have an RMS of 0.06
-# libsndfile's Vorbis encoder fails on long files in one piece.
 _BLOCK = 16_384
 _FOLDER = Path(__file__).parent / "piano"
 
@@ -50,21 +51,41 @@ def to_audio(transcription: Transcription, suffix: str, recording: np.ndarray | 
     UsageError
         If the suffix is none of ``SUFFIXES``.
     """
-    import soundfile
-
-    if suffix.lower() not in SUFFIXES:
-        raise UsageError(f"{suffix or 'no suffix'}: sound is written as {', '.join(SUFFIXES)}")
-    kind, subtype = SUFFIXES[suffix.lower()]
     samples = synthesise(transcription)[:, None]
     if recording is not None:
         both = np.zeros((max(len(samples), len(recording)), 2), np.float32)
         both[: len(recording), 0] = recording
         both[: len(samples), 1] = samples[:, 0]
         samples = both
+    return encode(np.split(samples, range(_BLOCK, len(samples), _BLOCK)), suffix, SAMPLE_RATE)
+
+
+def encode(blocks: Iterable[np.ndarray], suffix: str, sample_rate: int) -> bytes:
+    """Write samples as an audio file.
+
+    Parameters
+    ----------
+    blocks
+        Of shape (n_samples,) or (n_samples, n_channels); not too long for libsndfile's Vorbis encoder, which fails on
+        minutes in one piece.
+
+    Raises
+    ------
+    UsageError
+        If the suffix is none of ``SUFFIXES``.
+    """
+    import soundfile
+
+    if suffix.lower() not in SUFFIXES:
+        raise UsageError(f"{suffix or 'no suffix'}: sound is written as {', '.join(SUFFIXES)}")
+    kind, subtype = SUFFIXES[suffix.lower()]
+    blocks = iter(blocks)
+    first = next(blocks, np.zeros(0, np.float32))
+    channels = 1 if first.ndim == 1 else first.shape[1]
     buffer = io.BytesIO()
-    with soundfile.SoundFile(buffer, "w", SAMPLE_RATE, samples.shape[1], subtype, format=kind) as file:
-        for start in range(0, len(samples), _BLOCK):
-            file.write(np.clip(samples[start : start + _BLOCK], -1, 1))
+    with soundfile.SoundFile(buffer, "w", sample_rate, channels, subtype, format=kind) as file:
+        for block in itertools.chain([first], blocks):
+            file.write(np.clip(block, -1, 1))
     return buffer.getvalue()
 
 

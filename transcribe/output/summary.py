@@ -1,0 +1,56 @@
+"""What is worth saying about a transcription, in a few lines for a person."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from transcribe.events import Transcription
+from transcribe.output import chart
+
+# No more chords than this are named.
+SHOWN_CHORDS = 16
+
+
+def rows(result: Transcription) -> Iterator[tuple[str, str]]:
+    """Name and value of whatever was heard, the most important first."""
+    yield "duration", minutes(result.duration)
+    yield "notes", str(len(result.notes))
+    if result.notes:
+        pitches = [note.pitch for note in result.notes]
+        velocities = sorted(note.velocity for note in result.notes)
+        sure = sum(note.confidence for note in result.notes) / len(result.notes)
+        yield "range", f"{pitch_name(min(pitches))} – {pitch_name(max(pitches))}"
+        yield "velocity", f"{velocities[0]} – {velocities[-1]}, median {velocities[len(velocities) // 2]}"
+        yield "confidence", f"{sure:.0%} of the notes are expected to be right"
+    if result.pedals:
+        held = sum(pedal.offset - pedal.onset for pedal in result.pedals)
+        yield "pedal", f"{len(result.pedals)} × down, {held / max(result.duration, 1e-9):.0%} of the time"
+    if result.tempo is not None:
+        yield "tempo", f"about {result.tempo:.0f} beats a minute (a guess)"
+    if result.key is not None:
+        yield "key", result.key
+    if result.chords:
+        found = chart.names(result.chords)
+        more = f" … ({len(found)} in all)" if len(found) > SHOWN_CHORDS else ""
+        yield "chords", " ".join(found[:SHOWN_CHORDS]) + more
+    for name, tags in (("instruments", result.instruments), ("genre", result.genres)):
+        best: dict[str, float] = {}
+        for tag in tags:
+            best[tag.label] = max(best.get(tag.label, 0.0), tag.probability)
+        if best:
+            found = [f"{label} {sure:.0%}" for label, sure in sorted(best.items(), key=lambda item: -item[1])]
+            yield name, ", ".join(found)
+
+
+def pitch_name(pitch: int) -> str:
+    """Name a MIDI number in scientific notation: 60 is C4."""
+    names = ("C", "C♯", "D", "E♭", "E", "F", "F♯", "G", "A♭", "A", "B♭", "B")
+    return f"{names[pitch % 12]}{pitch // 12 - 1}"
+
+
+def minutes(seconds: float) -> str:
+    """Write a length of time for people: ``3.0 s``, ``2:05``, ``1:02:03``."""
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    hours, rest = divmod(round(seconds), 3600)
+    return f"{hours}:{rest // 60:02d}:{rest % 60:02d}" if hours else f"{rest // 60}:{rest % 60:02d}"
