@@ -16,7 +16,7 @@ import soundfile
 from tests.conftest import FIVE_NOTES
 from tests.signals import RATE, strum
 from tests.test_datasets import make_maestro, make_maps
-from transcribe import __version__, cli
+from transcribe import __version__, cli, jobs
 from transcribe.events import Chord, Transcription
 from transcribe.output.formats import FORMATS, read_transcription
 from transcribe.output.midi import from_midi, to_midi
@@ -349,7 +349,7 @@ def test_eval_of_a_tree_in_maestros_and_in_maps_own_layout(call, tmp_path: Path)
     assert one_line(err)
 
 
-@pytest.mark.parametrize(("handler", "code"), [(cli._interrupted, 130), (cli._terminated, 143)])
+@pytest.mark.parametrize(("handler", "code"), [(jobs.on_sigint, 130), (jobs.on_sigterm, 143)])
 def test_an_interruption_inside_a_decoder_is_obeyed_after_it(
     handler: Callable[[int, FrameType | None], None], code: int
 ) -> None:
@@ -358,13 +358,13 @@ def test_an_interruption_inside_a_decoder_is_obeyed_after_it(
 
     vio_read()  # raises nothing: it would be lost
     with pytest.raises(SystemExit) as ended:
-        cli._watched(None)(1.0, None)
+        jobs._watched(None)(1.0, None)
     assert ended.value.code == code
-    cli._ended.clear()
-    cli._watched(None)(1.0, None)
+    jobs.ended.clear()
+    jobs._watched(None)(1.0, None)
     with pytest.raises((SystemExit, KeyboardInterrupt)):
         handler(0, sys._getframe())
-    cli._ended.clear()
+    jobs.ended.clear()
 
 
 def test_chords_are_printed_and_written_only_when_asked(call, strums: Path, tmp_path: Path) -> None:

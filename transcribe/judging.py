@@ -1,0 +1,178 @@
+"""The command ``pitchai eval``: how good it is, measured as the field measures it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from transcribe.console import ProgressBar, chord_figures, confusion, figures, print_line, print_tables, say
+from transcribe.errors import UsageError
+from transcribe.jobs import check_writable, given, set_threads
+from transcribe.options import Device, Model, Precision, Threads, Threshold
+
+if TYPE_CHECKING:
+    from transcribe.datasets import Piece
+    from transcribe.evaluation import PieceScores, Report
+    from transcribe.events import Transcription
+
+
+def evaluate(
+    dataset: Annotated[str | None, typer.Option(help="maestro, maps, pairs or chords.")] = None,
+    data: Annotated[
+        Path | None, typer.Option(help="The data set's folder; else the one of its name in $PITCHAI_DATA.")
+    ] = None,
+    split: Annotated[str | None, typer.Option(help="train, validation, test or all.")] = None,
+    labels: Annotated[Path | None, typer.Option(help="Take the labels from this folder instead.")] = None,
+    pedal_extended: Annotated[
+        bool, typer.Option("--pedal-extended", help="Let both sides' notes sound while the pedal is down.")
+    ] = False,
+    sweep: Annotated[bool, typer.Option("--sweep", help="Try onset thresholds from 0.1 to 0.9.")] = False,
+    reference: Annotated[Path | None, typer.Option(help="Compare two files of notes: the truth,")] = None,
+    estimate: Annotated[Path | None, typer.Option(help="and what is to be judged.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, with every piece's figures.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no warnings.")] = False,
+    model: Model = None,
+    device: Device = "auto",
+    precision: Precision = "auto",
+    threads: Threads = None,
+    onset_threshold: Threshold = None,
+    plot: Annotated[
+        Path | None, typer.Option(help="With labelled clips: a PNG of what was taken for what.", show_default=False)
+    ] = None,
+    pages: Annotated[
+        Path | None,
+        typer.Option("--report", help="An HTML page: the worst pieces first, with their hits and misses."),
+    ] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace the plot or the report if it exists.")
+    ] = False,
+) -> None:
+    """Measure transcriptions against the truth, as the field measures them.
+
+    [bold]pitchai eval --dataset maestro --data maestro-v3.0.0[/] or
+    [bold]pitchai eval --reference a.mid --estimate b.mid[/] (or .lab files of chords).
+    """
+    if (reference is None) != (estimate is None):
+        raise UsageError("--reference and --estimate belong together")
+    if (reference is None) == (dataset is None):
+        raise UsageError("give either --dataset, or --reference and --estimate")
+    if plot is not None and (dataset != "chords" or plot.suffix.lower() != ".png"):
+        raise UsageError("--plot draws the confusions of labelled clips as .png: --dataset chords --plot confusion.png")
+    if dataset == "chords" and (labels is not None or pedal_extended or sweep or onset_threshold is not None):
+        raise UsageError("--labels, --pedal-extended, --sweep and --onset-threshold are about notes, not chords")
+    if pages is not None:
+        if dataset == "chords" or pages.suffix.lower() not in (".html", ".htm"):
+            raise UsageError(
+                "--report writes the notes of a data set as .html: --dataset maestro --report maestro.html"
+            )
+        check_writable(pages, overwrite)
+    compared: list[tuple[PieceScores, Transcription, Transcription]] = []
+    if reference is not None and estimate is not None:
+        labs = [path.suffix.lower() == ".lab" for path in (reference, estimate)]
+        if all(labs):
+            _compare_chords(reference, estimate, as_json)
+            return
+        if any(labs):
+            raise UsageError("chords (.lab) can't be compared with notes; pitchai convert makes .lab of both")
+        from transcribe.datasets import read_labels
+        from transcribe.evaluation import compare
+
+        truth, heard = read_labels(reference), read_labels(estimate)
+        report = compare(truth, heard, pedal_extended)
+        compared.append((report.pieces[0], truth, heard))
+    else:
+        from transcribe.datasets import load_dataset, with_labels_from
+
+        pieces = load_dataset(dataset or "", data, split)
+        if labels is not None:
+            pieces = with_labels_from(pieces, labels)
+        set_threads(threads)
+        if dataset == "chords":
+            _evaluate_chords(pieces, model, device, precision, as_json, quiet, plot, overwrite)
+            return
+        from transcribe.evaluation import evaluate as run
+        from transcribe.pipeline import Transcriber
+
+        transcriber = Transcriber(model, device, None, precision, **given(onset_threshold=onset_threshold))
+        thresholds = [step / 10 for step in range(1, 10)] if sweep else []
+        with ProgressBar(f"{len(pieces)} pieces of {dataset}", quiet) as progress:
+            keep = None if pages is None else lambda *piece: compared.append(piece)
+            report = run(dataset or "", pieces, transcriber, pedal_extended, thresholds, progress, keep)
+    for warning in report.warnings:
+        if not quiet:
+            say(warning)
+    if pages is not None:
+        _write_pages(pages, report, compared, dataset or "two files", overwrite)
+    if as_json:
+        print_line(json.dumps(report.to_dict()))
+    else:
+        print_tables(*figures(report))
+
+
+def _write_pages(
+    path: Path,
+    report: Report,
+    pieces: list[tuple[PieceScores, Transcription, Transcription]],
+    title: str,
+    overwrite: bool,
+) -> None:
+    """Write a page with the worst pieces first."""
+    from transcribe.evaluation import METRICS
+    from transcribe.output.formats import write_atomically
+    from transcribe.output.report import compared
+
+    figures = [(METRICS[name], f"{score.f1:.4f}") for name, score in report.means.items()]
+    figures += [("pieces", str(len(report.pieces))), ("conventions", report.conventions)]
+    rows = [
+        (scores.name, ", ".join(f"{METRICS[name]} {s.f1:.3f}" for name, s in scores.scores.items()), truth, heard)
+        for scores, truth, heard in sorted(pieces, key=lambda piece: piece[0].scores["note"].f1)
+    ]
+    write_atomically(path, compared(f"Evaluation: {title}", figures, rows), overwrite)
+
+
+def _evaluate_chords(
+    pieces: list[Piece],
+    model: str | None,
+    device: str,
+    precision: str,
+    as_json: bool,
+    quiet: bool,
+    plot: Path | None,
+    overwrite: bool,
+) -> None:
+    """Measure chords over songs, or over clips where every label is a folder's name."""
+    from transcribe.chord_evaluation import evaluate_chords, evaluate_clips
+    from transcribe.output.confusion import to_png
+    from transcribe.output.formats import write_atomically
+    from transcribe.pipeline import ChordRecogniser
+
+    clips = [piece for piece in pieces if piece.labels.is_dir()]
+    if clips and len(clips) < len(pieces):
+        raise UsageError("songs with .lab files and folders of clips can't be measured together; give one or the other")
+    if plot is not None and not clips:
+        raise UsageError("--plot draws the confusions of labelled clips, and these are songs")
+    if plot is not None:
+        check_writable(plot, overwrite)
+    recogniser = ChordRecogniser(model, device, precision)
+    with ProgressBar(f"{len(pieces)} pieces of chords", quiet) as progress:
+        if not clips:
+            songs = evaluate_chords(pieces, recogniser, progress)
+            print_line(json.dumps(asdict(songs))) if as_json else print_tables(*chord_figures(songs))
+            return
+        report = evaluate_clips(clips, recogniser, progress=progress)
+    print_line(json.dumps(asdict(report))) if as_json else print_tables(*confusion(report))
+    if plot is not None:
+        write_atomically(plot, to_png(report.confusion), overwrite)
+
+
+def _compare_chords(reference: Path, estimate: Path, as_json: bool) -> None:
+    from transcribe.chord_evaluation import ChordReport, score_chords
+    from transcribe.datasets import read_chords
+
+    scores = {name: value for name, (value, _) in score_chords(read_chords(reference), read_chords(estimate)).items()}
+    report = ChordReport({"estimate": scores}, scores)
+    print_line(json.dumps(asdict(report))) if as_json else print_tables(*chord_figures(report))

@@ -1,0 +1,32 @@
+"""The options that commands share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Inputs = Annotated[
+    list[str], typer.Argument(metavar="INPUT…", help="Recordings, folders or globs; - is standard input.")
+]
+Outputs = Annotated[
+    list[str] | None,
+    typer.Option("--output", "-o", help="A file, a folder, or - for stdout. Beside the recording if not given."),
+]
+Recursive = Annotated[bool, typer.Option("--recursive", "-r", help="Search folders within folders.")]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace results that exist.")]
+SkipExisting = Annotated[bool, typer.Option("--skip-existing", help="Leave out what has its results.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document a recording.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print only the paths written.")]
+PlotReference = Annotated[
+    Path | None,
+    typer.Option(help="The true notes: a picture shows what was hit, missed and added.", show_default=False),
+]
+Model = Annotated[str | None, typer.Option(help="small, large, or a .safetensors file.", show_default=False)]
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")]
+Precision = Annotated[
+    str, typer.Option(help="auto, float32 or bfloat16; auto takes bfloat16 where the processor computes in it.")
+]
+Threads = Annotated[int | None, typer.Option(min=1, max=1024, help="CPU threads; torch's choice if not given.")]
+Threshold = Annotated[float | None, typer.Option(min=0.0, max=1.0, show_default=False)]
