@@ -42,9 +42,9 @@ class Roll {
     this.background = document.createElement("canvas");
     const pitches = [];
     for (let i = 0; i < data.notes.length; i += FIELDS) pitches.push(data.notes[i + 2]);
-    const [low, high] = pitches.reduce(([a, b], p) => [Math.min(a, p), Math.max(b, p)], [60, 60]);
-    this.low = Math.min(Math.floor(low / 12) * 12, 48);
-    this.high = Math.max(Math.floor(high / 12) * 12 + 11, 71);
+    // Two octaves at least, and some air around the notes.
+    this.low = clamp(pitches.reduce((a, b) => Math.min(a, b), 52) - 2, 0, 127);
+    this.high = clamp(pitches.reduce((a, b) => Math.max(a, b), 72) + 2, 0, 127);
     this.index = this.firstSounding();
     this.pointers = new Map();
     this.listen();
@@ -93,7 +93,7 @@ class Roll {
     const width = this.element.clientWidth;
     if (!width) return;
     const rows = this.high - this.low + 1;
-    this.rowHeight = clamp(Math.floor((innerHeight * 0.55) / rows), 4, 12);
+    this.rowHeight = clamp(Math.floor((innerHeight * 0.6) / rows), 5, 12);
     this.lanes = LANE_HEIGHT * ((this.data.chords.length > 0) + (this.data.pedals.length > 0));
     this.width = width;
     this.height = rows * this.rowHeight + this.lanes + AXIS_HEIGHT;
@@ -170,7 +170,9 @@ class Roll {
     for (let pitch = this.low; pitch <= this.high; pitch++)
       if (BLACK_KEYS.has(pitch % 12)) g.fillRect(KEYS_WIDTH, this.y(pitch), right, this.rowHeight);
     g.fillStyle = this.colours.line;
-    for (let pitch = this.low; pitch <= this.high; pitch += 12) g.fillRect(KEYS_WIDTH, this.y(pitch - 1), right, 1);
+    for (let pitch = Math.ceil(this.low / 12) * 12; pitch <= this.high; pitch += 12)
+      g.fillRect(KEYS_WIDTH, this.y(pitch - 1), right, 1);
+    g.fillRect(KEYS_WIDTH, bottom, right, 1);
     const step = [0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60].find((s) => s * this.scale >= 64) || 60;
     g.font = "12px system-ui, sans-serif";
     g.textBaseline = "middle";
@@ -222,7 +224,7 @@ class Roll {
     fill(hits, this.colours.hit);
     fill(extras, this.hatch);
     outline(extras, this.colours.extra, 1);
-    outline(misses, this.colours.miss, 2);
+    outline(misses, this.colours.miss, this.rowHeight < 8 ? 1 : 2);
   }
 
   drawLanes(g) {
