@@ -16,7 +16,7 @@ LAYERS = [
     {"errors", "events", "harte"},
     {"audio", "features", "decoding", "chords", "tags", "beats", "output"},
     {"networks"},
-    {"chord_network"},
+    {"chord_network", "instrument_network"},
     {"weights", "inference"},
     {"pipeline", "datasets", "evaluation", "chord_evaluation", "doctor"},
     {"scale", "console", "options"},

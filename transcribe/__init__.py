@@ -21,7 +21,13 @@ if TYPE_CHECKING:
     from transcribe.decoding import Activations, DecodingConfig, decode
     from transcribe.evaluation import score_notes
     from transcribe.features import FeatureConfig, FrameGrid, LogMel
-    from transcribe.pipeline import ChordRecogniser, Transcriber, transcribe_audio, transcribe_file
+    from transcribe.pipeline import (
+        ChordRecogniser,
+        InstrumentRecogniser,
+        Transcriber,
+        transcribe_audio,
+        transcribe_file,
+    )
 
 __version__ = "0.1.0"
 
@@ -33,6 +39,7 @@ _LAZY = {
     "DecodingConfig": "decoding",
     "FeatureConfig": "features",
     "FrameGrid": "features",
+    "InstrumentRecogniser": "pipeline",
     "LogMel": "features",
     "Transcriber": "pipeline",
     "decode": "decoding",
@@ -51,6 +58,7 @@ __all__ = [
     "FeatureConfig",
     "FrameGrid",
     "InputError",
+    "InstrumentRecogniser",
     "LogMel",
     "Note",
     "OutputError",

@@ -20,6 +20,7 @@ import typer
 from transcribe import __version__, judging
 from transcribe import jobs as running
 from transcribe.console import (
+    activity,
     chord_chart,
     clean,
     facts,
@@ -61,10 +62,11 @@ _SETTINGS: dict[str, Any] = {
 transcribing = typer.Typer(**_SETTINGS)
 commands = typer.Typer(**_SETTINGS)
 commands.command(name="eval")(judging.evaluate)
-COMMANDS = ("chords", "eval", "convert", "show", "schema", "doctor")
+COMMANDS = ("chords", "instruments", "eval", "convert", "show", "schema", "doctor")
 
 _EPILOG = (
-    "Other commands: [bold]pitchai chords[/] names the chords, [bold]pitchai eval[/] measures how good it is, "
+    "Other commands: [bold]pitchai chords[/] names the chords, [bold]pitchai instruments[/] tells who plays, "
+    "[bold]pitchai eval[/] measures how good it is, "
     "[bold]pitchai convert[/] turns results into other "
     "formats, [bold]pitchai doctor[/] checks the installation; each has its own --help. A file of such a name works as "
     "./eval."
@@ -103,7 +105,10 @@ def transcribe(
     one_ear: Annotated[
         bool, typer.Option("--one-ear", help="With --sonify: the recording left, the notes right.")
     ] = False,
-    no_chords: Annotated[bool, typer.Option("--no-chords", help="Listen for notes only: a little faster.")] = False,
+    no_chords: Annotated[bool, typer.Option("--no-chords", help="Don't listen for chords: a little faster.")] = False,
+    no_instruments: Annotated[
+        bool, typer.Option("--no-instruments", help="Don't listen for instruments: a little faster.")
+    ] = False,
     model: Model = None,
     device: Device = "auto",
     precision: Precision = "auto",
@@ -154,10 +159,11 @@ def transcribe(
     if no_chords and any(form.name in chordal for job in jobs for _, form in job.outputs):
         raise UsageError("--no-chords leaves nothing to write as .lab, ChordPro or lead sheet")
     set_threads(threads)
-    from transcribe.pipeline import ChordRecogniser, Transcriber
+    from transcribe.pipeline import ChordRecogniser, InstrumentRecogniser, Transcriber
 
     chords = None if no_chords else ChordRecogniser(device=device, precision=precision)
-    transcriber = Transcriber(model, device, chords, precision, **settings)
+    instruments = None if no_instruments else InstrumentRecogniser(device=device, precision=precision)
+    transcriber = Transcriber(model, device, chords, precision, instruments, **settings)
 
     def play(job: Job, result: Transcription) -> None:
         if sonify is not None:
@@ -221,6 +227,61 @@ def chords(
 
     def show(job: Job, result: Transcription) -> None:
         print_tables(*chord_chart(name_of(job), result.chords))
+        for path, _ in job.outputs:
+            print_line(f"written: {clean(path)}")
+
+    running.run_each(jobs, recogniser.recognise_file, show, recogniser.device, options)
+
+
+@commands.command()
+def instruments(
+    inputs: Inputs,
+    output: Annotated[
+        list[str] | None,
+        typer.Option("--output", "-o", help="A file, a folder, or - for stdout; nothing if not given."),
+    ] = None,
+    formats: Annotated[
+        list[str] | None,
+        typer.Option("--format", "-f", help="lab, json, csv or jams, where -o's suffix doesn't say."),
+    ] = None,
+    vocabulary: Annotated[str | None, typer.Option(help="instruments or families.", show_default="instruments")] = None,
+    threshold: Annotated[
+        float | None, typer.Option(min=0.0, max=1.0, help="Who plays is at least so probable.", show_default=False)
+    ] = None,
+    recursive: Recursive = False,
+    overwrite: Overwrite = False,
+    skip_existing: SkipExisting = False,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+    model: Annotated[str | None, typer.Option(help="A .safetensors file.", show_default=False)] = None,
+    device: Device = "auto",
+    precision: Precision = "auto",
+    threads: Threads = None,
+) -> None:
+    """Tell which instruments play, and when: [bold]pitchai instruments clip.wav[/].
+
+    Without -o they are printed and nothing is written.
+    """
+    from transcribe.output.formats import INSTRUMENT_FORMATS
+    from transcribe.scale.batch import find_recordings, plan
+
+    options = running.Options(overwrite, skip_existing, as_json, quiet)
+    options.check(output)
+    if quiet and not (output or formats or as_json):
+        raise UsageError("--quiet without -o would say nothing; give one, or leave out the other")
+    jobs = options.left(plan(find_recordings(inputs, recursive), output or [], formats or [], INSTRUMENT_FORMATS, None))
+    if not jobs:
+        return
+    set_threads(threads)
+    from transcribe.pipeline import InstrumentRecogniser
+
+    settings = {"vocabulary": vocabulary, "threshold": threshold}
+    recogniser = InstrumentRecogniser(
+        model, device, precision, **{name: value for name, value in settings.items() if value is not None}
+    )
+
+    def show(job: Job, result: Transcription) -> None:
+        print_tables(*activity(name_of(job), result))
         for path, _ in job.outputs:
             print_line(f"written: {clean(path)}")
 

@@ -11,7 +11,7 @@ from transcribe.errors import OutputError
 from transcribe.output.summary import minutes, pitch_name, rows
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
     from rich.table import Table
     from rich.text import Text
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from transcribe.chord_evaluation import ChordReport, ClipReport
     from transcribe.evaluation import Report
     from transcribe.events import Chord, Transcription
+    from transcribe.instrument_evaluation import TagReport
     from transcribe.pipeline import Progress
 
 
@@ -164,6 +165,26 @@ def chord_chart(title: str, chords: Iterable[Chord]) -> Iterator[Table | Text]:
     yield table
 
 
+def activity(title: str, result: Transcription) -> Iterator[Table | Text]:
+    """Lay out who plays: a table over all, and one of times."""
+    from rich.table import Table
+    from rich.text import Text
+
+    from transcribe.tags import UNKNOWN, summed_up
+
+    table = Table("", "probability", "plays", title=Text(clean(title)), title_justify="left", title_style="bold")
+    for label, sure, share in summed_up(result.instruments, result.duration):
+        table.add_row(label, f"{sure:.0%}", f"{share:.0%} of the time")
+    if not result.instruments:
+        table.add_row(UNKNOWN, "", "nothing is sure")
+    yield table
+    if result.instruments:
+        spans = Table("from", "to", "", "probability")
+        for tag in result.instruments:
+            spans.add_row(minutes(tag.onset), minutes(tag.offset), tag.label, f"{tag.probability:.0%}")
+        yield spans
+
+
 def figures(report: Report) -> Iterator[Table | str]:
     """Lay out the figures of notes."""
     from rich.table import Table
@@ -205,13 +226,32 @@ def chord_figures(report: ChordReport) -> Iterator[Table | str]:
         yield "conventions: weighted by duration over all pieces; over-, under- and segmentation are means over pieces"
 
 
-def confusion(report: ClipReport) -> Iterator[Table | str]:
-    """Lay out which clips were called what: a row for every true label."""
+def tag_figures(report: TagReport) -> Iterator[Table | str]:
+    """Lay out the figures of instruments."""
     from rich.table import Table
 
-    columns = sorted({called for row in report.confusion.values() for called in row})
-    table = Table("true", *columns, title="called", title_justify="left")
-    for truth, row in sorted(report.confusion.items()):
-        table.add_row(truth, *(str(row.get(called, "")) for called in columns))
+    table = Table("", "precision", "recall", "F1", "clips", title=f"{report.n_clips} clips", title_justify="left")
+    for label, (precision, recall, f1, n_clips) in report.classes.items():
+        table.add_row(label, f"{precision:.3f}", f"{recall:.3f}", f"[bold]{f1:.3f}[/]", str(n_clips))
     yield table
+    yield _confusion_table(report.confusion)
+    yield f"accuracy: {report.accuracy:.4f} of the clips have a true label as their likeliest"
+    yield f"all labels right: {report.exact:.4f}"
+    yield f"micro F1: {report.micro_f1:.4f}, macro F1: {report.macro_f1:.4f}, LRAP: {report.lrap:.4f}"
+    yield f"conventions: {report.conventions}"
+
+
+def confusion(report: ClipReport) -> Iterator[Table | str]:
+    """Lay out which clips were called what: a row for every true label."""
+    yield _confusion_table(report.confusion)
     yield f"accuracy: {report.accuracy:.4f} of the clips have the right root and quality"
+
+
+def _confusion_table(found: Mapping[str, Mapping[str, int]]) -> Table:
+    from rich.table import Table
+
+    columns = sorted({called for row in found.values() for called in row})
+    table = Table("true", *columns, title="called", title_justify="left")
+    for truth, row in sorted(found.items()):
+        table.add_row(truth, *(str(row.get(called, "")) for called in columns))
+    return table

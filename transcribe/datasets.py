@@ -174,6 +174,26 @@ DATASETS = {
 }
 
 
+def folder_of(name: str, folder: Path | None, about: str) -> Path:
+    """Find a data set's folder: the one given, else the one of its name in ``$PITCHAI_DATA``.
+
+    Raises
+    ------
+    UsageError
+        If nothing says where it is; ``about`` tells what it looks like.
+    InputError
+        If it isn't there.
+    """
+    if folder is None:
+        root = os.environ.get("PITCHAI_DATA")
+        if not root:
+            raise UsageError(f"where is {name}? Give --data DIR or set PITCHAI_DATA; {about}")
+        folder = Path(root) / name
+    if not os.path.isdir(folder):
+        raise InputError(f"{folder}: no such folder; {about}")
+    return Path(folder)
+
+
 def load_dataset(name: str, folder: Path | None = None, split: str | None = None) -> list[Piece]:
     """List the pieces of a data set.
 
@@ -196,16 +216,8 @@ def load_dataset(name: str, folder: Path | None = None, split: str | None = None
     if name not in DATASETS:
         raise UsageError(f"there is no data set {name!r}; choose one of {', '.join(DATASETS)}")
     dataset = DATASETS[name]
-    if folder is None:
-        root = os.environ.get("PITCHAI_DATA")
-        if not root:
-            raise UsageError(
-                f"where is {name}? Give --data DIR or set PITCHAI_DATA; {dataset.source}; its folder: {dataset.layout}"
-            )
-        folder = Path(root) / name
-    if not os.path.isdir(folder):
-        raise InputError(f"{folder}: no such folder; {dataset.source}; its folder: {dataset.layout}")
-    pieces = dataset.load(Path(folder))
+    folder = folder_of(name, folder, f"{dataset.source}; its folder: {dataset.layout}")
+    pieces = dataset.load(folder)
     wanted = split or dataset.default_split
     if wanted not in (None, "all"):
         kept = [piece for piece in pieces if piece.split == wanted]

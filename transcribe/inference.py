@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator
 from itertools import tee
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,7 +19,8 @@ from transcribe.chords import ChordActivations
 from transcribe.decoding import Activations
 from transcribe.errors import UsageError
 from transcribe.features import FeatureConfig, LogMel
-from transcribe.weights import ChordsModel, NotesModel
+from transcribe.tags import TagActivations
+from transcribe.weights import ChordsModel, InstrumentsModel, NotesModel
 
 # 20 s at a hop of 20 ms: long enough that the borders cost little, short enough for the processor's cache; 10 s and
 # 40 s took 5-40 % longer.
@@ -92,33 +94,7 @@ def infer(blocks: Iterable[np.ndarray], model: NotesModel, batch_size: int = GPU
     return _notes(spectrogram(blocks, model.features, _device(model)), model, batch_size)
 
 
-def infer_chords(
-    blocks: Iterable[np.ndarray], model: ChordsModel, batch_size: int = GPU_BATCH
-) -> Iterator[ChordActivations]:
-    """Run a chords network over a stream of samples; see :func:`infer` for the parameters.
-
-    Yields
-    ------
-    ChordActivations
-        Of consecutive steps: as many as it takes to cover the frames; nothing for no samples.
-    """
-    return _chords(spectrogram(blocks, model.features, _device(model)), model, batch_size)
-
-
-def infer_both(
-    blocks: Iterable[np.ndarray], notes: NotesModel, chords: ChordsModel, batch_size: int = GPU_BATCH
-) -> tuple[Iterator[Activations], Iterator[ChordActivations]]:
-    """Run both networks over one stream of samples, which is transformed once where they read the same features.
-
-    Take from both iterators in turn: what only one has taken is kept for the other.
-    """
-    if (notes.features, _device(notes)) != (chords.features, _device(chords)):
-        for_notes, for_chords = tee(blocks)
-        return infer(for_notes, notes, batch_size), infer_chords(for_chords, chords, batch_size)
-    first, second = tee(spectrogram(blocks, notes.features, _device(notes)))
-    return _notes(first, notes, batch_size), _chords(second, chords, batch_size)
-
-
+Model = NotesModel | ChordsModel | InstrumentsModel
 # (n, n_mels), and how many of them lie within the recording
 Frames = tuple[torch.Tensor, int]
 
@@ -169,6 +145,24 @@ def spectrogram(blocks: Iterable[np.ndarray], features: FeatureConfig, device: t
         samples = samples[step:]
 
 
+def infer_together(blocks: Iterable[np.ndarray], *models: Model, batch_size: int = GPU_BATCH) -> list[Iterator[Any]]:
+    """Run several networks over one stream of samples, which is transformed once where they read the same features.
+
+    Take from all iterators in turn: what only one has taken is kept for the others.
+    """
+    runners = {NotesModel: _notes, ChordsModel: _chords, InstrumentsModel: _instruments}
+    fronts = [(model.features, _device(model)) for model in models]
+    streams = tee(blocks, len(set(fronts)))
+    shared = {
+        front: list(tee(spectrogram(stream, *front), fronts.count(front)))
+        for front, stream in zip(dict.fromkeys(fronts), streams, strict=True)
+    }
+    return [
+        runners[type(model)](shared[front].pop(), model, batch_size)  # type: ignore[operator]
+        for model, front in zip(models, fronts, strict=True)
+    ]
+
+
 def _notes(frames: Iterable[Frames], model: NotesModel, batch_size: int) -> Iterator[Activations]:
     def hear(log_mel: torch.Tensor) -> tuple[torch.Tensor, ...]:
         logits = model.network(log_mel)
@@ -191,14 +185,25 @@ def _chords(frames: Iterable[Frames], model: ChordsModel, batch_size: int) -> It
         yield ChordActivations(chord, bass, model.features.grid, stride)
 
 
-def _device(model: NotesModel | ChordsModel) -> torch.device:
+def _instruments(frames: Iterable[Frames], model: InstrumentsModel, batch_size: int) -> Iterator[TagActivations]:
+    stride = model.network.config.stride
+
+    def hear(log_mel: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        logits = model.network(log_mel)
+        return logits.families.float().sigmoid(), logits.instruments.float().sigmoid()
+
+    for families, instruments in _run(frames, hear, model, batch_size, stride):
+        yield TagActivations(families, instruments, model.features.grid, stride)
+
+
+def _device(model: Model) -> torch.device:
     return next(model.network.parameters()).device
 
 
 def _run(
     frames: Iterable[Frames],
     hear: Callable[[torch.Tensor], tuple[torch.Tensor, ...]],
-    model: NotesModel | ChordsModel,
+    model: Model,
     batch_size: int,
     stride: int = 1,
 ) -> Iterator[tuple[np.ndarray, ...]]:

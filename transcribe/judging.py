@@ -9,7 +9,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from transcribe.console import ProgressBar, chord_figures, confusion, figures, print_line, print_tables, say
+from transcribe.console import (
+    ProgressBar,
+    chord_figures,
+    confusion,
+    figures,
+    print_line,
+    print_tables,
+    say,
+    tag_figures,
+)
 from transcribe.errors import UsageError
 from transcribe.jobs import check_writable, given, set_threads
 from transcribe.options import Device, Model, Precision, Threads, Threshold
@@ -19,9 +28,13 @@ if TYPE_CHECKING:
     from transcribe.evaluation import PieceScores, Report
     from transcribe.events import Transcription
 
+_INSTRUMENT_SETS = ("nsynth", "irmas", "clips")
+
 
 def evaluate(
-    dataset: Annotated[str | None, typer.Option(help="maestro, maps, pairs or chords.")] = None,
+    dataset: Annotated[
+        str | None, typer.Option(help="maestro, maps, pairs (notes), chords, or nsynth, irmas, clips (instruments).")
+    ] = None,
     data: Annotated[
         Path | None, typer.Option(help="The data set's folder; else the one of its name in $PITCHAI_DATA.")
     ] = None,
@@ -60,12 +73,15 @@ def evaluate(
         raise UsageError("--reference and --estimate belong together")
     if (reference is None) == (dataset is None):
         raise UsageError("give either --dataset, or --reference and --estimate")
-    if plot is not None and (dataset != "chords" or plot.suffix.lower() != ".png"):
+    of_clips = dataset in _INSTRUMENT_SETS
+    if plot is not None and not ((dataset == "chords" or of_clips) and plot.suffix.lower() == ".png"):
         raise UsageError("--plot draws the confusions of labelled clips as .png: --dataset chords --plot confusion.png")
-    if dataset == "chords" and (labels is not None or pedal_extended or sweep or onset_threshold is not None):
-        raise UsageError("--labels, --pedal-extended, --sweep and --onset-threshold are about notes, not chords")
+    if (dataset == "chords" or of_clips) and (
+        labels is not None or pedal_extended or sweep or onset_threshold is not None
+    ):
+        raise UsageError(f"--labels, --pedal-extended, --sweep and --onset-threshold are about notes, not {dataset}")
     if pages is not None:
-        if dataset == "chords" or pages.suffix.lower() not in (".html", ".htm"):
+        if dataset == "chords" or of_clips or pages.suffix.lower() not in (".html", ".htm"):
             raise UsageError(
                 "--report writes the notes of a data set as .html: --dataset maestro --report maestro.html"
             )
@@ -84,6 +100,10 @@ def evaluate(
         truth, heard = read_labels(reference), read_labels(estimate)
         report = compare(truth, heard, pedal_extended)
         compared.append((report.pieces[0], truth, heard))
+    elif of_clips:
+        set_threads(threads)
+        _evaluate_instruments(dataset or "", data, model, device, precision, as_json, quiet, plot, overwrite)
+        return
     else:
         from transcribe.datasets import load_dataset, with_labels_from
 
@@ -97,7 +117,7 @@ def evaluate(
         from transcribe.evaluation import evaluate as run
         from transcribe.pipeline import Transcriber
 
-        transcriber = Transcriber(model, device, None, precision, **given(onset_threshold=onset_threshold))
+        transcriber = Transcriber(model, device, None, precision, None, **given(onset_threshold=onset_threshold))
         thresholds = [step / 10 for step in range(1, 10)] if sweep else []
         with ProgressBar(f"{len(pieces)} pieces of {dataset}", quiet) as progress:
             keep = None if pages is None else lambda *piece: compared.append(piece)
@@ -165,6 +185,36 @@ def _evaluate_chords(
             return
         report = evaluate_clips(clips, recogniser, progress=progress)
     print_line(json.dumps(asdict(report))) if as_json else print_tables(*confusion(report))
+    if plot is not None:
+        write_atomically(plot, to_png(report.confusion), overwrite)
+
+
+def _evaluate_instruments(
+    layout: str,
+    data: Path | None,
+    model: str | None,
+    device: str,
+    precision: str,
+    as_json: bool,
+    quiet: bool,
+    plot: Path | None,
+    overwrite: bool,
+) -> None:
+    """Measure how well instruments are told in a set of clips."""
+    from transcribe.datasets import folder_of
+    from transcribe.instrument_datasets import LAYOUTS, load_tagged
+    from transcribe.instrument_evaluation import evaluate_instruments
+    from transcribe.output.confusion import to_png
+    from transcribe.output.formats import write_atomically
+    from transcribe.pipeline import InstrumentRecogniser
+
+    clips = load_tagged(layout, folder_of(layout, data, LAYOUTS[layout][1]))
+    if plot is not None:
+        check_writable(plot, overwrite)
+    recogniser = InstrumentRecogniser(model, device, precision)
+    with ProgressBar(f"{len(clips)} clips of {layout}", quiet) as progress:
+        report = evaluate_instruments(clips, recogniser, progress)
+    print_line(json.dumps(asdict(report))) if as_json else print_tables(*tag_figures(report))
     if plot is not None:
         write_atomically(plot, to_png(report.confusion), overwrite)
 

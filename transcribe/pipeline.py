@@ -20,9 +20,17 @@ from transcribe.beats import estimate_tempo
 from transcribe.chords import ChordActivations, ChordDecoder, ChordDecodingConfig, likeliest
 from transcribe.decoding import Activations, DecodingConfig, NoteDecoder
 from transcribe.errors import UsageError
-from transcribe.events import Chord, Note, Transcription
+from transcribe.events import Chord, Note, Tag, Transcription
 from transcribe.harte import Label
-from transcribe.weights import ChordsModel, NotesModel, load_chords_model, load_notes_model
+from transcribe.tags import TagActivations, TagDecoder, TagDecodingConfig, likelihoods
+from transcribe.weights import (
+    ChordsModel,
+    InstrumentsModel,
+    NotesModel,
+    load_chords_model,
+    load_instruments_model,
+    load_notes_model,
+)
 
 # (seconds done, seconds in all or None where the file doesn't say)
 Progress = Callable[[float, float | None], None]
@@ -33,8 +41,8 @@ _SILENCE = 1e-4
 # Samples that reach full scale: more than this share of them is clipping.
 _CLIPPED_SHARE = 1e-3
 
-_Model = TypeVar("_Model", bound=NotesModel | ChordsModel)
-_Config = TypeVar("_Config", DecodingConfig, ChordDecodingConfig)
+_Model = TypeVar("_Model", bound=NotesModel | ChordsModel | InstrumentsModel)
+_Config = TypeVar("_Config", DecodingConfig, ChordDecodingConfig, TagDecodingConfig)
 
 
 class _Listener(ABC, Generic[_Model]):
@@ -86,6 +94,8 @@ class Transcriber(_Listener[NotesModel]):
     precision
         ``float32``, ``bfloat16``, or ``auto``: bfloat16 where the processor computes in it; a loaded model keeps its
         own.
+    instruments
+        Listens for instruments too; they are not told where None.
     settings
         Fields of :class:`transcribe.decoding.DecodingConfig` that replace those tuned for the model.
 
@@ -103,13 +113,16 @@ class Transcriber(_Listener[NotesModel]):
         device: str = "auto",
         chords: ChordRecogniser | None = None,
         precision: str = "auto",
+        instruments: InstrumentRecogniser | None = None,
         **settings: float,
     ) -> None:
         super().__init__(model, load_notes_model, device, precision)
         self.chords = chords
+        self.instruments = instruments
         self._keep: Keep | None = None
-        if chords is not None and chords.sample_rate != self.sample_rate:
-            raise UsageError(f"the chords' model listens at {chords.sample_rate} Hz, the notes' at {self.sample_rate}")
+        for other in (chords, instruments):
+            if other is not None and other.sample_rate != self.sample_rate:
+                raise UsageError(f"{other.model.name} listens at {other.sample_rate} Hz, not at {self.sample_rate}")
         self.decoding: DecodingConfig = _with_settings(self.model.decoding, settings)
 
     def transcribe_file(
@@ -174,9 +187,12 @@ class Transcriber(_Listener[NotesModel]):
         )
 
     def _listen(self, blocks: Iterable[np.ndarray], duration: float | None, progress: Progress | None) -> Transcription:
+        from transcribe.inference import infer_together
+
         level = _Level(blocks)
-        chord_decoder = self.chords.decoder() if self.chords else None
-        heard, chords_heard = self._hear(level)
+        others: list[Any] = [other for other in (self.chords, self.instruments) if other is not None]
+        decoders = [other.decoder() for other in others]
+        heard, *heard_beside = infer_together(level, self.model, *(other.model for other in others))
 
         def watched() -> Iterator[Activations]:
             seconds = 0.0
@@ -184,31 +200,22 @@ class Transcriber(_Listener[NotesModel]):
                 if self._keep is not None:
                     self._keep(block)
                 yield block
-                # In turn, so that neither network runs ahead of the other.
-                _push(chord_decoder, itertools.islice(chords_heard, 1))
+                # In turn, so that no network runs ahead of the others.
+                for decoder, stream in zip(decoders, heard_beside, strict=True):
+                    for other in itertools.islice(stream, 1):
+                        decoder.push(other)
                 seconds += len(block) / block.grid.frames_per_second
                 if progress is not None:
                     progress(min(seconds, duration or seconds), duration)
 
         result = self.decode(watched())
-        _push(chord_decoder, chords_heard)
         seconds = level.n_samples / self.sample_rate
-        result = replace(result, duration=seconds, warnings=tuple(_remarks(level, result)))
-        if self.chords is None or chord_decoder is None:
-            return result
-        return replace(
-            result,
-            chords=tuple(chord_decoder.finish(seconds)),
-            models={**result.models, "chords": self.chords.model.name},
-            settings={**result.settings, "chords": asdict(self.chords.decoding)},
-        )
-
-    def _hear(self, blocks: Iterable[np.ndarray]) -> tuple[Iterator[Activations], Iterator[ChordActivations]]:
-        from transcribe.inference import infer_both
-
-        if self.chords is None:
-            return self.activations(blocks), iter(())
-        return infer_both(blocks, self.model, self.chords.model)
+        result = replace(result, duration=seconds)
+        for other, decoder, stream in zip(others, decoders, heard_beside, strict=True):
+            for block in stream:
+                decoder.push(block)
+            result = other.added(result, decoder.finish(seconds))
+        return replace(result, warnings=tuple(_remarks(level, result)))
 
 
 def _with_settings(decoding: _Config, settings: Mapping[str, Any]) -> _Config:
@@ -216,12 +223,6 @@ def _with_settings(decoding: _Config, settings: Mapping[str, Any]) -> _Config:
         return replace(decoding, **settings)
     except (TypeError, ValueError) as error:
         raise UsageError(f"settings: {error}") from None
-
-
-def _push(decoder: ChordDecoder | None, blocks: Iterable[ChordActivations]) -> None:
-    for block in blocks:
-        assert decoder is not None
-        decoder.push(block)
 
 
 class ChordRecogniser(_Listener[ChordsModel]):
@@ -285,13 +286,22 @@ class ChordRecogniser(_Listener[ChordsModel]):
 
     def activations(self, blocks: Iterable[np.ndarray]) -> Iterator[ChordActivations]:
         """Listen to blocks of samples at :attr:`sample_rate`: what the network hears, before the search."""
-        from transcribe.inference import infer_chords
+        from transcribe.inference import infer_together
 
-        return infer_chords(blocks, self.model)
+        return infer_together(blocks, self.model)[0]
 
     def decoder(self) -> ChordDecoder:
         """Begin a search for chords."""
         return ChordDecoder(self.model.network.changes.float().cpu().numpy(), self.decoding)
+
+    def added(self, result: Transcription, chords: Iterable[Chord]) -> Transcription:
+        """Put the chords into a transcription, with the model and the settings they come from."""
+        return replace(
+            result,
+            chords=tuple(chords),
+            models={**result.models, "chords": self.model.name},
+            settings={**result.settings, "chords": asdict(self.decoding)},
+        )
 
     def _listen(self, blocks: Iterable[np.ndarray], duration: float | None, progress: Progress | None) -> Transcription:
         level, decoder = _Level(blocks), self.decoder()
@@ -311,6 +321,96 @@ class ChordRecogniser(_Listener[ChordsModel]):
         )
 
 
+class InstrumentRecogniser(_Listener[InstrumentsModel]):
+    """A loaded instruments model with fixed settings.
+
+    Parameters
+    ----------
+    model
+        A name in the weights' manifest, the path of a ``.safetensors`` file, or a loaded model; the default
+        weights where None.
+    device
+        ``auto`` (CUDA where there is a GPU), ``cpu``, ``cuda`` or ``cuda:N``; a loaded model stays where it is.
+    precision
+        As for :class:`Transcriber`.
+    settings
+        Fields of :class:`transcribe.tags.TagDecodingConfig` that replace those tuned for the model.
+
+    Raises
+    ------
+    UsageError
+        If the device isn't there or a setting makes no sense.
+    WeightsError
+        If the weights can't be loaded.
+    """
+
+    def __init__(
+        self,
+        model: str | InstrumentsModel | None = None,
+        device: str = "auto",
+        precision: str = "auto",
+        **settings: Any,
+    ) -> None:
+        super().__init__(model, load_instruments_model, device, precision)
+        self.decoding = _with_settings(self.model.decoding, settings)
+
+    def recognise_file(self, path: str | Path, progress: Progress | None = None) -> Transcription:
+        """Tell the instruments of a recording of any length; ``-`` reads standard input.
+
+        Raises
+        ------
+        InputError
+            If it can't be read.
+        """
+        return self._listen_to_file(path, progress)
+
+    def recognise_audio(self, samples: np.ndarray, sample_rate: int) -> Transcription:
+        """Tell the instruments of samples in memory; see :meth:`Transcriber.transcribe_audio`."""
+        return self._listen_to_audio(samples, sample_rate)
+
+    def recognise_clip(self, path: str | Path, vocabulary: str | None = None) -> dict[str, float]:
+        """Tell how probably each instrument plays in a clip; no probabilities for no samples.
+
+        Raises
+        ------
+        InputError
+            If it can't be read.
+        """
+        with AudioReader(path, self.sample_rate) as reader:
+            return likelihoods(self.activations(reader.blocks()), vocabulary or self.decoding.vocabulary)
+
+    def activations(self, blocks: Iterable[np.ndarray]) -> Iterator[TagActivations]:
+        """Listen to blocks of samples at :attr:`sample_rate`: what the network hears, step by step."""
+        from transcribe.inference import infer_together
+
+        return infer_together(blocks, self.model)[0]
+
+    def decoder(self) -> TagDecoder:
+        """Begin to collect who plays."""
+        return TagDecoder(self.decoding)
+
+    def added(self, result: Transcription, tags: Iterable[Tag]) -> Transcription:
+        """Put the instruments into a transcription, with the model and the settings they come from."""
+        return replace(
+            result,
+            instruments=tuple(tags),
+            models={**result.models, "instruments": self.model.name},
+            settings={**result.settings, "instruments": asdict(self.decoding)},
+        )
+
+    def _listen(self, blocks: Iterable[np.ndarray], duration: float | None, progress: Progress | None) -> Transcription:
+        level, decoder = _Level(blocks), self.decoder()
+        seconds = 0.0
+        for block in self.activations(level):
+            decoder.push(block)
+            seconds += len(block) * block.seconds_a_step
+            if progress is not None:
+                progress(min(seconds, duration or seconds), duration)
+        length = level.n_samples / self.sample_rate
+        result = self.added(Transcription(duration=length), decoder.finish(length))
+        return replace(result, warnings=tuple(_silence(level)))
+
+
 def transcribe_file(
     path: str | Path, model: str | None = None, device: str = "auto", precision: str = "auto", **settings: float
 ) -> Transcription:
@@ -322,7 +422,7 @@ def transcribe_file(
     >>> transcription.notes[0]  # doctest: +SKIP
     Note(onset=0.512, pitch=60, offset=1.024, velocity=74, confidence=0.98)
     """
-    return _with_chords(model, device, precision, **settings).transcribe_file(path)
+    return _with_all(model, device, precision, **settings).transcribe_file(path)
 
 
 def transcribe_audio(
@@ -334,12 +434,13 @@ def transcribe_audio(
     **settings: float,
 ) -> Transcription:
     """Transcribe samples in memory; see :class:`Transcriber` for the parameters and the errors."""
-    return _with_chords(model, device, precision, **settings).transcribe_audio(samples, sample_rate)
+    return _with_all(model, device, precision, **settings).transcribe_audio(samples, sample_rate)
 
 
-def _with_chords(model: str | None, device: str, precision: str, **settings: float) -> Transcriber:
+def _with_all(model: str | None, device: str, precision: str, **settings: float) -> Transcriber:
     chords = ChordRecogniser(device=device, precision=precision)
-    return Transcriber(model, device, chords, precision, **settings)
+    instruments = InstrumentRecogniser(device=device, precision=precision)
+    return Transcriber(model, device, chords, precision, instruments, **settings)
 
 
 class _Level:
@@ -416,10 +517,14 @@ class _Doubt:
         return self._doubtful / max(self._mass, 1e-9)
 
 
-def _remarks(level: _Level, result: Transcription) -> Iterator[str]:
+def _silence(level: _Level) -> Iterator[str]:
     if level.peak < _SILENCE:
         yield "the recording is silent" if level.n_samples else "the recording holds no samples"
-    elif not result.notes:
+
+
+def _remarks(level: _Level, result: Transcription) -> Iterator[str]:
+    yield from _silence(level)
+    if level.peak >= _SILENCE and not result.notes:
         yield "no notes were heard"
     if level.n_samples and level.n_clipped / level.n_samples > _CLIPPED_SHARE:
         yield f"clipped: {level.n_clipped / level.n_samples:.1%} of the samples are at full scale"
@@ -428,9 +533,8 @@ def _remarks(level: _Level, result: Transcription) -> Iterator[str]:
 
 
 def _chord_remarks(level: _Level, chords: Sequence[Chord]) -> Iterator[str]:
-    if level.peak < _SILENCE:
-        yield "the recording is silent" if level.n_samples else "the recording holds no samples"
-    elif all(chord.label == "N" for chord in chords):
+    yield from _silence(level)
+    if level.peak >= _SILENCE and all(chord.label == "N" for chord in chords):
         yield "no chords were heard"
 
 

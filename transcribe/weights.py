@@ -14,17 +14,19 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, fields
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from transcribe.chords import ChordDecodingConfig
 from transcribe.decoding import DecodingConfig
 from transcribe.errors import UsageError, WeightsError
 from transcribe.features import FeatureConfig
+from transcribe.tags import TagDecodingConfig
 
 if TYPE_CHECKING:
     import torch
 
     from transcribe.chord_network import ChordsNetwork
+    from transcribe.instrument_network import InstrumentsNetwork
     from transcribe.networks import NotesNetwork
 
 FORMAT = 1
@@ -125,6 +127,16 @@ def verified_bytes(entry: Entry) -> bytes:
 
 
 @dataclass(frozen=True)
+class InstrumentsModel:
+    """An instruments network ready to run, with the front end it reads and the way its output is decoded."""
+
+    name: str
+    network: InstrumentsNetwork
+    features: FeatureConfig
+    decoding: TagDecodingConfig
+
+
+@dataclass(frozen=True)
 class ChordsModel:
     """A chords network ready to run, with the front end it reads and the way its output is decoded."""
 
@@ -168,6 +180,16 @@ def load_chords_model(name: str | None = None, device: str = "cpu", precision: s
     return _cached_chords(found, device, precision)
 
 
+def load_instruments_model(
+    name: str | None = None, device: str = "cpu", precision: str = "float32"
+) -> InstrumentsModel:
+    """Load an instruments network; see :func:`load_notes_model` for the parameters and the errors."""
+    found = _find("instruments", name)
+    if isinstance(found, tuple):
+        return parse_instruments_model(*found, device, precision)
+    return _cached_instruments(found, device, precision)
+
+
 def _find(task: str, name: str | None) -> Entry | tuple[bytes, str]:
     """Find a model by its name: a line of the manifest, or the bytes and the name of a weights file."""
     if name is not None and name.endswith(".safetensors"):
@@ -196,6 +218,11 @@ def _cached_chords(entry: Entry, device: str, precision: str) -> ChordsModel:
     return parse_chords_model(verified_bytes(entry), entry.name, device, precision)
 
 
+@cache
+def _cached_instruments(entry: Entry, device: str, precision: str) -> InstrumentsModel:
+    return parse_instruments_model(verified_bytes(entry), entry.name, device, precision)
+
+
 def parse_notes_model(content: bytes, name: str, device: str = "cpu", precision: str = "float32") -> NotesModel:
     """Build the notes network that a weights file describes, and fill it.
 
@@ -207,35 +234,36 @@ def parse_notes_model(content: bytes, name: str, device: str = "cpu", precision:
     from transcribe.networks import NotesNetwork, TrunkConfig
 
     with _fitting(name):
-        header = _checked_header(content, "notes")
-        features = _build(FeatureConfig, header["features"])
-        network = NotesNetwork(features, _build(TrunkConfig, header["network"]))
-        _fill(network, content)
+        header, features = _checked_header(content, "notes")
+        network = _filled(NotesNetwork(features, _build(TrunkConfig, header["network"])), content, device, precision)
         decoding = _build(DecodingConfig, header["decoding"])
         novelty = {str(key): float(value) for key, value in header["novelty"].items()}
         if novelty and set(novelty) != NOVELTY_PARAMETERS:
             raise ValueError(f"novelty has other parameters than {sorted(NOVELTY_PARAMETERS)}")
-        trained_on = dict(header["trained_on"])
-    return NotesModel(name, _ready(network.fused(), device, precision), features, decoding, novelty, trained_on)
+        return NotesModel(name, network, features, decoding, novelty, dict(header["trained_on"]))
 
 
 def parse_chords_model(content: bytes, name: str, device: str = "cpu", precision: str = "float32") -> ChordsModel:
-    """Build the chords network that a weights file describes, and fill it.
-
-    Raises
-    ------
-    WeightsError
-        If the header or the tensors don't fit.
-    """
+    """Build the chords network that a weights file describes; see :func:`parse_notes_model`."""
     from transcribe.chord_network import ChordsConfig, ChordsNetwork
 
     with _fitting(name):
-        header = _checked_header(content, "chords")
-        features = _build(FeatureConfig, header["features"])
-        network = ChordsNetwork(features, _build(ChordsConfig, header["network"]))
-        _fill(network, content)
-        decoding = _build(ChordDecodingConfig, header["decoding"])
-    return ChordsModel(name, _ready(network.fused(), device, precision), features, decoding)
+        header, features = _checked_header(content, "chords")
+        network = _filled(ChordsNetwork(features, _build(ChordsConfig, header["network"])), content, device, precision)
+        return ChordsModel(name, network, features, _build(ChordDecodingConfig, header["decoding"]))
+
+
+def parse_instruments_model(
+    content: bytes, name: str, device: str = "cpu", precision: str = "float32"
+) -> InstrumentsModel:
+    """Build the instruments network that a weights file describes; see :func:`parse_notes_model`."""
+    from transcribe.instrument_network import InstrumentsConfig, InstrumentsNetwork
+
+    with _fitting(name):
+        header, features = _checked_header(content, "instruments")
+        untrained = InstrumentsNetwork(features, _build(InstrumentsConfig, header["network"]))
+        network = _filled(untrained, content, device, precision)
+        return InstrumentsModel(name, network, features, _build(TagDecodingConfig, header["decoding"]))
 
 
 @contextmanager
@@ -250,33 +278,34 @@ def _fitting(name: str) -> Iterator[None]:
         raise WeightsError(f"{name}: weights that don't fit: {reason}; {_REINSTALL}") from None
 
 
-def _checked_header(content: bytes, task: str) -> dict[str, Any]:
+def _checked_header(content: bytes, task: str) -> tuple[dict[str, Any], FeatureConfig]:
     header = read_header(content)
     if header["format"] != FORMAT or header["task"] != task:
         raise ValueError(f"made for another version or task of pitchai than {task}; update pitchai")
-    return header
+    return header, _build(FeatureConfig, header["features"])
 
 
-def _fill(network: torch.nn.Module, content: bytes) -> None:
-    """Load the tensors, all of them and no others, each number finite."""
+class _Fusible(Protocol):
+    def fused(self) -> Any: ...
+
+
+_Network = TypeVar("_Network", bound=_Fusible)
+
+
+def _filled(network: _Network, content: bytes, device: str, precision: str) -> _Network:
+    """Load the tensors, all of them and no others, each number finite; then fuse and move the network."""
     import torch
     from safetensors.torch import load
 
+    assert isinstance(network, torch.nn.Module)
     tensors = {key: value.float() if value.is_floating_point() else value for key, value in load(content).items()}
     if not all(bool(torch.isfinite(value).all()) for value in tensors.values()):
         raise ValueError("a weight is no finite number")
     network.load_state_dict(tensors, strict=True)
     network.eval().requires_grad_(False)
-
-
-_Network = TypeVar("_Network", bound="torch.nn.Module")
-
-
-def _ready(network: _Network, device: str, precision: str) -> _Network:
-    import torch
-
+    network.fused()
     network.to(torch.device(device), torch.bfloat16 if precision == "bfloat16" else torch.float32)
-    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    network.to(memory_format=torch.channels_last)
     return network
 
 
@@ -322,6 +351,13 @@ def notes_header(features: FeatureConfig, network: Any, decoding: DecodingConfig
 def chords_header(features: FeatureConfig, network: Any, decoding: ChordDecodingConfig, **more: Any) -> dict[str, Any]:
     """Describe a chords network for its weights file."""
     return {**_header("chords", features, network, decoding), **more}
+
+
+def instruments_header(
+    features: FeatureConfig, network: Any, decoding: TagDecodingConfig, **more: Any
+) -> dict[str, Any]:
+    """Describe an instruments network for its weights file."""
+    return {**_header("instruments", features, network, decoding), **more}
 
 
 def _header(task: str, features: FeatureConfig, network: Any, decoding: Any) -> dict[str, Any]:

@@ -73,9 +73,9 @@ def to_csv(transcription: Transcription) -> bytes:
 
 
 def to_jams(transcription: Transcription) -> bytes:
-    """Write a JAMS document (version 0.3): ``chord`` and, where there are any notes, ``note_midi``."""
+    """Write a JAMS document (version 0.3): ``chord``, ``note_midi``, ``tag_open`` (instruments), if any."""
     annotations = []
-    if transcription.chords or not transcription.notes:
+    if transcription.chords or not (transcription.notes or transcription.instruments):
         annotations.append(
             _annotation(
                 transcription, "chord", [(c.onset, c.offset, c.label, c.confidence) for c in transcription.chords]
@@ -89,6 +89,9 @@ def to_jams(transcription: Transcription) -> bytes:
                 [(n.onset, n.offset, float(n.pitch), n.confidence) for n in transcription.notes],
             )
         )
+    if transcription.instruments:
+        tags = [(t.onset, t.offset, t.label, t.probability) for t in transcription.instruments]
+        annotations.append(_annotation(transcription, "tag_open", tags))
     unknown = dict.fromkeys(("title", "artist", "release"), "")
     metadata = {**unknown, "duration": transcription.duration, "identifiers": {}, "jams_version": "0.3.4"}
     document = {"annotations": annotations, "file_metadata": metadata, "sandbox": {}}

@@ -18,7 +18,7 @@ from typing import Any
 from transcribe.errors import InputError, OutputError, UsageError
 from transcribe.events import Chord, Note, Pedal, Tag, Transcription
 from transcribe.harte import parse
-from transcribe.output import chart, midi, npz, report, roll, schema
+from transcribe.output import activity, chart, midi, npz, report, roll, schema
 
 
 @dataclass(frozen=True)
@@ -189,6 +189,15 @@ CHORD_FORMATS = {
     **{name: form for name, form in FORMATS.items() if name not in ("png", "svg", "html", "npz")},
     "csv": Format("csv", (".csv",), chart.to_csv),
     "midi": Format("midi", (".mid", ".midi"), midi.block_chords),
+}
+
+
+# What `pitchai instruments` writes: who plays when.
+INSTRUMENT_FORMATS = {
+    "json": FORMATS["json"],
+    "csv": Format("csv", (".csv",), activity.to_csv),
+    "lab": Format("lab", (".lab",), activity.to_lab),
+    "jams": FORMATS["jams"],
 }
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from transcribe.events import Transcription
 from transcribe.output import chart
+from transcribe.tags import summed_up
 
 # No more chords than this are named.
 SHOWN_CHORDS = 16
@@ -34,11 +35,8 @@ def rows(result: Transcription) -> Iterator[tuple[str, str]]:
         more = f" … ({len(found)} in all)" if len(found) > SHOWN_CHORDS else ""
         yield "chords", " ".join(found[:SHOWN_CHORDS]) + more
     for name, tags in (("instruments", result.instruments), ("genre", result.genres)):
-        best: dict[str, float] = {}
-        for tag in tags:
-            best[tag.label] = max(best.get(tag.label, 0.0), tag.probability)
-        if best:
-            found = [f"{label} {sure:.0%}" for label, sure in sorted(best.items(), key=lambda item: -item[1])]
+        if tags:
+            found = [f"{label} {sure:.0%}" for label, sure, _ in summed_up(tags, result.duration)]
             yield name, ", ".join(found)
 
 

@@ -1,0 +1,118 @@
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from transcribe.events import Tag
+from transcribe.features import FrameGrid
+from transcribe.tags import (
+    FAMILIES,
+    INSTRUMENTS,
+    VOCABULARIES,
+    TagActivations,
+    TagDecoder,
+    TagDecodingConfig,
+    likelihoods,
+    moving_average,
+    summed_up,
+)
+
+GRID, STRIDE = FrameGrid(16_000, 320), 8  # steps of 0.16 s
+
+
+def activations(**playing: tuple[int, int]) -> TagActivations:
+    """40 steps, 6.4 s: each instrument sure from one step to another."""
+    instruments = np.full((40, len(INSTRUMENTS)), 0.01, np.float32)
+    families = np.full((40, len(FAMILIES)), 0.01, np.float32)
+    for name, (first, last) in playing.items():
+        instruments[first:last, list(INSTRUMENTS).index(name)] = 0.9
+        families[first:last, FAMILIES.index(INSTRUMENTS[name])] = 0.8
+    return TagActivations(families, instruments, GRID, STRIDE)
+
+
+def decoded(block: TagActivations, seconds: float = 6.4, **settings: object) -> list[Tag]:
+    decoder = TagDecoder(TagDecodingConfig(**{"smoothing": 0.0, "min_length": 0.3, **settings}))  # type: ignore[arg-type]
+    decoder.push(block)
+    return decoder.finish(seconds)
+
+
+def test_every_instrument_has_a_family() -> None:
+    assert set(INSTRUMENTS.values()) == set(FAMILIES)
+    assert len(FAMILIES) == 12
+    assert len(INSTRUMENTS) == 25
+
+
+def test_who_plays_when_by_hand() -> None:
+    tags = decoded(activations(piano=(0, 10), violin=(5, 40)))
+    assert [(tag.label, round(tag.onset, 2), round(tag.offset, 2)) for tag in tags] == [
+        ("piano", 0.0, 1.6),
+        ("violin", 0.8, 6.4),
+    ]
+    assert [tag.probability for tag in tags] == pytest.approx([0.9, 0.9])
+    families = decoded(activations(piano=(0, 10), violin=(5, 40)), vocabulary="families")
+    assert [tag.label for tag in families] == ["keyboard", "string"]
+    assert decoded(activations()) == []
+    assert decoded(activations(piano=(0, 10)), threshold=0.95) == []
+    assert TagDecoder(TagDecodingConfig()).finish(0.0) == []
+
+
+def test_short_pauses_are_closed_and_short_spans_left_out() -> None:
+    block = activations(flute=(3, 20), oboe=(30, 31))
+    block.instruments[10, list(INSTRUMENTS).index("flute")] = 0.0
+    (tag,) = decoded(block)
+    assert (tag.label, round(tag.onset, 2), round(tag.offset, 2)) == ("flute", 0.48, 3.2)
+    assert tag.probability < 0.9
+
+
+def test_a_clip_shorter_than_any_span_is_named() -> None:
+    whole = activations(horn=(0, 40))
+    block = TagActivations(whole.families[:1], whole.instruments[:1], GRID, STRIDE)
+    assert [tag.label for tag in decoded(block, 0.1)] == ["horn"]
+    assert decoded(block, 0.1)[0].offset == pytest.approx(0.1)
+
+
+@given(cuts=st.lists(st.integers(0, 40), max_size=4))
+def test_blocks_make_no_difference(cuts: list[int]) -> None:
+    block = activations(piano=(0, 22), harp=(9, 31))
+    edges = [0, *sorted(cuts), 40]
+    decoder = TagDecoder(TagDecodingConfig())
+    for first, last in itertools.pairwise(edges):
+        decoder.push(TagActivations(block.families[first:last], block.instruments[first:last], GRID, STRIDE))
+    whole = TagDecoder(TagDecodingConfig())
+    whole.push(block)
+    assert decoder.finish(6.4) == whole.finish(6.4)
+
+
+@given(n_steps=st.integers(1, 9), length=st.integers(1, 12))
+def test_moving_average_against_the_plain_way(n_steps: int, length: int) -> None:
+    scores = np.random.default_rng(0).uniform(0, 1, (length, 2))
+    expected = [scores[max(0, i - (n_steps - 1) // 2) : i + n_steps // 2 + 1].mean(0) for i in range(length)]
+    np.testing.assert_allclose(moving_average(scores, n_steps), expected)
+
+
+def test_likelihoods_of_a_clip() -> None:
+    found = likelihoods([activations(cello=(0, 20))], "instruments")
+    assert list(found) == list(INSTRUMENTS)
+    assert max(found, key=lambda label: found[label]) == "cello"
+    # What is silent doesn't speak against it.
+    assert found["cello"] > 0.85
+    assert likelihoods([], "families") == {}
+
+
+def test_sums() -> None:
+    tags = [Tag(0.0, 1.0, "harp", 0.6), Tag(2.0, 4.0, "harp", 0.9), Tag(0.0, 4.0, "voice", 0.7)]
+    assert summed_up(tags, 4.0) == [("voice", 0.7, 1.0), ("harp", 0.9, 0.75)]
+    assert summed_up([], 0.0) == []
+
+
+@pytest.mark.parametrize(
+    "settings", [{"vocabulary": "colours"}, {"threshold": 0.0}, {"smoothing": -1.0}, {"min_length": 100.0}]
+)
+def test_settings_that_make_no_sense(settings: dict[str, object]) -> None:
+    with pytest.raises(ValueError, match=next(iter(settings))):
+        TagDecodingConfig(**settings)  # type: ignore[arg-type]
+    assert VOCABULARIES["families"] is FAMILIES

@@ -1,0 +1,108 @@
+"""How well instruments are told: multi-label figures over a set of clips."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from transcribe.instrument_datasets import TaggedClip
+
+if TYPE_CHECKING:
+    from transcribe.pipeline import InstrumentRecogniser, Progress
+
+CONVENTIONS = "the likeliest of the labels that the set has; F1 at the model's threshold; every clip counts alike"
+
+
+@dataclass(frozen=True)
+class TagReport:
+    """Figures of a set of clips.
+
+    ``accuracy``: the share of the clips whose likeliest label is among the true ones. ``exact``: whose labels are all
+    right, as many of the likeliest as there are true ones. ``micro_f1``, ``macro_f1`` at the threshold; ``lrap``: label
+    ranking average precision. ``classes`` maps each label to precision, recall, F1 and the number of its clips;
+    ``confusion`` maps true labels (joined by ``+``) to what was likeliest.
+    """
+
+    n_clips: int
+    accuracy: float
+    exact: float
+    micro_f1: float
+    macro_f1: float
+    lrap: float
+    classes: Mapping[str, tuple[float, float, float, int]] = field(default_factory=dict)
+    confusion: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    conventions: str = CONVENTIONS
+
+
+def judge(truths: Sequence[Sequence[str]], found: Sequence[Mapping[str, float]], threshold: float) -> TagReport:
+    """Compare the true labels of clips with probabilities of labels.
+
+    Only labels that are true of some clip take part. Without clips every figure is 0.
+    """
+    labels = sorted({label for truth in truths for label in truth})
+    n = len(truths)
+    if not n:
+        return TagReport(0, 0.0, 0.0, 0.0, 0.0, 0.0)
+    truth = np.array([[label in names for label in labels] for names in truths])
+    scores = np.array([[row.get(label, 0.0) for label in labels] for row in found])
+    likeliest = scores.argmax(1)
+    counts = truth.sum(1)
+    order = np.argsort(-scores, axis=1, kind="stable")
+    exact = [set(order[i, : counts[i]]) == set(np.flatnonzero(truth[i])) for i in range(n)]
+    called = scores >= threshold
+    hits = (truth & called).sum(0)
+    classes = {}
+    for j, label in enumerate(labels):
+        precision = float(hits[j] / called[:, j].sum()) if called[:, j].any() else 0.0
+        recall = float(hits[j] / truth[:, j].sum())
+        classes[label] = (precision, recall, _f1(precision, recall), int(truth[:, j].sum()))
+    precision, recall = hits.sum() / max(called.sum(), 1), hits.sum() / max(truth.sum(), 1)
+    confusion: dict[str, dict[str, int]] = {}
+    for i, names in enumerate(truths):
+        row = confusion.setdefault("+".join(sorted(names)), {})
+        row[labels[likeliest[i]]] = row.get(labels[likeliest[i]], 0) + 1
+    return TagReport(
+        n,
+        float(truth[np.arange(n), likeliest].mean()),
+        float(np.mean(exact)),
+        _f1(float(precision), float(recall)),
+        float(np.mean([figures[2] for figures in classes.values()])),
+        _lrap(truth, scores),
+        classes,
+        confusion,
+    )
+
+
+def _f1(precision: float, recall: float) -> float:
+    return 2 * precision * recall / (precision + recall) if precision + recall else 0.0
+
+
+def _lrap(truth: np.ndarray, scores: np.ndarray) -> float:
+    """Label ranking average precision; ties share the worse rank (as in scikit-learn)."""
+    values = []
+    for there, row in zip(truth, scores, strict=True):
+        rank = (row[None, :] >= row[there][:, None]).sum(1)
+        among = (row[there][None, :] >= row[there][:, None]).sum(1)
+        values.append(float((among / rank).mean()) if there.any() else 1.0)
+    return float(np.mean(values))
+
+
+def evaluate_instruments(
+    clips: Sequence[TaggedClip], recogniser: InstrumentRecogniser, progress: Progress | None = None
+) -> TagReport:
+    """Listen to every clip and judge what was heard.
+
+    Raises
+    ------
+    InputError
+        If a clip can't be read.
+    """
+    found = []
+    for number, clip in enumerate(clips, 1):
+        found.append(recogniser.recognise_clip(clip.audio, clip.vocabulary))
+        if progress is not None:
+            progress(number, len(clips))
+    return judge([clip.labels for clip in clips], found, recogniser.decoding.threshold)

@@ -1,0 +1,26 @@
+"""Who plays when, as people and programs read it: .lab, CSV. Writers return bytes."""
+
+from __future__ import annotations
+
+import csv
+import io
+
+from transcribe.events import Transcription
+
+CSV_COLUMNS = ("onset", "offset", "label", "probability")
+
+
+def to_lab(transcription: Transcription) -> bytes:
+    """One line a span: onset s, offset s and label, tabs between them; spans may overlap."""
+    lines = [f"{tag.onset:.4f}\t{tag.offset:.4f}\t{tag.label}\n" for tag in transcription.instruments]
+    return "".join(lines).encode()
+
+
+def to_csv(transcription: Transcription) -> bytes:
+    """One line a span: onset s, offset s, label, probability."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(CSV_COLUMNS)
+    for tag in transcription.instruments:
+        writer.writerow([f"{tag.onset:.4f}", f"{tag.offset:.4f}", tag.label, f"{tag.probability:.3f}"])
+    return text.getvalue().encode()

@@ -1,0 +1,162 @@
+"""Instrument scores over time → who plays when; pure.
+
+Two vocabularies: twelve families (NSynth's eleven, and drums) and 25 instruments (IRMAS' eleven among them). What
+belongs to no instrument of the list (a viola, a banjo) still belongs to a family.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from transcribe.events import Tag
+from transcribe.features import FrameGrid
+
+FAMILIES = (
+    "bass", "brass", "flute", "guitar", "keyboard", "mallet", "organ", "reed", "string", "synth lead", "vocal", "drums",
+)  # fmt: skip
+# Instrument: its family. The double bass is bowed or plucked, a bass only plucked.
+INSTRUMENTS = {
+    "cello": "string", "clarinet": "reed", "flute": "flute", "acoustic guitar": "guitar", "electric guitar": "guitar",
+    "organ": "organ", "piano": "keyboard", "saxophone": "reed", "trumpet": "brass", "violin": "string",
+    "voice": "vocal", "bass": "bass", "double bass": "string", "trombone": "brass", "horn": "brass", "oboe": "reed",
+    "bassoon": "reed", "harp": "string", "mallets": "mallet", "synth": "synth lead", "string section": "string",
+    "drums": "drums", "bass drum": "drums", "snare drum": "drums", "hi-hat": "drums",
+}  # fmt: skip
+VOCABULARIES = {"families": FAMILIES, "instruments": tuple(INSTRUMENTS)}
+UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True)
+class TagActivations:
+    """Probabilities of consecutive steps of ``stride`` frames.
+
+    ``families`` float32 (n_steps, 12), ``instruments`` (n_steps, 25), each 0-1 and independent of the others;
+    ``grid`` is the time base of the frames.
+    """
+
+    families: np.ndarray
+    instruments: np.ndarray
+    grid: FrameGrid
+    stride: int
+
+    def __len__(self) -> int:
+        return len(self.families)
+
+    @property
+    def seconds_a_step(self) -> float:
+        """How long a step lasts."""
+        return self.stride / self.grid.frames_per_second
+
+    def scores(self, vocabulary: str) -> np.ndarray:
+        """Choose the probabilities of a vocabulary."""
+        return self.families if vocabulary == "families" else self.instruments
+
+
+@dataclass(frozen=True)
+class TagDecodingConfig:
+    """How scores become spans.
+
+    ``vocabulary``; ``threshold``: who plays is at least so probable; ``smoothing`` in seconds: scores are averaged
+    over so much time before; ``min_length`` in seconds: shorter spans are left out, shorter pauses are closed.
+    """
+
+    vocabulary: str = "instruments"
+    threshold: float = 0.5
+    smoothing: float = 1.0
+    min_length: float = 0.5
+
+    def __post_init__(self) -> None:
+        """Check the ranges.
+
+        Raises
+        ------
+        ValueError
+            If one makes no sense.
+        """
+        if self.vocabulary not in VOCABULARIES:
+            raise ValueError(f"there is no vocabulary {self.vocabulary!r}; use one of {', '.join(VOCABULARIES)}")
+        if not 0 < self.threshold < 1:
+            raise ValueError("threshold must lie between 0 and 1")
+        if not (0 <= self.smoothing <= 60 and 0 <= self.min_length <= 60):
+            raise ValueError("smoothing and min_length must lie between 0 and 60 s")
+
+
+class TagDecoder:
+    """Collect activations block by block, then tell who plays when."""
+
+    def __init__(self, config: TagDecodingConfig) -> None:
+        self.config = config
+        self._blocks: list[np.ndarray] = []
+        self._seconds_a_step = 1.0
+
+    def push(self, block: TagActivations) -> None:
+        """Take in a block of consecutive steps."""
+        self._blocks.append(block.scores(self.config.vocabulary))
+        self._seconds_a_step = block.seconds_a_step
+
+    def finish(self, duration: float) -> list[Tag]:
+        """Tell who plays when, in the order of onsets; a span ends no later than ``duration`` in seconds.
+
+        A tag's probability is the mean over its span. Nothing where nothing is sure.
+        """
+        if not self._blocks:
+            return []
+        scores = np.concatenate(self._blocks)
+        step, config = self._seconds_a_step, self.config
+        smooth = moving_average(scores, max(1, round(config.smoothing / step)))
+        tags = []
+        for column, label in enumerate(VOCABULARIES[config.vocabulary]):
+            for first, last in _spans(smooth[:, column] >= config.threshold, config.min_length / step):
+                onset, offset = first * step, min(last * step, duration)
+                if offset > onset:
+                    sure = float(smooth[first:last, column].mean())
+                    tags.append(Tag(onset, offset, label, min(1.0, sure)))
+        return sorted(tags)
+
+
+def moving_average(scores: np.ndarray, n_steps: int) -> np.ndarray:
+    """Average (n, k) over a centred window of ``n_steps``; at the ends over what there is of it."""
+    sums = np.cumsum(np.pad(scores.astype(np.float64), ((1, 0), (0, 0))), axis=0)
+    places = np.arange(len(scores))
+    low = np.maximum(places - (n_steps - 1) // 2, 0)
+    high = np.minimum(places + n_steps // 2 + 1, len(scores))
+    return np.asarray((sums[high] - sums[low]) / (high - low)[:, None])
+
+
+def _spans(active: np.ndarray, min_steps: float) -> list[tuple[int, int]]:
+    """Find runs of True as (first, after the last); short pauses are closed, then short runs left out.
+
+    A run as long as everything there is stays, however short that is.
+    """
+    edges = np.flatnonzero(np.diff(np.concatenate([[0], active.astype(np.int8), [0]])))
+    runs: list[tuple[int, int]] = []
+    for first, last in zip(edges[::2], edges[1::2], strict=True):
+        if runs and first - runs[-1][1] < min_steps:
+            runs[-1] = (runs[-1][0], int(last))
+        else:
+            runs.append((int(first), int(last)))
+    return [run for run in runs if run[1] - run[0] >= min(min_steps, len(active))]
+
+
+def likelihoods(blocks: Iterable[TagActivations], vocabulary: str) -> dict[str, float]:
+    """Average every label's probability over a whole clip, weighted by how much sounds at all; empty for no steps."""
+    scores = [block.scores(vocabulary) for block in blocks]
+    if not scores or not sum(map(len, scores)):
+        return {}
+    joined = np.concatenate(scores)
+    weight = joined.max(axis=1) + 1e-6
+    means = (joined * weight[:, None]).sum(0) / weight.sum()
+    return dict(zip(VOCABULARIES[vocabulary], map(float, means), strict=True))
+
+
+def summed_up(tags: Sequence[Tag], duration: float) -> list[tuple[str, float, float]]:
+    """Label, greatest probability, and the share of the time that it plays; the longest first."""
+    found: dict[str, tuple[float, float]] = {}
+    for tag in tags:
+        sure, seconds = found.get(tag.label, (0.0, 0.0))
+        found[tag.label] = max(sure, tag.probability), seconds + tag.offset - tag.onset
+    rows = [(label, sure, seconds / max(duration, 1e-9)) for label, (sure, seconds) in found.items()]
+    return sorted(rows, key=lambda row: (-row[2], -row[1], row[0]))
