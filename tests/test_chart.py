@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from transcribe.chords import N_CLASSES, label_of
 from transcribe.errors import InputError
-from transcribe.events import Chord, Note, Transcription
+from transcribe.events import Chord, Note, Tag, Transcription
 from transcribe.output import chart
 from transcribe.output.formats import CHORD_FORMATS, from_json, to_json
 from transcribe.output.formats import from_csv as read_csv
@@ -83,6 +83,10 @@ def test_jams_is_valid() -> None:
     document = jams.load(io.StringIO(chart.to_jams(SONG).decode()), validate=True, strict=True)
     assert document.search(namespace="chord")[0].data[1].value == "C:maj"
     with_notes = replace(SONG, notes=(Note(0.5, 60, 1.0, 80, 0.9),))
+    document = jams.load(io.StringIO(chart.to_jams(with_notes).decode()), validate=True, strict=True)
+    tags = Transcription(instruments=(Tag(0.0, 2.0, "violin", 0.8), Tag(1.0, 3.0, "piano", 0.6)), duration=3.0)
+    (tagged,) = jams.load(io.StringIO(chart.to_jams(tags).decode()), validate=True, strict=True).annotations
+    assert [(o.time, o.duration, o.value) for o in tagged.data] == [(0.0, 2.0, "violin"), (1.0, 2.0, "piano")]
     document = jams.load(io.StringIO(chart.to_jams(with_notes).decode()), validate=True, strict=True)
     assert document.search(namespace="note_midi")[0].data[0].value == 60
 

@@ -20,6 +20,7 @@ from transcribe import __version__, cli, jobs
 from transcribe.events import Chord, Transcription
 from transcribe.output.formats import FORMATS, read_transcription
 from transcribe.output.midi import from_midi, to_midi
+from transcribe.tags import FAMILIES
 
 PITCHAI = [sys.executable, "-m", "transcribe"]
 
@@ -395,6 +396,58 @@ def test_chords_of_bad_input_and_options(call, strums: Path, tmp_path: Path) -> 
         ((strums, "--quiet"), 2),
     ):
         code, out, err = call("chords", *arguments)
+        assert (code, out) == (expected, "")
+        assert one_line(err)
+
+
+def test_instruments_are_printed_and_written_only_when_asked(call, wav: Path, tmp_path: Path) -> None:
+    before = set(tmp_path.iterdir())
+    code, out, err = call("instruments", wav)
+    assert (code, err) == (0, "")
+    assert "% of the time" in out or "unknown" in out
+    assert set(tmp_path.iterdir()) == before
+    outputs = [tmp_path / f"song.{suffix}" for suffix in ("lab", "json", "csv", "jams")]
+    # Something is always at least so probable.
+    anything = ("--threshold", "0.0001", "--vocabulary", "families")
+    code, out, err = call("instruments", wav, "-q", *anything, *(word for path in outputs for word in ("-o", path)))
+    assert (code, out.split(), err) == (0, [str(path) for path in outputs], "")
+    tags = json.loads(outputs[1].read_text())["instruments"]
+    assert {tag["label"] for tag in tags} <= set(FAMILIES)
+    assert [line.split("\t")[2] for line in outputs[0].read_text().splitlines()] == [tag["label"] for tag in tags]
+    assert len(outputs[2].read_text().splitlines()) == len(tags) + 1 > 1
+    assert read_transcription(outputs[1]).instruments
+    for arguments, expected in (
+        ((tmp_path / "none.wav",), 3),
+        ((wav, "--vocabulary", "colours"), 2),
+        ((wav, "-o", tmp_path / "x.mid"), 2),
+        ((wav, "--quiet"), 2),
+    ):
+        code, out, err = call("instruments", *arguments)
+        assert (code, out) == (expected, "")
+        assert one_line(err)
+
+
+def test_silence_has_no_instruments(call, tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "silence.wav", np.zeros(3 * RATE), RATE)
+    code, out, err = call("instruments", tmp_path / "silence.wav")
+    assert code == 0
+    assert "unknown" in out
+    assert "silent" in err
+
+
+def test_eval_of_instruments(call, wav: Path, tmp_path: Path) -> None:
+    for name in ("piano", "flute"):
+        (tmp_path / "clips" / name).mkdir(parents=True)
+        (tmp_path / "clips" / name / "a.wav").write_bytes(wav.read_bytes())
+    plot = tmp_path / "confusion.png"
+    code, out, err = call("eval", "--dataset", "clips", "--data", tmp_path / "clips", "--plot", plot)
+    assert (code, err) == (0, "")
+    assert "accuracy: 0.5000" in out
+    assert plot.read_bytes()[:4] == b"\x89PNG"
+    code, out, _ = call("eval", "--dataset", "clips", "--data", tmp_path / "clips", "--json")
+    assert json.loads(out)["n_clips"] == 2
+    for arguments, expected in ((("nsynth",), 3), (("clips", "--sweep"), 2), (("irmas", "--report", "x.html"), 2)):
+        code, out, err = call("eval", "--data", tmp_path, "--dataset", *arguments)
         assert (code, out) == (expected, "")
         assert one_line(err)
 
