@@ -155,7 +155,7 @@ def clip(folder: Path, name: str, level: float, first: int = 0, last: int = 400)
 
 def test_a_mixture_has_the_power_of_both(tmp_path: Path) -> None:
     clips = [clip(tmp_path, "piano", 0.0), clip(tmp_path, "violin", 0.5, 0, 200)]
-    batches = instruments.Mixtures(clips, FEATURES, 1, 400, 0, CPU, {2: 1.0}, augmented=False)
+    batches = instruments.Mixtures(clips, instruments.Spectra(), 1, 400, 0, CPU, {2: 1.0}, augmented=False)
     log_mel, target = batches(0)
     assert log_mel.shape == (1, 400, FEATURES.n_mels)
     both, alone = float(log_mel[0, 100, 0]), float(log_mel[0, 300, 0])
@@ -177,7 +177,7 @@ def test_what_is_drowned_is_open() -> None:
 
 
 def test_silence_has_no_labels(tmp_path: Path) -> None:
-    batches = instruments.Mixtures([clip(tmp_path, "piano", 0.0)], FEATURES, 2, 80, 0, CPU, {0: 1.0})
+    batches = instruments.Mixtures([clip(tmp_path, "piano", 0.0)], instruments.Spectra(), 2, 80, 0, CPU, {0: 1.0})
     log_mel, target = batches(0)
     assert not target.any()
     assert torch.isfinite(augment(log_mel, torch.Generator())).all()

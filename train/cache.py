@@ -17,6 +17,8 @@ from transcribe.audio import load_audio
 from transcribe.datasets import Piece
 from transcribe.features import FeatureConfig, LogMel
 
+# Samples -> (n_frames, n_bands), in place of the log-mel; also at the top of a module.
+Transform = Callable[[np.ndarray], np.ndarray]
 # The file of labels -> arrays by name; defined at the top of a module, for the workers' sake.
 ReadLabels = Callable[[Path], dict[str, np.ndarray]]
 
@@ -39,36 +41,38 @@ def prepare(
     cache: Path,
     read_labels: ReadLabels,
     features: FeatureConfig = FeatureConfig(),  # noqa: B008 - frozen
+    transform: Transform | None = None,
 ) -> list[Prepared]:
     """Compute features and labels of every piece, or find them in the cache; on all cores, by one process."""
     cache.mkdir(parents=True, exist_ok=True)
-    jobs = [(piece, cache / _key(piece, features), features, read_labels) for piece in pieces]
+    jobs = [(piece, cache / _key(piece, features, transform), features, read_labels, transform) for piece in pieces]
     missing = [job for job in jobs if not job[1].with_suffix(".npz").exists()]
     if missing:
         with multiprocessing.get_context("spawn").Pool(os.cpu_count(), torch.set_num_threads, (1,)) as pool:
             for _ in tqdm(pool.imap_unordered(_prepare_one, missing), total=len(missing), desc="features"):
                 pass
     prepared = []
-    for _, path, _, _ in jobs:
+    for _, path, *_ in jobs:
         with np.load(path.with_suffix(".npz")) as archive:
             labels = dict(archive)
         prepared.append(Prepared(path.with_suffix(".npy"), int(labels.pop("n_frames")), labels))
     return [piece for piece in prepared if piece.n_frames]
 
 
-def _key(piece: Piece, features: FeatureConfig) -> str:
+def _key(piece: Piece, features: FeatureConfig, transform: Transform | None) -> str:
     found = [(path.absolute(), path.stat()) for path in (piece.audio, piece.labels)]
     stamps = [(str(path), stat.st_mtime_ns, stat.st_size) for path, stat in found]
-    return hashlib.sha256(repr((stamps, features)).encode()).hexdigest()[:24]
+    kind = (stamps, features) if transform is None else (stamps, features, transform.__qualname__)
+    return hashlib.sha256(repr(kind).encode()).hexdigest()[:24]
 
 
-def _prepare_one(job: tuple[Piece, Path, FeatureConfig, ReadLabels]) -> None:
-    piece, path, features, read_labels = job
+def _prepare_one(job: tuple[Piece, Path, FeatureConfig, ReadLabels, Transform | None]) -> None:
+    piece, path, features, read_labels, transform = job
     arrays = read_labels(piece.labels)
-    log_mel = LogMel(features).whole(load_audio(piece.audio, features.sample_rate).samples)
-    arrays["n_frames"] = np.array(len(log_mel))
+    values = (transform or LogMel(features).whole)(load_audio(piece.audio, features.sample_rate).samples)
+    arrays["n_frames"] = np.array(len(values))
     part = path.with_suffix(f".{os.getpid()}.part.npy")
-    np.save(part, log_mel.astype(np.float16))
+    np.save(part, values.astype(np.float16))
     part.replace(path.with_suffix(".npy"))
     # The labels come last and whole: where they are, the features are.
     part = path.with_suffix(f".{os.getpid()}.part.npz")

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 
 from train.export import WEIGHTS, calibration_error, commit, fit_logistic, reliability_table, write_weights
-from train.instruments import MIXED, Clip, Mixtures, dataset, load, load_run
+from train.instruments import MIXED, Clip, Mixtures, Spectra, dataset, load, load_run
 from transcribe.features import FeatureConfig
 from transcribe.instrument_datasets import load_tagged
 from transcribe.instrument_evaluation import TagReport, evaluate_instruments
@@ -31,7 +31,7 @@ VOCABULARIES = {"families": slice(0, len(FAMILIES)), "instruments": slice(len(FA
 
 def logits_and_truth(network: InstrumentsNetwork, clips: Sequence[Clip], n_batches: int, seed: int) -> list[np.ndarray]:
     """Listen to random mixtures of clips: logits and targets, (n, labels) each."""
-    batches = Mixtures(clips, FeatureConfig(), 16, 256, seed, torch.device("cpu"), MIXED)
+    batches = Mixtures(clips, Spectra(), 16, 256, seed, torch.device("cpu"), MIXED)
     rows = []
     for number in range(n_batches):
         log_mel, target = batches(number)

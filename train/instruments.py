@@ -23,7 +23,7 @@ from torch import Tensor, nn
 
 from train import loop
 from train.augment import augment
-from train.cache import Prepared, prepare
+from train.cache import Prepared, Transform, prepare
 from train.export import load_averaged
 from transcribe.datasets import Piece
 from transcribe.errors import UsageError
@@ -117,8 +117,8 @@ def read_labels(path: Path) -> dict[str, np.ndarray]:
     return {"path": np.array(str(path))}
 
 
-def load(name: str, folder: Path, cache: Path) -> list[Clip]:
-    """Prepare the clips of a data set."""
+def load(name: str, folder: Path, cache: Path, transform: Transform | None = None) -> list[Clip]:
+    """Prepare the clips of a data set; ``transform`` gives other features than the log-mel."""
     found: dict[str, tuple[tuple[str, ...], str]] = {}
     if name == "solos":
         found = {str(path): ((path.parent.name,), "instruments") for path in sorted(folder.glob("*/*.flac"))}
@@ -126,7 +126,9 @@ def load(name: str, folder: Path, cache: Path) -> list[Clip]:
         found = {str(clip.audio): (clip.labels, clip.vocabulary) for clip in load_tagged(name, folder)}
     if not found:
         raise UsageError(f"{folder}: no clips found")
-    prepared = prepare([Piece(path, Path(path), Path(path), "train") for path in found], cache, read_labels)
+    prepared = prepare(
+        [Piece(path, Path(path), Path(path), "train") for path in found], cache, read_labels, transform=transform
+    )
     clips = []
     for one in prepared:
         names, vocabulary = found[str(one.labels["path"])]
@@ -134,10 +136,35 @@ def load(name: str, folder: Path, cache: Path) -> list[Clip]:
     return clips
 
 
-def levels(log_mel: np.ndarray) -> np.ndarray:
-    """Loudness of every frame in dB, (n_frames,); the mean power over the bands."""
-    power = np.exp(_NATURAL * log_mel.astype(np.float32))
-    return np.asarray(10 * np.log10(power.mean(-1) + 1e-12))
+class Spectra:
+    """How features in units of 20 dB are mixed: their powers add up.
+
+    The methods take and give arrays (n_frames, n_bands).
+    """
+
+    n_bands = FeatureConfig().n_mels
+    floor = (FeatureConfig().floor_db + FeatureConfig().offset_db) / FeatureConfig().scale_db
+
+    def levels(self, values: np.ndarray) -> np.ndarray:
+        """Loudness of every frame in dB, (n_frames,); the mean power over the bands."""
+        power = np.exp(_NATURAL * values.astype(np.float32))
+        return np.asarray(10 * np.log10(power.mean(-1) + 1e-12))
+
+    def gained(self, values: np.ndarray, decibels: float) -> np.ndarray:
+        """Make louder."""
+        return np.asarray(values + np.float32(decibels / FeatureConfig().scale_db))
+
+    def mixed(self, one: np.ndarray, other: np.ndarray) -> np.ndarray:
+        """Sound both."""
+        return np.asarray(np.logaddexp(one * _NATURAL, other * _NATURAL).astype(np.float32) / np.float32(_NATURAL))
+
+    def augmented(self, batch: Tensor, generator: torch.Generator) -> Tensor:
+        """Vary gain, colour and noise floor."""
+        return augment(batch, generator)
+
+    def plain(self, batch: Tensor) -> Tensor:
+        """Bring to what the network expects, where nothing is varied."""
+        return batch
 
 
 def heard(own: np.ndarray, whole: np.ndarray, loudest: float) -> np.ndarray:
@@ -159,7 +186,7 @@ class Mixtures:
     def __init__(
         self,
         clips: Sequence[Clip],
-        features: FeatureConfig,
+        front: Spectra,
         n_batch: int,
         n_frames: int,
         seed: int,
@@ -167,7 +194,7 @@ class Mixtures:
         sizes: dict[int, float],
         augmented: bool = True,
     ) -> None:
-        self.features, self.n_batch, self.n_frames, self.seed = features, n_batch, n_frames, seed
+        self.front, self.n_batch, self.n_frames, self.seed = front, n_batch, n_frames, seed
         self.device, self.sizes, self.augmented = device, sizes, augmented
         self.by_name: dict[str, list[Clip]] = {}
         for clip in clips:
@@ -178,40 +205,43 @@ class Mixtures:
     def __call__(self, step: int, rank: int = 0) -> tuple[Tensor, Tensor]:
         """Features (batch, n_frames, n_mels) and targets (batch, n_steps, labels): 1, 0, and -1 where it is open."""
         rng = np.random.default_rng([self.seed, step, rank])
-        log_mel = np.zeros((self.n_batch, self.n_frames, self.features.n_mels), np.float32)
+        log_mel = np.zeros((self.n_batch, self.n_frames, self.front.n_bands), np.float32)
         target = np.zeros((self.n_batch, self.n_frames // STRIDE, N_LABELS), np.float32)
         for row in range(self.n_batch):
             size = int(rng.choice(list(self.sizes), p=list(self.sizes.values())))
             log_mel[row], target[row] = self.mixture(size, rng)
         batch = torch.from_numpy(log_mel).to(self.device)
         if self.augmented:
-            batch = augment(batch, torch.Generator().manual_seed(int(rng.integers(1 << 62))))
+            batch = self.front.augmented(batch, torch.Generator().manual_seed(int(rng.integers(1 << 62))))
         return batch, torch.from_numpy(target).to(self.device)
 
     def _loudest(self, clip: Clip) -> float:
         key = str(clip.prepared.features)
         if key not in self._levels:
-            self._levels[key] = float(levels(clip.prepared.span(0, clip.prepared.n_frames)).max())
+            self._levels[key] = float(self.front.levels(clip.prepared.span(0, clip.prepared.n_frames)).max())
         return self._levels[key]
 
     def mixture(self, size: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         """Mix excerpts of ``size`` clips of different names: features and targets."""
-        floor = (self.features.floor_db + self.features.offset_db) / self.features.scale_db
-        whole = np.full((self.n_frames, self.features.n_mels), floor, np.float32)
+        front = self.front
+        whole = np.full((self.n_frames, front.n_bands), front.floor, np.float32)
         parts: list[tuple[Truth, np.ndarray, float]] = []
+        reference = 0.0
         for name in rng.choice(self.names, min(size, len(self.names)), replace=False):
             clip = self.by_name[name][int(rng.integers(len(self.by_name[name])))]
             loudest = self._loudest(clip)
-            gain = rng.uniform(-GAIN_DB, GAIN_DB) - (loudest if size > 1 else 0.0)
-            span = np.full_like(whole, floor)
+            # As loud as the first, whose level is as random as recordings' are.
+            reference = loudest if not parts else reference
+            gain = rng.uniform(-GAIN_DB, GAIN_DB) + reference - loudest
+            span = np.full_like(whole, front.floor)
             first = int(rng.integers(0, max(1, clip.prepared.n_frames - self.n_frames + 1)))
             cut = clip.prepared.span(first, self.n_frames).astype(np.float32)
             place = int(rng.integers(0, self.n_frames - len(cut) + 1))
-            span[place : place + len(cut)] = cut + gain / self.features.scale_db
-            parts.append((clip.truth, levels(span), loudest + gain))
-            whole = np.logaddexp(whole * _NATURAL, span * _NATURAL).astype(np.float32) / np.float32(_NATURAL)
+            span[place : place + len(cut)] = front.gained(cut, gain)
+            parts.append((clip.truth, front.levels(span), loudest + gain))
+            whole = front.mixed(whole, span)
         target = np.zeros((self.n_frames // STRIDE, N_LABELS), np.float32)
-        level = levels(whole)
+        level = front.levels(whole)
         for truth, own, loudest in parts:
             found = heard(own, level, loudest)
             for label in truth.there:
@@ -240,15 +270,18 @@ def losses(network: nn.Module, batch: tuple[Tensor, ...]) -> dict[str, Tensor]:
     return {"families": entropy(logits.families, parts[0]), "instruments": entropy(logits.instruments, parts[1])}
 
 
-def accuracy(network: nn.Module, clips: Sequence[Clip], device: torch.device) -> dict[str, float]:
+def accuracy(
+    network: nn.Module, clips: Sequence[Clip], device: torch.device, front: Spectra | None = None
+) -> dict[str, float]:
     """Share of the single clips whose likeliest family and instrument are right, every name counting alike."""
+    front = front or Spectra()
     right: dict[str, dict[str, list[bool]]] = {"families": {}, "instruments": {}}
     n_families = len(FAMILIES)
     for clip in clips:
         n_frames = clip.prepared.n_frames // STRIDE * STRIDE
         if not n_frames:
             continue
-        log_mel = torch.from_numpy(clip.prepared.span(0, n_frames).astype(np.float32))[None].to(device)
+        log_mel = front.plain(torch.from_numpy(clip.prepared.span(0, n_frames).astype(np.float32))[None]).to(device)
         with torch.inference_mode():
             logits = network(log_mel)
         for name, values, there in (
@@ -325,7 +358,7 @@ def main(arguments: list[str] | None = None) -> None:
         (options.run / "config.json").write_text(json.dumps(dataclasses.asdict(config)))
     loop.train(
         network,
-        Mixtures(clips, features, options.batch, options.frames, options.seed, device, sizes),
+        Mixtures(clips, Spectra(), options.batch, options.frames, options.seed, device, sizes),
         losses,
         loop.LoopConfig(
             steps=options.steps,
