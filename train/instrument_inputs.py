@@ -38,7 +38,7 @@ def cosines(n_bands: int, n_coefficients: int) -> np.ndarray:
     angles = np.pi / n_bands * np.outer(np.arange(n_bands) + 0.5, np.arange(n_coefficients))
     matrix = np.cos(angles) * np.sqrt(2 / n_bands)
     matrix[:, 0] /= np.sqrt(2)
-    return matrix.astype(np.float32)
+    return np.asarray(matrix, np.float32)
 
 
 class MfccNetwork(nn.Module):
@@ -80,7 +80,7 @@ class WaveNetwork(nn.Module):
 
 
 class Masked(Spectra):
-    """Log-mel with SpecAugment (Park et al. 2019): two spans of up to 20 frames and two bands of up to 30 bins hidden."""
+    """Log-mel with SpecAugment (Park et al. 2019): two spans of up to 20 frames, two bands of up to 30 bins hidden."""
 
     def augmented(self, batch: Tensor, generator: torch.Generator) -> Tensor:
         """Vary gain, colour and noise floor; then hide."""
@@ -116,7 +116,7 @@ class Waves(Spectra):
 
     def mixed(self, one: np.ndarray, other: np.ndarray) -> np.ndarray:
         """Sound both."""
-        return one + other
+        return np.asarray(one + other)
 
     def augmented(self, batch: Tensor, generator: torch.Generator) -> Tensor:
         """Vary the noise; loudness is taken out, as a network of waveforms can't take a logarithm."""
