@@ -2,9 +2,9 @@
 
     python -m train.instrument_forest --train solos:runs/solos-train --valid solos:runs/solos-valid
 
-A clip is the mean and the standard deviation of its 40 cepstral coefficients (or the first 12). Split by instrument, the
-forest is judged on sounds of ``--valid``, which no clip of ``--train`` shares; split by note, on every fifth clip of
-``--train`` itself, after the other four. Needs scikit-learn, and imbalanced-learn for ``--balance smote``.
+A clip is the mean and the standard deviation of its 40 cepstral coefficients (or the first 12). Split by instrument,
+the forest is judged on sounds of ``--valid``, which no clip of ``--train`` shares; split by note, on every fifth clip
+of ``--train`` itself, after the other four. Needs scikit-learn, and imbalanced-learn for ``--balance smote``.
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -145,7 +145,12 @@ def constant_q(samples: np.ndarray) -> np.ndarray:
     n_frames = FEATURES.grid.n_frames(len(samples))
     if not n_frames:
         return np.zeros((0, CQT_BINS), np.float32)
-    sizes = {"sr": FEATURES.sample_rate, "hop_length": FEATURES.hop_length, "fmin": CQT_LOWEST, "n_bins": CQT_BINS}
+    sizes: dict[str, Any] = {
+        "sr": FEATURES.sample_rate,
+        "hop_length": FEATURES.hop_length,
+        "fmin": CQT_LOWEST,
+        "n_bins": CQT_BINS,
+    }
     magnitudes = np.abs(librosa.cqt(samples.astype(np.float32), **sizes)).T[:n_frames]
     decibels = 20 * np.log10(magnitudes + 10 ** (FEATURES.floor_db / 20))
     padded = np.pad(decibels, ((0, n_frames - len(decibels)), (0, 0)), "edge")
