@@ -21,13 +21,13 @@ import torch
 from tqdm import tqdm
 
 from transcribe import datasets
-from transcribe.audio import AUDIO_SUFFIXES, AudioReader, load_audio
+from transcribe.audio import AudioReader
 from transcribe.decoding import Activations, DecodingConfig, decode_blocks
 from transcribe.evaluation import METRICS, Report, evaluate, score_pedals
 from transcribe.events import Note, Pedal
 from transcribe.features import FeatureConfig
 from transcribe.networks import NotesNetwork, TrunkConfig
-from transcribe.pipeline import Novelty, Transcriber
+from transcribe.pipeline import Transcriber
 from transcribe.weights import NotesModel, notes_header, parse_notes_model, to_bytes
 
 WEIGHTS = Path(__file__).parent.parent / "weights"
@@ -69,32 +69,6 @@ def listen(transcriber: Transcriber, pieces: Sequence[datasets.Piece]) -> list[H
             activations = list(transcriber.activations(reader.blocks()))
         labels = datasets.read_labels(piece.labels)
         heard.append(Heard(piece.name, labels.notes, activations, labels.pedals))
-    return heard
-
-
-def listen_to_medleys(transcriber: Transcriber, folder: Path, seconds: float = 20.0, seed: int = 0) -> list[Heard]:
-    """Run the network over medleys of single notes: what a recording without a piano looks like to it.
-
-    Parameters
-    ----------
-    folder
-        One folder an instrument, with recordings of single notes.
-    """
-    heard = []
-    rng = np.random.default_rng(seed)
-    for instrument in sorted(path for path in folder.iterdir() if path.is_dir()):
-        notes = sorted(path for path in instrument.iterdir() if path.suffix.lower() in AUDIO_SUFFIXES)
-        for _ in range(3):
-            samples = np.zeros(int(seconds * transcriber.sample_rate), np.float32)
-            first = 0
-            while first < len(samples):
-                note = load_audio(notes[rng.integers(len(notes))], transcriber.sample_rate).samples[
-                    : len(samples) - first
-                ]
-                samples[first : first + len(note)] += note
-                first += int(rng.uniform(0.2, 1.0) * max(len(note), transcriber.sample_rate // 4))
-            samples *= 10 ** (rng.uniform(-30, 0) / 20) / max(float(np.abs(samples).max()), 1e-6)
-            heard.append(Heard(instrument.name, (), list(transcriber.activations([samples]))))
     return heard
 
 
@@ -233,33 +207,12 @@ def calibration_error(table: Sequence[tuple[float, float, int]]) -> float:
     return sum(abs(sure - right) * count for sure, right, count in table) / max(total, 1)
 
 
-def fit_novelty(transcriber: Transcriber, alike: Sequence[Heard], strange: Sequence[Heard]) -> dict[str, float]:
-    """Fit the novelty's logistic function: recordings like the training's are 0, strange ones 1."""
-    rows, truth = [], []
-    names: list[str] = []
-    for label, group in ((0.0, alike), (1.0, strange)):
-        for piece in group:
-            novelty = Novelty()
-            for block in piece.activations:
-                novelty.push(block)
-            notes = list(_decode(piece, transcriber.decoding))
-            if notes:
-                features = novelty.features(notes)
-                names = list(features)
-                rows.append([features[name] for name in names])
-                truth.append(label)
-    # A strong ridge: medleys are a crude picture of the world's other sounds.
-    weights = fit_logistic(np.array(rows), np.array(truth), ridge=0.3)
-    return {"bias": float(weights[0])} | {name: float(w) for name, w in zip(names, weights[1:], strict=True)}
-
-
 def export(
     network: NotesNetwork,
     features: FeatureConfig,
     name: str,
     training: Training,
     valid: Sequence[datasets.Piece],
-    strange: Path | None = None,
     reports: Sequence[tuple[str, Sequence[datasets.Piece]]] = (),
     folder: Path = WEIGHTS,
     default: bool = False,
@@ -268,21 +221,18 @@ def export(
 ) -> None:
     """Tune on ``valid``, then write ``name.safetensors``, its model card and its line in the manifest.
 
-    ``strange`` is the folder that :func:`listen_to_medleys` reads; ``reports`` are only reported; ``text`` opens the
-    card; ``size`` is another name for it, taken from older weights; a ``default`` model is what ``pitchai`` uses unless
-    told otherwise.
+    ``reports`` are only reported; ``text`` opens the card; ``size`` is another name for it, taken from older weights;
+    a ``default`` model is what ``pitchai`` uses unless told otherwise.
     """
     start = DecodingConfig(onset_threshold=0.4)
     transcriber = Transcriber(to_model(network, features, start), "cpu")
     heard = listen(transcriber, valid)
     decoding = tune(heard, start)
     transcriber.decoding = decoding
-    novelty = fit_novelty(transcriber, heard, listen_to_medleys(transcriber, strange)) if strange else {}
     header = notes_header(
         features,
         network.config,
         decoding,
-        novelty=novelty,
         trained_on=training.trained_on,
         made={"commit": commit(), "command": training.command},
     )
@@ -385,7 +335,6 @@ def main() -> None:
     parser.add_argument("--run", type=Path, required=True)
     parser.add_argument("--name", required=True, help="notes-large-2, …")
     parser.add_argument("--valid", type=_dataset, required=True, help="pairs:folder to tune on")
-    parser.add_argument("--strange", type=Path, help="folder of single notes of other instruments")
     parser.add_argument("--report", type=_dataset, nargs="*", default=[], help="title:folder, reported only")
     parser.add_argument("--licence", default=UNKNOWN_TERMS)
     parser.add_argument("--default", action="store_true", help="make it the model that is used unless told otherwise")
@@ -400,7 +349,6 @@ def main() -> None:
         options.name,
         Training({name: ["train"] for name in options.trained_on}, options.licence, options.command),
         datasets.load_dataset("pairs", options.valid[1]),
-        options.strange,
         [(title, datasets.load_dataset("pairs", folder)) for title, folder in options.report],
         default=options.default,
         size=options.size,

@@ -57,7 +57,7 @@ class Transcription:
     """Everything heard in one recording.
 
     ``duration`` in seconds; ``tempo`` in beats a minute, None where it can't be told; ``beats`` in seconds;
-    ``novelty`` says how far the recording is from what the network learned (0 alike, 1 far), None where unknown;
+    ``novelty`` says how much else than a piano, all that the notes' network knows, is heard (0-1), None where unknown;
     ``warnings`` are remarks for the listener, one line each; ``models`` names the weights; ``settings`` are the
     parameters that the result depends on.
     """

@@ -20,7 +20,7 @@ from transcribe.beats import estimate_tempo
 from transcribe.chords import ChordActivations, ChordDecoder, ChordDecodingConfig, likeliest
 from transcribe.decoding import Activations, DecodingConfig, NoteDecoder
 from transcribe.errors import UsageError
-from transcribe.events import Chord, Note, Tag, Transcription
+from transcribe.events import Chord, Transcription
 from transcribe.harte import Label
 from transcribe.tags import TagActivations, TagDecoder, TagDecodingConfig, likelihoods
 from transcribe.weights import (
@@ -40,6 +40,8 @@ Keep = Callable[[Activations], None]
 _SILENCE = 1e-4
 # Samples that reach full scale: more than this share of them is clipping.
 _CLIPPED_SHARE = 1e-3
+# Where something else than a piano is heard more than so much of the time, the notes can't be trusted.
+_NOVEL = 0.5
 
 _Model = TypeVar("_Model", bound=NotesModel | ChordsModel | InstrumentsModel)
 _Config = TypeVar("_Config", DecodingConfig, ChordDecodingConfig, TagDecodingConfig)
@@ -169,11 +171,10 @@ class Transcriber(_Listener[NotesModel]):
     def decode(self, activations: Iterable[Activations], **settings: float) -> Transcription:
         """Turn activations, block by block, into notes and pedal; ``settings`` replace the transcriber's own."""
         decoding = replace(self.decoding, **settings)  # type: ignore[arg-type]
-        decoder, novelty = NoteDecoder(decoding), Novelty()
+        decoder = NoteDecoder(decoding)
         seconds = 0.0
         for block in activations:
             decoder.push(block)
-            novelty.push(block)
             seconds += len(block) / block.grid.frames_per_second
         notes, pedals = decoder.finish()
         return Transcription(
@@ -181,7 +182,6 @@ class Transcriber(_Listener[NotesModel]):
             pedals=tuple(pedals),
             duration=seconds,
             tempo=estimate_tempo(notes),
-            novelty=novelty.finish(notes, self.model.novelty),
             models={"notes": self.model.name},
             settings=asdict(decoding),
         )
@@ -214,7 +214,7 @@ class Transcriber(_Listener[NotesModel]):
         for other, decoder, stream in zip(others, decoders, heard_beside, strict=True):
             for block in stream:
                 decoder.push(block)
-            result = other.added(result, decoder.finish(seconds))
+            result = other.added(result, decoder, seconds)
         return replace(result, warnings=tuple(_remarks(level, result)))
 
 
@@ -294,11 +294,11 @@ class ChordRecogniser(_Listener[ChordsModel]):
         """Begin a search for chords."""
         return ChordDecoder(self.model.network.changes.float().cpu().numpy(), self.decoding)
 
-    def added(self, result: Transcription, chords: Iterable[Chord]) -> Transcription:
-        """Put the chords into a transcription, with the model and the settings they come from."""
+    def added(self, result: Transcription, decoder: ChordDecoder, duration: float) -> Transcription:
+        """Put what was found into a transcription, with the model and the settings it comes from."""
         return replace(
             result,
-            chords=tuple(chords),
+            chords=tuple(decoder.finish(duration)),
             models={**result.models, "chords": self.model.name},
             settings={**result.settings, "chords": asdict(self.decoding)},
         )
@@ -389,11 +389,12 @@ class InstrumentRecogniser(_Listener[InstrumentsModel]):
         """Begin to collect who plays."""
         return TagDecoder(self.decoding)
 
-    def added(self, result: Transcription, tags: Iterable[Tag]) -> Transcription:
-        """Put the instruments into a transcription, with the model and the settings they come from."""
+    def added(self, result: Transcription, decoder: TagDecoder, duration: float) -> Transcription:
+        """Put what was found into a transcription, with the model and the settings it comes from."""
         return replace(
             result,
-            instruments=tuple(tags),
+            instruments=tuple(decoder.finish(duration)),
+            novelty=decoder.share_of_others("keyboard"),
             models={**result.models, "instruments": self.model.name},
             settings={**result.settings, "instruments": asdict(self.decoding)},
         )
@@ -407,7 +408,7 @@ class InstrumentRecogniser(_Listener[InstrumentsModel]):
             if progress is not None:
                 progress(min(seconds, duration or seconds), duration)
         length = level.n_samples / self.sample_rate
-        result = self.added(Transcription(duration=length), decoder.finish(length))
+        result = self.added(Transcription(duration=length), decoder, length)
         return replace(result, warnings=tuple(_silence(level)))
 
 
@@ -462,61 +463,6 @@ class _Level:
             yield block
 
 
-class Novelty:
-    """How far a recording is from what the network learned, from how sure it is of what it hears.
-
-    A piano's notes begin at once, so onsets are mostly near 0 or near 1. A bow, a breath or a voice leaves the
-    network guessing: onsets, frames and notes in between.
-    """
-
-    def __init__(self) -> None:
-        self._onset = _Doubt()
-        self._frame = _Doubt()
-
-    def push(self, block: Activations) -> None:
-        """Take in a block of activations."""
-        self._onset.push(block.onset)
-        self._frame.push(block.frame)
-
-    def finish(self, notes: Sequence[Note], parameters: Mapping[str, float]) -> float | None:
-        """Combine the doubts by a logistic function, fitted by ``train/export.py``.
-
-        Returns
-        -------
-        float or None
-            0 (like the training) to 1; None where there are no notes, or no parameters in the weights.
-        """
-        if not notes or not parameters:
-            return None
-        score = parameters["bias"] + sum(parameters[name] * value for name, value in self.features(notes).items())
-        return float(1 / (1 + np.exp(-score)))
-
-    def features(self, notes: Sequence[Note]) -> dict[str, float]:
-        """Name the quantities that :meth:`finish` weighs, each 0-1."""
-        return {
-            "doubtful_onsets": self._onset.share,
-            "doubtful_frames": self._frame.share,
-            "doubtful_notes": 1.0 - float(np.mean([note.confidence for note in notes])),
-        }
-
-
-class _Doubt:
-    """The share of an activation's mass that is neither yes nor no."""
-
-    def __init__(self) -> None:
-        self._mass = 0.0
-        self._doubtful = 0.0
-
-    def push(self, activation: np.ndarray) -> None:
-        mass = float(activation.sum(dtype=np.float64))
-        self._mass += mass
-        self._doubtful += mass - float(np.einsum("tp,tp->", activation, activation, dtype=np.float64))
-
-    @property
-    def share(self) -> float:
-        return self._doubtful / max(self._mass, 1e-9)
-
-
 def _silence(level: _Level) -> Iterator[str]:
     if level.peak < _SILENCE:
         yield "the recording is silent" if level.n_samples else "the recording holds no samples"
@@ -528,8 +474,8 @@ def _remarks(level: _Level, result: Transcription) -> Iterator[str]:
         yield "no notes were heard"
     if level.n_samples and level.n_clipped / level.n_samples > _CLIPPED_SHARE:
         yield f"clipped: {level.n_clipped / level.n_samples:.1%} of the samples are at full scale"
-    if result.novelty is not None and result.novelty > 0.5:
-        yield "this doesn't sound like the solo piano that the network learned; expect wrong and missing notes"
+    if result.notes and result.novelty is not None and result.novelty > _NOVEL:
+        yield "this doesn't sound like a piano alone, all that the notes' network knows; expect wrong and missing notes"
 
 
 def _chord_remarks(level: _Level, chords: Sequence[Chord]) -> Iterator[str]:

@@ -27,6 +27,7 @@ INSTRUMENTS = {
 }  # fmt: skip
 VOCABULARIES = {"families": FAMILIES, "instruments": tuple(INSTRUMENTS)}
 UNKNOWN = "unknown"
+_HARDLY = 0.01
 
 
 @dataclass(frozen=True)
@@ -90,11 +91,13 @@ class TagDecoder:
     def __init__(self, config: TagDecodingConfig) -> None:
         self.config = config
         self._blocks: list[np.ndarray] = []
+        self._families: list[np.ndarray] = []
         self._seconds_a_step = 1.0
 
     def push(self, block: TagActivations) -> None:
         """Take in a block of consecutive steps."""
         self._blocks.append(block.scores(self.config.vocabulary))
+        self._families.append(block.families)
         self._seconds_a_step = block.seconds_a_step
 
     def finish(self, duration: float) -> list[Tag]:
@@ -115,6 +118,20 @@ class TagDecoder:
                     sure = float(smooth[first:last, column].mean())
                     tags.append(Tag(onset, offset, label, min(1.0, sure)))
         return sorted(tags)
+
+    def share_of_others(self, family: str) -> float | None:
+        """Tell how much is heard of other families than one: the mean of the likeliest other's probability.
+
+        Every step weighs as much as something is heard in it. None where there are no steps, or hardly a sound.
+        """
+        if not self._families:
+            return None
+        families = np.concatenate(self._families)
+        weight = families.max(1, initial=0.0)
+        if weight.mean() < _HARDLY:
+            return None
+        others = np.delete(families, FAMILIES.index(family), axis=1).max(1)
+        return float((weight * others).sum() / weight.sum())
 
 
 def moving_average(scores: np.ndarray, n_steps: int) -> np.ndarray:

@@ -30,8 +30,6 @@ if TYPE_CHECKING:
     from transcribe.networks import NotesNetwork
 
 FORMAT = 1
-# What transcribe.pipeline.Novelty weighs.
-NOVELTY_PARAMETERS = {"bias", "doubtful_onsets", "doubtful_frames", "doubtful_notes"}
 _REINSTALL = "reinstall pitchai"
 
 
@@ -52,15 +50,13 @@ class Entry:
 class NotesModel:
     """A notes network ready to run, with the front end it reads and the way its output is decoded.
 
-    ``trained_on`` maps data sets to the splits that were used; ``novelty`` are the parameters of
-    :class:`transcribe.pipeline.Novelty`.
+    ``trained_on`` maps data sets to the splits that were used.
     """
 
     name: str
     network: NotesNetwork
     features: FeatureConfig
     decoding: DecodingConfig
-    novelty: dict[str, float] = field(default_factory=dict)
     trained_on: dict[str, list[str]] = field(default_factory=dict)
 
 
@@ -237,10 +233,7 @@ def parse_notes_model(content: bytes, name: str, device: str = "cpu", precision:
         header, features = _checked_header(content, "notes")
         network = _filled(NotesNetwork(features, _build(TrunkConfig, header["network"])), content, device, precision)
         decoding = _build(DecodingConfig, header["decoding"])
-        novelty = {str(key): float(value) for key, value in header["novelty"].items()}
-        if novelty and set(novelty) != NOVELTY_PARAMETERS:
-            raise ValueError(f"novelty has other parameters than {sorted(NOVELTY_PARAMETERS)}")
-        return NotesModel(name, network, features, decoding, novelty, dict(header["trained_on"]))
+        return NotesModel(name, network, features, decoding, dict(header["trained_on"]))
 
 
 def parse_chords_model(content: bytes, name: str, device: str = "cpu", precision: str = "float32") -> ChordsModel:
@@ -345,7 +338,7 @@ def to_bytes(tensors: dict[str, torch.Tensor], header: dict[str, Any]) -> bytes:
 
 def notes_header(features: FeatureConfig, network: Any, decoding: DecodingConfig, **more: Any) -> dict[str, Any]:
     """Describe a notes network for its weights file."""
-    return {"novelty": {}, "trained_on": {}, **_header("notes", features, network, decoding), **more}
+    return {"trained_on": {}, **_header("notes", features, network, decoding), **more}
 
 
 def chords_header(features: FeatureConfig, network: Any, decoding: ChordDecodingConfig, **more: Any) -> dict[str, Any]:
