@@ -56,6 +56,11 @@ class ChordActivations:
     def __len__(self) -> int:
         return len(self.chord)
 
+    @property
+    def seconds_a_step(self) -> float:
+        """How long a step lasts."""
+        return self.stride / self.grid.frames_per_second
+
 
 @dataclass(frozen=True)
 class ChordDecodingConfig:

@@ -49,8 +49,15 @@ from transcribe.options import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from rich.table import Table
+    from rich.text import Text
+
     from transcribe.decoding import Activations
     from transcribe.events import Transcription
+    from transcribe.output.formats import Format
+    from transcribe.pipeline import ChordRecogniser, InstrumentRecogniser
     from transcribe.scale.batch import Job
 
 _SETTINGS: dict[str, Any] = {
@@ -211,26 +218,18 @@ def chords(
     Without -o the chords are printed and nothing is written.
     """
     from transcribe.output.formats import CHORD_FORMATS
-    from transcribe.scale.batch import find_recordings, plan
 
-    options = running.Options(overwrite, skip_existing, as_json, quiet)
-    options.check(output)
-    if quiet and not (output or formats or as_json):
-        raise UsageError("--quiet without -o would say nothing; give one, or leave out the other")
-    jobs = options.left(plan(find_recordings(inputs, recursive), output or [], formats or [], CHORD_FORMATS, None))
+    jobs, options = _planned(
+        inputs, recursive, output, formats, CHORD_FORMATS, overwrite, skip_existing, as_json, quiet
+    )
     if not jobs:
         return
     set_threads(threads)
     from transcribe.pipeline import ChordRecogniser
 
-    recogniser = ChordRecogniser(model, device, precision, **({} if vocabulary is None else {"vocabulary": vocabulary}))
-
-    def show(job: Job, result: Transcription) -> None:
-        print_tables(*chord_chart(name_of(job), result.chords))
-        for path, _ in job.outputs:
-            print_line(f"written: {clean(path)}")
-
-    running.run_each(jobs, recogniser.recognise_file, show, recogniser.device, options)
+    settings = {} if vocabulary is None else {"vocabulary": vocabulary}
+    recogniser = ChordRecogniser(model, device, precision, **settings)
+    _recognise(jobs, recogniser, lambda name, result: chord_chart(name, result.chords), options)
 
 
 @commands.command()
@@ -263,25 +262,51 @@ def instruments(
     Without -o they are printed and nothing is written.
     """
     from transcribe.output.formats import INSTRUMENT_FORMATS
-    from transcribe.scale.batch import find_recordings, plan
 
-    options = running.Options(overwrite, skip_existing, as_json, quiet)
-    options.check(output)
-    if quiet and not (output or formats or as_json):
-        raise UsageError("--quiet without -o would say nothing; give one, or leave out the other")
-    jobs = options.left(plan(find_recordings(inputs, recursive), output or [], formats or [], INSTRUMENT_FORMATS, None))
+    jobs, options = _planned(
+        inputs, recursive, output, formats, INSTRUMENT_FORMATS, overwrite, skip_existing, as_json, quiet
+    )
     if not jobs:
         return
     set_threads(threads)
     from transcribe.pipeline import InstrumentRecogniser
 
     settings = {"vocabulary": vocabulary, "threshold": threshold}
-    recogniser = InstrumentRecogniser(
-        model, device, precision, **{name: value for name, value in settings.items() if value is not None}
-    )
+    settings = {name: value for name, value in settings.items() if value is not None}
+    _recognise(jobs, InstrumentRecogniser(model, device, precision, **settings), activity, options)
+
+
+def _planned(
+    inputs: list[str],
+    recursive: bool,
+    output: list[str] | None,
+    formats: list[str] | None,
+    table: Mapping[str, Format],
+    overwrite: bool,
+    skip_existing: bool,
+    as_json: bool,
+    quiet: bool,
+) -> tuple[list[Job], running.Options]:
+    """Plan the jobs of a command that writes nothing unless asked."""
+    from transcribe.scale.batch import find_recordings, plan
+
+    options = running.Options(overwrite, skip_existing, as_json, quiet)
+    options.check(output)
+    if quiet and not (output or formats or as_json):
+        raise UsageError("--quiet without -o would say nothing; give one, or leave out the other")
+    return options.left(plan(find_recordings(inputs, recursive), output or [], formats or [], table, None)), options
+
+
+def _recognise(
+    jobs: list[Job],
+    recogniser: ChordRecogniser | InstrumentRecogniser,
+    tables: Callable[[str, Transcription], Iterable[Table | Text]],
+    options: running.Options,
+) -> None:
+    """Listen to every recording, print what was found and where it was written."""
 
     def show(job: Job, result: Transcription) -> None:
-        print_tables(*activity(name_of(job), result))
+        print_tables(*tables(name_of(job), result))
         for path, _ in job.outputs:
             print_line(f"written: {clean(path)}")
 

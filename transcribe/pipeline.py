@@ -17,12 +17,12 @@ import numpy as np
 
 from transcribe.audio import AudioReader
 from transcribe.beats import estimate_tempo
-from transcribe.chords import ChordActivations, ChordDecoder, ChordDecodingConfig, likeliest
+from transcribe.chords import ChordDecoder, ChordDecodingConfig, likeliest
 from transcribe.decoding import Activations, DecodingConfig, NoteDecoder
 from transcribe.errors import UsageError
-from transcribe.events import Chord, Transcription
+from transcribe.events import Transcription
 from transcribe.harte import Label
-from transcribe.tags import TagActivations, TagDecoder, TagDecodingConfig, likelihoods
+from transcribe.tags import TagDecoder, TagDecodingConfig, likelihoods
 from transcribe.weights import (
     ChordsModel,
     InstrumentsModel,
@@ -225,7 +225,65 @@ def _with_settings(decoding: _Config, settings: Mapping[str, Any]) -> _Config:
         raise UsageError(f"settings: {error}") from None
 
 
-class ChordRecogniser(_Listener[ChordsModel]):
+class _Recogniser(_Listener[_Model]):
+    """What tells something about the whole sound, step by step, without regard to its notes."""
+
+    def recognise_file(self, path: str | Path, progress: Progress | None = None) -> Transcription:
+        """Listen to a recording of any length; ``-`` reads standard input.
+
+        Raises
+        ------
+        InputError
+            If it can't be read.
+        """
+        return self._listen_to_file(path, progress)
+
+    def recognise_audio(self, samples: np.ndarray, sample_rate: int) -> Transcription:
+        """Listen to samples in memory; see :meth:`Transcriber.transcribe_audio`."""
+        return self._listen_to_audio(samples, sample_rate)
+
+    def activations(self, blocks: Iterable[np.ndarray]) -> Iterator[Any]:
+        """Listen to blocks of samples at :attr:`sample_rate`: what the network hears, before it is decoded."""
+        from transcribe.inference import infer_together
+
+        return infer_together(blocks, self.model)[0]
+
+    def clip(self, path: str | Path) -> list[Any]:
+        """Listen to a whole recording: what the network hears.
+
+        Raises
+        ------
+        InputError
+            If it can't be read.
+        """
+        with AudioReader(path, self.sample_rate) as reader:
+            return list(self.activations(reader.blocks()))
+
+    @abstractmethod
+    def decoder(self) -> Any:
+        """Begin to decode: something with ``push`` and ``finish``."""
+
+    @abstractmethod
+    def added(self, result: Transcription, decoder: Any, duration: float) -> Transcription:
+        """Put what was found into a transcription, with the model and the settings it comes from."""
+
+    def _remarks(self, result: Transcription) -> Iterator[str]:
+        yield from ()
+
+    def _listen(self, blocks: Iterable[np.ndarray], duration: float | None, progress: Progress | None) -> Transcription:
+        level, decoder = _Level(blocks), self.decoder()
+        seconds = 0.0
+        for block in self.activations(level):
+            decoder.push(block)
+            seconds += len(block) * block.seconds_a_step
+            if progress is not None:
+                progress(min(seconds, duration or seconds), duration)
+        length = level.n_samples / self.sample_rate
+        result = self.added(Transcription(duration=length), decoder, length)
+        return replace(result, warnings=tuple(_silence(level)) or tuple(self._remarks(result)))
+
+
+class ChordRecogniser(_Recogniser[ChordsModel]):
     """A loaded chords model with fixed settings.
 
     Parameters
@@ -258,20 +316,6 @@ class ChordRecogniser(_Listener[ChordsModel]):
         super().__init__(model, load_chords_model, device, precision)
         self.decoding = _with_settings(self.model.decoding, settings)
 
-    def recognise_file(self, path: str | Path, progress: Progress | None = None) -> Transcription:
-        """Recognise the chords of a recording of any length; ``-`` reads standard input.
-
-        Raises
-        ------
-        InputError
-            If it can't be read.
-        """
-        return self._listen_to_file(path, progress)
-
-    def recognise_audio(self, samples: np.ndarray, sample_rate: int) -> Transcription:
-        """Recognise the chords of samples in memory; see :meth:`Transcriber.transcribe_audio`."""
-        return self._listen_to_audio(samples, sample_rate)
-
     def recognise_clip(self, path: str | Path, labels: Sequence[Label] = (), vocabulary: str = "full") -> Label:
         """Name the one chord of a clip: the likeliest of ``labels``, or of a vocabulary where none are given.
 
@@ -280,22 +324,14 @@ class ChordRecogniser(_Listener[ChordsModel]):
         InputError
             If it can't be read.
         """
-        with AudioReader(path, self.sample_rate) as reader:
-            activations = list(self.activations(reader.blocks()))
-        return likeliest(activations, labels, vocabulary)
-
-    def activations(self, blocks: Iterable[np.ndarray]) -> Iterator[ChordActivations]:
-        """Listen to blocks of samples at :attr:`sample_rate`: what the network hears, before the search."""
-        from transcribe.inference import infer_together
-
-        return infer_together(blocks, self.model)[0]
+        return likeliest(self.clip(path), labels, vocabulary)
 
     def decoder(self) -> ChordDecoder:
         """Begin a search for chords."""
         return ChordDecoder(self.model.network.changes.float().cpu().numpy(), self.decoding)
 
     def added(self, result: Transcription, decoder: ChordDecoder, duration: float) -> Transcription:
-        """Put what was found into a transcription, with the model and the settings it comes from."""
+        """Put the chords into a transcription, with the model and the settings they come from."""
         return replace(
             result,
             chords=tuple(decoder.finish(duration)),
@@ -303,25 +339,12 @@ class ChordRecogniser(_Listener[ChordsModel]):
             settings={**result.settings, "chords": asdict(self.decoding)},
         )
 
-    def _listen(self, blocks: Iterable[np.ndarray], duration: float | None, progress: Progress | None) -> Transcription:
-        level, decoder = _Level(blocks), self.decoder()
-        seconds = 0.0
-        for block in self.activations(level):
-            decoder.push(block)
-            seconds += len(block) * block.stride / block.grid.frames_per_second
-            if progress is not None:
-                progress(min(seconds, duration or seconds), duration)
-        chords = decoder.finish(level.n_samples / self.sample_rate)
-        return Transcription(
-            chords=tuple(chords),
-            duration=level.n_samples / self.sample_rate,
-            warnings=tuple(_chord_remarks(level, chords)),
-            models={"chords": self.model.name},
-            settings=asdict(self.decoding),
-        )
+    def _remarks(self, result: Transcription) -> Iterator[str]:
+        if all(chord.label == "N" for chord in result.chords):
+            yield "no chords were heard"
 
 
-class InstrumentRecogniser(_Listener[InstrumentsModel]):
+class InstrumentRecogniser(_Recogniser[InstrumentsModel]):
     """A loaded instruments model with fixed settings.
 
     Parameters
@@ -354,20 +377,6 @@ class InstrumentRecogniser(_Listener[InstrumentsModel]):
         super().__init__(model, load_instruments_model, device, precision)
         self.decoding = _with_settings(self.model.decoding, settings)
 
-    def recognise_file(self, path: str | Path, progress: Progress | None = None) -> Transcription:
-        """Tell the instruments of a recording of any length; ``-`` reads standard input.
-
-        Raises
-        ------
-        InputError
-            If it can't be read.
-        """
-        return self._listen_to_file(path, progress)
-
-    def recognise_audio(self, samples: np.ndarray, sample_rate: int) -> Transcription:
-        """Tell the instruments of samples in memory; see :meth:`Transcriber.transcribe_audio`."""
-        return self._listen_to_audio(samples, sample_rate)
-
     def recognise_clip(self, path: str | Path, vocabulary: str | None = None) -> dict[str, float]:
         """Tell how probably each instrument plays in a clip; no probabilities for no samples.
 
@@ -376,21 +385,14 @@ class InstrumentRecogniser(_Listener[InstrumentsModel]):
         InputError
             If it can't be read.
         """
-        with AudioReader(path, self.sample_rate) as reader:
-            return likelihoods(self.activations(reader.blocks()), vocabulary or self.decoding.vocabulary)
-
-    def activations(self, blocks: Iterable[np.ndarray]) -> Iterator[TagActivations]:
-        """Listen to blocks of samples at :attr:`sample_rate`: what the network hears, step by step."""
-        from transcribe.inference import infer_together
-
-        return infer_together(blocks, self.model)[0]
+        return likelihoods(self.clip(path), vocabulary or self.decoding.vocabulary)
 
     def decoder(self) -> TagDecoder:
         """Begin to collect who plays."""
         return TagDecoder(self.decoding)
 
     def added(self, result: Transcription, decoder: TagDecoder, duration: float) -> Transcription:
-        """Put what was found into a transcription, with the model and the settings it comes from."""
+        """Put the instruments into a transcription, with the model and the settings they come from."""
         return replace(
             result,
             instruments=tuple(decoder.finish(duration)),
@@ -398,18 +400,6 @@ class InstrumentRecogniser(_Listener[InstrumentsModel]):
             models={**result.models, "instruments": self.model.name},
             settings={**result.settings, "instruments": asdict(self.decoding)},
         )
-
-    def _listen(self, blocks: Iterable[np.ndarray], duration: float | None, progress: Progress | None) -> Transcription:
-        level, decoder = _Level(blocks), self.decoder()
-        seconds = 0.0
-        for block in self.activations(level):
-            decoder.push(block)
-            seconds += len(block) * block.seconds_a_step
-            if progress is not None:
-                progress(min(seconds, duration or seconds), duration)
-        length = level.n_samples / self.sample_rate
-        result = self.added(Transcription(duration=length), decoder, length)
-        return replace(result, warnings=tuple(_silence(level)))
 
 
 def transcribe_file(
@@ -476,12 +466,6 @@ def _remarks(level: _Level, result: Transcription) -> Iterator[str]:
         yield f"clipped: {level.n_clipped / level.n_samples:.1%} of the samples are at full scale"
     if result.notes and result.novelty is not None and result.novelty > _NOVEL:
         yield "this doesn't sound like a piano alone, all that the notes' network knows; expect wrong and missing notes"
-
-
-def _chord_remarks(level: _Level, chords: Sequence[Chord]) -> Iterator[str]:
-    yield from _silence(level)
-    if level.peak >= _SILENCE and all(chord.label == "N" for chord in chords):
-        yield "no chords were heard"
 
 
 def resampled(samples: np.ndarray, sample_rate: int, wanted_rate: int) -> np.ndarray:
