@@ -219,9 +219,8 @@ def chords(
     """
     from transcribe.output.formats import CHORD_FORMATS
 
-    jobs, options = _planned(
-        inputs, recursive, output, formats, CHORD_FORMATS, overwrite, skip_existing, as_json, quiet
-    )
+    options = running.Options(overwrite, skip_existing, as_json, quiet)
+    jobs = _planned(inputs, recursive, output, formats, CHORD_FORMATS, options)
     if not jobs:
         return
     set_threads(threads)
@@ -263,9 +262,8 @@ def instruments(
     """
     from transcribe.output.formats import INSTRUMENT_FORMATS
 
-    jobs, options = _planned(
-        inputs, recursive, output, formats, INSTRUMENT_FORMATS, overwrite, skip_existing, as_json, quiet
-    )
+    options = running.Options(overwrite, skip_existing, as_json, quiet)
+    jobs = _planned(inputs, recursive, output, formats, INSTRUMENT_FORMATS, options)
     if not jobs:
         return
     set_threads(threads)
@@ -282,19 +280,15 @@ def _planned(
     output: list[str] | None,
     formats: list[str] | None,
     table: Mapping[str, Format],
-    overwrite: bool,
-    skip_existing: bool,
-    as_json: bool,
-    quiet: bool,
-) -> tuple[list[Job], running.Options]:
+    options: running.Options,
+) -> list[Job]:
     """Plan the jobs of a command that writes nothing unless asked."""
     from transcribe.scale.batch import find_recordings, plan
 
-    options = running.Options(overwrite, skip_existing, as_json, quiet)
     options.check(output)
-    if quiet and not (output or formats or as_json):
+    if options.quiet and not (output or formats or options.as_json):
         raise UsageError("--quiet without -o would say nothing; give one, or leave out the other")
-    return options.left(plan(find_recordings(inputs, recursive), output or [], formats or [], table, None)), options
+    return options.left(plan(find_recordings(inputs, recursive), output or [], formats or [], table, None))
 
 
 def _recognise(
