@@ -114,16 +114,17 @@ class Clip:
 
 def read_labels(path: Path) -> dict[str, np.ndarray]:
     """Keep the path, by which a clip is found again; what plays stands elsewhere."""
-    return {"path": np.array(str(path))}
+    return {"path": np.array(str(path.absolute()))}
 
 
 def load(name: str, folder: Path, cache: Path, transform: Transform | None = None) -> list[Clip]:
     """Prepare the clips of a data set; ``transform`` gives other features than the log-mel."""
     found: dict[str, tuple[tuple[str, ...], str]] = {}
     if name == "solos":
-        found = {str(path): ((path.parent.name,), "instruments") for path in sorted(folder.glob("*/*.flac"))}
+        paths = sorted(folder.absolute().glob("*/*.flac"))
+        found = {str(path): ((path.parent.name,), "instruments") for path in paths}
     else:
-        found = {str(clip.audio): (clip.labels, clip.vocabulary) for clip in load_tagged(name, folder)}
+        found = {str(c.audio.absolute()): (c.labels, c.vocabulary) for c in load_tagged(name, folder)}
     if not found:
         raise UsageError(f"{folder}: no clips found")
     prepared = prepare(
@@ -131,7 +132,7 @@ def load(name: str, folder: Path, cache: Path, transform: Transform | None = Non
     )
     clips = []
     for one in prepared:
-        names, vocabulary = found[str(one.labels["path"])]
+        names, vocabulary = found[str(Path(str(one.labels["path"])).absolute())]
         clips.append(Clip(one, combined([truth_of(each, vocabulary) for each in names]), "+".join(names)))
     return clips
 
@@ -366,6 +367,7 @@ def main(arguments: list[str] | None = None) -> None:
             precision=options.precision,
             validate_every=options.validate_every,
             compile=options.compile,
+            average=0.995,  # over 200 steps: runs are short
         ),
         options.run,
         lambda averaged: accuracy(averaged, valid, device),
