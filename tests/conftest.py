@@ -8,11 +8,11 @@ import soundfile
 import torch
 from hypothesis import settings
 
-from tests.signals import RATE, melody
 from transcribe.decoding import DecodingConfig
-from transcribe.events import Note
+from transcribe.events import Note, Transcription
 from transcribe.features import FeatureConfig
 from transcribe.networks import NotesNetwork, TrunkConfig
+from transcribe.output import sonify
 from transcribe.weights import NotesModel, notes_header, parse_notes_model, to_bytes
 
 # Busy machines are no reason to fail, and a failure must come back.
@@ -38,9 +38,10 @@ def rng() -> np.random.Generator:
 
 @pytest.fixture
 def wav(tmp_path: Path) -> Path:
-    """Three seconds of five plucked notes."""
+    """Three seconds of five notes on a sampled piano: what isn't one is warned of."""
     path = tmp_path / "song.wav"
-    soundfile.write(path, melody(FIVE_NOTES, 3.0), RATE)
+    song = Transcription(notes=tuple(FIVE_NOTES), duration=3.0)
+    soundfile.write(path, sonify.synthesise(song)[: 3 * sonify.SAMPLE_RATE], sonify.SAMPLE_RATE)
     return path
 
 

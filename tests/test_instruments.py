@@ -290,7 +290,18 @@ def test_from_folders_to_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(instrument_export, "WEIGHTS", weights)
     common = ["--train", f"clips:{tmp_path}/data", "--valid", f"clips:{tmp_path}/data", "--cache", str(tmp_path / "c")]
     common += ["--channels", "8", "8", "8", "8", "8", "--width", "16", "--batch", "6", "--frames", "64"]
-    first = ["--run", str(tmp_path / "1"), "--steps", "60", "--learning-rate", "0.01", "--validate-every", "60"]
+    first = [
+        "--run",
+        str(tmp_path / "1"),
+        "--steps",
+        "60",
+        "--learning-rate",
+        "0.01",
+        "--average",
+        "0.9",
+        "--validate-every",
+        "60",
+    ]
     instruments.main([*common, *first])
     second = ["--run", str(tmp_path / "2"), "--steps", "4", "--mixtures", "--frozen", "--validate-every", "0"]
     instruments.main([*common, *second, "--init-from", str(tmp_path / "1")])

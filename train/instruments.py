@@ -337,6 +337,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--frames", type=int, default=256)
     parser.add_argument("--learning-rate", type=float, default=2e-3)
+    parser.add_argument("--average", type=float, default=0.995, help="of the weights: how much of it stays in a step")
     parser.add_argument("--precision", choices=("float32", "bfloat16"), default="float32")
     parser.add_argument("--compile", action="store_true")
     parser.add_argument("--validate-every", type=int, default=500)
@@ -371,7 +372,7 @@ def main(arguments: list[str] | None = None) -> None:
             precision=options.precision,
             validate_every=options.validate_every,
             compile=options.compile,
-            average=0.995,  # over 200 steps: runs are short
+            average=options.average,
         ),
         options.run,
         lambda averaged: accuracy(averaged, valid, device),

@@ -8,7 +8,6 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from transcribe.errors import OutputError
-from transcribe.output.summary import minutes, pitch_name, rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -118,6 +117,8 @@ def facts(title: str, lines: Iterable[tuple[str, str]]) -> Table:
 
 def summary(title: str, result: Transcription, device: str = "", written: Iterable[str] = ()) -> Table:
     """Sum up a transcription for a person."""
+    from transcribe.output.summary import rows
+
     found = list(rows(result))
     if result.models:
         found.append(("heard by", ", ".join(result.models.values()) + (f" on {device}" if device else "")))
@@ -127,6 +128,8 @@ def summary(title: str, result: Transcription, device: str = "", written: Iterab
 def roll(result: Transcription, width: int) -> Text:
     """Draw notes in ``width`` columns, a row for every two semitones; nothing for no notes."""
     from rich.text import Text
+
+    from transcribe.output.summary import minutes, pitch_name
 
     if not result.notes:
         return Text("")
@@ -170,6 +173,7 @@ def activity(title: str, result: Transcription) -> Iterator[Table | Text]:
     from rich.table import Table
     from rich.text import Text
 
+    from transcribe.output.summary import minutes
     from transcribe.tags import UNKNOWN, summed_up
 
     table = Table("", "probability", "plays", title=Text(clean(title)), title_justify="left", title_style="bold")
@@ -190,6 +194,7 @@ def figures(report: Report) -> Iterator[Table | str]:
     from rich.table import Table
 
     from transcribe.evaluation import METRICS
+    from transcribe.output.summary import minutes
 
     table = Table("", "precision", "recall", "F1", title=f"{len(report.pieces)} pieces", title_justify="left")
     for metric, score in report.means.items():
