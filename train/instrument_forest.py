@@ -47,7 +47,7 @@ def fitted(features: np.ndarray, names: np.ndarray, balance: str, seed: int = 0)
     if balance == "smote":
         from imblearn.over_sampling import SMOTE
 
-        rarest = int(np.unique(names, return_counts=True)[1].min())
+        rarest = int(np.min(np.unique(names, return_counts=True)[1]))
         features, names = SMOTE(k_neighbors=max(1, min(5, rarest - 1)), random_state=seed).fit_resample(features, names)
     weights = "balanced" if balance == "weights" else None
     return RandomForestClassifier(300, class_weight=weights, random_state=seed, n_jobs=-1).fit(features, names)

@@ -243,7 +243,7 @@ class ChordDecoder:
         else:
             came_from = np.concatenate(self._came_from)
             path = np.zeros(len(heard), int)
-            path[-1] = int(self._score.argmax())
+            path[-1] = int(np.argmax(self._score))
             for i in range(len(path) - 1, 0, -1):
                 path[i - 1] = came_from[i, path[i]]
         starts = np.flatnonzero(np.diff(path, prepend=-1))
@@ -265,12 +265,12 @@ class ChordDecoder:
         """Choose one chord for all steps: the one heard most; none only where nothing else is heard."""
         if (heard[:, -1] > 127).all():
             return len(self.labels) - 1
-        return int(heard[:, :-1].sum(0, dtype=np.int64).argmax())
+        return int(np.argmax(heard[:, :-1].sum(0, dtype=np.int64)))
 
     def _with_bass(self, label: Label, bass: np.ndarray) -> Label:
         if self.config.vocabulary != "full" or label.root is None:
             return label
-        lowest = int(bass.argmax())
+        lowest = int(np.argmax(bass))
         interval = (lowest - label.root) % 12
         return replace(label, bass=interval) if bass[lowest] >= self.config.bass_threshold else label
 
@@ -295,7 +295,7 @@ def likeliest(activations: Sequence[ChordActivations], labels: Sequence[Label] =
         return max(known, key=lambda pair: float(total[pair[1]]))[0]
     if (heard[:, NONE] > 0.5).all():
         return NO_CHORD
-    return _named(vocabulary)[0][int(_called(heard, vocabulary)[:, :-1].sum(0).argmax())]
+    return _named(vocabulary)[0][int(np.argmax(_called(heard, vocabulary)[:, :-1].sum(0)))]
 
 
 def at(chords: Sequence[Chord], time: float) -> Chord | None:

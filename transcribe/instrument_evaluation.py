@@ -59,7 +59,8 @@ def judge(truths: Sequence[Sequence[str]], found: Sequence[Mapping[str, float]],
         precision = float(hits[j] / called[:, j].sum()) if called[:, j].any() else 0.0
         recall = float(hits[j] / truth[:, j].sum())
         classes[label] = (precision, recall, _f1(precision, recall), int(truth[:, j].sum()))
-    precision, recall = hits.sum() / max(called.sum(), 1), hits.sum() / max(truth.sum(), 1)
+    n_hits, n_called, n_true = (int(np.sum(array)) for array in (hits, called, truth))
+    precision, recall = n_hits / max(n_called, 1), n_hits / max(n_true, 1)
     confusion: dict[str, dict[str, int]] = {}
     for i, names in enumerate(truths):
         row = confusion.setdefault("+".join(sorted(names)), {})
@@ -68,7 +69,7 @@ def judge(truths: Sequence[Sequence[str]], found: Sequence[Mapping[str, float]],
         n,
         float(truth[np.arange(n), likeliest].mean()),
         float(np.mean(exact)),
-        _f1(float(precision), float(recall)),
+        _f1(precision, recall),
         float(np.mean([figures[2] for figures in classes.values()])),
         _lrap(truth, scores),
         classes,
