@@ -38,7 +38,9 @@ from transcribe.options import (
     Device,
     Inputs,
     Model,
+    ModelFile,
     Outputs,
+    OutputsIfAsked,
     Overwrite,
     PlotReference,
     Precision,
@@ -190,10 +192,7 @@ def transcribe(
 @commands.command()
 def chords(
     inputs: Inputs,
-    output: Annotated[
-        list[str] | None,
-        typer.Option("--output", "-o", help="A file, a folder, or - for stdout; nothing if not given."),
-    ] = None,
+    output: OutputsIfAsked = None,
     formats: Annotated[
         list[str] | None,
         typer.Option(
@@ -208,7 +207,7 @@ def chords(
     skip_existing: SkipExisting = False,
     as_json: AsJson = False,
     quiet: Quiet = False,
-    model: Annotated[str | None, typer.Option(help="A .safetensors file.", show_default=False)] = None,
+    model: ModelFile = None,
     device: Device = "auto",
     precision: Precision = "auto",
     threads: Threads = None,
@@ -226,18 +225,14 @@ def chords(
     set_threads(threads)
     from transcribe.pipeline import ChordRecogniser
 
-    settings = {} if vocabulary is None else {"vocabulary": vocabulary}
-    recogniser = ChordRecogniser(model, device, precision, **settings)
+    recogniser = ChordRecogniser(model, device, precision, **given(vocabulary=vocabulary))
     _recognise(jobs, recogniser, lambda name, result: chord_chart(name, result.chords), options)
 
 
 @commands.command()
 def instruments(
     inputs: Inputs,
-    output: Annotated[
-        list[str] | None,
-        typer.Option("--output", "-o", help="A file, a folder, or - for stdout; nothing if not given."),
-    ] = None,
+    output: OutputsIfAsked = None,
     formats: Annotated[
         list[str] | None,
         typer.Option("--format", "-f", help="lab, json, csv or jams, where -o's suffix doesn't say."),
@@ -251,7 +246,7 @@ def instruments(
     skip_existing: SkipExisting = False,
     as_json: AsJson = False,
     quiet: Quiet = False,
-    model: Annotated[str | None, typer.Option(help="A .safetensors file.", show_default=False)] = None,
+    model: ModelFile = None,
     device: Device = "auto",
     precision: Precision = "auto",
     threads: Threads = None,
@@ -269,8 +264,7 @@ def instruments(
     set_threads(threads)
     from transcribe.pipeline import InstrumentRecogniser
 
-    settings = {"vocabulary": vocabulary, "threshold": threshold}
-    settings = {name: value for name, value in settings.items() if value is not None}
+    settings = given(vocabulary=vocabulary, threshold=threshold)
     _recognise(jobs, InstrumentRecogniser(model, device, precision, **settings), activity, options)
 
 

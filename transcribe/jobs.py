@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import typer
 
@@ -256,6 +256,6 @@ def set_threads(threads: int | None) -> None:
         torch.set_num_threads(threads)
 
 
-def given(**settings: float | None) -> dict[str, float]:
+def given(**settings: Any) -> dict[str, Any]:
     """Keep the options that were given; the model's own settings stand for the others."""
     return {name: value for name, value in settings.items() if value is not None}

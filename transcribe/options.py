@@ -30,3 +30,9 @@ Precision = Annotated[
 ]
 Threads = Annotated[int | None, typer.Option(min=1, max=1024, help="CPU threads; torch's choice if not given.")]
 Threshold = Annotated[float | None, typer.Option(min=0.0, max=1.0, show_default=False)]
+# Of the commands that print what they find, and have weights of one size.
+OutputsIfAsked = Annotated[
+    list[str] | None,
+    typer.Option("--output", "-o", help="A file, a folder, or - for stdout; nothing if not given."),
+]
+ModelFile = Annotated[str | None, typer.Option(help="A .safetensors file.", show_default=False)]

@@ -43,7 +43,7 @@ def to_html(transcription: Transcription, scene: Scene | None = None) -> bytes:
         What was heard.
     scene
         The title; the recording, which is put in to be listened to; a reference, whose notes are compared. Without a
-        scene, or with ``sound`` off, nothing is put in to be heard.
+        recording only the transcription can be heard; with ``sound`` off, nothing.
 
     Returns
     -------
