@@ -24,9 +24,15 @@ from transcribe.jobs import check_writable, given, set_threads
 from transcribe.options import Device, Model, Precision, Threads, Threshold
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from rich.table import Table
+
+    from transcribe.chord_evaluation import ClipReport
     from transcribe.datasets import Piece
     from transcribe.evaluation import PieceScores, Report
     from transcribe.events import Transcription
+    from transcribe.instrument_evaluation import TagReport
 
 _INSTRUMENT_SETS = ("nsynth", "irmas", "clips")
 
@@ -166,8 +172,6 @@ def _evaluate_chords(
 ) -> None:
     """Measure chords over songs, or over clips where every label is a folder's name."""
     from transcribe.chord_evaluation import evaluate_chords, evaluate_clips
-    from transcribe.output.confusion import to_png
-    from transcribe.output.formats import write_atomically
     from transcribe.pipeline import ChordRecogniser
 
     clips = [piece for piece in pieces if piece.labels.is_dir()]
@@ -184,9 +188,7 @@ def _evaluate_chords(
             print_line(json.dumps(asdict(songs))) if as_json else print_tables(*chord_figures(songs))
             return
         report = evaluate_clips(clips, recogniser, progress=progress)
-    print_line(json.dumps(asdict(report))) if as_json else print_tables(*confusion(report))
-    if plot is not None:
-        write_atomically(plot, to_png(report.confusion), overwrite)
+    _print_clips(report, confusion(report), as_json, plot, overwrite)
 
 
 def _evaluate_instruments(
@@ -204,8 +206,6 @@ def _evaluate_instruments(
     from transcribe.datasets import folder_of
     from transcribe.instrument_datasets import LAYOUTS, load_tagged
     from transcribe.instrument_evaluation import evaluate_instruments
-    from transcribe.output.confusion import to_png
-    from transcribe.output.formats import write_atomically
     from transcribe.pipeline import InstrumentRecogniser
 
     clips = load_tagged(layout, folder_of(layout, data, LAYOUTS[layout][1]))
@@ -214,7 +214,17 @@ def _evaluate_instruments(
     recogniser = InstrumentRecogniser(model, device, precision)
     with ProgressBar(f"{len(clips)} clips of {layout}", quiet) as progress:
         report = evaluate_instruments(clips, recogniser, progress)
-    print_line(json.dumps(asdict(report))) if as_json else print_tables(*tag_figures(report))
+    _print_clips(report, tag_figures(report), as_json, plot, overwrite)
+
+
+def _print_clips(
+    report: ClipReport | TagReport, tables: Iterable[Table | str], as_json: bool, plot: Path | None, overwrite: bool
+) -> None:
+    """Print the figures of labelled clips, and draw what was taken for what."""
+    from transcribe.output.confusion import to_png
+    from transcribe.output.formats import write_atomically
+
+    print_line(json.dumps(asdict(report))) if as_json else print_tables(*tables)
     if plot is not None:
         write_atomically(plot, to_png(report.confusion), overwrite)
 
