@@ -421,8 +421,13 @@ class Player {
     if (this.playing) this.sound.pause();
     else {
       if (this.position >= this.duration - 0.05) this.seek(0);
-      this.sound.play();
+      this.start();
     }
+  }
+
+  // Who pauses before the first sound has come breaks a promise of the browser's, and means it.
+  start() {
+    this.sound.play().catch((error) => { if (error.name !== "AbortError") throw error; });
   }
 
   // The other sound goes on where this one was.
@@ -435,7 +440,7 @@ class Player {
     next.currentTime = Math.min(at, next.duration || at);
     this.sound = next;
     this.section.querySelector(`input[value=${name}]`).checked = true;
-    if (running) next.play();
+    if (running) this.start();
   }
 
   seek(seconds) {
