@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 
-def augment(log_mel: Tensor, generator: torch.Generator) -> Tensor:
+def augment(log_mel: Tensor, generator: torch.Generator, colour: float = 0.12, noisiest: float = -0.2) -> Tensor:
     """Change loudness, colour and noise floor of every excerpt on its own.
 
     Gain within +-8 dB, a smooth equalisation of about +-4 dB, and, for half of them, a noise floor of a random
@@ -18,6 +18,10 @@ def augment(log_mel: Tensor, generator: torch.Generator) -> Tensor:
         Shape (batch, n_frames, n_mels), in units of 20 dB.
     generator
         On the CPU; all randomness comes from it.
+    colour
+        Standard deviation of the equalisation's seven points; 0.12 is 2.4 dB.
+    noisiest
+        The highest noise floor; -0.2 is -64 dB, 0.8 is -44 dB.
     """
     n_batch, n_frames, n_mels = log_mel.shape
 
@@ -31,10 +35,10 @@ def augment(log_mel: Tensor, generator: torch.Generator) -> Tensor:
         knots = normal(n_batch, 1, 7) * spread
         return torch.nn.functional.interpolate(knots, n_mels, mode="linear", align_corners=True)
 
-    changed = log_mel + uniform(-0.4, 0.4, n_batch, 1, 1) + curve(0.12)
+    changed = log_mel + uniform(-0.4, 0.4, n_batch, 1, 1) + curve(colour)
     noisy = (uniform(0, 1, n_batch, 1, 1) < 0.5).float()
-    # The floor lies between -2.2 (-104 dB: nothing) and -0.2 (-64 dB), its power exponentially distributed.
-    floor = uniform(-2.2, -0.2, n_batch, 1, 1) + curve(0.3) - 3.0 * (1 - noisy)
+    # The floor lies above -2.2 (-104 dB: nothing), its power exponentially distributed.
+    floor = uniform(-2.2, noisiest, n_batch, 1, 1) + curve(0.3) - 3.0 * (1 - noisy)
     grain = uniform(0.02, 1, n_batch, n_frames, n_mels).log().neg().log10() * 0.5
     natural = 2 * 2.302585  # a unit is 20 dB: the exponent of power is 2 * ln 10
     return torch.logaddexp(changed * natural, (floor + grain) * natural) / natural

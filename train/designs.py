@@ -199,7 +199,10 @@ def main() -> None:
         network = DESIGNS[name](features)
         network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         steps = steps_within(60 * options.minutes, network, batches, options)
-        config = loop.LoopConfig(steps=steps, precision=options.precision, compile=options.compile)
+        # The average forgets its beginning even in the slowest design's few hundred steps.
+        config = loop.LoopConfig(
+            steps=steps, warmup=100, average=0.99, precision=options.precision, compile=options.compile
+        )
         averaged = loop.train(network, batches, losses_where_it_answers, config, folder=None, device=device)
         model = NotesModel(name, averaged.cpu(), features, DecodingConfig())  # type: ignore[arg-type]
         transcriber = Transcriber(model, "cpu")

@@ -2,7 +2,7 @@
 
     python -m train.instrument_inputs --train solos:runs/solos-train --valid solos:runs/solos-valid --steps 800
 
-prints a row of a table for each: log-mel, with and without SpecAugment, 40 MFCCs, a constant-Q transform (84 bins, 7
+prints a row of a table for each: log-mel, with SpecAugment and without, 40 MFCCs, a constant-Q transform (84 bins, 7
 octaves; needs librosa), the raw waveform through six one-dimensional convolutions (as the literature's four-class
 network), and that with the sign of every other excerpt inverted.
 """
@@ -21,8 +21,9 @@ import torch
 from torch import Tensor, nn
 
 from train import loop
+from train.augment import augment
 from train.cache import Transform
-from train.instruments import SINGLE, Mixtures, Spectra, accuracy, dataset, load, losses
+from train.instruments import COLOUR, NOISIEST, SINGLE, Mixtures, Spectra, accuracy, dataset, load, losses
 from transcribe.features import FeatureConfig
 from transcribe.inference import choose_device
 from transcribe.instrument_network import InstrumentsConfig, InstrumentsLogits, InstrumentsNetwork
@@ -79,25 +80,22 @@ class WaveNetwork(nn.Module):
         return InstrumentsLogits(heads[..., : len(FAMILIES)], heads[..., len(FAMILIES) :])
 
 
-class Masked(Spectra):
-    """Log-mel with SpecAugment (Park et al. 2019): two spans of up to 20 frames, two bands of up to 30 bins hidden."""
+class Unmasked(Spectra):
+    """Log-mel of which nothing is hidden: without SpecAugment."""
 
     def augmented(self, batch: Tensor, generator: torch.Generator) -> Tensor:
-        """Vary gain, colour and noise floor; then hide."""
-        batch = super().augmented(batch, generator)
-        for axis, widest in ((1, 20), (1, 20), (2, 30), (2, 30)):
-            place = torch.arange(batch.shape[axis])
-            width = torch.randint(0, widest + 1, (len(batch), 1), generator=generator)
-            first = (torch.rand((len(batch), 1), generator=generator) * (batch.shape[axis] - width)).long()
-            hidden = ((place >= first) & (place < first + width)).unsqueeze(2 if axis == 1 else 1)
-            batch = torch.where(hidden.to(batch.device), batch.mean((1, 2), keepdim=True), batch)
-        return batch
+        """Vary gain, colour and noise floor."""
+        return augment(batch, generator, COLOUR, NOISIEST)
 
 
 class ConstantQ(Spectra):
     """Constant-Q magnitudes."""
 
     n_bands = CQT_BINS
+
+    def transposed(self, semitones: float) -> np.ndarray:
+        """Tell for every band from where it is taken: a band is a semitone."""
+        return np.clip(np.arange(self.n_bands) - semitones, 0, self.n_bands - 1)
 
 
 class Waves(Spectra):
@@ -106,17 +104,25 @@ class Waves(Spectra):
     n_bands = FEATURES.hop_length
     floor = 0.0
 
-    def levels(self, values: np.ndarray) -> np.ndarray:
+    def linear(self, values: np.ndarray) -> np.ndarray:
+        """Leave as it is: samples add up."""
+        return values
+
+    def values(self, linear: np.ndarray) -> np.ndarray:
+        """Leave as it is."""
+        return linear
+
+    def gain(self, decibels: float) -> np.float32:
+        """Give the factor that makes louder."""
+        return np.float32(10 ** (decibels / 20))
+
+    def levels(self, linear: np.ndarray) -> np.ndarray:
         """Loudness of every frame in dB."""
-        return np.asarray(10 * np.log10(np.square(values, dtype=np.float32).mean(-1) + 1e-12))
+        return np.asarray(10 * np.log10(np.square(linear, dtype=np.float32).mean(-1) + 1e-12))
 
-    def gained(self, values: np.ndarray, decibels: float) -> np.ndarray:
-        """Make louder."""
-        return np.asarray(values * np.float32(10 ** (decibels / 20)))
-
-    def mixed(self, one: np.ndarray, other: np.ndarray) -> np.ndarray:
-        """Sound both."""
-        return np.asarray(one + other)
+    def varied(self, values: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """Leave as it is: samples can't be read at another speed frame by frame."""
+        return values
 
     def augmented(self, batch: Tensor, generator: torch.Generator) -> Tensor:
         """Vary the noise; loudness is taken out, as a network of waveforms can't take a logarithm."""
@@ -179,7 +185,7 @@ def _usual(n_bands: int = FEATURES.n_mels) -> nn.Module:
 
 INPUTS = {
     "log-mel": Input(None, Spectra, _usual),
-    "log-mel, SpecAugment": Input(None, Masked, _usual),
+    "log-mel, without SpecAugment": Input(None, Unmasked, _usual),
     "MFCC": Input(None, Spectra, MfccNetwork),
     "constant-Q": Input(constant_q, ConstantQ, lambda: _usual(CQT_BINS)),
     "waveform": Input(frames_of_samples, Waves, WaveNetwork),

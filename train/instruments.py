@@ -51,10 +51,12 @@ OTHERS: dict[str, tuple[str | None, str | None]] = {
     "banjo": (None, "guitar"),
 }
 # A unit of the features is 20 dB: the exponent of its power, to the base of e.
-_NATURAL = 4.605170
+_NATURAL = np.float32(4.605170)
 SOUNDING_DB, AUDIBLE_DB, GAIN_DB = 40.0, 25.0, 6.0
+# In units of 20 dB: how much the colour varies, the highest noise floor (-44 dB). Axis and widest span that is hidden.
+COLOUR, NOISIEST, HIDDEN = 0.25, 0.8, ((1, 20), (1, 20), (2, 30), (2, 30))
 # Most of what is listened to are pianos: no other mistake would be seen as often as that of one.
-WEIGHTS = {"piano": 4.0}
+WEIGHTS = {"piano": 4.0, "double bass": 0.5, "plucked double bass": 0.5}
 # How many clips a mixture has, and how often.
 SINGLE = {0: 0.06, 1: 0.94}
 MIXED = {0: 0.04, 1: 0.34, 2: 0.32, 3: 0.15, 4: 0.1, 5: 0.05}
@@ -148,22 +150,49 @@ class Spectra:
     n_bands = FeatureConfig().n_mels
     floor = (FeatureConfig().floor_db + FeatureConfig().offset_db) / FeatureConfig().scale_db
 
-    def levels(self, values: np.ndarray) -> np.ndarray:
+    def linear(self, values: np.ndarray) -> np.ndarray:
+        """Turn features into what adds up: power."""
+        return np.asarray(np.exp(_NATURAL * values))
+
+    def values(self, linear: np.ndarray) -> np.ndarray:
+        """Turn what was added up into features again."""
+        return np.asarray(np.log(np.maximum(linear, np.exp(_NATURAL * self.floor))) / _NATURAL)
+
+    def gain(self, decibels: float) -> np.float32:
+        """Give the factor that makes louder."""
+        return np.float32(10 ** (decibels / 10))
+
+    def levels(self, linear: np.ndarray) -> np.ndarray:
         """Loudness of every frame in dB, (n_frames,); the mean power over the bands."""
-        power = np.exp(_NATURAL * values.astype(np.float32))
-        return np.asarray(10 * np.log10(power.mean(-1) + 1e-12))
+        return np.asarray(10 * np.log10(linear.mean(-1) + 1e-12))
 
-    def gained(self, values: np.ndarray, decibels: float) -> np.ndarray:
-        """Make louder."""
-        return np.asarray(values + np.float32(decibels / FeatureConfig().scale_db))
+    def transposed(self, semitones: float) -> np.ndarray:
+        """Tell for every band from where it is taken, in bands, to sound so much higher."""
+        frequencies = FeatureConfig().mel_frequencies()
+        return np.interp(frequencies / 2 ** (semitones / 12), frequencies, np.arange(self.n_bands))
 
-    def mixed(self, one: np.ndarray, other: np.ndarray) -> np.ndarray:
-        """Sound both."""
-        return np.asarray(np.logaddexp(one * _NATURAL, other * _NATURAL).astype(np.float32) / np.float32(_NATURAL))
+    def varied(self, values: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """Play up to 4 semitones higher or lower, timbre and all, and up to a fifth faster or slower."""
+        semitones, speed = np.clip(rng.normal(0, 1.5), -4, 4), 2 ** rng.uniform(-0.3, 0.3)
+        place = self.transposed(semitones)
+        below = np.minimum(place.astype(int), self.n_bands - 2)
+        share = (place - below).astype(np.float32)
+        rows = values[np.arange(0, len(values), speed).astype(int)]
+        return np.asarray(rows[:, below] * (1 - share) + rows[:, below + 1] * share)
 
     def augmented(self, batch: Tensor, generator: torch.Generator) -> Tensor:
-        """Vary gain, colour and noise floor."""
-        return augment(batch, generator)
+        """Vary gain, colour and noise floor, and hide a little (SpecAugment, Park et al. 2019).
+
+        Colour and noise of a set of recordings tell its instruments from those of sound fonts: they are varied widely.
+        """
+        batch = augment(batch, generator, COLOUR, NOISIEST)
+        for axis, widest in HIDDEN:
+            place = torch.arange(batch.shape[axis])
+            width = torch.randint(0, widest + 1, (len(batch), 1), generator=generator)
+            first = (torch.rand((len(batch), 1), generator=generator) * (batch.shape[axis] - width)).long()
+            hidden = ((place >= first) & (place < first + width)).unsqueeze(2 if axis == 1 else 1)
+            batch = torch.where(hidden.to(batch.device), batch.mean((1, 2), keepdim=True), batch)
+        return batch
 
     def plain(self, batch: Tensor) -> Tensor:
         """Bring to what the network expects, where nothing is varied."""
@@ -223,13 +252,14 @@ class Mixtures:
     def _loudest(self, clip: Clip) -> float:
         key = str(clip.prepared.features)
         if key not in self._levels:
-            self._levels[key] = float(self.front.levels(clip.prepared.span(0, clip.prepared.n_frames)).max())
+            values = clip.prepared.span(0, clip.prepared.n_frames).astype(np.float32)
+            self._levels[key] = float(self.front.levels(self.front.linear(values)).max())
         return self._levels[key]
 
     def mixture(self, size: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         """Mix excerpts of ``size`` clips of different names: features and targets."""
         front = self.front
-        whole = np.full((self.n_frames, front.n_bands), front.floor, np.float32)
+        whole = np.zeros((self.n_frames, front.n_bands), np.float32)
         parts: list[tuple[Truth, np.ndarray, float]] = []
         reference = 0.0
         for name in rng.choice(self.names, min(size, len(self.names)), replace=False, p=self.chances):
@@ -237,14 +267,17 @@ class Mixtures:
             loudest = self._loudest(clip)
             # As loud as the first, whose level is as random as recordings' are.
             reference = loudest if not parts else reference
-            gain = rng.uniform(-GAIN_DB, GAIN_DB) + reference - loudest
-            span = np.full_like(whole, front.floor)
+            decibels = rng.uniform(-GAIN_DB, GAIN_DB) + reference - loudest
             first = int(rng.integers(0, max(1, clip.prepared.n_frames - self.n_frames + 1)))
             cut = clip.prepared.span(first, self.n_frames).astype(np.float32)
+            if self.augmented:
+                cut = front.varied(cut, rng)[: self.n_frames]
             place = int(rng.integers(0, self.n_frames - len(cut) + 1))
-            span[place : place + len(cut)] = front.gained(cut, gain)
-            parts.append((clip.truth, front.levels(span), loudest + gain))
-            whole = front.mixed(whole, span)
+            sound = front.linear(cut) * front.gain(decibels)
+            whole[place : place + len(cut)] += sound
+            own = np.full(self.n_frames, -120.0)
+            own[place : place + len(cut)] = front.levels(sound)
+            parts.append((clip.truth, own, loudest + decibels))
         target = np.zeros((self.n_frames // STRIDE, N_LABELS), np.float32)
         level = front.levels(whole)
         for truth, own, loudest in parts:
@@ -255,7 +288,7 @@ class Mixtures:
                 )
             for label in truth.open:
                 target[:, label] = np.where((found != 0) & (target[:, label] == 0), -1, target[:, label])
-        return whole, target
+        return front.values(whole), target
 
 
 def losses(network: nn.Module, batch: tuple[Tensor, ...]) -> dict[str, Tensor]:

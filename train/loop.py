@@ -10,6 +10,7 @@ import math
 import os
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import timedelta
@@ -136,12 +137,18 @@ def train(
     autocast = torch.autocast(device.type, torch.bfloat16) if config.precision == "bfloat16" else nullcontext()
     saved = time.monotonic()
     bar = tqdm(range(first, config.steps), initial=first, total=config.steps, disable=None if rank == 0 else True)
+    # The next batch is made while the network learns from this one.
+    ahead = ThreadPoolExecutor(1)
+    coming = ahead.submit(batches, first, rank)
     for step in bar:
+        batch = coming.result()
+        if step + 1 < config.steps:
+            coming = ahead.submit(batches, step + 1, rank)
         for group in optimizer.param_groups:
             group["lr"] = learning_rate(step, config)
         network.train()
         with autocast:
-            parts = losses(parallel, batches(step, rank))
+            parts = losses(parallel, batch)
         loss = torch.stack(list(parts.values())).sum()
         optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
@@ -160,6 +167,7 @@ def train(
             if log is not None:
                 log.write(step + 1, figures)
             tqdm.write(f"{step + 1}: " + "  ".join(f"{name} {value:.4f}" for name, value in figures.items()))
+    ahead.shutdown()
     if first < config.steps:
         save(config.steps)
     averaged.module.eval()

@@ -33,12 +33,18 @@ SECONDS = 20.0
 
 @dataclass(frozen=True)
 class Sound:
-    """How an instrument is played: programs of General MIDI (from 0), its range, how often it plays chords."""
+    """How an instrument is played.
+
+    ``programs`` of General MIDI (from 0), its range, how often it plays chords, whether it strums them, and whether
+    its player shapes a note after the attack (a bow, breath).
+    """
 
     programs: tuple[int, ...]
     low: int
     high: int
     chords: float = 0.0
+    strummed: bool = False
+    shaped: bool = False
 
 
 # The names are folders; train/instruments.py knows what they are.
@@ -48,33 +54,33 @@ SOUNDS = {
     "harpsichord": Sound((6, 7), 30, 90, 0.5),
     "mallets": Sound((8, 9, 10, 11, 12, 13, 14), 50, 100, 0.3),
     "organ": Sound((16, 17, 18, 19, 20), 36, 90, 0.6),
-    "accordion": Sound((21, 23), 50, 90, 0.5),
-    "harmonica": Sound((22,), 55, 90, 0.2),
-    "acoustic guitar": Sound((24, 25), 40, 82, 0.6),
-    "electric guitar": Sound((26, 27, 28, 29, 30), 40, 86, 0.5),
+    "accordion": Sound((21, 23), 50, 90, 0.5, shaped=True),
+    "harmonica": Sound((22,), 55, 90, 0.2, shaped=True),
+    "acoustic guitar": Sound((24, 25), 40, 82, 0.6, strummed=True),
+    "electric guitar": Sound((26, 27, 28, 29, 30), 40, 86, 0.5, strummed=True),
     "bass": Sound((33, 34, 35, 36, 37, 38, 39), 26, 55),
     "plucked double bass": Sound((32,), 26, 58),
-    "violin": Sound((40,), 55, 96),
-    "viola": Sound((41,), 48, 86),
-    "cello": Sound((42,), 36, 76),
-    "double bass": Sound((43,), 26, 60),
+    "violin": Sound((40,), 55, 96, shaped=True),
+    "viola": Sound((41,), 48, 86, shaped=True),
+    "cello": Sound((42,), 36, 76, shaped=True),
+    "double bass": Sound((43,), 26, 60, shaped=True),
     "string section": Sound((44, 45, 48, 49, 50, 51), 36, 90, 0.6),
     "harp": Sound((46,), 28, 96, 0.4),
-    "voice": Sound((52, 53, 54), 45, 82, 0.5),
-    "trumpet": Sound((56, 59), 54, 84),
-    "trombone": Sound((57,), 40, 72),
-    "tuba": Sound((58,), 26, 58),
-    "horn": Sound((60,), 40, 77),
+    "voice": Sound((52, 53, 54), 45, 82, 0.5, shaped=True),
+    "trumpet": Sound((56, 59), 54, 84, shaped=True),
+    "trombone": Sound((57,), 40, 72, shaped=True),
+    "tuba": Sound((58,), 26, 58, shaped=True),
+    "horn": Sound((60,), 40, 77, shaped=True),
     "brass section": Sound((61,), 40, 84, 0.5),
-    "saxophone": Sound((64, 65, 66, 67), 42, 84),
-    "oboe": Sound((68,), 58, 90),
-    "english horn": Sound((69,), 52, 82),
-    "bassoon": Sound((70,), 34, 70),
-    "clarinet": Sound((71,), 50, 91),
-    "flute": Sound((72, 73), 60, 96),
-    "recorder": Sound((74, 75, 77, 78, 79), 60, 96),
+    "saxophone": Sound((64, 65, 66, 67), 42, 84, shaped=True),
+    "oboe": Sound((68,), 58, 90, shaped=True),
+    "english horn": Sound((69,), 52, 82, shaped=True),
+    "bassoon": Sound((70,), 34, 70, shaped=True),
+    "clarinet": Sound((71,), 50, 91, shaped=True),
+    "flute": Sound((72, 73), 60, 96, shaped=True),
+    "recorder": Sound((74, 75, 77, 78, 79), 60, 96, shaped=True),
     "synth": Sound((62, 63, *range(80, 96)), 36, 96, 0.5),
-    "banjo": Sound((105, 106, 107), 45, 84, 0.4),
+    "banjo": Sound((105, 106, 107), 45, 84, 0.4, strummed=True),
 }
 # Folders of the Philharmonia's notes, and what they are here.
 NOTES = {
@@ -88,8 +94,13 @@ DRUMS = {"bass drum": (KICK, 35), "snare drum": (SNARE, 40, 37), "hi-hat": (CLOS
 # How many clips of what has no program of its own go with one of each program's.
 SHARES = {"real": 8, "sampled piano": 3, "drums": 4, "drum": 6, "speech": 4}
 
+# A guitar's chords over the root: fifth, octave, third …, as the shapes under a hand have them.
+SHAPES = ((0, 7, 12, 16, 19, 24), (0, 7, 12, 15, 19, 24), (0, 7, 12), (0, 7, 10, 16, 19), (0, 5, 9, 16), (0, 4, 7, 12))
+
 # (onset s, offset s, pitch, velocity)
 Notes = list[tuple[float, float, int, int]]
+# Bends (s, cents) and controllers (s, number, value).
+Touch = tuple[list[tuple[float, float]], list[tuple[float, int, float]]]
 
 
 def line(sound: Sound, rng: np.random.Generator, seconds: float = SECONDS) -> Notes:
@@ -103,12 +114,18 @@ def line(sound: Sound, rng: np.random.Generator, seconds: float = SECONDS) -> No
         # Within a voice's reach, back to the middle in the end.
         pitch += int(rng.integers(-5, 6)) if not sparse else int(rng.integers(-12, 13))
         pitch = int(np.clip(pitch, sound.low, sound.high))
-        stack = (0, *rng.choice([3, 4, 5, 7, 9, 12], int(rng.integers(1, 4)), replace=False)) if chordal else (0,)
-        held = length * rng.uniform(0.4, 1.05)
-        for interval in stack:
-            if pitch + interval <= sound.high:
+        stack: Sequence[int] = (0,)
+        if chordal and sound.strummed:
+            stack = SHAPES[int(rng.integers(len(SHAPES)))][:: int(rng.choice([1, 1, -1]))]
+            pitch = min(pitch, sound.low + 14)
+        elif chordal:
+            stack = (0, *rng.choice([3, 4, 5, 7, 9, 12], int(rng.integers(1, 4)), replace=False))
+        held, between = length * rng.uniform(0.4, 1.05), rng.uniform(0.002, 0.03) if sound.strummed else 0.0
+        for i, interval in enumerate(stack):
+            onset, offset = time + i * between, min(time + held, seconds)
+            if pitch + interval <= sound.high and onset < offset:
                 velocity = int(np.clip(rng.normal(loud, 10), 15, 127))
-                notes.append((time, min(time + held, seconds), int(pitch + interval), velocity))
+                notes.append((onset, offset, int(pitch + interval), velocity))
         time += length + (rng.uniform(0.2, 3) if sparse else beat * (rng.random() < 0.1) * 2)
     return notes
 
@@ -133,14 +150,39 @@ def of_a_song(midi: Path, sound: Sound, rng: np.random.Generator) -> Notes:
     return [note for note in placed if sound.low <= note[2] <= sound.high] or line(sound, rng)
 
 
-def synthesised(soundfont: Path, program: int, notes: Notes, is_drum: bool = False) -> np.ndarray:
-    """Play notes through a sound font."""
+def synthesised(
+    soundfont: Path, program: int, notes: Notes, is_drum: bool = False, touch: Touch | None = None
+) -> np.ndarray:
+    """Play notes through a sound font, with a player's ``touch`` or without."""
     import pretty_midi
 
     midi = pretty_midi.PrettyMIDI(resolution=960)
     midi.instruments = [pretty_midi.Instrument(program, is_drum)]
     midi.instruments[0].notes = [pretty_midi.Note(velocity, pitch, on, off) for on, off, pitch, velocity in notes]
+    if touch is not None:
+        midi.instruments[0].pitch_bends = [pretty_midi.PitchBend(round(cents * 8192 / 200), t) for t, cents in touch[0]]
+        midi.instruments[0].control_changes = [
+            pretty_midi.ControlChange(number, round(value), t) for t, number, value in touch[1]
+        ]
     return synthesise(soundfont, midi)[: int(SECONDS * SAMPLE_RATE)]
+
+
+def touch_of(sound: Sound, rng: np.random.Generator) -> Touch:
+    """Tune the instrument; where a player shapes its notes, let vibrato, pitch and loudness wander as they do."""
+    tuning = float(np.clip(rng.normal(0, 20), -60, 60))
+    if not sound.shaped or rng.random() < 0.25:
+        return [(0.0, tuning)], []
+    times = np.arange(0, SECONDS, 0.05)
+    # Vibrato of 4 to 7 Hz that comes and goes, over a pitch that is never quite steady.
+    depth = rng.uniform(0, 30) * np.clip(np.sin(2 * np.pi * (rng.uniform(0.1, 0.6) * times + rng.random())), 0, 1)
+    wander = signal.lfilter([0.1], [1, -0.9], rng.normal(0, rng.uniform(2, 25), len(times)))
+    cents = tuning + depth * np.sin(2 * np.pi * rng.uniform(4, 7) * times) + wander
+    swell = signal.lfilter([0.05], [1, -0.95], rng.normal(0, rng.uniform(0, 120), len(times)))
+    loudness = np.clip(rng.uniform(80, 120) + swell, 30, 127)
+    return (
+        [(float(t), float(c)) for t, c in zip(times, np.clip(cents, -190, 190), strict=True)],
+        [(float(t), 11, float(value)) for t, value in zip(times, loudness, strict=True)],
+    )
 
 
 def strung_together(paths: Sequence[Path], rng: np.random.Generator) -> np.ndarray:
@@ -235,7 +277,7 @@ def solo(kind: str, name: str, sources: _Sources, rng: np.random.Generator) -> n
         song = sources.midi and rng.random() < 0.4
         notes = of_a_song(sources.midi[int(rng.integers(len(sources.midi)))], sound, rng) if song else line(sound, rng)
         soundfont = sources.soundfonts[int(rng.integers(len(sources.soundfonts)))]
-        return synthesised(soundfont, int(rng.choice(sound.programs)), notes)
+        return synthesised(soundfont, int(rng.choice(sound.programs)), notes, touch=touch_of(sound, rng))
     if kind == "real":
         return strung_together(sources.notes[name], rng)
     if kind == "sampled piano":

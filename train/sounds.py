@@ -79,7 +79,7 @@ def drums(soundfont: Path, seconds: float, rng: np.random.Generator) -> np.ndarr
 
 
 def synthesise(soundfont: Path, midi: PrettyMIDI, sample_rate: int = SAMPLE_RATE) -> np.ndarray:
-    """Play MIDI with FluidSynth, without its reverb and chorus.
+    """Play MIDI with FluidSynth, or TiMidity where the font is its configuration (.cfg); no reverb, no chorus.
 
     Returns
     -------
@@ -91,8 +91,9 @@ def synthesise(soundfont: Path, midi: PrettyMIDI, sample_rate: int = SAMPLE_RATE
     ValueError
         If the file is no sound font.
     """
+    patches = soundfont.suffix == ".cfg"
     with soundfont.open("rb") as font:
-        if font.read(4) != b"RIFF":  # FluidSynth would take its default instead
+        if not patches and font.read(4) != b"RIFF":  # FluidSynth would take its default instead
             raise ValueError(f"{soundfont}: no sound font")
     with tempfile.TemporaryDirectory() as folder:
         score, sound = f"{folder}/score.mid", f"{folder}/sound.wav"
@@ -100,6 +101,9 @@ def synthesise(soundfont: Path, midi: PrettyMIDI, sample_rate: int = SAMPLE_RATE
         command = ["fluidsynth", "-niq", "-R", "0", "-C", "0", "-g", "0.6", "-r", str(sample_rate), "-T", "wav"]
         # Only the samples that are played: compressed fonts (SF3) take long to unpack.
         command += ["-o", "synth.dynamic-sample-loading=1", "-O", "float", "-F", sound, str(soundfont), score]
+        if patches:
+            command = ["timidity", "-c", str(soundfont), "-EFreverb=0", "-EFchorus=0", "-s", str(sample_rate), "-Ow"]
+            command += ["-o", sound, score]
         subprocess.run(command, check=True, capture_output=True)
         samples, _ = soundfile.read(sound, dtype="float32", always_2d=True)
     return np.asarray(samples.mean(1))

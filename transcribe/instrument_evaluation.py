@@ -23,7 +23,8 @@ class TagReport:
     ``accuracy``: the share of the clips whose likeliest label is among the true ones. ``exact``: whose labels are all
     right, as many of the likeliest as there are true ones. ``micro_f1``, ``macro_f1`` at the threshold; ``lrap``: label
     ranking average precision. ``classes`` maps each label to precision, recall, F1 and the number of its clips;
-    ``confusion`` maps true labels (joined by ``+``) to what was likeliest.
+    ``confusion`` maps true labels (joined by ``+``) to what was likeliest; where several are true, to all labels at the
+    threshold, ``other`` if no clip has just these.
     """
 
     n_clips: int
@@ -62,9 +63,12 @@ def judge(truths: Sequence[Sequence[str]], found: Sequence[Mapping[str, float]],
     n_hits, n_called, n_true = (int(np.sum(array)) for array in (hits, called, truth))
     precision, recall = n_hits / max(n_called, 1), n_hits / max(n_true, 1)
     confusion: dict[str, dict[str, int]] = {}
+    sets = {"+".join(sorted(names)) for names in truths}
     for i, names in enumerate(truths):
         row = confusion.setdefault("+".join(sorted(names)), {})
-        row[labels[likeliest[i]]] = row.get(labels[likeliest[i]], 0) + 1
+        heard = "+".join(label for label, there in zip(labels, called[i], strict=True) if there)
+        column = labels[likeliest[i]] if len(names) == 1 else heard if heard in sets else "other"
+        row[column] = row.get(column, 0) + 1
     return TagReport(
         n,
         float(truth[np.arange(n), likeliest].mean()),
