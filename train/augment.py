@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
@@ -42,3 +44,24 @@ def augment(log_mel: Tensor, generator: torch.Generator, colour: float = 0.12, n
     grain = uniform(0.02, 1, n_batch, n_frames, n_mels).log().neg().log10() * 0.5
     natural = 2 * 2.302585  # a unit is 20 dB: the exponent of power is 2 * ln 10
     return torch.logaddexp(changed * natural, (floor + grain) * natural) / natural
+
+
+def hide(log_mel: Tensor, generator: torch.Generator, spans: Sequence[tuple[int, int]]) -> Tensor:
+    """Hide spans of every excerpt behind its mean (SpecAugment, Park et al. 2019).
+
+    Parameters
+    ----------
+    log_mel
+        Shape (batch, n_frames, n_bands).
+    generator
+        On the CPU; all randomness comes from it.
+    spans
+        For each span the axis, 1 for time or 2 for frequency, and its greatest width.
+    """
+    for axis, widest in spans:
+        place = torch.arange(log_mel.shape[axis])
+        width = torch.randint(0, widest + 1, (len(log_mel), 1), generator=generator)
+        first = (torch.rand((len(log_mel), 1), generator=generator) * (log_mel.shape[axis] - width)).long()
+        hidden = ((place >= first) & (place < first + width)).unsqueeze(2 if axis == 1 else 1)
+        log_mel = torch.where(hidden.to(log_mel.device), log_mel.mean((1, 2), keepdim=True), log_mel)
+    return log_mel

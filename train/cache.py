@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import multiprocessing
 import os
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ from tqdm import tqdm
 
 from transcribe.audio import load_audio
 from transcribe.datasets import Piece
+from transcribe.errors import InputError
 from transcribe.features import FeatureConfig, LogMel
 
 # Samples -> (n_frames, n_bands), in place of the log-mel; also at the top of a module.
@@ -43,16 +45,22 @@ def prepare(
     features: FeatureConfig = FeatureConfig(),  # noqa: B008 - frozen
     transform: Transform | None = None,
 ) -> list[Prepared]:
-    """Compute features and labels of every piece, or find them in the cache; on all cores, by one process."""
+    """Compute features and labels of every piece, or find them in the cache; on all cores, by one process.
+
+    What can't be read is named on stderr and left out.
+    """
     cache.mkdir(parents=True, exist_ok=True)
     jobs = [(piece, cache / _key(piece, features, transform), features, read_labels, transform) for piece in pieces]
     missing = [job for job in jobs if not job[1].with_suffix(".npz").exists()]
     if missing:
         with multiprocessing.get_context("spawn").Pool(os.cpu_count(), torch.set_num_threads, (1,)) as pool:
-            for _ in tqdm(pool.imap_unordered(_prepare_one, missing), total=len(missing), desc="features"):
-                pass
+            for fault in tqdm(pool.imap_unordered(_prepare_one, missing), total=len(missing), desc="features"):
+                if fault:
+                    tqdm.write(f"left out: {fault}", sys.stderr)
     prepared = []
     for _, path, *_ in jobs:
+        if not path.with_suffix(".npz").exists():
+            continue
         with np.load(path.with_suffix(".npz")) as archive:
             labels = dict(archive)
         prepared.append(Prepared(path.with_suffix(".npy"), int(labels.pop("n_frames")), labels))
@@ -66,10 +74,15 @@ def _key(piece: Piece, features: FeatureConfig, transform: Transform | None) -> 
     return hashlib.sha256(repr(kind).encode()).hexdigest()[:24]
 
 
-def _prepare_one(job: tuple[Piece, Path, FeatureConfig, ReadLabels, Transform | None]) -> None:
+def _prepare_one(job: tuple[Piece, Path, FeatureConfig, ReadLabels, Transform | None]) -> str:
+    """Prepare a piece; say why if it can't be."""
     piece, path, features, read_labels, transform = job
     arrays = read_labels(piece.labels)
-    values = (transform or LogMel(features).whole)(load_audio(piece.audio, features.sample_rate).samples)
+    try:
+        samples = load_audio(piece.audio, features.sample_rate).samples
+    except InputError as error:
+        return str(error)
+    values = (transform or LogMel(features).whole)(samples)
     arrays["n_frames"] = np.array(len(values))
     part = path.with_suffix(f".{os.getpid()}.part.npy")
     np.save(part, values.astype(np.float16))
@@ -78,3 +91,4 @@ def _prepare_one(job: tuple[Piece, Path, FeatureConfig, ReadLabels, Transform | 
     part = path.with_suffix(f".{os.getpid()}.part.npz")
     np.savez(part, allow_pickle=False, **arrays)
     part.replace(path.with_suffix(".npz"))
+    return ""

@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 import numpy as np
 import torch
@@ -25,13 +25,13 @@ from train.augment import augment
 from train.cache import Transform
 from train.instruments import COLOUR, NOISIEST, SINGLE, Mixtures, Spectra, accuracy, dataset, load, losses
 from transcribe.features import FeatureConfig
+from transcribe.genre_features import CQT_BINS, constant_q
 from transcribe.inference import choose_device
 from transcribe.instrument_network import InstrumentsConfig, InstrumentsLogits, InstrumentsNetwork
 from transcribe.tags import FAMILIES, INSTRUMENTS
 
 FEATURES = FeatureConfig()
 N_MFCC = 40
-CQT_BINS, CQT_LOWEST = 84, 32.703  # Hz, C1
 
 
 def cosines(n_bands: int, n_coefficients: int) -> np.ndarray:
@@ -95,7 +95,7 @@ class ConstantQ(Spectra):
 
     def transposed(self, semitones: float) -> np.ndarray:
         """Tell for every band from where it is taken: a band is a semitone."""
-        return np.clip(np.arange(self.n_bands) - semitones, 0, self.n_bands - 1)
+        return np.asarray(np.clip(np.arange(self.n_bands) - semitones, 0, self.n_bands - 1))
 
 
 class Waves(Spectra):
@@ -142,25 +142,6 @@ class InvertedWaves(Waves):
         """Invert the sign of half of the excerpts."""
         signs = 1 - 2 * torch.randint(0, 2, (len(batch), 1, 1), generator=generator)
         return super().augmented(batch, generator) * signs.to(batch.device)
-
-
-def constant_q(samples: np.ndarray) -> np.ndarray:
-    """Constant-Q magnitudes in the units of the log-mel, (n_frames, 84)."""
-    import librosa
-
-    n_frames = FEATURES.grid.n_frames(len(samples))
-    if not n_frames:
-        return np.zeros((0, CQT_BINS), np.float32)
-    sizes: dict[str, Any] = {
-        "sr": FEATURES.sample_rate,
-        "hop_length": FEATURES.hop_length,
-        "fmin": CQT_LOWEST,
-        "n_bins": CQT_BINS,
-    }
-    magnitudes = np.abs(librosa.cqt(samples.astype(np.float32), **sizes)).T[:n_frames]
-    decibels = 20 * np.log10(magnitudes + 10 ** (FEATURES.floor_db / 20))
-    padded = np.pad(decibels, ((0, n_frames - len(decibels)), (0, 0)), "edge")
-    return np.asarray((padded + FEATURES.offset_db) / FEATURES.scale_db)
 
 
 def frames_of_samples(samples: np.ndarray) -> np.ndarray:

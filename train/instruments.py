@@ -22,7 +22,7 @@ import torch
 from torch import Tensor, nn
 
 from train import loop
-from train.augment import augment
+from train.augment import augment, hide
 from train.cache import Prepared, Transform, prepare
 from train.export import load_averaged
 from transcribe.datasets import Piece
@@ -181,18 +181,11 @@ class Spectra:
         return np.asarray(rows[:, below] * (1 - share) + rows[:, below + 1] * share)
 
     def augmented(self, batch: Tensor, generator: torch.Generator) -> Tensor:
-        """Vary gain, colour and noise floor, and hide a little (SpecAugment, Park et al. 2019).
+        """Vary gain, colour and noise floor, and hide a little.
 
         Colour and noise of a set of recordings tell its instruments from those of sound fonts: they are varied widely.
         """
-        batch = augment(batch, generator, COLOUR, NOISIEST)
-        for axis, widest in HIDDEN:
-            place = torch.arange(batch.shape[axis])
-            width = torch.randint(0, widest + 1, (len(batch), 1), generator=generator)
-            first = (torch.rand((len(batch), 1), generator=generator) * (batch.shape[axis] - width)).long()
-            hidden = ((place >= first) & (place < first + width)).unsqueeze(2 if axis == 1 else 1)
-            batch = torch.where(hidden.to(batch.device), batch.mean((1, 2), keepdim=True), batch)
-        return batch
+        return hide(augment(batch, generator, COLOUR, NOISIEST), generator, HIDDEN)
 
     def plain(self, batch: Tensor) -> Tensor:
         """Bring to what the network expects, where nothing is varied."""

@@ -84,7 +84,7 @@ def synthesise(soundfont: Path, midi: PrettyMIDI, sample_rate: int = SAMPLE_RATE
     Returns
     -------
     np.ndarray
-        float32 (n_samples,), mono.
+        float32 (n_samples,), mono; no samples where a note would sound for ever.
 
     Raises
     ------
@@ -104,7 +104,10 @@ def synthesise(soundfont: Path, midi: PrettyMIDI, sample_rate: int = SAMPLE_RATE
         if patches:
             command = ["timidity", "-c", str(soundfont), "-EFreverb=0", "-EFchorus=0", "-s", str(sample_rate), "-Ow"]
             command += ["-o", sound, score]
-        subprocess.run(command, check=True, capture_output=True)
+        try:
+            subprocess.run(command, check=True, capture_output=True, timeout=30 + midi.get_end_time())
+        except subprocess.TimeoutExpired:  # some sounds never end, and FluidSynth waits for it
+            return np.zeros(0, np.float32)
         samples, _ = soundfile.read(sound, dtype="float32", always_2d=True)
     return np.asarray(samples.mean(1))
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from transcribe.features import FeatureConfig, FrameGrid, LogMel
     from transcribe.pipeline import (
         ChordRecogniser,
+        GenreRecogniser,
         InstrumentRecogniser,
         Transcriber,
         transcribe_audio,
@@ -39,6 +40,7 @@ _LAZY = {
     "DecodingConfig": "decoding",
     "FeatureConfig": "features",
     "FrameGrid": "features",
+    "GenreRecogniser": "pipeline",
     "InstrumentRecogniser": "pipeline",
     "LogMel": "features",
     "Transcriber": "pipeline",
@@ -57,6 +59,7 @@ __all__ = [
     "DecodingConfig",
     "FeatureConfig",
     "FrameGrid",
+    "GenreRecogniser",
     "InputError",
     "InstrumentRecogniser",
     "LogMel",

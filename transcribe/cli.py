@@ -24,6 +24,7 @@ from transcribe.console import (
     chord_chart,
     clean,
     facts,
+    genres,
     print_line,
     print_paths,
     print_tables,
@@ -59,7 +60,7 @@ if TYPE_CHECKING:
     from transcribe.decoding import Activations
     from transcribe.events import Transcription
     from transcribe.output.formats import Format
-    from transcribe.pipeline import ChordRecogniser, InstrumentRecogniser
+    from transcribe.pipeline import ChordRecogniser, GenreRecogniser, InstrumentRecogniser
     from transcribe.scale.batch import Job
 
 _SETTINGS: dict[str, Any] = {
@@ -71,11 +72,11 @@ _SETTINGS: dict[str, Any] = {
 transcribing = typer.Typer(**_SETTINGS)
 commands = typer.Typer(**_SETTINGS)
 commands.command(name="eval")(judging.evaluate)
-COMMANDS = ("chords", "instruments", "eval", "convert", "show", "schema", "doctor")
+COMMANDS = ("chords", "instruments", "genre", "eval", "convert", "show", "schema", "doctor")
 
 _EPILOG = (
     "Other commands: [bold]pitchai chords[/] names the chords, [bold]pitchai instruments[/] tells who plays, "
-    "[bold]pitchai eval[/] measures how good it is, "
+    "[bold]pitchai genre[/] guesses the genre, [bold]pitchai eval[/] measures how good it is, "
     "[bold]pitchai convert[/] turns results into other "
     "formats, [bold]pitchai doctor[/] checks the installation; each has its own --help. A file of such a name works as "
     "./eval."
@@ -117,6 +118,9 @@ def transcribe(
     no_chords: Annotated[bool, typer.Option("--no-chords", help="Don't listen for chords: a little faster.")] = False,
     no_instruments: Annotated[
         bool, typer.Option("--no-instruments", help="Don't listen for instruments: a little faster.")
+    ] = False,
+    with_genre: Annotated[
+        bool, typer.Option("--genre", help="Guess the genre too: costs more than the notes.")
     ] = False,
     model: Model = None,
     device: Device = "auto",
@@ -168,11 +172,12 @@ def transcribe(
     if no_chords and any(form.name in chordal for job in jobs for _, form in job.outputs):
         raise UsageError("--no-chords leaves nothing to write as .lab, ChordPro or lead sheet")
     set_threads(threads)
-    from transcribe.pipeline import ChordRecogniser, InstrumentRecogniser, Transcriber
+    from transcribe.pipeline import ChordRecogniser, GenreRecogniser, InstrumentRecogniser, Transcriber
 
     chords = None if no_chords else ChordRecogniser(device=device, precision=precision)
     instruments = None if no_instruments else InstrumentRecogniser(device=device, precision=precision)
-    transcriber = Transcriber(model, device, chords, precision, instruments, **settings)
+    judge = GenreRecogniser(device=device) if with_genre else None
+    transcriber = Transcriber(model, device, chords, precision, instruments, judge, **settings)
 
     def play(job: Job, result: Transcription) -> None:
         if sonify is not None:
@@ -268,6 +273,42 @@ def instruments(
     _recognise(jobs, InstrumentRecogniser(model, device, precision, **settings), activity, options)
 
 
+@commands.command()
+def genre(
+    inputs: Inputs,
+    output: OutputsIfAsked = None,
+    formats: Annotated[
+        list[str] | None,
+        typer.Option("--format", "-f", help="json or csv, where -o's suffix doesn't say."),
+    ] = None,
+    threshold: Annotated[
+        float | None, typer.Option(min=0.0, max=1.0, help="Less probable: unsure.", show_default=False)
+    ] = None,
+    recursive: Recursive = False,
+    overwrite: Overwrite = False,
+    skip_existing: SkipExisting = False,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+    model: ModelFile = None,
+    device: Device = "auto",
+    threads: Threads = None,
+) -> None:
+    """Guess the genre: [bold]pitchai genre song.wav[/]. Few recordings are of one genre alone; it says how sure it is.
+
+    Without -o it is printed and nothing is written.
+    """
+    from transcribe.output.formats import GENRE_FORMATS
+
+    options = running.Options(overwrite, skip_existing, as_json, quiet)
+    jobs = _planned(inputs, recursive, output, formats, GENRE_FORMATS, options)
+    if not jobs:
+        return
+    set_threads(threads)
+    from transcribe.pipeline import GenreRecogniser
+
+    _recognise(jobs, GenreRecogniser(model, device, **given(threshold=threshold)), genres, options)
+
+
 def _planned(
     inputs: list[str],
     recursive: bool,
@@ -287,7 +328,7 @@ def _planned(
 
 def _recognise(
     jobs: list[Job],
-    recogniser: ChordRecogniser | InstrumentRecogniser,
+    recogniser: ChordRecogniser | InstrumentRecogniser | GenreRecogniser,
     tables: Callable[[str, Transcription], Iterable[Table | Text]],
     options: running.Options,
 ) -> None:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from transcribe.chord_evaluation import ChordReport, ClipReport
     from transcribe.evaluation import Report
     from transcribe.events import Chord, Transcription
+    from transcribe.genre_evaluation import GenreReport
     from transcribe.instrument_evaluation import TagReport
     from transcribe.pipeline import Progress
 
@@ -187,6 +188,36 @@ def activity(title: str, result: Transcription) -> Iterator[Table | Text]:
         for tag in result.instruments:
             spans.add_row(minutes(tag.onset), minutes(tag.offset), tag.label, f"{tag.probability:.0%}")
         yield spans
+
+
+def genres(title: str, result: Transcription) -> Iterator[Table | Text]:
+    """Lay out the likeliest genres, and whether one is sure."""
+    from rich.table import Table
+    from rich.text import Text
+
+    from transcribe.genre import SHOWN, verdict
+
+    table = Table("", "probability", title=Text(clean(title)), title_justify="left", title_style="bold")
+    for tag in result.genres[:SHOWN]:
+        table.add_row(tag.label, f"{tag.probability:.0%}")
+    if not result.genres:
+        table.add_row("unknown", "")
+    yield table
+    yield Text(verdict(result.genres, result.settings))
+
+
+def genre_figures(report: GenreReport) -> Iterator[Table | str]:
+    """Lay out the figures of genres."""
+    from rich.table import Table
+
+    table = Table("", "precision", "recall", "F1", "clips", title=f"{report.n_clips} clips", title_justify="left")
+    for label, (precision, recall, f1, n_clips) in report.classes.items():
+        table.add_row(label, f"{precision:.3f}", f"{recall:.3f}", f"[bold]{f1:.3f}[/]", str(n_clips))
+    yield table
+    yield _confusion_table(report.confusion)
+    yield f"accuracy: {report.accuracy:.4f}, macro F1: {report.macro_f1:.4f}"
+    yield f"sure of {report.sure:.1%} of them, and right about {report.accuracy_sure:.1%} of these"
+    yield f"conventions: {report.conventions}"
 
 
 def figures(report: Report) -> Iterator[Table | str]:

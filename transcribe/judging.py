@@ -14,12 +14,13 @@ from transcribe.console import (
     chord_figures,
     confusion,
     figures,
+    genre_figures,
     print_line,
     print_tables,
     say,
     tag_figures,
 )
-from transcribe.errors import UsageError
+from transcribe.errors import InputError, UsageError
 from transcribe.jobs import check_writable, given, set_threads
 from transcribe.options import Device, Model, Precision, Threads, Threshold
 
@@ -32,20 +33,27 @@ if TYPE_CHECKING:
     from transcribe.datasets import Piece
     from transcribe.evaluation import PieceScores, Report
     from transcribe.events import Transcription
+    from transcribe.genre_evaluation import GenreReport
     from transcribe.instrument_evaluation import TagReport
 
 _INSTRUMENT_SETS = ("nsynth", "irmas", "clips")
+_GENRE_SETS = ("gtzan", "fma")
 
 
 def evaluate(
     dataset: Annotated[
-        str | None, typer.Option(help="maestro, maps, pairs (notes), chords, or nsynth, irmas, clips (instruments).")
+        str | None,
+        typer.Option(
+            help="maestro, maps, pairs (notes), chords, nsynth, irmas, clips (instruments), or gtzan, fma (genres)."
+        ),
     ] = None,
     data: Annotated[
         Path | None, typer.Option(help="The data set's folder; else the one of its name in $PITCHAI_DATA.")
     ] = None,
     split: Annotated[str | None, typer.Option(help="train, validation, test or all.")] = None,
-    labels: Annotated[Path | None, typer.Option(help="Take the labels from this folder instead.")] = None,
+    labels: Annotated[
+        Path | None, typer.Option(help="Take the labels (of genres: the lists of splits) from this folder instead.")
+    ] = None,
     pedal_extended: Annotated[
         bool, typer.Option("--pedal-extended", help="Let both sides' notes sound while the pedal is down.")
     ] = False,
@@ -80,14 +88,16 @@ def evaluate(
     if (reference is None) == (dataset is None):
         raise UsageError("give either --dataset, or --reference and --estimate")
     of_clips = dataset in _INSTRUMENT_SETS
-    if plot is not None and not ((dataset == "chords" or of_clips) and plot.suffix.lower() == ".png"):
+    of_genres = dataset in _GENRE_SETS
+    of_notes = not (dataset == "chords" or of_clips or of_genres)
+    if plot is not None and (of_notes or plot.suffix.lower() != ".png"):
         raise UsageError("--plot draws the confusions of labelled clips as .png: --dataset chords --plot confusion.png")
-    if (dataset == "chords" or of_clips) and (
-        labels is not None or pedal_extended or sweep or onset_threshold is not None
-    ):
-        raise UsageError(f"--labels, --pedal-extended, --sweep and --onset-threshold are about notes, not {dataset}")
+    if not of_notes and (pedal_extended or sweep or onset_threshold is not None):
+        raise UsageError(f"--pedal-extended, --sweep and --onset-threshold are about notes, not {dataset}")
+    if labels is not None and (dataset == "chords" or of_clips):
+        raise UsageError(f"--labels is about notes and genres, not {dataset}")
     if pages is not None:
-        if dataset == "chords" or of_clips or pages.suffix.lower() not in (".html", ".htm"):
+        if not of_notes or pages.suffix.lower() not in (".html", ".htm"):
             raise UsageError(
                 "--report writes the notes of a data set as .html: --dataset maestro --report maestro.html"
             )
@@ -109,6 +119,10 @@ def evaluate(
     elif of_clips:
         set_threads(threads)
         _evaluate_instruments(dataset or "", data, model, device, precision, as_json, quiet, plot, overwrite)
+        return
+    elif of_genres:
+        set_threads(threads)
+        _evaluate_genres(dataset or "", data, split, labels, model, device, as_json, quiet, plot, overwrite)
         return
     else:
         from transcribe.datasets import load_dataset, with_labels_from
@@ -217,8 +231,45 @@ def _evaluate_instruments(
     _print_clips(report, tag_figures(report), as_json, plot, overwrite)
 
 
+def _evaluate_genres(
+    layout: str,
+    data: Path | None,
+    split: str | None,
+    lists: Path | None,
+    model: str | None,
+    device: str,
+    as_json: bool,
+    quiet: bool,
+    plot: Path | None,
+    overwrite: bool,
+) -> None:
+    """Measure how often the genre is told, on the test split unless told otherwise."""
+    from transcribe.datasets import folder_of
+    from transcribe.genre_datasets import LAYOUTS, load_genres
+    from transcribe.genre_evaluation import evaluate_genres
+    from transcribe.pipeline import GenreRecogniser
+
+    folder = folder_of(layout, data, LAYOUTS[layout][1])
+    clips = load_genres(layout, folder, None if split == "all" else split or "test", lists)
+    if plot is not None:
+        check_writable(plot, overwrite)
+    recogniser = GenreRecogniser(model, device)
+    with ProgressBar(f"{len(clips)} recordings of {layout}", quiet) as progress:
+        report = evaluate_genres(clips, recogniser, progress)
+    for line in report.skipped:
+        if not quiet:
+            say(f"left out: {line}")
+    if not report.n_clips:
+        raise InputError(f"{folder}: none of its {len(clips)} recordings could be judged")
+    _print_clips(report, genre_figures(report), as_json, plot, overwrite)
+
+
 def _print_clips(
-    report: ClipReport | TagReport, tables: Iterable[Table | str], as_json: bool, plot: Path | None, overwrite: bool
+    report: ClipReport | TagReport | GenreReport,
+    tables: Iterable[Table | str],
+    as_json: bool,
+    plot: Path | None,
+    overwrite: bool,
 ) -> None:
     """Print the figures of labelled clips, and draw what was taken for what."""
     from transcribe.output.confusion import to_png

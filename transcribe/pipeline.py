@@ -21,13 +21,17 @@ from transcribe.chords import ChordDecoder, ChordDecodingConfig, likeliest
 from transcribe.decoding import Activations, DecodingConfig, NoteDecoder
 from transcribe.errors import UsageError
 from transcribe.events import Transcription
+from transcribe.genre import GenreDecodingConfig, probabilities, ranked
+from transcribe.genre_features import excerpts, import_librosa, starts
 from transcribe.harte import Label
 from transcribe.tags import TagDecoder, TagDecodingConfig, likelihoods
 from transcribe.weights import (
     ChordsModel,
+    GenreModel,
     InstrumentsModel,
     NotesModel,
     load_chords_model,
+    load_genre_model,
     load_instruments_model,
     load_notes_model,
 )
@@ -38,13 +42,16 @@ Keep = Callable[[Activations], None]
 
 # A peak under -80 dBFS is silence.
 _SILENCE = 1e-4
+# Shorter excerpts tell nothing of a genre, in seconds.
+_SHORTEST = 1.0
 # Samples that reach full scale: more than this share of them is clipping.
 _CLIPPED_SHARE = 1e-3
 # Where something else than a piano is heard more than so much of the time, the notes can't be trusted.
 _NOVEL = 0.5
 
-_Model = TypeVar("_Model", bound=NotesModel | ChordsModel | InstrumentsModel)
-_Config = TypeVar("_Config", DecodingConfig, ChordDecodingConfig, TagDecodingConfig)
+_Model = TypeVar("_Model", bound=NotesModel | ChordsModel | InstrumentsModel | GenreModel)
+_StepModel = TypeVar("_StepModel", bound=ChordsModel | InstrumentsModel)
+_Config = TypeVar("_Config", DecodingConfig, ChordDecodingConfig, TagDecodingConfig, GenreDecodingConfig)
 
 
 class _Listener(ABC, Generic[_Model]):
@@ -98,6 +105,8 @@ class Transcriber(_Listener[NotesModel]):
         own.
     instruments
         Listens for instruments too; they are not told where None.
+    genre
+        Judges the genre of files too, reading them a second time; not told where None.
     settings
         Fields of :class:`transcribe.decoding.DecodingConfig` that replace those tuned for the model.
 
@@ -116,11 +125,13 @@ class Transcriber(_Listener[NotesModel]):
         chords: ChordRecogniser | None = None,
         precision: str = "auto",
         instruments: InstrumentRecogniser | None = None,
+        genre: GenreRecogniser | None = None,
         **settings: float,
     ) -> None:
         super().__init__(model, load_notes_model, device, precision)
         self.chords = chords
         self.instruments = instruments
+        self.genre = genre
         self._keep: Keep | None = None
         for other in (chords, instruments):
             if other is not None and other.sample_rate != self.sample_rate:
@@ -138,12 +149,25 @@ class Transcriber(_Listener[NotesModel]):
         ------
         InputError
             If it can't be read.
+        UsageError
+            If standard input is to be judged by its genre too: it can't be read twice.
         """
+        if self.genre is not None and str(path) == "-":
+            raise UsageError("the genre needs the recording as a file: standard input can't be read twice")
         self._keep = keep
         try:
-            return self._listen_to_file(path, progress)
+            result = self._listen_to_file(path, progress)
         finally:
             self._keep = None
+        if self.genre is None:
+            return result
+        told = self.genre.recognise_file(path)
+        return replace(
+            result,
+            genres=told.genres,
+            models={**result.models, **told.models},
+            settings={**result.settings, **told.settings},
+        )
 
     def transcribe_audio(self, samples: np.ndarray, sample_rate: int) -> Transcription:
         """Transcribe samples that are in memory.
@@ -225,7 +249,7 @@ def _with_settings(decoding: _Config, settings: Mapping[str, Any]) -> _Config:
         raise UsageError(f"settings: {error}") from None
 
 
-class _Recogniser(_Listener[_Model]):
+class _Recogniser(_Listener[_StepModel]):
     """What tells something about the whole sound, step by step, without regard to its notes."""
 
     def recognise_file(self, path: str | Path, progress: Progress | None = None) -> Transcription:
@@ -402,6 +426,85 @@ class InstrumentRecogniser(_Recogniser[InstrumentsModel]):
         )
 
 
+class GenreRecogniser(_Listener[GenreModel]):
+    """A loaded genre model with fixed settings.
+
+    Parameters
+    ----------
+    model
+        A name in the weights' manifest, the path of a ``.safetensors`` file, or a loaded model; the default
+        weights where None.
+    device
+        As for :class:`Transcriber`.
+    settings
+        Fields of :class:`transcribe.genre.GenreDecodingConfig` that replace those tuned for the model.
+
+    Raises
+    ------
+    UsageError
+        If the device isn't there, a setting makes no sense, or librosa isn't installed and the model needs it.
+    WeightsError
+        If the weights can't be loaded.
+    """
+
+    def __init__(self, model: str | GenreModel | None = None, device: str = "auto", **settings: Any) -> None:
+        super().__init__(model, load_genre_model, device, "float32")
+        self.decoding = _with_settings(self.model.decoding, settings)
+        if self.model.network.config.front != "mel":
+            import_librosa()
+
+    def recognise_file(self, path: str | Path, progress: Progress | None = None) -> Transcription:
+        """Listen to excerpts of a recording of any length; ``-`` reads standard input.
+
+        Raises
+        ------
+        InputError
+            If it can't be read.
+        """
+        return self._listen_to_file(path, progress)
+
+    def recognise_audio(self, samples: np.ndarray, sample_rate: int) -> Transcription:
+        """Listen to samples in memory; see :meth:`Transcriber.transcribe_audio`."""
+        return self._listen_to_audio(samples, sample_rate)
+
+    def judge(self, excerpt: np.ndarray) -> np.ndarray:
+        """Give the logits (n_labels,) of an excerpt at :attr:`sample_rate`."""
+        import torch
+
+        features = self.model.features.compute(excerpt).astype(np.float32)
+        with torch.inference_mode():
+            return np.asarray(self.model.network(torch.from_numpy(features)[None].to(self.device))[0].cpu().numpy())
+
+    def _listen(self, blocks: Iterable[np.ndarray], duration: float | None, progress: Progress | None) -> Transcription:
+        front, level = self.model.features, _Level(blocks)
+        first = [
+            round(start * front.sample_rate) for start in starts(duration, front.seconds, self.decoding.n_excerpts)
+        ]
+        length = round(front.seconds * front.sample_rate)
+        logits = []
+        for number, excerpt in enumerate(excerpts(level, first, length), 1):
+            if len(excerpt) >= _SHORTEST * front.sample_rate and np.abs(excerpt).max() >= _SILENCE:
+                logits.append(self.judge(excerpt))
+            if progress is not None:
+                progress(number / len(first) * (duration or 0.0), duration)
+        seconds = level.n_samples / front.sample_rate
+        labels = self.model.network.config.labels
+        return Transcription(
+            genres=ranked(labels, probabilities(logits, self.decoding.temperature), seconds) if logits else (),
+            duration=seconds,
+            models={"genre": self.model.name},
+            settings={"genre": asdict(self.decoding)},
+            warnings=tuple(_silence(level)) or tuple(self._short(seconds, bool(logits))),
+        )
+
+    def _short(self, seconds: float, judged: bool) -> Iterator[str]:
+        if not judged:
+            yield "too little sounds to tell a genre"
+        elif seconds < self.model.features.seconds:
+            wanted = self.model.features.seconds
+            yield f"{seconds:.1f} s are less than the {wanted:.0f} s that {self.model.name} was trained on"
+
+
 def transcribe_file(
     path: str | Path, model: str | None = None, device: str = "auto", precision: str = "auto", **settings: float
 ) -> Transcription:
@@ -431,7 +534,7 @@ def transcribe_audio(
 def _with_all(model: str | None, device: str, precision: str, **settings: float) -> Transcriber:
     chords = ChordRecogniser(device=device, precision=precision)
     instruments = InstrumentRecogniser(device=device, precision=precision)
-    return Transcriber(model, device, chords, precision, instruments, **settings)
+    return Transcriber(model, device, chords, precision, instruments, None, **settings)
 
 
 class _Level:

@@ -20,12 +20,15 @@ from transcribe.chords import ChordDecodingConfig
 from transcribe.decoding import DecodingConfig
 from transcribe.errors import UsageError, WeightsError
 from transcribe.features import FeatureConfig
+from transcribe.genre import GenreDecodingConfig
 from transcribe.tags import TagDecodingConfig
 
 if TYPE_CHECKING:
     import torch
 
     from transcribe.chord_network import ChordsNetwork
+    from transcribe.genre_features import Front
+    from transcribe.genre_network import GenreNetwork
     from transcribe.instrument_network import InstrumentsNetwork
     from transcribe.networks import NotesNetwork
 
@@ -142,6 +145,16 @@ class ChordsModel:
     decoding: ChordDecodingConfig
 
 
+@dataclass(frozen=True)
+class GenreModel:
+    """A genre network ready to run, with the front end it reads and the way its output is decoded."""
+
+    name: str
+    network: GenreNetwork
+    features: Front
+    decoding: GenreDecodingConfig
+
+
 def load_notes_model(name: str | None = None, device: str = "cpu", precision: str = "float32") -> NotesModel:
     """Load a notes network by its name in the manifest, or from the path of a weights file.
 
@@ -186,6 +199,17 @@ def load_instruments_model(
     return _cached_instruments(found, device, precision)
 
 
+def load_genre_model(name: str | None = None, device: str = "cpu", precision: str = "float32") -> GenreModel:
+    """Load a genre network; see :func:`load_notes_model` for the parameters and the errors.
+
+    It computes in float32 whatever ``precision`` says: a table's figures span too many orders of magnitude.
+    """
+    found = _find("genre", name)
+    if isinstance(found, tuple):
+        return parse_genre_model(*found, device)
+    return _cached_genre(found, device)
+
+
 def _find(task: str, name: str | None) -> Entry | tuple[bytes, str]:
     """Find a model by its name: a line of the manifest, or the bytes and the name of a weights file."""
     if name is not None and name.endswith(".safetensors"):
@@ -217,6 +241,11 @@ def _cached_chords(entry: Entry, device: str, precision: str) -> ChordsModel:
 @cache
 def _cached_instruments(entry: Entry, device: str, precision: str) -> InstrumentsModel:
     return parse_instruments_model(verified_bytes(entry), entry.name, device, precision)
+
+
+@cache
+def _cached_genre(entry: Entry, device: str) -> GenreModel:
+    return parse_genre_model(verified_bytes(entry), entry.name, device)
 
 
 def parse_notes_model(content: bytes, name: str, device: str = "cpu", precision: str = "float32") -> NotesModel:
@@ -259,6 +288,18 @@ def parse_instruments_model(
         return InstrumentsModel(name, network, features, _build(TagDecodingConfig, header["decoding"]))
 
 
+def parse_genre_model(content: bytes, name: str, device: str = "cpu") -> GenreModel:
+    """Build the genre network that a weights file describes; see :func:`parse_notes_model`."""
+    from transcribe.genre_features import FRONTS
+    from transcribe.genre_network import GenreConfig, GenreNetwork
+
+    with _fitting(name):
+        header = _checked_task(content, "genre")
+        config = _build(GenreConfig, header["network"])
+        network = _filled(GenreNetwork(config), content, device, "float32")
+        return GenreModel(name, network, FRONTS[config.front], _build(GenreDecodingConfig, header["decoding"]))
+
+
 @contextmanager
 def _fitting(name: str) -> Iterator[None]:
     """Turn whatever a strange file leads to into one error."""
@@ -272,10 +313,15 @@ def _fitting(name: str) -> Iterator[None]:
 
 
 def _checked_header(content: bytes, task: str) -> tuple[dict[str, Any], FeatureConfig]:
+    header = _checked_task(content, task)
+    return header, _build(FeatureConfig, header["features"])
+
+
+def _checked_task(content: bytes, task: str) -> dict[str, Any]:
     header = read_header(content)
     if header["format"] != FORMAT or header["task"] != task:
         raise ValueError(f"made for another version or task of pitchai than {task}; update pitchai")
-    return header, _build(FeatureConfig, header["features"])
+    return header
 
 
 class _Fusible(Protocol):
@@ -325,13 +371,14 @@ def read_header(content: bytes) -> dict[str, Any]:
     return header
 
 
-def to_bytes(tensors: dict[str, torch.Tensor], header: dict[str, Any]) -> bytes:
-    """Serialise weights in half precision; the same tensors and header give the same bytes."""
+def to_bytes(tensors: dict[str, torch.Tensor], header: dict[str, Any], half: bool = True) -> bytes:
+    """Serialise weights, in half precision or as they are; the same tensors and header give the same bytes."""
     import torch
     from safetensors.torch import save
 
     halves = {
-        key: (value.half() if torch.is_floating_point(value) else value).contiguous() for key, value in tensors.items()
+        key: (value.half() if half and torch.is_floating_point(value) else value).contiguous()
+        for key, value in tensors.items()
     }
     return bytes(save(halves, {"pitchai": json.dumps({"format": FORMAT, **header}, sort_keys=True)}))
 
@@ -351,6 +398,11 @@ def instruments_header(
 ) -> dict[str, Any]:
     """Describe an instruments network for its weights file."""
     return {**_header("instruments", features, network, decoding), **more}
+
+
+def genre_header(network: Any, decoding: GenreDecodingConfig, **more: Any) -> dict[str, Any]:
+    """Describe a genre network for its weights file."""
+    return {"task": "genre", "network": asdict(network), "decoding": asdict(decoding), **more}
 
 
 def _header(task: str, features: FeatureConfig, network: Any, decoding: Any) -> dict[str, Any]:

@@ -1,11 +1,12 @@
-"""Who plays when, as people and programs read it: .lab, CSV. Writers return bytes."""
+"""Who plays when, and the genre, as people and programs read it: .lab, CSV. Writers return bytes."""
 
 from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Iterable
 
-from transcribe.events import Transcription
+from transcribe.events import Tag, Transcription
 
 CSV_COLUMNS = ("onset", "offset", "label", "probability")
 
@@ -17,10 +18,19 @@ def to_lab(transcription: Transcription) -> bytes:
 
 
 def to_csv(transcription: Transcription) -> bytes:
-    """One line a span: onset s, offset s, label, probability."""
+    """One line a span in which an instrument plays: onset s, offset s, label, probability."""
+    return _table(transcription.instruments)
+
+
+def genres_to_csv(transcription: Transcription) -> bytes:
+    """One line a genre, the likeliest first: onset s, offset s, label, probability."""
+    return _table(transcription.genres)
+
+
+def _table(tags: Iterable[Tag]) -> bytes:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(CSV_COLUMNS)
-    for tag in transcription.instruments:
+    for tag in tags:
         writer.writerow([f"{tag.onset:.4f}", f"{tag.offset:.4f}", tag.label, f"{tag.probability:.3f}"])
     return text.getvalue().encode()

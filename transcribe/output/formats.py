@@ -200,6 +200,8 @@ INSTRUMENT_FORMATS = {
     "jams": FORMATS["jams"],
 }
 
+# What `pitchai genre` writes.
+GENRE_FORMATS = {"json": FORMATS["json"], "csv": Format("csv", (".csv",), activity.genres_to_csv)}
 
 # What shows more than the transcription: these take a scene.
 PICTURES = {"png": roll.to_png, "svg": roll.to_svg, "html": report.to_html}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from transcribe.events import Transcription
+from transcribe.genre import verdict
 from transcribe.output import chart
 from transcribe.tags import summed_up
 
@@ -34,10 +35,11 @@ def rows(result: Transcription) -> Iterator[tuple[str, str]]:
         found = chart.names(result.chords)
         more = f" … ({len(found)} in all)" if len(found) > SHOWN_CHORDS else ""
         yield "chords", " ".join(found[:SHOWN_CHORDS]) + more
-    for name, tags in (("instruments", result.instruments), ("genre", result.genres)):
-        if tags:
-            found = [f"{label} {sure:.0%}" for label, sure, _ in summed_up(tags, result.duration)]
-            yield name, ", ".join(found)
+    if result.instruments:
+        found = [f"{label} {sure:.0%}" for label, sure, _ in summed_up(result.instruments, result.duration)]
+        yield "instruments", ", ".join(found)
+    if result.genres:
+        yield "genre", verdict(result.genres, result.settings)
 
 
 def pitch_name(pitch: int) -> str:
