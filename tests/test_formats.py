@@ -15,6 +15,7 @@ from hypothesis import given
 from tests.strategies import transcriptions
 from transcribe.errors import InputError, OutputError, UsageError
 from transcribe.events import Chord, Note, Pedal, Tag, Transcription
+from transcribe.output.atomic import write_atomically
 from transcribe.output.formats import (
     FORMATS,
     format_of,
@@ -22,7 +23,6 @@ from transcribe.output.formats import (
     read_transcription,
     to_dict,
     to_json,
-    write_atomically,
 )
 from transcribe.output.midi import from_midi, to_midi
 from transcribe.output.schema import schema

@@ -11,6 +11,7 @@ import os
 import signal
 import sys
 import threading
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -32,12 +33,13 @@ from transcribe.console import (
     say,
     summary,
 )
-from transcribe.errors import UsageError
-from transcribe.jobs import check_writable, given, name_of, set_threads
+from transcribe.errors import OutputError, UsageError
+from transcribe.jobs import given
 from transcribe.options import (
     AsJson,
     Device,
     Inputs,
+    ManifestFile,
     Model,
     ModelFile,
     Outputs,
@@ -49,19 +51,21 @@ from transcribe.options import (
     Recursive,
     SkipExisting,
     Threads,
+    Workers,
 )
+from transcribe.output.atomic import check_writable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from rich.table import Table
     from rich.text import Text
 
-    from transcribe.decoding import Activations
     from transcribe.events import Transcription
     from transcribe.output.formats import Format
-    from transcribe.pipeline import ChordRecogniser, GenreRecogniser, InstrumentRecogniser
     from transcribe.scale.batch import Job
+    from transcribe.scale.manifest import Manifest
+    from transcribe.scale.work import Done, Listening
 
 _SETTINGS: dict[str, Any] = {
     "add_completion": False,
@@ -99,6 +103,8 @@ def transcribe(
     recursive: Recursive = False,
     overwrite: Overwrite = False,
     skip_existing: SkipExisting = False,
+    workers: Workers = None,
+    manifest: ManifestFile = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
     plot_reference: PlotReference = None,
@@ -146,7 +152,8 @@ def transcribe(
     ] = False,
 ) -> None:
     """Listen to recordings and write down their notes: [bold]pitchai song.wav -o song.mid[/]."""
-    from transcribe.scale.batch import find_recordings, plan
+    from transcribe.output.formats import FORMATS
+    from transcribe.scale.work import Work, open_transcriber
 
     settings = given(
         onset_threshold=onset_threshold,
@@ -155,43 +162,37 @@ def transcribe(
         min_pitch=min_pitch,
         max_pitch=max_pitch,
     )
-    options = running.Options(overwrite, skip_existing, as_json, quiet)
+    options = running.Options(overwrite, skip_existing, as_json, quiet, workers, manifest)
     options.check(output)
-    jobs = options.left(plan(find_recordings(inputs, recursive), output or [], formats or []))
-    if not jobs:
-        return
-    truth = running.read_reference(plot_reference, [form for job in jobs for _, form in job.outputs])
-    if spectrogram and not any(form.name in ("png", "svg") for job in jobs for _, form in job.outputs):
-        raise UsageError("--spectrogram needs a picture to draw in: -o song.png or -o song.svg")
-    jobs = [running.illustrated(job, truth, spectrogram, not no_sound) for job in jobs]
-    if sonify is not None:
-        _check_sonify(sonify, jobs, one_ear, overwrite)
-    elif one_ear:
-        raise UsageError("--one-ear goes with --sonify")
-    chordal = ("lab", "chordpro", "leadsheet")
-    if no_chords and any(form.name in chordal for job in jobs for _, form in job.outputs):
-        raise UsageError("--no-chords leaves nothing to write as .lab, ChordPro or lead sheet")
-    set_threads(threads)
-    from transcribe.pipeline import ChordRecogniser, GenreRecogniser, InstrumentRecogniser, Transcriber
-
-    chords = None if no_chords else ChordRecogniser(device=device, precision=precision)
-    instruments = None if no_instruments else InstrumentRecogniser(device=device, precision=precision)
-    judge = GenreRecogniser(device=device) if with_genre else None
-    transcriber = Transcriber(model, device, chords, precision, instruments, judge, **settings)
-
-    def play(job: Job, result: Transcription) -> None:
+    with _begun(inputs, recursive, output, formats, FORMATS, "midi", options) as (jobs, lines):
+        if not jobs:
+            return
+        forms = [form for job in jobs for _, form in job.outputs]
+        truth = running.read_reference(plot_reference, forms)
+        if spectrogram and not any(form.name in ("png", "svg") for form in forms):
+            raise UsageError("--spectrogram needs a picture to draw in: -o song.png or -o song.svg")
+        if spectrogram and any(job.recording.path == "-" for job in jobs):
+            raise UsageError("--spectrogram needs the recording as a file: standard input can't be read twice")
         if sonify is not None:
-            _sonify(result, sonify, job.recording.path if one_ear else None, overwrite)
+            _check_sonify(sonify, jobs, one_ear, overwrite)
+        elif one_ear:
+            raise UsageError("--one-ear goes with --sonify")
+        if no_chords and any(form.name in ("lab", "chordpro", "leadsheet") for form in forms):
+            raise UsageError("--no-chords leaves nothing to write as .lab, ChordPro or lead sheet")
+        wanted = {"chords": not no_chords, "instruments": not no_instruments, "genre": with_genre}
+        others = tuple(name for name, asked in wanted.items() if asked)
+        opened = partial(open_transcriber, model, device, precision, options.threads(threads), others, settings)
+        hashed = lines is not None
+        work = Work(opened, overwrite, skip_existing, truth, spectrogram, not no_sound, hashed)
 
-    def show(job: Job, result: Transcription) -> None:
-        print_tables(summary(name_of(job), result, transcriber.device, [path for path, _ in job.outputs]))
+        def play(job: Job, done: Done) -> None:
+            if sonify is not None:
+                _sonify(done.result, sonify, job.recording.path if one_ear else None, overwrite)
 
-    heard: list[Activations] = []
-    listen = transcriber.transcribe_file
-    if any(form.name == "npz" for job in jobs for _, form in job.outputs):
-        jobs = [running.with_activations(job, heard) for job in jobs]
-        listen = partial(running.listen_and_keep, transcriber, heard)
-    running.run_each(jobs, listen, show, transcriber.device, options, play)
+        def show(job: Job, done: Done) -> None:
+            print_tables(summary(job.recording.name, done.result, done.device, [path for path, _ in job.outputs]))
+
+        running.run_each(jobs, work, show, options, lines, play)
 
 
 @commands.command()
@@ -210,6 +211,8 @@ def chords(
     recursive: Recursive = False,
     overwrite: Overwrite = False,
     skip_existing: SkipExisting = False,
+    workers: Workers = None,
+    manifest: ManifestFile = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
     model: ModelFile = None,
@@ -222,16 +225,14 @@ def chords(
     Without -o the chords are printed and nothing is written.
     """
     from transcribe.output.formats import CHORD_FORMATS
+    from transcribe.scale.work import open_recogniser
 
-    options = running.Options(overwrite, skip_existing, as_json, quiet)
-    jobs = _planned(inputs, recursive, output, formats, CHORD_FORMATS, options)
-    if not jobs:
-        return
-    set_threads(threads)
-    from transcribe.pipeline import ChordRecogniser
-
-    recogniser = ChordRecogniser(model, device, precision, **given(vocabulary=vocabulary))
-    _recognise(jobs, recogniser, lambda name, result: chord_chart(name, result.chords), options)
+    options = running.Options(overwrite, skip_existing, as_json, quiet, workers, manifest)
+    opened = partial(
+        open_recogniser, "chords", model, device, precision, options.threads(threads), given(vocabulary=vocabulary)
+    )
+    with _begun(inputs, recursive, output, formats, CHORD_FORMATS, None, options) as (jobs, lines):
+        _recognise(jobs, opened, lambda name, result: chord_chart(name, result.chords), options, lines)
 
 
 @commands.command()
@@ -249,6 +250,8 @@ def instruments(
     recursive: Recursive = False,
     overwrite: Overwrite = False,
     skip_existing: SkipExisting = False,
+    workers: Workers = None,
+    manifest: ManifestFile = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
     model: ModelFile = None,
@@ -261,16 +264,13 @@ def instruments(
     Without -o they are printed and nothing is written.
     """
     from transcribe.output.formats import INSTRUMENT_FORMATS
+    from transcribe.scale.work import open_recogniser
 
-    options = running.Options(overwrite, skip_existing, as_json, quiet)
-    jobs = _planned(inputs, recursive, output, formats, INSTRUMENT_FORMATS, options)
-    if not jobs:
-        return
-    set_threads(threads)
-    from transcribe.pipeline import InstrumentRecogniser
-
+    options = running.Options(overwrite, skip_existing, as_json, quiet, workers, manifest)
     settings = given(vocabulary=vocabulary, threshold=threshold)
-    _recognise(jobs, InstrumentRecogniser(model, device, precision, **settings), activity, options)
+    opened = partial(open_recogniser, "instruments", model, device, precision, options.threads(threads), settings)
+    with _begun(inputs, recursive, output, formats, INSTRUMENT_FORMATS, None, options) as (jobs, lines):
+        _recognise(jobs, opened, activity, options, lines)
 
 
 @commands.command()
@@ -287,6 +287,8 @@ def genre(
     recursive: Recursive = False,
     overwrite: Overwrite = False,
     skip_existing: SkipExisting = False,
+    workers: Workers = None,
+    manifest: ManifestFile = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
     model: ModelFile = None,
@@ -298,48 +300,68 @@ def genre(
     Without -o it is printed and nothing is written.
     """
     from transcribe.output.formats import GENRE_FORMATS
+    from transcribe.scale.work import open_recogniser
 
-    options = running.Options(overwrite, skip_existing, as_json, quiet)
-    jobs = _planned(inputs, recursive, output, formats, GENRE_FORMATS, options)
-    if not jobs:
-        return
-    set_threads(threads)
-    from transcribe.pipeline import GenreRecogniser
-
-    _recognise(jobs, GenreRecogniser(model, device, **given(threshold=threshold)), genres, options)
+    options = running.Options(overwrite, skip_existing, as_json, quiet, workers, manifest)
+    opened = partial(
+        open_recogniser, "genre", model, device, "float32", options.threads(threads), given(threshold=threshold)
+    )
+    with _begun(inputs, recursive, output, formats, GENRE_FORMATS, None, options) as (jobs, lines):
+        _recognise(jobs, opened, genres, options, lines)
 
 
-def _planned(
+@contextmanager
+def _begun(
     inputs: list[str],
     recursive: bool,
     output: list[str] | None,
     formats: list[str] | None,
     table: Mapping[str, Format],
+    default: str | None,
     options: running.Options,
-) -> list[Job]:
-    """Plan the jobs of a command that writes nothing unless asked."""
+) -> Iterator[tuple[list[Job], Manifest | None]]:
+    """Decide what is to be done, and open the manifest; ``default`` is the format written where none is asked for."""
     from transcribe.scale.batch import find_recordings, plan
+    from transcribe.scale.manifest import Manifest
 
     options.check(output)
-    if options.quiet and not (output or formats or options.as_json):
+    if default is None and options.quiet and not (output or formats or options.as_json):
         raise UsageError("--quiet without -o would say nothing; give one, or leave out the other")
-    return options.left(plan(find_recordings(inputs, recursive), output or [], formats or [], table, None))
+    jobs = plan(find_recordings(inputs, recursive), output or [], formats or [], table, default)
+    manifest = options.manifest
+    if manifest is None and options.workers is not None and len(jobs) > 1:
+        folders = [Path(name) for name in output or [] if not os.path.isfile(name)]
+        manifest = folders[0] / "pitchai.jsonl" if folders else None
+    if manifest is None:
+        yield options.left(jobs), None
+        return
+    if manifest.exists() and not options.skip_existing and not options.overwrite:
+        raise OutputError(f"{manifest}: exists already; --skip-existing goes on from it, --overwrite begins anew")
+    if options.overwrite:
+        manifest.unlink(missing_ok=True)
+    check_writable(manifest, True)
+    with Manifest(manifest) as lines:
+        yield options.left(jobs, lines), lines
 
 
 def _recognise(
     jobs: list[Job],
-    recogniser: ChordRecogniser | InstrumentRecogniser | GenreRecogniser,
+    opened: Callable[[], Listening],
     tables: Callable[[str, Transcription], Iterable[Table | Text]],
     options: running.Options,
+    lines: Manifest | None,
 ) -> None:
     """Listen to every recording, print what was found and where it was written."""
+    from transcribe.scale.work import Work
 
-    def show(job: Job, result: Transcription) -> None:
-        print_tables(*tables(name_of(job), result))
+    def show(job: Job, done: Done) -> None:
+        print_tables(*tables(job.recording.name, done.result))
         for path, _ in job.outputs:
             print_line(f"written: {clean(path)}")
 
-    running.run_each(jobs, recogniser.recognise_file, show, recogniser.device, options)
+    if jobs:
+        work = Work(opened, options.overwrite, options.skip_existing, hashed=lines is not None)
+        running.run_each(jobs, work, show, options, lines)
 
 
 def _check_sonify(target: Path, jobs: list[Job], one_ear: bool, overwrite: bool) -> None:
@@ -359,7 +381,7 @@ def _check_sonify(target: Path, jobs: list[Job], one_ear: bool, overwrite: bool)
 
 def _sonify(result: Transcription, target: Path, recording: str | None, overwrite: bool) -> None:
     from transcribe.audio import load_audio
-    from transcribe.output.formats import write_atomically
+    from transcribe.output.atomic import write_atomically
     from transcribe.output.sonify import SAMPLE_RATE, to_audio
 
     samples = load_audio(recording, SAMPLE_RATE).samples if recording else None
@@ -375,14 +397,8 @@ def convert(
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Don't print what was written.")] = False,
 ) -> None:
     """Turn a result into other formats, without listening again: [bold]pitchai convert song.json song.mid[/]."""
-    from transcribe.output.formats import (
-        CHORD_FORMATS,
-        FORMATS,
-        format_of,
-        illustrated,
-        read_transcription,
-        write_atomically,
-    )
+    from transcribe.output.atomic import write_atomically
+    from transcribe.output.formats import CHORD_FORMATS, FORMATS, format_of, illustrated, read_transcription
     from transcribe.output.roll import Scene
 
     for target in targets:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from transcribe.errors import OutputError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from rich.table import Table
     from rich.text import Text
@@ -97,6 +97,33 @@ class ProgressBar:
         self._bar.start()
         task = self._bar.add_task(self._label, total=None)
         return lambda done, total: self._bar.update(task, completed=done, total=total)
+
+    def __exit__(self, *_: object) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+
+
+class BatchBar:
+    """A bar for many recordings: how many are done, audio hours an hour, and the time left; as :class:`ProgressBar`."""
+
+    def __init__(self, total: int, quiet: bool) -> None:
+        self._total = total
+        self._shown = sys.stderr.isatty() and not quiet
+        self._bar: Any = None
+
+    def __enter__(self) -> Callable[[int, float], None]:
+        if not self._shown:
+            return lambda done, rate: None
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+        columns = (MofNCompleteColumn(), BarColumn(), TextColumn("{task.description}"), TimeRemainingColumn())
+        self._bar = Progress(*columns, console=Console(stderr=True), transient=True)
+        self._bar.start()
+        task = self._bar.add_task("", total=self._total)
+        return lambda done, rate: self._bar.update(
+            task, completed=done, description=f"{rate:.0f} hours of audio an hour"
+        )
 
     def __exit__(self, *_: object) -> None:
         if self._bar is not None:

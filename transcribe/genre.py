@@ -60,6 +60,9 @@ def verdict(genres: Sequence[Tag], settings: Mapping[str, Any]) -> str:
     """
     if not genres:
         return ""
-    threshold = settings.get("genre", {}).get("threshold", GenreDecodingConfig().threshold)
+    said = settings.get("genre")
+    threshold = said.get("threshold") if isinstance(said, Mapping) else None
+    if not isinstance(threshold, (int, float)):
+        threshold = GenreDecodingConfig().threshold
     shown = [f"{tag.label} {tag.probability:.0%}" for tag in genres[:SHOWN]]
-    return (f"unsure: {', '.join(shown)}" if genres[0].probability < threshold else shown[0]) if shown else ""
+    return f"unsure: {', '.join(shown)}" if genres[0].probability < threshold else shown[0]

@@ -31,6 +31,12 @@ GPU_BATCH = 16
 _WHOLE = 8
 
 
+def set_threads(threads: int | None) -> None:
+    """Let torch use so many threads, or its own choice where None."""
+    if threads is not None:
+        torch.set_num_threads(threads)
+
+
 def choose_device(device: str = "auto") -> str:
     """Resolve ``auto`` to ``cuda`` where there is a GPU, ``cpu`` elsewhere; check any other name.
 

@@ -2,45 +2,42 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import time
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
-from functools import partial
+from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 import typer
 
-from transcribe.console import ProgressBar, print_line, print_paths, say, write
-from transcribe.errors import OutputError, PitchaiError, UsageError
+from transcribe.console import BatchBar, ProgressBar, print_line, print_paths, say, write
+from transcribe.errors import InputError, PitchaiError, UsageError
 
 if TYPE_CHECKING:
-    import numpy as np
-
-    from transcribe.decoding import Activations
     from transcribe.events import Transcription
     from transcribe.output.formats import Format
-    from transcribe.output.roll import Scene
-    from transcribe.pipeline import Progress, Transcriber
+    from transcribe.pipeline import Progress
     from transcribe.scale.batch import Job
+    from transcribe.scale.manifest import Line, Manifest
+    from transcribe.scale.work import Done, Work
 
-    Listen = Callable[[str, Progress], Transcription]
-    Show = Callable[[Job, Transcription], None]
-
-# What a report's listener and the front end hear, in Hz.
-_REPORT_SAMPLE_RATE, _PICTURE_SAMPLE_RATE = 24_000, 16_000
+    Show = Callable[[Job, Done], None]
 
 
 @dataclass(frozen=True)
 class Options:
-    """What the commands that listen have in common."""
+    """What the commands that listen have in common; ``workers`` is None where this process does the work."""
 
     overwrite: bool
     skip_existing: bool
     as_json: bool
     quiet: bool
+    workers: int | None = None
+    manifest: Path | None = None
 
     def check(self, output: list[str] | None) -> None:
         """Refuse what contradicts itself."""
@@ -49,33 +46,20 @@ class Options:
         if self.as_json and "-" in (output or []):
             raise UsageError("--json and -o - would both write to stdout; choose one")
 
-    def left(self, jobs: list[Job]) -> list[Job]:
-        """Leave out what is done already; say so."""
-        todo = [job for job in jobs if not (self.skip_existing and _is_done(job))]
+    def threads(self, threads: int | None) -> int | None:
+        """Share the processor's cores among the workers, unless told otherwise."""
+        if threads is not None or self.workers is None:
+            return threads
+        return max(1, (os.cpu_count() or 1) // self.workers)
+
+    def left(self, jobs: list[Job], manifest: Manifest | None = None) -> list[Job]:
+        """Leave out what is done already; say so. A manifest that an earlier run began knows what that finished."""
+        todo = [job for job in jobs if not (self.skip_existing and _is_done(job, manifest))]
         if len(todo) < len(jobs) and not self.quiet:
             say(f"{len(jobs) - len(todo)} of {len(jobs)} skipped: their results exist")
         if todo:
             _check_input_exists(todo)
         return todo
-
-
-def with_activations(job: Job, heard: list[Activations]) -> Job:
-    """Let the .npz among the outputs hold what was heard."""
-    from transcribe.output.npz import to_npz
-    from transcribe.scale.batch import Job
-
-    def kept(form: Format) -> Format:
-        return replace(form, write=lambda _: to_npz(heard)) if form.name == "npz" else form
-
-    return Job(job.recording, tuple((path, kept(form)) for path, form in job.outputs))
-
-
-def listen_and_keep(
-    transcriber: Transcriber, heard: list[Activations], path: str, progress: Progress | None
-) -> Transcription:
-    """Listen, and put the activations where the ``.npz`` finds them."""
-    heard.clear()
-    return transcriber.transcribe_file(path, progress, heard.append)
 
 
 def read_reference(path: Path | None, forms: Iterable[Format]) -> Transcription | None:
@@ -90,49 +74,35 @@ def read_reference(path: Path | None, forms: Iterable[Format]) -> Transcription 
     return read_labels(path)
 
 
-def illustrated(job: Job, reference: Transcription | None, spectrogram: bool, sound: bool) -> Job:
-    """Let the pictures and the report among the outputs know the recording and the truth."""
-    from transcribe.audio import AudioReader
-    from transcribe.output.formats import illustrated
-    from transcribe.output.roll import Scene
-    from transcribe.scale.batch import Job
-
-    def blocks(sample_rate: int) -> Iterator[np.ndarray]:
-        with AudioReader(job.recording.path, sample_rate) as reader:
-            yield from reader.blocks()
-
-    def scene(form: Format) -> Scene:
-        rate = _REPORT_SAMPLE_RATE if form.name == "html" else _PICTURE_SAMPLE_RATE
-        # Standard input can't be read twice.
-        recording = None if job.recording.path == "-" else blocks(rate)
-        return Scene(name_of(job), reference, recording, rate, sound, spectrogram)
-
-    if spectrogram and job.recording.path == "-":
-        raise UsageError("--spectrogram needs the recording as a file: standard input can't be read twice")
-    return Job(job.recording, tuple((path, illustrated(form, partial(scene, form))) for path, form in job.outputs))
-
-
 def run_each(
-    jobs: list[Job], listen: Listen, show: Show, device: str, options: Options, afterwards: Show | None = None
+    jobs: list[Job],
+    work: Work,
+    show: Show,
+    options: Options,
+    manifest: Manifest | None = None,
+    afterwards: Show | None = None,
 ) -> None:
-    """Listen to every recording and write its results, past those that fail; exit with the first failure's code."""
-    first_failure = 0
-    for number, job in enumerate(jobs, 1):
-        try:
-            label = f"{number}/{len(jobs)} {name_of(job)}" if len(jobs) > 1 else name_of(job)
-            result = _listen_to_one(job, listen, label, options)
-            if afterwards is not None:
-                afterwards(job, result)
-            paths = [path for path, _ in job.outputs]
-            if options.as_json:
-                from transcribe.output.formats import to_dict
+    """Do the work for every recording, past those that fail; exit with the first failure's code.
 
-                document = {"input": job.recording.path, "outputs": paths, "device": device, **to_dict(result)}
-                print_line(json.dumps(document))
-            elif "-" not in paths and not options.quiet:
-                show(job, result)
-            elif "-" not in paths and paths:
-                print_paths(paths)
+    With workers other processes do it, and results come as they are done; else this one does.
+    """
+    beside = options.workers is not None and len(jobs) > 1
+    outcomes = _in_processes(jobs, work, options) if beside else _here(jobs, work, options)
+    first_failure = 0
+    for job, outcome in outcomes:
+        try:
+            if manifest is not None:
+                manifest.add(_line(job, outcome))
+            if isinstance(outcome, Exception):
+                raise outcome
+            for warning in outcome.result.warnings:
+                if not options.quiet:
+                    say(f"{job.recording.name}: {warning}")
+            if outcome.printed:
+                write(outcome.printed)
+            if afterwards is not None:
+                afterwards(job, outcome)
+            _report(job, outcome, show, options)
         except Exception as error:
             if len(jobs) == 1:
                 raise
@@ -141,56 +111,95 @@ def run_each(
         raise typer.Exit(first_failure)
 
 
-def _listen_to_one(job: Job, listen: Listen, label: str, options: Options) -> Transcription:
-    from transcribe.output.formats import write_atomically
-
-    outputs = [(path, form) for path, form in job.outputs if not (options.skip_existing and os.path.exists(path))]
-    for path, _ in outputs:
-        if path != "-":
-            check_writable(Path(path), options.overwrite)
-    with ProgressBar(label, options.quiet) as progress:
-        result = listen(job.recording.path, _watched(progress))
-    for warning in result.warnings:
-        if not options.quiet:
-            say(f"{name_of(job)}: {warning}")
-    for path, form in outputs:
-        content = form.write(result)
-        if path == "-":
-            write(content)
-        else:
-            write_atomically(Path(path), content, options.overwrite)
-    return result
+def _here(jobs: list[Job], work: Work, options: Options) -> Iterator[tuple[Job, Done | Exception]]:
+    """Do the work in this process, with a bar for each recording."""
+    worker = work.begin()
+    for number, job in enumerate(jobs, 1):
+        label = f"{number}/{len(jobs)} {job.recording.name}" if len(jobs) > 1 else job.recording.name
+        outcome: Done | Exception
+        try:
+            with ProgressBar(label, options.quiet) as progress:
+                outcome = worker(job, _watched(progress))
+        except Exception as error:
+            outcome = error
+        yield job, outcome
 
 
-def check_writable(path: Path, overwrite: bool) -> None:
-    """Refuse before the work what would fail after it."""
-    from transcribe.output.formats import check_replaceable
+def _in_processes(jobs: list[Job], work: Work, options: Options) -> Iterator[tuple[Job, Done | Exception]]:
+    """Do the work in other processes, with a bar for all, and a line in the end."""
+    from transcribe.scale.pool import DiedError, each
 
-    check_replaceable(path, overwrite)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"{path}: its folder can't be made: {error.strerror}") from None
-    if not os.access(path.absolute().parent, os.W_OK):
-        raise OutputError(f"{path}: can't be written: no permission to write in {path.parent}")
+    workers = options.workers or 1
+    began, hours, failed = time.monotonic(), 0.0, 0
+    with BatchBar(len(jobs), options.quiet) as advance:
+        for number, (job, outcome) in enumerate(each(_read_ahead(jobs, workers), work.begin, workers), 1):
+            if ended:
+                raise SystemExit(ended[0])
+            if isinstance(outcome, DiedError):
+                outcome = InputError(f"{job.recording.name}: {outcome}; its other recordings are not affected")
+            if isinstance(outcome, Exception):
+                failed += 1
+            else:
+                hours += outcome.result.duration / 3600
+            advance(number, hours / max(time.monotonic() - began, 1e-9) * 3600)
+            yield job, outcome
+    if not options.quiet:
+        seconds = time.monotonic() - began
+        rate = f"{hours:.2f} hours of audio in {seconds:.0f} s: {hours / max(seconds, 1e-9) * 3600:.0f} hours an hour"
+        say(f"{len(jobs) - failed} of {len(jobs)} recordings, {rate}" + (f"; {failed} failed" if failed else ""))
 
 
-def _is_done(job: Job) -> bool:
+def _read_ahead(jobs: list[Job], workers: int) -> Iterator[Job]:
+    """Pass the jobs on, and have the system read what comes after those that are at work."""
+    for number, job in enumerate(jobs):
+        if hasattr(os, "posix_fadvise") and number + workers < len(jobs):
+            path = jobs[number + workers].recording.path
+            with contextlib.suppress(OSError, ValueError):
+                if Path(path).is_file():
+                    descriptor = os.open(path, os.O_RDONLY)
+                    try:
+                        os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_WILLNEED)
+                    finally:
+                        os.close(descriptor)
+        yield job
+
+
+def _line(job: Job, outcome: Done | Exception) -> Line:
+    from transcribe.scale.manifest import Line, checksum
+
+    outputs = tuple(path for path, _ in job.outputs)
+    if isinstance(outcome, Exception):
+        return Line(job.recording.path, checksum(job.recording.path), outputs, None, None, 0.0, describe(outcome)[0])
+    result = outcome.result
+    duration, seconds = round(result.duration, 3), round(outcome.seconds, 3)
+    return Line(job.recording.path, outcome.sha256, outputs, duration, len(result.notes), seconds, None)
+
+
+def _report(job: Job, done: Done, show: Show, options: Options) -> None:
+    paths = [path for path, _ in job.outputs]
+    if options.as_json:
+        from transcribe.output.formats import to_dict
+
+        print_line(
+            json.dumps({"input": job.recording.path, "outputs": paths, "device": done.device, **to_dict(done.result)})
+        )
+    elif "-" not in paths and not options.quiet:
+        show(job, done)
+    elif "-" not in paths and paths:
+        print_paths(paths)
+
+
+def _is_done(job: Job, manifest: Manifest | None) -> bool:
+    if manifest is not None and manifest.resumed:
+        return manifest.has(job.recording.path, [path for path, _ in job.outputs])
     return bool(job.outputs) and all(path != "-" and os.path.exists(path) for path, _ in job.outputs)
 
 
 def _check_input_exists(jobs: list[Job]) -> None:
     """Save a person with a typing error the seconds that torch takes to load."""
-    from transcribe.errors import InputError
-
     path = jobs[0].recording.path
     if len(jobs) == 1 and path != "-" and not os.path.lexists(path):
         raise InputError(f"{path}: no such file")
-
-
-def name_of(job: Job) -> str:
-    """Name a recording for people."""
-    return "standard input" if job.recording.path == "-" else Path(job.recording.path).name
 
 
 # What is raised inside a decoder's callback is swallowed there, so a signal to end is remembered, and obeyed later.
@@ -232,28 +241,30 @@ def _watched(progress: Progress | None) -> Progress:
     return report
 
 
+_BUG = "a bug"
+
+
 def report_error(error: Exception) -> int:
     """Say on one line what went wrong, and return the exit code for it."""
-    if isinstance(error, PitchaiError):
-        say(str(error))
-        return error.exit_code
-    describe = getattr(error, "format_message", None)
-    if describe is not None:  # typer's own complaints about the arguments
-        say(f"{describe().rstrip('.')}; see pitchai --help")
-        return UsageError.exit_code
-    if os.environ.get("PITCHAI_TRACEBACK"):
+    if os.environ.get("PITCHAI_TRACEBACK") and not (
+        isinstance(error, PitchaiError) or hasattr(error, "format_message")
+    ):
         raise error
+    text, exit_code = describe(error)
+    say(text)
+    return exit_code
+
+
+def describe(error: Exception) -> tuple[str, int]:
+    """Put into a line what went wrong, and choose the exit code for it."""
+    if isinstance(error, PitchaiError):
+        return str(error), error.exit_code
+    complain = getattr(error, "format_message", None)
+    if complain is not None:  # typer's own complaints about the arguments
+        return f"{complain().rstrip('.')}; see pitchai --help", UsageError.exit_code
     reason = " ".join(str(error).split())[:300]
-    say(f"a bug: {type(error).__name__}: {reason}; please report it (PITCHAI_TRACEBACK=1 shows where)")
-    return PitchaiError.exit_code
-
-
-def set_threads(threads: int | None) -> None:
-    """Let torch use so many threads, or its own choice."""
-    if threads is not None:
-        import torch
-
-        torch.set_num_threads(threads)
+    told = f"{_BUG}: {type(error).__name__}: {reason}; please report it (PITCHAI_TRACEBACK=1 shows where)"
+    return told, PitchaiError.exit_code
 
 
 def given(**settings: Any) -> dict[str, Any]:

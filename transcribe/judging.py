@@ -21,8 +21,9 @@ from transcribe.console import (
     tag_figures,
 )
 from transcribe.errors import InputError, UsageError
-from transcribe.jobs import check_writable, given, set_threads
+from transcribe.jobs import given
 from transcribe.options import Device, Model, Precision, Threads, Threshold
+from transcribe.output.atomic import check_writable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -117,11 +118,11 @@ def evaluate(
         report = compare(truth, heard, pedal_extended)
         compared.append((report.pieces[0], truth, heard))
     elif of_clips:
-        set_threads(threads)
+        _set_threads(threads)
         _evaluate_instruments(dataset or "", data, model, device, precision, as_json, quiet, plot, overwrite)
         return
     elif of_genres:
-        set_threads(threads)
+        _set_threads(threads)
         _evaluate_genres(dataset or "", data, split, labels, model, device, as_json, quiet, plot, overwrite)
         return
     else:
@@ -130,7 +131,7 @@ def evaluate(
         pieces = load_dataset(dataset or "", data, split)
         if labels is not None:
             pieces = with_labels_from(pieces, labels)
-        set_threads(threads)
+        _set_threads(threads)
         if dataset == "chords":
             _evaluate_chords(pieces, model, device, precision, as_json, quiet, plot, overwrite)
             return
@@ -153,6 +154,12 @@ def evaluate(
         print_tables(*figures(report))
 
 
+def _set_threads(threads: int | None) -> None:
+    from transcribe.inference import set_threads
+
+    set_threads(threads)
+
+
 def _write_pages(
     path: Path,
     report: Report,
@@ -162,7 +169,7 @@ def _write_pages(
 ) -> None:
     """Write a page with the worst pieces first."""
     from transcribe.evaluation import METRICS
-    from transcribe.output.formats import write_atomically
+    from transcribe.output.atomic import write_atomically
     from transcribe.output.report import compared
 
     figures = [(METRICS[name], f"{score.f1:.4f}") for name, score in report.means.items()]
@@ -272,8 +279,8 @@ def _print_clips(
     overwrite: bool,
 ) -> None:
     """Print the figures of labelled clips, and draw what was taken for what."""
+    from transcribe.output.atomic import write_atomically
     from transcribe.output.confusion import to_png
-    from transcribe.output.formats import write_atomically
 
     print_line(json.dumps(asdict(report))) if as_json else print_tables(*tables)
     if plot is not None:

@@ -29,6 +29,16 @@ Precision = Annotated[
     str, typer.Option(help="auto, float32 or bfloat16; auto takes bfloat16 where the processor computes in it.")
 ]
 Threads = Annotated[int | None, typer.Option(min=1, max=1024, help="CPU threads; torch's choice if not given.")]
+Workers = Annotated[
+    int | None,
+    typer.Option(min=1, max=1024, help="Processes that listen side by side; one that dies takes its file down only."),
+]
+ManifestFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--manifest", help="A line of JSON for every recording done; with --workers and -o DIR: DIR/pitchai.jsonl."
+    ),
+]
 Threshold = Annotated[float | None, typer.Option(min=0.0, max=1.0, show_default=False)]
 # Of the commands that print what they find, and have weights of one size.
 OutputsIfAsked = Annotated[

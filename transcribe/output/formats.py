@@ -8,14 +8,12 @@ from __future__ import annotations
 import csv
 import io
 import json
-import os
-import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
-from transcribe.errors import InputError, OutputError, UsageError
+from transcribe.errors import InputError, UsageError
 from transcribe.events import Chord, Note, Pedal, Tag, Transcription
 from transcribe.harte import parse
 from transcribe.output import activity, chart, midi, npz, report, roll, schema
@@ -249,59 +247,3 @@ def read_transcription(path: Path) -> Transcription:
         return form.read(content)
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
-
-
-def check_replaceable(path: Path, overwrite: bool) -> None:
-    """Refuse a path that is taken: by a file without ``overwrite``, by a folder or a device always.
-
-    Raises
-    ------
-    OutputError
-        If it may not be written.
-    """
-    if not os.path.lexists(path):
-        return
-    if not overwrite:
-        raise OutputError(f"{path}: exists already; use --overwrite to replace it or --skip-existing to keep it")
-    if not os.path.isfile(path) or os.path.islink(path):
-        raise OutputError(f"{path}: is no ordinary file; choose another -o")
-
-
-def _linked(part: Path, path: Path) -> bool:
-    """Give a finished file its name unless it is taken by now; False where the system knows no hard links."""
-    try:
-        path.hardlink_to(part)
-    except FileExistsError:
-        raise
-    except (OSError, NotImplementedError):
-        return False
-    return True
-
-
-def write_atomically(path: Path, content: bytes, overwrite: bool = False) -> None:
-    """Write a whole file or nothing.
-
-    Raises
-    ------
-    OutputError
-        If the file exists and may not be replaced, or can't be written.
-    """
-    check_replaceable(path, overwrite)
-    part: Path | None = None
-    try:
-        descriptor, name = tempfile.mkstemp(prefix=".pitchai-", suffix=".part", dir=path.parent)
-        part = Path(name)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-        umask = os.umask(0)
-        os.umask(umask)
-        part.chmod(0o666 & ~umask)
-        if overwrite or not _linked(part, path):
-            part.replace(path)
-    except FileExistsError:
-        raise OutputError(f"{path}: exists already, since a moment ago; use --overwrite to replace it") from None
-    except OSError as error:
-        raise OutputError(f"{path}: can't be written: {error.strerror or error}") from None
-    finally:
-        if part is not None:
-            part.unlink(missing_ok=True)

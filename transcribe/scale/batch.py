@@ -25,6 +25,11 @@ class Recording:
     root: Path
 
     @property
+    def name(self) -> str:
+        """What people call it."""
+        return "standard input" if self.path == STANDARD else Path(self.path).name
+
+    @property
     def relative(self) -> Path:
         """The path below the folder that was named."""
         return Path(self.path).relative_to(self.root)

@@ -1,0 +1,110 @@
+"""Files that are there whole or not at all, whatever ends the program."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+from transcribe.errors import OutputError
+
+
+def check_replaceable(path: Path, overwrite: bool) -> None:
+    """Refuse a path that is taken: by a file without ``overwrite``, by a folder or a device always.
+
+    Raises
+    ------
+    OutputError
+        If it may not be written.
+    """
+    if not os.path.lexists(path):
+        return
+    if not overwrite:
+        raise OutputError(f"{path}: exists already; use --overwrite to replace it or --skip-existing to keep it")
+    if not os.path.isfile(path) or os.path.islink(path):
+        raise OutputError(f"{path}: is no ordinary file; choose another -o")
+
+
+def check_writable(path: Path, overwrite: bool) -> None:
+    """Refuse before the work what would fail after it.
+
+    Raises
+    ------
+    OutputError
+        If the file is there and may not be replaced, or its folder can't be made or written to.
+    """
+    check_replaceable(path, overwrite)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"{path}: its folder can't be made: {error.strerror}") from None
+    if not os.access(path.absolute().parent, os.W_OK):
+        raise OutputError(f"{path}: can't be written: no permission to write in {path.parent}")
+
+
+def write_atomically(path: Path, content: bytes, overwrite: bool = False) -> None:
+    """Write a whole file or nothing.
+
+    Raises
+    ------
+    OutputError
+        If the file exists and may not be replaced, or can't be written.
+    """
+    check_replaceable(path, overwrite)
+    try:
+        if overwrite or not _written_unnamed(path, content):
+            _written_beside(path, content, overwrite)
+    except FileExistsError:
+        raise OutputError(f"{path}: exists already, since a moment ago; use --overwrite to replace it") from None
+    except OSError as error:
+        raise OutputError(f"{path}: can't be written: {error.strerror or error}") from None
+
+
+def _written_unnamed(path: Path, content: bytes) -> bool:
+    """Write a file that has no name before it is whole: nothing is left if we are killed; False where there is none.
+
+    Linux knows such files, on most file systems.
+    """
+    try:
+        descriptor = os.open(path.parent, os.O_TMPFILE | os.O_WRONLY, 0o666)
+    except (AttributeError, OSError):
+        return False
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(content)
+        file.flush()
+        try:
+            os.link(f"/proc/self/fd/{descriptor}", path, follow_symlinks=True)
+        except FileExistsError:
+            raise
+        except (OSError, NotImplementedError):
+            return False
+    return True
+
+
+def _written_beside(path: Path, content: bytes, overwrite: bool) -> None:
+    """Write a file beside its place, then move it there."""
+    part: Path | None = None
+    try:
+        descriptor, name = tempfile.mkstemp(prefix=".pitchai-", suffix=".part", dir=path.parent)
+        part = Path(name)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+        umask = os.umask(0)
+        os.umask(umask)
+        part.chmod(0o666 & ~umask)
+        if overwrite or not _linked(part, path):
+            part.replace(path)
+    finally:
+        if part is not None:
+            part.unlink(missing_ok=True)
+
+
+def _linked(part: Path, path: Path) -> bool:
+    """Give a finished file its name unless it is taken by now; False where the system knows no hard links."""
+    try:
+        path.hardlink_to(part)
+    except FileExistsError:
+        raise
+    except (OSError, NotImplementedError):
+        return False
+    return True

@@ -1,0 +1,165 @@
+"""What is done with one recording: listened to, and its results written; by this process or by another."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from transcribe.events import Transcription
+from transcribe.output.atomic import check_writable, write_atomically
+from transcribe.output.formats import Format, illustrated
+from transcribe.output.roll import Scene
+from transcribe.scale.batch import STANDARD, Job
+from transcribe.scale.manifest import checksum
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from transcribe.decoding import Activations
+    from transcribe.pipeline import Progress
+
+# What a report's listener and the front end hear, in Hz.
+_REPORT_SAMPLE_RATE, _PICTURE_SAMPLE_RATE = 24_000, 16_000
+
+
+@dataclass(frozen=True)
+class Listening:
+    """What listens to a file (``-`` is standard input), and where it computes."""
+
+    listen: Callable[[str, Progress | None, Callable[[Activations], None] | None], Transcription]
+    device: str
+
+
+@dataclass(frozen=True)
+class Work:
+    """What is to be done with every recording; picklable.
+
+    ``open`` loads what listens; ``overwrite`` and ``skip_existing`` say what becomes of results that are there;
+    ``reference``, ``spectrogram`` and ``sound`` are what pictures and reports show; ``hashed``: take the recordings'
+    checksums.
+    """
+
+    open: Callable[[], Listening]
+    overwrite: bool = False
+    skip_existing: bool = False
+    reference: Transcription | None = None
+    spectrogram: bool = False
+    sound: bool = True
+    hashed: bool = False
+
+    def begin(self) -> Worker:
+        """Load what listens."""
+        return Worker(self)
+
+
+@dataclass(frozen=True)
+class Done:
+    """A recording's results: what was heard, what stands on standard output, and what it took in seconds."""
+
+    result: Transcription
+    printed: bytes
+    device: str
+    sha256: str | None
+    seconds: float
+
+
+class Worker:
+    """Listens to one recording after the other and writes their results."""
+
+    def __init__(self, work: Work) -> None:
+        self.work = work
+        self.listening = work.open()
+
+    def __call__(self, job: Job, progress: Progress | None = None) -> Done:
+        """Do all that a recording asks for.
+
+        Raises
+        ------
+        InputError
+            If it can't be read.
+        OutputError
+            If a result can't be written, or is there and may not be replaced.
+        """
+        began = time.monotonic()
+        work = self.work
+        outputs = [(path, form) for path, form in job.outputs if not (work.skip_existing and os.path.exists(path))]
+        for path, _ in outputs:
+            if path != STANDARD:
+                check_writable(Path(path), work.overwrite)
+        sha256 = checksum(job.recording.path) if work.hashed else None
+        heard: list[Activations] = []
+        keeping = any(form.name == "npz" for _, form in outputs)
+        result = self.listening.listen(job.recording.path, progress, heard.append if keeping else None)
+        printed = b""
+        for path, form in outputs:
+            content = self._shown(job, form, heard).write(result)
+            if path == STANDARD:
+                printed += content
+            else:
+                write_atomically(Path(path), content, work.overwrite)
+        return Done(result, printed, self.listening.device, sha256, time.monotonic() - began)
+
+    def _shown(self, job: Job, form: Format, heard: list[Activations]) -> Format:
+        """Let pictures and reports know the recording and the truth, and the archive what was heard."""
+        from transcribe.output.npz import to_npz
+
+        if form.name == "npz":
+            return replace(form, write=lambda _: to_npz(heard))
+        return illustrated(form, partial(self._scene, job, form))
+
+    def _scene(self, job: Job, form: Format) -> Scene:
+        rate = _REPORT_SAMPLE_RATE if form.name == "html" else _PICTURE_SAMPLE_RATE
+        # Standard input can't be read twice.
+        recording = None if job.recording.path == STANDARD else _blocks(job.recording.path, rate)
+        work = self.work
+        return Scene(job.recording.name, work.reference, recording, rate, work.sound, work.spectrogram)
+
+
+def _blocks(path: str, sample_rate: int) -> Iterator[np.ndarray]:
+    from transcribe.audio import AudioReader
+
+    with AudioReader(path, sample_rate) as reader:
+        yield from reader.blocks()
+
+
+def open_transcriber(
+    model: str | None,
+    device: str,
+    precision: str,
+    threads: int | None,
+    others: tuple[str, ...],
+    settings: dict[str, float],
+) -> Listening:
+    """Load what transcribes; ``others`` are chords, instruments and genre, whichever is wanted too."""
+    from transcribe.inference import set_threads
+    from transcribe.pipeline import ChordRecogniser, GenreRecogniser, InstrumentRecogniser, Transcriber
+
+    set_threads(threads)
+    chords = ChordRecogniser(device=device, precision=precision) if "chords" in others else None
+    instruments = InstrumentRecogniser(device=device, precision=precision) if "instruments" in others else None
+    genre = GenreRecogniser(device=device) if "genre" in others else None
+    transcriber = Transcriber(model, device, chords, precision, instruments, genre, **settings)
+    return Listening(transcriber.transcribe_file, transcriber.device)
+
+
+def open_recogniser(
+    kind: str, model: str | None, device: str, precision: str, threads: int | None, settings: dict[str, Any]
+) -> Listening:
+    """Load what tells chords, instruments or the genre."""
+    from transcribe.inference import set_threads
+    from transcribe.pipeline import ChordRecogniser, GenreRecogniser, InstrumentRecogniser
+
+    set_threads(threads)
+    recogniser: ChordRecogniser | InstrumentRecogniser | GenreRecogniser
+    if kind == "genre":
+        recogniser = GenreRecogniser(model, device, **settings)
+    elif kind == "chords":
+        recogniser = ChordRecogniser(model, device, precision, **settings)
+    else:
+        recogniser = InstrumentRecogniser(model, device, precision, **settings)
+    return Listening(lambda path, progress, _: recogniser.recognise_file(path, progress), recogniser.device)
