@@ -16,7 +16,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import IO, TYPE_CHECKING, Any, TextIO
+from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -26,6 +26,10 @@ if TYPE_CHECKING:
     import soundfile
 
 MIN_SAMPLE_RATE, MAX_SAMPLE_RATE = 1000, 384000
+# A small file can unpack to years of silence: longer ones must be allowed, in seconds.
+MAX_DURATION = 24 * 3600.0
+# A stream without an end must leave the disk some room, in bytes.
+_ROOM_LEFT = 1 << 30
 # What folders are searched for; a file that is named may have any suffix.
 AUDIO_SUFFIXES = frozenset(
     f".{name}"
@@ -62,6 +66,8 @@ class AudioReader(AbstractContextManager["AudioReader"]):
         Hz to resample to.
     block_values
         Values (frames times channels) decoded at a time. The samples don't depend on it.
+    max_duration
+        Seconds; what lasts longer, or says so, is refused.
 
     Attributes
     ----------
@@ -73,10 +79,16 @@ class AudioReader(AbstractContextManager["AudioReader"]):
     Raises
     ------
     InputError
-        If there is no such file or nothing in it can be decoded.
+        If there is no such file, nothing in it can be decoded, or it says that it is too long.
     """
 
-    def __init__(self, source: str | Path, sample_rate: int, block_values: int = BLOCK_VALUES) -> None:
+    def __init__(
+        self,
+        source: str | Path,
+        sample_rate: int,
+        block_values: int = BLOCK_VALUES,
+        max_duration: float = MAX_DURATION,
+    ) -> None:
         self.name = "standard input" if str(source) == "-" else Path(source).name
         self.sample_rate = sample_rate
         self.warnings: list[str] = []
@@ -89,8 +101,18 @@ class AudioReader(AbstractContextManager["AudioReader"]):
             self._file.close()
             raise
         self.duration = self._decoder.duration
+        self._max_duration = max_duration
+        if self.duration is not None and self.duration > max_duration:
+            self._decoder.close()
+            self._file.close()
+            raise self._too_long(f"says that it lasts {self.duration / 3600:.1f} hours, more than")
         if self._decoder.remark:
             self._warn(self._decoder.remark)
+
+    def _too_long(self, what: str) -> InputError:
+        return InputError(
+            f"{self.name}: {what} the {self._max_duration / 3600:g} hours that are read; --max-duration allows more"
+        )
 
     def _open_decoder(self) -> _SoundFileDecoder | _AvDecoder:
         if self._file.seek(0, 2) == 0:
@@ -123,7 +145,7 @@ class AudioReader(AbstractContextManager["AudioReader"]):
         Raises
         ------
         InputError
-            If the rate is outside 1-384 kHz, or nothing at all can be decoded.
+            If the rate is outside 1-384 kHz, nothing at all can be decoded, or it is too long.
         """
         import soxr
 
@@ -134,6 +156,8 @@ class AudioReader(AbstractContextManager["AudioReader"]):
         n_read = 0
         for block in self._decoded_blocks():
             n_read += len(block)
+            if n_read > self._max_duration * rate:
+                raise self._too_long("lasts longer than")
             samples = _mixed_down(self._finite(block))[:, 0]
             yield samples if resampler is None else resampler.resample_chunk(samples)
         if resampler is not None and n_read:
@@ -254,9 +278,14 @@ class _AvDecoder:
         try:
             # Titles in odd encodings are no reason to refuse a recording; from PyAV 19 on they never are.
             tolerant: dict[str, Any] = {"metadata_errors": "replace"} if int(av.__version__.split(".")[0]) < 19 else {}
-            self._container: Any = av.open(file, mode="r", **tolerant)
+            # A file that names others (a playlist) opens none of them, on this machine or elsewhere.
+            alone = {"protocol_whitelist": "pipe"}
+            self._container: Any = av.open(file, mode="r", options=alone, **tolerant)
         except (av.FFmpegError, OSError, ValueError) as error:
             raise _NotDecodableError(_one_line(error)) from None
+        if self._container.format.name in ("hls", "concat", "dash"):
+            self._container.close()
+            raise _NotDecodableError("it is a playlist, which holds no sound itself")
         streams = self._container.streams.audio
         if not streams:
             self._container.close()
@@ -328,14 +357,20 @@ def _open(path: Path, name: str) -> IO[bytes]:
         return _spool(file, name)
 
 
-def _spool(stream: IO[bytes] | TextIO | None, name: str) -> IO[bytes]:
+def _spool(stream: IO[Any] | None, name: str) -> IO[bytes]:
     """Copy a stream to a temporary file: containers want to be sought in."""
     if stream is None:
         raise InputError(f"{name}: is closed; give a file")
     stream = getattr(stream, "buffer", stream)
     file = tempfile.TemporaryFile()  # noqa: SIM115 - closed by the reader
     try:
-        shutil.copyfileobj(stream, file)
+        while chunk := stream.read(1 << 22):
+            file.write(chunk)
+            if shutil.disk_usage(tempfile.gettempdir()).free < _ROOM_LEFT:
+                file.close()
+                raise InputError(
+                    f"{name}: no end in sight, and the disk for temporary files is nearly full; give a file"
+                )
     except OSError as error:
         file.close()
         raise InputError(f"{name}: can't be copied to a temporary file: {error.strerror or error}") from None

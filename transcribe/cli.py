@@ -40,6 +40,7 @@ from transcribe.options import (
     Device,
     Inputs,
     ManifestFile,
+    MaxDuration,
     Model,
     ModelFile,
     Outputs,
@@ -132,6 +133,7 @@ def transcribe(
     device: Device = "auto",
     precision: Precision = "auto",
     threads: Threads = None,
+    max_duration: MaxDuration = 24.0,
     onset_threshold: Annotated[
         float | None, typer.Option(min=0.0, max=1.0, help="Higher: fewer notes, surer ones.", show_default=False)
     ] = None,
@@ -181,7 +183,9 @@ def transcribe(
             raise UsageError("--no-chords leaves nothing to write as .lab, ChordPro or lead sheet")
         wanted = {"chords": not no_chords, "instruments": not no_instruments, "genre": with_genre}
         others = tuple(name for name, asked in wanted.items() if asked)
-        opened = partial(open_transcriber, model, device, precision, options.threads(threads), others, settings)
+        opened = partial(
+            open_transcriber, model, device, precision, options.threads(threads), max_duration, others, settings
+        )
         hashed = lines is not None
         work = Work(opened, overwrite, skip_existing, truth, spectrogram, not no_sound, hashed)
 
@@ -219,6 +223,7 @@ def chords(
     device: Device = "auto",
     precision: Precision = "auto",
     threads: Threads = None,
+    max_duration: MaxDuration = 24.0,
 ) -> None:
     """Name the chords of recordings: [bold]pitchai chords clip.wav[/], or [bold]-o song.lab[/] for programs.
 
@@ -229,7 +234,14 @@ def chords(
 
     options = running.Options(overwrite, skip_existing, as_json, quiet, workers, manifest)
     opened = partial(
-        open_recogniser, "chords", model, device, precision, options.threads(threads), given(vocabulary=vocabulary)
+        open_recogniser,
+        "chords",
+        model,
+        device,
+        precision,
+        options.threads(threads),
+        max_duration,
+        given(vocabulary=vocabulary),
     )
     with _begun(inputs, recursive, output, formats, CHORD_FORMATS, None, options) as (jobs, lines):
         _recognise(jobs, opened, lambda name, result: chord_chart(name, result.chords), options, lines)
@@ -258,6 +270,7 @@ def instruments(
     device: Device = "auto",
     precision: Precision = "auto",
     threads: Threads = None,
+    max_duration: MaxDuration = 24.0,
 ) -> None:
     """Tell which instruments play, and when: [bold]pitchai instruments clip.wav[/].
 
@@ -268,7 +281,9 @@ def instruments(
 
     options = running.Options(overwrite, skip_existing, as_json, quiet, workers, manifest)
     settings = given(vocabulary=vocabulary, threshold=threshold)
-    opened = partial(open_recogniser, "instruments", model, device, precision, options.threads(threads), settings)
+    opened = partial(
+        open_recogniser, "instruments", model, device, precision, options.threads(threads), max_duration, settings
+    )
     with _begun(inputs, recursive, output, formats, INSTRUMENT_FORMATS, None, options) as (jobs, lines):
         _recognise(jobs, opened, activity, options, lines)
 
@@ -294,6 +309,7 @@ def genre(
     model: ModelFile = None,
     device: Device = "auto",
     threads: Threads = None,
+    max_duration: MaxDuration = 24.0,
 ) -> None:
     """Guess the genre: [bold]pitchai genre song.wav[/]. Few recordings are of one genre alone; it says how sure it is.
 
@@ -304,7 +320,14 @@ def genre(
 
     options = running.Options(overwrite, skip_existing, as_json, quiet, workers, manifest)
     opened = partial(
-        open_recogniser, "genre", model, device, "float32", options.threads(threads), given(threshold=threshold)
+        open_recogniser,
+        "genre",
+        model,
+        device,
+        "float32",
+        options.threads(threads),
+        max_duration,
+        given(threshold=threshold),
     )
     with _begun(inputs, recursive, output, formats, GENRE_FORMATS, None, options) as (jobs, lines):
         _recognise(jobs, opened, genres, options, lines)

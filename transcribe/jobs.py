@@ -106,7 +106,8 @@ def run_each(
         except Exception as error:
             if len(jobs) == 1:
                 raise
-            first_failure = first_failure or report_error(error)
+            exit_code = report_error(error)
+            first_failure = first_failure or exit_code
     if first_failure:
         raise typer.Exit(first_failure)
 

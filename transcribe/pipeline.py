@@ -15,7 +15,7 @@ from typing import Any, Generic, TypeVar
 
 import numpy as np
 
-from transcribe.audio import AudioReader
+from transcribe.audio import MAX_DURATION, AudioReader
 from transcribe.beats import estimate_tempo
 from transcribe.chords import ChordDecoder, ChordDecodingConfig, likeliest
 from transcribe.decoding import Activations, DecodingConfig, NoteDecoder
@@ -55,7 +55,12 @@ _Config = TypeVar("_Config", DecodingConfig, ChordDecodingConfig, TagDecodingCon
 
 
 class _Listener(ABC, Generic[_Model]):
-    """A loaded model, and what it takes to listen to recordings with it."""
+    """A loaded model, and what it takes to listen to recordings with it.
+
+    ``max_duration``: recordings that last longer, in seconds, are refused.
+    """
+
+    max_duration = MAX_DURATION
 
     def __init__(
         self, model: str | _Model | None, load: Callable[[str | None, str, str], _Model], device: str, precision: str
@@ -79,7 +84,7 @@ class _Listener(ABC, Generic[_Model]):
     ) -> Transcription: ...
 
     def _listen_to_file(self, path: str | Path, progress: Progress | None) -> Transcription:
-        with AudioReader(path, self.sample_rate) as reader:
+        with AudioReader(path, self.sample_rate, max_duration=self.max_duration) as reader:
             result = self._listen(reader.blocks(), reader.duration, progress)
             return replace(result, warnings=(*reader.warnings, *result.warnings))
 
@@ -161,6 +166,7 @@ class Transcriber(_Listener[NotesModel]):
             self._keep = None
         if self.genre is None:
             return result
+        self.genre.max_duration = self.max_duration
         told = self.genre.recognise_file(path)
         return replace(
             result,

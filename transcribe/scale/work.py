@@ -132,6 +132,7 @@ def open_transcriber(
     device: str,
     precision: str,
     threads: int | None,
+    max_hours: float,
     others: tuple[str, ...],
     settings: dict[str, float],
 ) -> Listening:
@@ -144,11 +145,18 @@ def open_transcriber(
     instruments = InstrumentRecogniser(device=device, precision=precision) if "instruments" in others else None
     genre = GenreRecogniser(device=device) if "genre" in others else None
     transcriber = Transcriber(model, device, chords, precision, instruments, genre, **settings)
+    transcriber.max_duration = max_hours * 3600
     return Listening(transcriber.transcribe_file, transcriber.device)
 
 
 def open_recogniser(
-    kind: str, model: str | None, device: str, precision: str, threads: int | None, settings: dict[str, Any]
+    kind: str,
+    model: str | None,
+    device: str,
+    precision: str,
+    threads: int | None,
+    max_hours: float,
+    settings: dict[str, Any],
 ) -> Listening:
     """Load what tells chords, instruments or the genre."""
     from transcribe.inference import set_threads
@@ -162,4 +170,5 @@ def open_recogniser(
         recogniser = ChordRecogniser(model, device, precision, **settings)
     else:
         recogniser = InstrumentRecogniser(model, device, precision, **settings)
+    recogniser.max_duration = max_hours * 3600
     return Listening(lambda path, progress, _: recogniser.recognise_file(path, progress), recogniser.device)
