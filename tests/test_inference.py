@@ -1,7 +1,10 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterator
 from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.signals import RATE, white_noise
+from transcribe import inference
 from transcribe.decoding import Activations
 from transcribe.errors import UsageError
 from transcribe.features import FeatureConfig, LogMel
@@ -172,3 +176,40 @@ def test_gpu_agrees_with_cpu(tiny_model: NotesModel, rng: np.random.Generator) -
     cpu, gpu = joined(list(infer([samples], tiny_model))), joined(list(infer([samples], there)))
     for name in NAMES:
         np.testing.assert_allclose(cpu[name], gpu[name], atol=1e-4)
+
+
+def test_where_memory_does_not_do_halves_are_heard(tiny_model: NotesModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    def hear(batch: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        if len(batch) > 1:
+            raise torch.OutOfMemoryError("too much")
+        return (batch * 2,)
+
+    batch = torch.arange(6.0).reshape(3, 2)
+    with pytest.raises(torch.OutOfMemoryError):  # there is nothing beyond the CPU
+        inference._within_memory(hear, batch, tiny_model.network)
+
+    class Gpu(torch.nn.Module):
+        """Parameters that say they lie on a GPU, until they are moved."""
+
+        device = "cuda"
+
+        def parameters(self, recurse: bool = True) -> Iterator[Any]:
+            yield SimpleNamespace(device=SimpleNamespace(type=self.device))
+
+        def to(self, device: str) -> Gpu:  # type: ignore[override]
+            self.device = device
+            return self
+
+    monkeypatch.setattr(torch.cuda, "empty_cache", lambda: None)
+    monkeypatch.setattr(torch.Tensor, "to", lambda self, *_, **__: self)
+    (found,) = inference._within_memory(hear, batch, Gpu())
+    torch.testing.assert_close(found, batch * 2)
+
+    def never(_: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        if gpu.device == "cuda":
+            raise torch.OutOfMemoryError("too much")
+        return (batch[:1],)
+
+    gpu = Gpu()
+    with pytest.warns(UserWarning, match="out of memory"):
+        inference._within_memory(never, batch[:1], gpu)

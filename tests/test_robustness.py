@@ -187,9 +187,8 @@ def test_a_small_file_that_unpacks_to_years(tmp_path: Path) -> None:
         AudioReader(path, 16_000, max_duration=360)
     path = tmp_path / "long.aac"  # says less than it holds
     path.write_bytes(corpus.encoded("adts", "aac", corpus.sound(90.0)))
-    with AudioReader(path, 16_000, max_duration=10) as stream:
-        with pytest.raises(InputError, match="lasts longer than"):
-            list(stream.blocks())
+    with AudioReader(path, 16_000, max_duration=10) as stream, pytest.raises(InputError, match="lasts longer than"):
+        list(stream.blocks())
 
 
 # Faults of the machine ----------------------------------------------------------------------------

@@ -4,7 +4,7 @@
         --notes NOTES --pianos PIANOS --midi POP909 --hours 10
 
 writes ``violin/00012.flac`` and so on: General MIDI sounds through FluidSynth, single real notes strung together,
-sampled pianos, drums as a kit and one by one, and speech. They play melodies, chords, excerpts of songs or notes with
+sampled pianos, modelled strings and winds, drums as a kit and one by one, and speech. They play melodies, chords, excerpts of songs or notes with
 long pauses. ``train/instruments.py`` mixes them.
 """
 
@@ -23,7 +23,7 @@ import soundfile
 from scipy import signal
 from tqdm import tqdm
 
-from train import recorder, rooms
+from train import modelled, recorder, rooms
 from train.performances import excerpt, read_midi
 from train.piano import SAMPLE_RATE, Piano, load_pianos, play
 from train.sounds import CLOSED_HIHAT, KICK, OPEN_HIHAT, SNARE, drums, synthesise
@@ -92,7 +92,7 @@ NOTES = {
 }  # fmt: skip
 DRUMS = {"bass drum": (KICK, 35), "snare drum": (SNARE, 40, 37), "hi-hat": (CLOSED_HIHAT, 44, OPEN_HIHAT)}
 # How many clips of what has no program of its own go with one of each program's.
-SHARES = {"real": 8, "sampled piano": 3, "drums": 4, "drum": 6, "speech": 4}
+SHARES = {"real": 8, "modelled": 2, "sampled piano": 3, "drums": 4, "drum": 6, "speech": 4}
 
 # A guitar's chords over the root: fifth, octave, third …, as the shapes under a hand have them.
 SHAPES = ((0, 7, 12, 16, 19, 24), (0, 7, 12, 15, 19, 24), (0, 7, 12), (0, 7, 10, 16, 19), (0, 5, 9, 16), (0, 4, 7, 12))
@@ -261,6 +261,7 @@ def plan(sources: _Sources, n_clips: int) -> list[tuple[str, str]]:
     """Choose kind and folder of every clip: each program of each sound font alike, and the others in their shares."""
     jobs = [("program", name) for name in SOUNDS for _ in range(2)] if sources.soundfonts else []
     jobs += [("real", name) for name in sources.notes for _ in range(SHARES["real"] // 4)]
+    jobs += [("modelled", name) for name in modelled.INSTRUMENTS for _ in range(SHARES["modelled"])]
     jobs += [("sampled piano", "piano")] * SHARES["sampled piano"] if sources.pianos else []
     if sources.drums:
         jobs += [("drums", "drums")] * SHARES["drums"]
@@ -278,6 +279,8 @@ def solo(kind: str, name: str, sources: _Sources, rng: np.random.Generator) -> n
         notes = of_a_song(sources.midi[int(rng.integers(len(sources.midi)))], sound, rng) if song else line(sound, rng)
         soundfont = sources.soundfonts[int(rng.integers(len(sources.soundfonts)))]
         return synthesised(soundfont, int(rng.choice(sound.programs)), notes, touch=touch_of(sound, rng))
+    if kind == "modelled":
+        return modelled.play(name, line(SOUNDS[name], rng), SECONDS, rng)
     if kind == "real":
         return strung_together(sources.notes[name], rng)
     if kind == "sampled piano":

@@ -11,6 +11,7 @@ import os
 import signal
 import sys
 import threading
+import warnings
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -485,6 +486,10 @@ def _version(value: bool) -> None:
         raise typer.Exit()
 
 
+def _say_warning(message: Warning | str, *_: object, **__: object) -> None:
+    say(" ".join(str(message).split()))
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line and return the exit code; nothing is raised."""
     # Who closed stdout or stderr before the start gets nothing there, least of all the other's words.
@@ -494,6 +499,7 @@ def main(arguments: list[str] | None = None) -> int:
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
     running.ended.clear()
+    warnings.showwarning = _say_warning
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, running.on_sigterm)
         if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # a shell's background job is deaf to it

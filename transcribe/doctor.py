@@ -19,6 +19,7 @@ _PACKAGES = (
     "pretty_midi",
     "mir_eval",
     "safetensors",
+    "matplotlib",
     "typer",
     "rich",
     "tqdm",
@@ -107,7 +108,7 @@ def _weights() -> dict[str, str]:
     except PitchaiError as error:
         return {"manifest": f"FAULTY: {error}"}
     found = {}
-    for task in ("notes", "chords"):
+    for task in ("notes", "chords", "instruments", "genre"):
         if not any(entry.task == task and entry.default for entry in entries.values()):
             found[task] = f"FAULTY: there are no default weights for {task}; reinstall pitchai"
     for name, entry in entries.items():

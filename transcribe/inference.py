@@ -8,6 +8,7 @@ the same bytes however the audio is cut.
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Callable, Iterable, Iterator
 from itertools import tee
 from typing import Any
@@ -221,11 +222,30 @@ def _run(
         rows = [window for window, _ in batch] + [batch[0][0]] * (size - len(batch))
         # TF32 would cost three of the digits in which devices agree.
         with torch.inference_mode(), torch.backends.cudnn.flags(allow_tf32=False):
-            heads = hear(torch.stack(rows).to(dtype))
+            heads = _within_memory(hear, torch.stack(rows).to(dtype), model.network)
             first, last = border // stride, (border + STEP_FRAMES) // stride
             arrays = [head[:, first:last].cpu().numpy() for head in heads]
         for row, (_, n_frames) in enumerate(batch):
             yield tuple(array[row, : -(-n_frames // stride)] for array in arrays)
+
+
+def _within_memory(
+    hear: Callable[[torch.Tensor], tuple[torch.Tensor, ...]], batch: torch.Tensor, network: torch.nn.Module
+) -> tuple[torch.Tensor, ...]:
+    """Run a network; where a GPU's memory doesn't do, on halves of the batch, and in the end on the CPU."""
+    device = next(network.parameters()).device
+    try:
+        return hear(batch.to(device))
+    except torch.OutOfMemoryError:
+        if device.type == "cpu":
+            raise
+    torch.cuda.empty_cache()
+    if len(batch) > 1:
+        halves = [_within_memory(hear, half, network) for half in batch.chunk(2)]
+        return tuple(torch.cat([a.cpu(), b.cpu()]) for a, b in zip(*halves, strict=True))
+    warnings.warn(f"{device} is out of memory: the rest is done on the CPU, which takes longer", stacklevel=2)
+    network.to("cpu")
+    return hear(batch.cpu())
 
 
 def _batches(windows: Iterable[Frames], size: int) -> Iterator[list[Frames]]:
