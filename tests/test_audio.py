@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import os
+import struct
 import subprocess
 import sys
 from fractions import Fraction
@@ -14,6 +15,7 @@ import soundfile
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests import corpus
 from tests.signals import RATE, sine, white_noise
 from transcribe.audio import AudioReader, load_audio
 from transcribe.errors import InputError
@@ -189,3 +191,15 @@ def test_standard_input(tmp_path: Path) -> None:
     code = "from transcribe.audio import load_audio; print(len(load_audio('-', 16000).samples))"
     done = subprocess.run([sys.executable, "-c", code], input=buffer.getvalue(), capture_output=True, check=True)
     assert int(done.stdout) == RATE // 2
+
+
+def test_more_channels_than_planes_of_a_frame(tmp_path: Path) -> None:
+    """A chunk that belongs to one channel makes libsndfile refuse twelve; FFmpeg doesn't mind."""
+    samples = corpus.sound(1.5)[:11_520]
+    content = bytearray(corpus.written("WAV", "FLOAT", samples))
+    assert b"PEAK" in content
+    content[22:24], content[28:36] = struct.pack("<H", 12), struct.pack("<IHH", 8000 * 48, 48, 32)
+    path = tmp_path / "twelve.wav"
+    path.write_bytes(content)
+    audio = load_audio(path, 8000)
+    np.testing.assert_allclose(audio.samples, samples.reshape(-1, 12).mean(1), atol=1e-6)

@@ -122,7 +122,7 @@ def test_a_folder_of_bad_recordings_through_the_command(tmp_path: Path, n: int) 
     folder = tmp_path / "in"
     folder.mkdir()
     for i, (name, content) in enumerate(cases):
-        (folder / f"{i}-{name}").write_bytes(content)
+        (folder / f"{i}-{name}".replace(".m3u8", ".mp4")).write_bytes(content)
     options = ["--workers", "2", "--model", "small", "--no-chords", "--no-instruments", "--quiet"]
     run = pitchai(folder, "-o", tmp_path / "out", *options)
     check_output(run)

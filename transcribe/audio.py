@@ -325,16 +325,22 @@ class _AvDecoder:
         for frame in self._container.decode(self._stream):
             if (frame.sample_rate, frame.layout.name, frame.format.name) != kind:
                 if resampler is not None:
-                    yield from (_mixed_down(part.to_ndarray().T) for part in resampler.resample(None))
+                    yield from map(_of_frame, resampler.resample(None))
                 kind = (frame.sample_rate, frame.layout.name, frame.format.name)
-                resampler = av.AudioResampler(format="fltp", layout=frame.layout, rate=self.sample_rate)
+                # Packed, not planar: of planes PyAV knows eight, and reads beyond them.
+                resampler = av.AudioResampler(format="flt", layout=frame.layout, rate=self.sample_rate)
             assert resampler is not None
-            yield from (_mixed_down(part.to_ndarray().T) for part in resampler.resample(frame))
+            yield from map(_of_frame, resampler.resample(frame))
         if resampler is not None:
-            yield from (_mixed_down(part.to_ndarray().T) for part in resampler.resample(None))
+            yield from map(_of_frame, resampler.resample(None))
 
     def close(self) -> None:
         self._container.close()
+
+
+def _of_frame(frame: Any) -> np.ndarray:
+    """Take the samples of a packed frame as mono, (n, 1)."""
+    return _mixed_down(frame.to_ndarray().reshape(-1, len(frame.layout.channels)))
 
 
 def _mixed_down(block: np.ndarray) -> np.ndarray:
