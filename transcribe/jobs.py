@@ -47,10 +47,8 @@ class Options:
             raise UsageError("--json and -o - would both write to stdout; choose one")
 
     def threads(self, threads: int | None) -> int | None:
-        """Share the processor's cores among the workers, unless told otherwise."""
-        if threads is not None or self.workers is None:
-            return threads
-        return max(1, (os.cpu_count() or 1) // self.workers)
+        """Give each worker a thread unless told otherwise: results don't depend on how many workers there are."""
+        return threads if threads is not None or self.workers is None else 1
 
     def left(self, jobs: list[Job], manifest: Manifest | None = None) -> list[Job]:
         """Leave out what is done already; say so. A manifest that an earlier run began knows what that finished."""

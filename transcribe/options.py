@@ -28,13 +28,19 @@ Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")]
 Precision = Annotated[
     str, typer.Option(help="auto, float32 or bfloat16; auto takes bfloat16 where the processor computes in it.")
 ]
-Threads = Annotated[int | None, typer.Option(min=1, max=1024, help="CPU threads; torch's choice if not given.")]
+Threads = Annotated[
+    int | None, typer.Option(min=1, max=1024, help="CPU threads; torch's choice if not given, 1 with --workers.")
+]
 MaxDuration = Annotated[
     float, typer.Option(min=0.0, help="Hours; longer recordings are refused.", metavar="HOURS", show_default=True)
 ]
 Workers = Annotated[
     int | None,
-    typer.Option(min=1, max=1024, help="Processes that listen side by side; one that dies takes its file down only."),
+    typer.Option(
+        min=1,
+        max=1024,
+        help="Processes that listen side by side, a thread each; one that dies takes its file down only.",
+    ),
 ]
 ManifestFile = Annotated[
     Path | None,
