@@ -14,7 +14,7 @@ from tests.conftest import ROOT
 # Imports point up this list only.
 LAYERS = [
     {"errors", "events", "harte"},
-    {"audio", "features", "genre_features", "decoding", "chords", "tags", "genre", "beats", "output"},
+    {"audio", "features", "genre_features", "decoding", "chords", "tags", "genre", "beats", "key", "output"},
     {"networks"},
     {"chord_network", "instrument_network", "genre_network"},
     {"weights", "inference"},
@@ -48,6 +48,7 @@ TORCH_FREE = {
     "genre",
     "genre_features",
     "beats",
+    "key",
     "output",
     "datasets",
     "scale",

@@ -4,8 +4,8 @@
         --notes NOTES --pianos PIANOS --midi POP909 --hours 10
 
 writes ``violin/00012.flac`` and so on: General MIDI sounds through FluidSynth, single real notes strung together,
-sampled pianos, modelled strings and winds, drums as a kit and one by one, and speech. They play melodies, chords, excerpts of songs or notes with
-long pauses. ``train/instruments.py`` mixes them.
+modelled strings and winds, sampled pianos, drums as a kit and one by one, and speech. They play melodies, chords,
+excerpts of songs or notes with long pauses. ``train/instruments.py`` mixes them.
 """
 
 from __future__ import annotations

@@ -1,56 +1,218 @@
-"""Onsets to tempo; pure."""
+"""Notes → beats, downbeats, tempo; pure.
+
+Beats lie where notes begin, and evenly: a search by dynamic programming (Ellis 2007) for several periods that the
+onsets repeat at, of which the one is taken whose beats have most to show for themselves. The numbers were chosen on 76
+songs of POP909 (every twelfth), from their MIDI.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from transcribe.events import Note
 
 MIN_BPM, MAX_BPM = 40.0, 220.0
-# A listener's favourite tempo and how far, in octaves, it reaches: Ellis, see below.
-PREFERRED_BPM, SPREAD_OCTAVES = 120.0, 0.9
-_STEP = 0.01
+# A listener's favourite tempo, and what an octave away from it costs, in standard deviations of the strength.
+PREFERRED_BPM, OCTAVE_COST = 100.0, 1.0
+# What a period that repeats less clearly than the clearest costs, by its natural logarithm.
+CLARITY = 0.6
+_N_PERIODS = 6
+# Frames of the search in seconds; how dear uneven beats are.
+_STEP, _TIGHTNESS = 0.02, 100.0
+# The period is chosen on so much of the music.
+_CHOSEN_ON = 180.0
 # Fewer onsets than this say nothing about a tempo.
 _MIN_ONSETS = 8
+METRES = (4, 3)
 
 
-def estimate_tempo(notes: Sequence[Note]) -> float | None:
-    """Guess the tempo from the autocorrelation of the onsets.
+@dataclass(frozen=True)
+class Beats:
+    """Times of the ``beats`` and of the ``downbeats`` among them, in seconds; ``metre``: beats a bar, 0 if unclear.
+
+    ``confidence`` (0-1) tells how much stronger the beats are than what lies between them.
+    """
+
+    beats: tuple[float, ...] = ()
+    downbeats: tuple[float, ...] = ()
+    metre: int = 0
+    confidence: float = 0.0
+
+    @property
+    def tempo(self) -> float | None:
+        """Beats a minute, None for fewer than two."""
+        return 60 / float(np.median(np.diff(self.beats))) if len(self.beats) > 1 else None
+
+
+def find_beats(notes: Sequence[Note], tempo: float | None = None) -> Beats:
+    """Find the beats of notes.
+
+    Parameters
+    ----------
+    notes
+        Ordered by onset.
+    tempo
+        Beats a minute, where they are known.
 
     Returns
     -------
-    float or None
-        Beats a minute, between 40 and 220; None for too few notes to tell.
+    Beats
+        No beats for fewer than eight notes.
 
     References
     ----------
-    Ellis, "Beat tracking by dynamic programming", Journal of New Music Research 2007, section 3.2.
+    Ellis, "Beat tracking by dynamic programming", Journal of New Music Research 2007.
     """
-    # Ten minutes say as much as ten hours.
-    onsets = np.array([note.onset for note in notes[:6000]])
-    if len(onsets) < _MIN_ONSETS:
-        return None
-    onsets = onsets - onsets[0]
-    strength = np.zeros(int(min(onsets[-1], 600.0) / _STEP) + 1)
-    inside = onsets < len(strength) * _STEP - _STEP
-    velocities = np.array([note.velocity for note in notes[:6000]], float)
-    np.add.at(strength, np.round(onsets[inside] / _STEP).astype(int), velocities[inside])
-    strength = np.convolve(np.sqrt(strength), np.hanning(9), mode="same")
-    strength -= strength.mean()
-    size = 1 << (2 * len(strength)).bit_length()
-    correlation = np.fft.irfft(np.abs(np.fft.rfft(strength, size)) ** 2)
-    lags = np.arange(int(60 / MAX_BPM / _STEP), min(int(60 / MIN_BPM / _STEP), len(strength)))
-    if not len(lags):
-        return None
-    tempi = 60 / (lags * _STEP)
-    favour = np.exp(-0.5 * (np.log2(tempi / PREFERRED_BPM) / SPREAD_OCTAVES) ** 2)
-    best = int(np.argmax(correlation[lags] * favour))
-    lag = float(lags[best])
-    if 0 < best < len(lags) - 1:
-        before, peak, after = correlation[lags[best] - 1 : lags[best] + 2]
-        curvature = before - 2 * peak + after
-        if curvature < 0:
-            lag += float(np.clip(0.5 * (before - after) / curvature, -0.5, 0.5))
-    return 60 / (lag * _STEP)
+    if len(notes) < _MIN_ONSETS:
+        return Beats()
+    start = notes[0].onset
+    strength = onset_strength(notes, start)
+    if tempo is None:
+        begin = strength[: int(_CHOSEN_ON / _STEP)]
+        periods, clarity = _periods(begin)
+        tracks = _track(begin, periods)
+        worth = [
+            _strength_at(begin, track).mean()
+            - OCTAVE_COST * np.log2(60 / (period * _STEP) / PREFERRED_BPM) ** 2
+            + CLARITY * np.log(max(clear, 1e-3))
+            for track, period, clear in zip(tracks, periods, clarity, strict=True)
+        ]
+        period = periods[int(np.argmax(worth))]
+    else:
+        period = 60 / tempo / _STEP
+    (frames,) = _track(strength, np.array([period]))
+    times = start + _refined(strength, frames) * _STEP
+    on, between = _strength_at(strength, frames).mean(), _strength_at(strength, (frames[1:] + frames[:-1]) / 2).mean()
+    confidence = float(np.clip((on - between) / max(on + between, 1e-9), 0, 1)) if len(frames) > 2 else 0.0
+    metre, first = _bars(notes, times)
+    beats = tuple(round(float(max(0.0, time)), 4) for time in times)
+    return Beats(beats, beats[first::metre] if metre else (), metre, round(confidence, 3))
+
+
+def onset_strength(notes: Sequence[Note], start: float = 0.0) -> np.ndarray:
+    """How strongly notes begin, in frames of 20 ms from ``start`` on, of standard deviation 1.
+
+    Loud notes, long ones, low ones, and several together are strong.
+    """
+    onsets = np.array([note.onset for note in notes]) - start
+    lengths = np.array([min(note.offset - note.onset, 1.0) for note in notes])
+    weight = np.array([note.velocity / 127 * (1.5 if note.pitch < 52 else 1.0) for note in notes]) * (0.5 + lengths)
+    fine = np.zeros(2 * (int(onsets.max() / _STEP) + 50))
+    np.add.at(fine, np.round(2 * onsets / _STEP).astype(int), weight)
+    smooth = np.convolve(np.sqrt(fine), np.exp(-0.5 * (np.arange(-6, 7) / 2.0) ** 2), "same")
+    strength = smooth[::2]
+    return np.asarray(strength / max(float(strength.std()), 1e-9))
+
+
+def _periods(strength: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Find periods, in frames, that the strength repeats at, and how clearly: 1 for the clearest."""
+    centred = strength - strength.mean()
+    size = 1 << (2 * len(centred)).bit_length()
+    correlation = np.fft.irfft(np.abs(np.fft.rfft(centred, size)) ** 2)
+    lags = np.arange(int(60 / MAX_BPM / _STEP), int(60 / MIN_BPM / _STEP) + 1)
+    # A beat repeats after two and after four of its kind as well.
+    clear = correlation[lags] + 0.5 * _highest(correlation, 2 * lags, 1) + 0.25 * _highest(correlation, 4 * lags, 2)
+    clear = clear * np.exp(-0.5 * np.log2(60 / (lags * _STEP) / PREFERRED_BPM) ** 2)
+    inner = np.arange(1, len(lags) - 1)
+    peaks = inner[(clear[inner] >= clear[inner - 1]) & (clear[inner] > clear[inner + 1])]
+    if not len(peaks):
+        peaks = np.array([int(np.argmax(clear))])
+    peaks = peaks[np.argsort(-clear[peaks], kind="stable")][:_N_PERIODS]
+    fractions = []
+    for peak in peaks:
+        before, at, after = clear[max(0, peak - 1)], clear[peak], clear[min(len(clear) - 1, peak + 1)]
+        curvature = before - 2 * at + after
+        fractions.append(float(np.clip(0.5 * (before - after) / curvature, -0.5, 0.5)) if curvature < 0 else 0.0)
+    return lags[peaks] + np.array(fractions), clear[peaks] / max(float(clear[peaks].max()), 1e-9)
+
+
+def _highest(values: np.ndarray, centres: np.ndarray, reach: int) -> np.ndarray:
+    around = np.minimum(centres[:, None] + np.arange(-reach, reach + 1), len(values) - 1)
+    return np.asarray(values[around].max(1))
+
+
+def _track(strength: np.ndarray, periods: np.ndarray) -> list[np.ndarray]:
+    """Find the frames of the beats for every period: strong, and so far apart."""
+    n_frames, n_periods = len(strength), len(periods)
+    longest = int(np.ceil(2 * periods.max()))
+    back = -np.arange(1, longest + 1)
+    ratios = -back[None, :] / periods[:, None]
+    cost = np.where((ratios >= 0.5) & (ratios <= 2), -_TIGHTNESS * np.log(ratios) ** 2, -np.inf)
+    # Frames before the first hold nothing; the newest is last.
+    score = np.full((n_periods, longest + n_frames), -np.inf)
+    before = np.zeros((n_periods, n_frames), int)
+    rows = np.arange(n_periods)
+    turned = cost[:, ::-1]
+    for frame in range(n_frames):
+        sums = turned + score[:, frame : frame + longest]
+        best = sums.argmax(1)
+        gain = sums[rows, best]
+        linked = gain > 0
+        score[:, longest + frame] = strength[frame] + np.where(linked, gain, 0)
+        before[:, frame] = np.where(linked, frame - longest + best, -1)
+    tracks = []
+    for row, period in enumerate(periods):
+        last = n_frames - 1 - int(np.argmax(score[row, longest:][::-1][: int(2 * period) + 1]))
+        frames = [last]
+        while before[row, frames[-1]] >= 0:
+            frames.append(before[row, frames[-1]])
+        tracks.append(np.array(frames[::-1]))
+    return tracks
+
+
+def _strength_at(strength: np.ndarray, frames: np.ndarray) -> np.ndarray:
+    """Take the greatest strength within a frame of each, (n,)."""
+    around = np.round(frames).astype(int)[:, None] + np.arange(-1, 2)
+    return np.asarray(strength[np.clip(around, 0, len(strength) - 1)].max(1)) if len(frames) else np.zeros(1)
+
+
+def _refined(strength: np.ndarray, frames: np.ndarray) -> np.ndarray:
+    """Move each beat to the middle of the strength within a frame of it."""
+    around = frames[:, None] + np.arange(-1, 2)
+    weight = strength[np.clip(around, 0, len(strength) - 1)]
+    total = weight.sum(1)
+    return np.asarray(np.where(total > 1e-6, (weight * around).sum(1) / np.maximum(total, 1e-6), frames))
+
+
+def _bars(notes: Sequence[Note], beats: np.ndarray) -> tuple[int, int]:
+    """Choose how many beats a bar has, and the first that begins one: (metre, index); (0, 0) where it isn't clear.
+
+    Bars begin with low and long notes, and with notes that weren't there before: a new harmony.
+    """
+    if len(beats) < 4 * max(METRES):
+        return 0, 0
+    accent = np.zeros(len(beats))
+    classes = np.zeros((len(beats), 12))
+    gaps = np.diff(beats)
+    tolerance = 0.25 * float(np.median(gaps))
+    for note in notes:
+        nearest = _nearest(beats, note.onset)
+        long = min(note.offset - note.onset, 2.0)
+        if abs(beats[nearest] - note.onset) < tolerance:
+            accent[nearest] += note.velocity / 127 * long * (2.0 if note.pitch < 52 else 0.5)
+        classes[nearest, note.pitch % 12] += long
+    norms = np.linalg.norm(classes, axis=1)
+    turn = np.zeros(len(beats))
+    for i in range(2, len(beats) - 1):
+        old, new = classes[i - 2 : i].sum(0), classes[i : i + 2].sum(0)
+        if norms[i - 2 : i].any() and norms[i : i + 2].any():
+            turn[i] = 1 - float(old @ new) / float(np.linalg.norm(old) * np.linalg.norm(new))
+    felt = accent / max(float(accent.std()), 1e-9) + turn / max(float(turn.std()), 1e-9)
+    felt -= felt.mean()
+    found = []
+    for metre in METRES:
+        for first in range(metre):
+            on = felt[first::metre]
+            found.append((float(on.mean() * np.sqrt(len(on))), metre, first))
+    worth, metre, first = max(found)
+    return (metre, first) if worth > 1.0 else (0, 0)
+
+
+def _nearest(values: np.ndarray, value: float) -> int:
+    i = int(np.searchsorted(values, value))
+    if i == 0 or (i < len(values) and values[i] - value < value - values[i - 1]):
+        return i
+    return i - 1

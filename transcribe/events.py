@@ -56,7 +56,8 @@ class Tag:
 class Transcription:
     """Everything heard in one recording.
 
-    ``duration`` in seconds; ``tempo`` in beats a minute, None where it can't be told; ``beats`` in seconds;
+    ``duration`` in seconds; ``tempo`` in beats a minute, None where it can't be told; ``beats`` in seconds, and
+    the ``downbeats`` among them;
     ``novelty`` says how much else than a piano, all that the notes' network knows, is heard (0-1), None where unknown;
     ``warnings`` are remarks for the listener, one line each; ``models`` names the weights; ``settings`` are the
     parameters that the result depends on.
@@ -65,6 +66,7 @@ class Transcription:
     notes: tuple[Note, ...] = ()
     pedals: tuple[Pedal, ...] = ()
     beats: tuple[float, ...] = ()
+    downbeats: tuple[float, ...] = ()
     chords: tuple[Chord, ...] = ()
     instruments: tuple[Tag, ...] = ()
     genres: tuple[Tag, ...] = ()

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 import warnings
 from collections.abc import Callable, Iterable, Iterator
+from functools import cache
 from itertools import tee
 from typing import Any
 
@@ -106,6 +107,10 @@ Model = NotesModel | ChordsModel | InstrumentsModel
 Frames = tuple[torch.Tensor, int]
 
 
+# Building the filters takes as long as hearing a second of audio.
+_log_mel = cache(LogMel)
+
+
 def spectrogram(blocks: Iterable[np.ndarray], features: FeatureConfig, device: torch.device) -> Iterator[Frames]:
     """Transform a stream of samples, ``STEP_FRAMES`` frames at a time, cut on a fixed grid.
 
@@ -114,7 +119,7 @@ def spectrogram(blocks: Iterable[np.ndarray], features: FeatureConfig, device: t
     Frames
         Nothing but the last has frames beyond the recording: as many as still hear its end.
     """
-    log_mel = LogMel(features, device)
+    log_mel = _log_mel(features, device)
     step, half = STEP_FRAMES * features.hop_length, features.n_fft // 2
     spill = -(-half // features.hop_length)
     length = log_mel.span_samples(STEP_FRAMES)

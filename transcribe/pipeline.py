@@ -16,7 +16,7 @@ from typing import Any, Generic, TypeVar
 import numpy as np
 
 from transcribe.audio import MAX_DURATION, AudioReader
-from transcribe.beats import estimate_tempo
+from transcribe.beats import find_beats
 from transcribe.chords import ChordDecoder, ChordDecodingConfig, likeliest
 from transcribe.decoding import Activations, DecodingConfig, NoteDecoder
 from transcribe.errors import UsageError
@@ -24,6 +24,7 @@ from transcribe.events import Transcription
 from transcribe.genre import GenreDecodingConfig, probabilities, ranked
 from transcribe.genre_features import excerpts, import_librosa, starts
 from transcribe.harte import Label
+from transcribe.key import find_key
 from transcribe.tags import TagDecoder, TagDecodingConfig, likelihoods
 from transcribe.weights import (
     ChordsModel,
@@ -46,8 +47,9 @@ _SILENCE = 1e-4
 _SHORTEST = 1.0
 # Samples that reach full scale: more than this share of them is clipping.
 _CLIPPED_SHARE = 1e-3
-# Where something else than a piano is heard more than so much of the time, the notes can't be trusted.
-_NOVEL = 0.5
+# Where something else than a piano is heard more than so much of the time, the notes can't be trusted. Between what
+# instruments-2 says of renders of pianos, rooms and other instruments that it never heard.
+_NOVEL = 0.6
 
 _Model = TypeVar("_Model", bound=NotesModel | ChordsModel | InstrumentsModel | GenreModel)
 _StepModel = TypeVar("_StepModel", bound=ChordsModel | InstrumentsModel)
@@ -207,11 +209,15 @@ class Transcriber(_Listener[NotesModel]):
             decoder.push(block)
             seconds += len(block) / block.grid.frames_per_second
         notes, pedals = decoder.finish()
+        found = find_beats(notes)
         return Transcription(
             notes=tuple(notes),
             pedals=tuple(pedals),
+            beats=found.beats,
+            downbeats=found.downbeats,
             duration=seconds,
-            tempo=estimate_tempo(notes),
+            tempo=None if found.tempo is None else round(found.tempo, 2),
+            key=find_key(notes),
             models={"notes": self.model.name},
             settings=asdict(decoding),
         )

@@ -64,8 +64,8 @@ def from_json(content: bytes) -> Transcription:
         events = {"notes": Note, "pedals": Pedal, "chords": Chord, "instruments": Tag, "genres": Tag}
         for name, kind in events.items():
             values[name] = tuple(kind(**{f.name: event[f.name] for f in fields(kind)}) for event in values[name])
-        for name in ("beats", "warnings"):
-            values[name] = tuple(values[name])
+        for name in ("beats", "downbeats", "warnings"):
+            values[name] = tuple(values.get(name, ()))
         return checked(Transcription(**values))
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise InputError(f"not a transcription: {' '.join(str(error).split())}") from None
@@ -140,7 +140,7 @@ def checked(transcription: Transcription) -> Transcription:
             raise InputError(f"a label is no text: {event}")
         if isinstance(event, Chord):
             _check_label(event.label)
-    if not (_is_time(t.duration) and all(_is_time(beat) for beat in t.beats)):
+    if not (_is_time(t.duration) and all(_is_time(beat) for beat in (*t.beats, *t.downbeats))):
         raise InputError("the duration or a beat is no number of seconds between 0 and a month")
     if not all(value is None or (isinstance(value, (int, float)) and value >= 0) for value in (t.tempo, t.novelty)):
         raise InputError("the tempo or the novelty is no number")

@@ -30,7 +30,7 @@ def rows(result: Transcription) -> Iterator[tuple[str, str]]:
     if result.tempo is not None:
         yield "tempo", f"about {result.tempo:.0f} beats a minute (a guess)"
     if result.key is not None:
-        yield "key", result.key
+        yield "key", f"{result.key} (a guess)"
     if result.chords:
         found = chart.names(result.chords)
         more = f" … ({len(found)} in all)" if len(found) > SHOWN_CHORDS else ""

@@ -1,0 +1,56 @@
+"""Notes → keys; pure.
+
+How long each pitch class sounds is compared with how often it does in music of each of the 24 keys.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from transcribe.events import Note
+
+# How often the degrees of a major and a minor key sound (Albrecht & Shanahan, "The use of large corpora to train a new
+# type of key-finding algorithm", Music Perception 2013).
+_MAJOR = (0.238, 0.006, 0.111, 0.006, 0.137, 0.094, 0.016, 0.214, 0.009, 0.080, 0.008, 0.081)
+_MINOR = (0.220, 0.006, 0.104, 0.123, 0.019, 0.103, 0.012, 0.214, 0.062, 0.022, 0.061, 0.052)
+# Usual spellings of the tonics, by pitch class: fewest accidentals in the signature.
+_MAJOR_NAMES = ("C", "Db", "D", "Eb", "E", "F", "Gb", "G", "Ab", "A", "Bb", "B")
+_MINOR_NAMES = ("C", "C#", "D", "Eb", "E", "F", "F#", "G", "G#", "A", "Bb", "B")
+# No note counts for longer: who holds a pedal point says no more of the key.
+_LONGEST = 2.0
+_N_TONICS = 12
+
+
+def pitch_classes(notes: Sequence[Note]) -> np.ndarray:
+    """Seconds that each pitch class sounds, (12,), every note for two at the most."""
+    seconds = np.zeros(_N_TONICS)
+    for note in notes:
+        seconds[note.pitch % _N_TONICS] += min(note.offset - note.onset, _LONGEST)
+    return seconds
+
+
+def find_key(notes: Sequence[Note]) -> str | None:
+    """Name the key of notes in mir_eval's way: ``Eb major``, ``F# minor``; None for fewer than three pitch classes."""
+    seconds = pitch_classes(notes)
+    if np.count_nonzero(seconds) < 3:
+        return None
+    return name_of(int(np.argmax(likenesses(seconds))))
+
+
+def likenesses(seconds: np.ndarray) -> np.ndarray:
+    """Correlate seconds of pitch classes, (12,), with the 24 keys: twelve major ones from C, then twelve minor ones."""
+    centred = seconds - seconds.mean()
+    found = []
+    for profile in (_MAJOR, _MINOR):
+        values = np.array(profile) - np.mean(profile)
+        values /= np.linalg.norm(values)
+        found += [float(centred @ np.roll(values, tonic)) for tonic in range(_N_TONICS)]
+    return np.array(found) / max(float(np.linalg.norm(centred)), 1e-9)
+
+
+def name_of(index: int) -> str:
+    """Name one of the 24 keys."""
+    major = index < _N_TONICS
+    return f"{(_MAJOR_NAMES if major else _MINOR_NAMES)[index % _N_TONICS]} {'major' if major else 'minor'}"
