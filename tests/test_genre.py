@@ -345,6 +345,17 @@ def test_the_table_is_read(tmp_path: Path) -> None:
 
 
 @needs_librosa
+def test_figures_of_no_recording_give_probabilities_all_the_same() -> None:
+    """Integers written as floats: some exponents are in the hundreds."""
+    clicks = np.zeros(4 * RATE)
+    clicks[:: RATE // 4] = 32_767
+    recogniser = GenreRecogniser()
+    for samples in (clicks, clicks / 32_767 + 0.5, -clicks):
+        genres = recogniser.recognise_audio(samples.astype(np.float32), RATE).genres
+        assert sum(tag.probability for tag in genres) == pytest.approx(1, abs=0.001)
+
+
+@needs_librosa
 @pytest.mark.slow
 def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tone(tmp_path / "song.wav", 330, 4.0, pulse=2.0)

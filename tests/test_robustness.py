@@ -23,6 +23,7 @@ import pytest
 import soundfile
 
 from tests import corpus
+from transcribe import audio
 from transcribe.audio import AudioReader
 from transcribe.errors import InputError, OutputError, PitchaiError, WeightsError
 from transcribe.output.atomic import write_atomically
@@ -166,6 +167,7 @@ def test_strange_names_through_the_command(tmp_path: Path) -> None:
 def test_devices_and_endless_streams(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(InputError, match="empty"):
         AudioReader("/dev/zero", 16_000)
+    monkeypatch.setattr(audio, "_ROOM_LEFT", 1 << 23)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(10, 9, 1))  # type: ignore[attr-defined]
     fifo = tmp_path / "endless.wav"
     os.mkfifo(fifo)
@@ -183,7 +185,7 @@ def test_a_small_file_that_unpacks_to_years(tmp_path: Path) -> None:
     with soundfile.SoundFile(path, "w", 8000, 1, "PCM_16", format="FLAC") as file:
         for _ in range(20):
             file.write(np.zeros(8000 * 60, np.float32))
-    with pytest.raises(InputError, match=r"says that it lasts 0\.3 hours, more than the 0\.1"):
+    with pytest.raises(InputError, match="says that it lasts 1200 seconds, more than the 360"):
         AudioReader(path, 16_000, max_duration=360)
     path = tmp_path / "long.aac"  # says less than it holds
     path.write_bytes(corpus.encoded("adts", "aac", corpus.sound(90.0)))
@@ -226,6 +228,60 @@ def test_who_dies_takes_its_item_down_only() -> None:
         list(each(range(3), make_dead, 1))  # type: ignore[arg-type]
 
 
+def die_when_told(item: tuple[int, str]) -> int:
+    """Leave one's number, and wait to be killed, once."""
+    number, flag = item
+    if number == 2 and not os.path.exists(flag):
+        Path(flag).write_text(str(os.getpid()))
+    return number
+
+
+def make_patient() -> object:
+    return die_when_told
+
+
+def make_dying_at_first(flag: str) -> object:
+    if not os.path.exists(flag):
+        Path(flag).write_text("")
+        os.kill(os.getpid(), signal.SIGKILL)
+    return die_of_three
+
+
+class OddError(Exception):
+    """One that doesn't come out of a pipe as it went in."""
+
+    def __init__(self, one: str, two: str) -> None:
+        super().__init__(one + two)
+
+
+def raise_odd(item: int) -> int:
+    raise OddError("a", str(item))
+
+
+def make_odd() -> object:
+    return raise_odd
+
+
+def test_who_dies_between_two_items_or_before_the_first_loses_none(tmp_path: Path) -> None:
+    flag = str(tmp_path / "pid")
+    found = []
+    for item, result in each(((i, flag) for i in range(6)), make_patient, 1):  # type: ignore[arg-type]
+        found.append((item[0], result))
+        if item[0] == 2:  # it has its next item by now, or is about to
+            os.kill(int(Path(flag).read_text()), signal.SIGKILL)
+            time.sleep(0.1)
+    numbers = [number for number, _ in found]
+    assert sorted(numbers) == list(range(6))
+    assert sum(isinstance(result, DiedError) for _, result in found) <= 1
+    started = dict(each([1, 2], partial(make_dying_at_first, str(tmp_path / "once")), 1))  # type: ignore[arg-type]
+    assert started == {1: 1, 2: 4}
+
+
+def test_an_odd_exception_says_what_it_said() -> None:
+    ((_, error),) = each([7], make_odd, 1)  # type: ignore[arg-type]
+    assert str(error) == "OddError: a7"
+
+
 def test_a_manifest_is_read_and_gone_on_with(tmp_path: Path) -> None:
     path, result = tmp_path / "m.jsonl", tmp_path / "a.mid"
     result.write_bytes(b"")
@@ -245,9 +301,19 @@ def test_a_manifest_is_read_and_gone_on_with(tmp_path: Path) -> None:
         assert not manifest.has("c.wav", [])
         manifest.add(good)
     assert len([json.loads(line) for line in path.read_text().splitlines()]) == 3
-    path.write_text("no json\n")
+    with Manifest(path, anew=True) as manifest:  # nothing is lost before the work begins
+        assert not manifest.resumed
+        assert not manifest.has("a.wav", [str(result)])
+        assert path.read_text().count("\n") == 3
+        manifest.begin()
+        assert path.read_bytes() == b""
+    path.write_text("somebody's only notes")
     with pytest.raises(OutputError, match="line 1"):
         Manifest(path)
+    path.write_text("no json\n")
+    for anew in (False, True):  # somebody else's file, whatever was asked for
+        with pytest.raises(OutputError, match="line 1"):
+            Manifest(path, anew)
 
 
 def many(folder: Path, n: int) -> None:
@@ -300,6 +366,54 @@ def test_killed_and_resumed_is_as_if_undisturbed(tmp_path: Path) -> None:
     again = pitchai(tmp_path / "in", "-o", tmp_path / "a", *options, "--workers", "2")
     assert again.returncode == 5
     assert "goes on from it" in again.stderr
+
+
+@pytest.mark.slow
+def test_what_other_runs_have_made_is_left(tmp_path: Path) -> None:
+    many(tmp_path / "in", 3)
+    options = [
+        tmp_path / "in",
+        "-o",
+        tmp_path / "out",
+        "--recursive",
+        "--model",
+        "small",
+        "--no-chords",
+        "--skip-existing",
+    ]
+    assert pitchai(*options).returncode == 0
+    before = files(tmp_path / "out")
+    soundfile.write(tmp_path / "in" / "more.wav", corpus.sound(1.0), 8000)
+    for skipped in (3, 4):
+        run = pitchai(*options, "--workers", "1")
+        assert run.returncode == 0
+        assert f"{skipped} of 4 skipped" in run.stderr
+    assert len(lines_of(tmp_path / "out")) == 4
+    assert before.items() <= files(tmp_path / "out").items()
+
+
+@pytest.mark.slow
+def test_a_manifest_takes_nobodys_place(tmp_path: Path) -> None:
+    many(tmp_path / "in", 2)
+    recordings = sorted((tmp_path / "in").rglob("*.wav"))
+    kept = recordings[0].read_bytes()
+    (tmp_path / "notes.txt").write_text("my only notes")
+    options = ["-o", f"{tmp_path}/out/", "--model", "small", "--no-chords", "--overwrite", "--manifest"]
+    for place in (recordings[0], tmp_path / "notes.txt", tmp_path / "in", tmp_path / ("x" * 300)):
+        run = pitchai(*recordings, *options, place)
+        assert run.returncode == 5, run.stderr
+        check_output_is_one_line(run)
+    assert recordings[0].read_bytes() == kept
+    assert (tmp_path / "notes.txt").read_text() == "my only notes"
+    run = pitchai(recordings[0], "-", "--workers", "2", "-o", f"{tmp_path}/out/", input="")
+    assert run.returncode == 2
+    check_output_is_one_line(run)
+
+
+def check_output_is_one_line(run: subprocess.CompletedProcess[str]) -> None:
+    assert run.stderr.startswith("pitchai: ")
+    assert "a bug" not in run.stderr
+    assert run.stderr.count("\n") == 1
 
 
 @pytest.mark.slow

@@ -3,8 +3,9 @@
     python -m train.designs --train pairs:renders-train --valid pairs:renders-valid --report pairs:real --minutes 8
     python -m train.designs ... --designs contexts
 
-``contexts`` is another question: how much a slice needs to see, 10, 20 or 60 frames, before or after it. Every design
-has the heads of :class:`transcribe.networks.NotesNetwork` and is decoded alike.
+``contexts`` is another question: how much a frame needs to see, 10, 20 or 60 frames, before, around or after it; asked
+of the design that is shared over pitch, as one slice a window takes too long to learn anything. Every design has the
+heads of :class:`transcribe.networks.NotesNetwork` and is decoded alike.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -44,7 +46,7 @@ class SliceNetwork(nn.Module):
     every ``every``-th slice only: neighbours teach little that is new.
     """
 
-    every = 4
+    every = 16
 
     def __init__(self, features: FeatureConfig, before: int = 10, after: int = 9, channels: int = 16) -> None:
         super().__init__()
@@ -115,13 +117,42 @@ DESIGNS: dict[str, Callable[[FeatureConfig], nn.Module]] = {
 }
 
 
-# Frames before and after a slice.
-CONTEXTS: dict[str, tuple[int, int]] = {
-    name: span
-    for n in (10, 20, 60)
-    for name, span in ((f"{n} before", (n, 0)), (f"{n} around", (n // 2, n // 2)), (f"{n} after", (0, n)))
+class _Nothing(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        """Say nothing of the other pitches."""
+        return x.new_zeros(1)
+
+
+class Glimpse(nn.Module):
+    """The design shared over pitch, small, that sees so many frames and nothing beyond, before or after its own.
+
+    What it sees more of it sees through more blocks; ``dilations`` give 3 + 2 * their sum frames to each side.
+    """
+
+    def __init__(self, features: FeatureConfig, dilations: tuple[int, ...], place: str) -> None:
+        super().__init__()
+        self.network = NotesNetwork(features, TrunkConfig(24, 16, 8, dilations, stride=1))
+        self.network.trunk.context = _Nothing()  # type: ignore[assignment]
+        self.reach, self.place = 3 + 2 * sum(dilations), place
+        self.border = 2 * self.reach
+        self.silence = (features.floor_db + features.offset_db) / features.scale_db
+
+    def forward(self, log_mel: Tensor) -> NotesLogits:
+        """(B, T, n_mels) -> logits of as many frames."""
+        n_frames = log_mel.shape[1]
+        # Moved in time, what lies around is what came before, or what comes after.
+        before, after = {"before": (self.reach, 0), "around": (0, 0), "after": (0, self.reach)}[self.place]
+        moved = nn.functional.pad(log_mel, (0, 0, before, after), value=self.silence)
+        return cast(NotesLogits, self.network(moved[:, after : after + n_frames]))
+
+
+# About so many frames in all -> dilations of the blocks.
+CONTEXTS = {
+    f"{n} {place}": partial(Glimpse, dilations=dilations, place=place)
+    for n, dilations in ((10, (1,)), (20, (1, 2)), (60, (1, 1, 4, 8)))
+    for place in ("before", "around", "after")
 }
-DESIGNS |= {name: partial(SliceNetwork, before=span[0], after=span[1]) for name, span in CONTEXTS.items()}
+DESIGNS |= CONTEXTS
 
 
 def losses_where_it_answers(network: nn.Module, batch: tuple[Tensor, ...]) -> dict[str, Tensor]:

@@ -150,6 +150,8 @@ def _fit_confidence(heard: Sequence[Heard], config: DecodingConfig) -> tuple[flo
         hits = {j for _, j in _matches(piece.reference, by_peak)}
         columns += [(a.confidence, b.confidence) for a, b in zip(by_peak, by_sustain, strict=True)]
         right += [j in hits for j in range(len(by_peak))]
+    if not columns:
+        return config.confidence
     probability = np.clip(np.array(columns), 1e-4, 1 - 1e-4)
     weights = fit_logistic(np.log(probability / (1 - probability)), np.array(right, float))
     return float(weights[0]), float(weights[1]), float(weights[2])

@@ -29,7 +29,7 @@ MIN_SAMPLE_RATE, MAX_SAMPLE_RATE = 1000, 384000
 # A small file can unpack to years of silence: longer ones must be allowed, in seconds.
 MAX_DURATION = 24 * 3600.0
 # A stream without an end must leave the disk some room, in bytes.
-_ROOM_LEFT = 1 << 30
+_ROOM_LEFT = 1 << 28
 # What folders are searched for; a file that is named may have any suffix.
 AUDIO_SUFFIXES = frozenset(
     f".{name}"
@@ -105,13 +105,13 @@ class AudioReader(AbstractContextManager["AudioReader"]):
         if self.duration is not None and self.duration > max_duration:
             self._decoder.close()
             self._file.close()
-            raise self._too_long(f"says that it lasts {self.duration / 3600:.1f} hours, more than")
+            raise self._too_long(f"says that it lasts {_span(self.duration)}, more than")
         if self._decoder.remark:
             self._warn(self._decoder.remark)
 
     def _too_long(self, what: str) -> InputError:
         return InputError(
-            f"{self.name}: {what} the {self._max_duration / 3600:g} hours that are read; --max-duration allows more"
+            f"{self.name}: {what} the {_span(self._max_duration)} that are read; --max-duration allows more"
         )
 
     def _open_decoder(self) -> _SoundFileDecoder | _AvDecoder:
@@ -191,7 +191,11 @@ class AudioReader(AbstractContextManager["AudioReader"]):
             self.warnings.append(message)
 
 
-def load_audio(source: str | Path, sample_rate: int) -> Audio:
+def _span(seconds: float) -> str:
+    return f"{seconds / 3600:.4g} hours" if seconds >= 3600 else f"{seconds:.4g} seconds"
+
+
+def load_audio(source: str | Path, sample_rate: int, max_duration: float = MAX_DURATION) -> Audio:
     """Read a whole recording into memory; for long ones use :class:`AudioReader`.
 
     Raises
@@ -199,7 +203,7 @@ def load_audio(source: str | Path, sample_rate: int) -> Audio:
     InputError
         If it can't be read.
     """
-    with AudioReader(source, sample_rate) as reader:
+    with AudioReader(source, sample_rate, max_duration=max_duration) as reader:
         blocks = list(reader.blocks())
     return Audio(np.concatenate(blocks) if blocks else np.zeros(0, np.float32), sample_rate)
 
@@ -368,17 +372,18 @@ def _spool(stream: IO[Any] | None, name: str) -> IO[bytes]:
     if stream is None:
         raise InputError(f"{name}: is closed; give a file")
     stream = getattr(stream, "buffer", stream)
-    file = tempfile.TemporaryFile()  # noqa: SIM115 - closed by the reader
+    copied = 0
+    file: IO[bytes] | None = None
     try:
+        file = tempfile.TemporaryFile()  # noqa: SIM115 - closed by the reader
         while chunk := stream.read(1 << 22):
             file.write(chunk)
-            if shutil.disk_usage(tempfile.gettempdir()).free < _ROOM_LEFT:
-                file.close()
-                raise InputError(
-                    f"{name}: no end in sight, and the disk for temporary files is nearly full; give a file"
-                )
+            copied += len(chunk)
+            if copied > _ROOM_LEFT and shutil.disk_usage(tempfile.gettempdir()).free < _ROOM_LEFT:
+                raise OSError(None, "no end in sight, and the disk is nearly full; give a file")
     except OSError as error:
-        file.close()
+        if file is not None:
+            file.close()
         raise InputError(f"{name}: can't be copied to a temporary file: {error.strerror or error}") from None
     return file
 

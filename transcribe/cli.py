@@ -174,8 +174,8 @@ def transcribe(
         truth = running.read_reference(plot_reference, forms)
         if spectrogram and not any(form.name in ("png", "svg") for form in forms):
             raise UsageError("--spectrogram needs a picture to draw in: -o song.png or -o song.svg")
-        if spectrogram and any(job.recording.path == "-" for job in jobs):
-            raise UsageError("--spectrogram needs the recording as a file: standard input can't be read twice")
+        if spectrogram and not all(job.recording.rereadable for job in jobs):
+            raise UsageError("--spectrogram needs the recording as a file: a stream can't be read twice")
         if sonify is not None:
             _check_sonify(sonify, jobs, one_ear, overwrite)
         elif one_ear:
@@ -192,7 +192,7 @@ def transcribe(
 
         def play(job: Job, done: Done) -> None:
             if sonify is not None:
-                _sonify(done.result, sonify, job.recording.path if one_ear else None, overwrite)
+                _sonify(done.result, sonify, job.recording.path if one_ear else None, 3600 * max_duration, overwrite)
 
         def show(job: Job, done: Done) -> None:
             print_tables(summary(job.recording.name, done.result, done.device, [path for path, _ in job.outputs]))
@@ -352,6 +352,8 @@ def _begun(
     if default is None and options.quiet and not (output or formats or options.as_json):
         raise UsageError("--quiet without -o would say nothing; give one, or leave out the other")
     jobs = plan(find_recordings(inputs, recursive), output or [], formats or [], table, default)
+    if options.workers is not None and len(jobs) > 1 and any(job.recording.path == "-" for job in jobs):
+        raise UsageError("--workers can't hear standard input beside other recordings; give it alone, or as a file")
     manifest = options.manifest
     if manifest is None and options.workers is not None and len(jobs) > 1:
         folders = [Path(name) for name in output or [] if not os.path.isfile(name)]
@@ -359,12 +361,13 @@ def _begun(
     if manifest is None:
         yield options.left(jobs), None
         return
-    if manifest.exists() and not options.skip_existing and not options.overwrite:
+    if os.path.lexists(manifest) and not options.skip_existing and not options.overwrite:
         raise OutputError(f"{manifest}: exists already; --skip-existing goes on from it, --overwrite begins anew")
-    if options.overwrite:
-        manifest.unlink(missing_ok=True)
-    check_writable(manifest, True)
-    with Manifest(manifest) as lines:
+    taken = {os.path.realpath(path) for job in jobs for path in (job.recording.path, *(out for out, _ in job.outputs))}
+    if os.path.realpath(manifest) in taken:
+        raise OutputError(f"{manifest}: is a recording or a result; choose another --manifest")
+    check_writable(manifest, True, "--manifest")
+    with Manifest(manifest, anew=options.overwrite) as lines:
         yield options.left(jobs, lines), lines
 
 
@@ -398,17 +401,17 @@ def _check_sonify(target: Path, jobs: list[Job], one_ear: bool, overwrite: bool)
     taken = [jobs[0].recording.path, *(path for path, _ in jobs[0].outputs)]
     if os.path.realpath(target) in map(os.path.realpath, taken):
         raise UsageError(f"{target}: the sound would replace the recording or a result; choose another --sonify")
-    if one_ear and jobs[0].recording.path == "-":
-        raise UsageError("--one-ear needs the recording as a file: standard input can't be read twice")
+    if one_ear and (jobs[0].recording.path == "-" or not jobs[0].recording.rereadable):
+        raise UsageError("--one-ear needs the recording as a file: a stream can't be read twice")
     check_writable(target, overwrite)
 
 
-def _sonify(result: Transcription, target: Path, recording: str | None, overwrite: bool) -> None:
+def _sonify(result: Transcription, target: Path, recording: str | None, max_duration: float, overwrite: bool) -> None:
     from transcribe.audio import load_audio
     from transcribe.output.atomic import write_atomically
     from transcribe.output.sonify import SAMPLE_RATE, to_audio
 
-    samples = load_audio(recording, SAMPLE_RATE).samples if recording else None
+    samples = load_audio(recording, SAMPLE_RATE, max_duration).samples if recording else None
     write_atomically(target, to_audio(result, target.suffix, samples), overwrite)
 
 
@@ -514,6 +517,8 @@ def main(arguments: list[str] | None = None) -> int:
         code = error.code if isinstance(error.code, int) else 0
     except Exception as error:
         return running.report_error(error)
+    # A signal inside a decoder was only remembered.
+    code = code or next(iter(running.ended), 0)
     if code in (130, 143):
         say("interrupted" if code == 130 else "terminated")
     return code

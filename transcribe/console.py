@@ -236,10 +236,12 @@ def genres(title: str, result: Transcription) -> Iterator[Table | Text]:
 def genre_figures(report: GenreReport) -> Iterator[Table | str]:
     """Lay out the figures of genres."""
     from rich.table import Table
+    from rich.text import Text
 
     table = Table("", "precision", "recall", "F1", "clips", title=f"{report.n_clips} clips", title_justify="left")
     for label, (precision, recall, f1, n_clips) in report.classes.items():
-        table.add_row(label, f"{precision:.3f}", f"{recall:.3f}", f"[bold]{f1:.3f}[/]", str(n_clips))
+        name = Text(clean(label))
+        table.add_row(name, f"{precision:.3f}", f"{recall:.3f}", f"[bold]{f1:.3f}[/]", str(n_clips))
     yield table
     yield _confusion_table(report.confusion)
     yield f"accuracy: {report.accuracy:.4f}, macro F1: {report.macro_f1:.4f}"
@@ -311,10 +313,12 @@ def confusion(report: ClipReport) -> Iterator[Table | str]:
 
 
 def _confusion_table(found: Mapping[str, Mapping[str, int]]) -> Table:
-    from rich.table import Table
+    from rich.table import Column, Table
+    from rich.text import Text
 
     columns = sorted({called for row in found.values() for called in row})
-    table = Table("true", *columns, title="called", title_justify="left")
+    headers = [Column(Text(clean(column))) for column in columns]
+    table = Table("true", *headers, title="called", title_justify="left")
     for truth, row in sorted(found.items()):
-        table.add_row(truth, *(str(row.get(called, "")) for called in columns))
+        table.add_row(Text(clean(truth)), *(str(row.get(called, "")) for called in columns))
     return table

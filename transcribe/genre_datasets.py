@@ -30,8 +30,15 @@ def load_gtzan(folder: Path, lists: Path | None = None) -> list[GenreClip]:
     The artist-filtered lists (``train_filtered.txt``, ``valid_filtered.txt``, ``test_filtered.txt``, with lines such as
     ``blues/blues.00029.wav``) are taken from ``lists``, else from the folder; without them clips have no split. The
     lists decide alone: what stands in none is left out.
+
+    Raises
+    ------
+    InputError
+        If ``lists`` holds none, or one of them is missing.
     """
     splits = read_lists(lists or folder)
+    if lists is not None and not splits:
+        raise InputError(f"{lists}: the lists {', '.join(_FILTERED.values())} are not there")
     found = []
     for audio in sorted(gtzan_root(folder).glob("*/*")):
         if audio.suffix.lower() in AUDIO_SUFFIXES and audio.is_file():

@@ -8,6 +8,7 @@ harmonic and the percussive part of the waveform, the tempo as the beat tracker'
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from types import ModuleType
@@ -49,21 +50,24 @@ def table_row(samples: np.ndarray) -> np.ndarray:
     librosa = import_librosa()
     y: np.ndarray = np.ascontiguousarray(samples, np.float32)
     sr = TABLE_SAMPLE_RATE
-    harmonic, percussive = librosa.effects.hpss(y)
-    tempo, _ = librosa.beat.beat_track(y=y, sr=sr)
-    varying = [
-        librosa.feature.chroma_stft(y=y, sr=sr),
-        librosa.feature.rms(y=y),
-        librosa.feature.spectral_centroid(y=y, sr=sr),
-        librosa.feature.spectral_bandwidth(y=y, sr=sr),
-        librosa.feature.spectral_rolloff(y=y, sr=sr),
-        librosa.feature.zero_crossing_rate(y),
-        harmonic,
-        percussive,
-    ]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # of music without a pitch, or too short for a window
+        harmonic, percussive = librosa.effects.hpss(y)
+        tempo, _ = librosa.beat.beat_track(y=y, sr=sr)
+        varying = [
+            librosa.feature.chroma_stft(y=y, sr=sr),
+            librosa.feature.rms(y=y),
+            librosa.feature.spectral_centroid(y=y, sr=sr),
+            librosa.feature.spectral_bandwidth(y=y, sr=sr),
+            librosa.feature.spectral_rolloff(y=y, sr=sr),
+            librosa.feature.zero_crossing_rate(y),
+            harmonic,
+            percussive,
+        ]
+        cepstra = librosa.feature.mfcc(y=y, sr=sr, n_mfcc=N_MFCC)
     row = [figure for values in varying for figure in (np.mean(values), np.var(values))]
     row.append(np.ravel(tempo)[0])
-    for coefficient in librosa.feature.mfcc(y=y, sr=sr, n_mfcc=N_MFCC):
+    for coefficient in cepstra:
         row += [np.mean(coefficient), np.var(coefficient)]
     return np.array(row, np.float64)
 

@@ -10,6 +10,9 @@ from torch import Tensor, nn
 
 from transcribe.genre_features import COLUMNS, FRONTS
 
+# Figures further than this from the mean, in standard deviations, say no more.
+OUTERMOST = 5.0
+
 
 @dataclass(frozen=True)
 class GenreConfig:
@@ -60,7 +63,10 @@ class TableNetwork(nn.Module):
 
     def forward(self, rows: Tensor) -> Tensor:
         """(B, 57) -> logits (B, n_labels)."""
-        return cast(Tensor, self.heads((yeo_johnson(rows, self.exponents) - self.means) / self.scales))
+        # In double precision: some exponents are in the hundreds. What no recording has counts as the outermost has.
+        normal = (yeo_johnson(rows.double(), self.exponents.double()) - self.means) / self.scales
+        outermost = torch.nan_to_num(normal, 0.0, OUTERMOST, -OUTERMOST).clamp(-OUTERMOST, OUTERMOST)
+        return cast(Tensor, self.heads(outermost.to(self.heads.weight.dtype)))
 
 
 def yeo_johnson(values: Tensor, exponents: Tensor) -> Tensor:

@@ -52,7 +52,12 @@ class Options:
 
     def left(self, jobs: list[Job], manifest: Manifest | None = None) -> list[Job]:
         """Leave out what is done already; say so. A manifest that an earlier run began knows what that finished."""
-        todo = [job for job in jobs if not (self.skip_existing and _is_done(job, manifest))]
+        done = [self.skip_existing and _is_done(job, manifest) for job in jobs]
+        todo = [job for job, there in zip(jobs, done, strict=True) if not there]
+        if manifest is not None and not manifest.resumed:
+            # Made by a run without a manifest: how long it took, and what was heard, nobody knows.
+            for job in (job for job, there in zip(jobs, done, strict=True) if there):
+                manifest.add(_line(job, None))
         if len(todo) < len(jobs) and not self.quiet:
             say(f"{len(jobs) - len(todo)} of {len(jobs)} skipped: their results exist")
         if todo:
@@ -84,6 +89,8 @@ def run_each(
 
     With workers other processes do it, and results come as they are done; else this one does.
     """
+    if manifest is not None:
+        manifest.begin()
     beside = options.workers is not None and len(jobs) > 1
     outcomes = _in_processes(jobs, work, options) if beside else _here(jobs, work, options)
     first_failure = 0
@@ -163,12 +170,13 @@ def _read_ahead(jobs: list[Job], workers: int) -> Iterator[Job]:
         yield job
 
 
-def _line(job: Job, outcome: Done | Exception) -> Line:
+def _line(job: Job, outcome: Done | Exception | None) -> Line:
     from transcribe.scale.manifest import Line, checksum
 
     outputs = tuple(path for path, _ in job.outputs)
-    if isinstance(outcome, Exception):
-        return Line(job.recording.path, checksum(job.recording.path), outputs, None, None, 0.0, describe(outcome)[0])
+    if outcome is None or isinstance(outcome, Exception):
+        reason = None if outcome is None else describe(outcome)[0]
+        return Line(job.recording.path, checksum(job.recording.path), outputs, None, None, 0.0, reason)
     result = outcome.result
     duration, seconds = round(result.duration, 3), round(outcome.seconds, 3)
     return Line(job.recording.path, outcome.sha256, outputs, duration, len(result.notes), seconds, None)
@@ -184,14 +192,16 @@ def _report(job: Job, done: Done, show: Show, options: Options) -> None:
         )
     elif "-" not in paths and not options.quiet:
         show(job, done)
-    elif "-" not in paths and paths:
-        print_paths(paths)
+    elif "-" not in paths and done.written:
+        print_paths(done.written)
 
 
 def _is_done(job: Job, manifest: Manifest | None) -> bool:
+    """Whether a manifest that an earlier run began says so; else, whether all results are there."""
+    outputs = [path for path, _ in job.outputs]
     if manifest is not None and manifest.resumed:
-        return manifest.has(job.recording.path, [path for path, _ in job.outputs])
-    return bool(job.outputs) and all(path != "-" and os.path.exists(path) for path, _ in job.outputs)
+        return manifest.has(job.recording.path, outputs)
+    return bool(outputs) and all(path != "-" and os.path.isfile(path) for path in outputs)
 
 
 def _check_input_exists(jobs: list[Job]) -> None:

@@ -7,6 +7,7 @@ and its settings fixed for many files.
 from __future__ import annotations
 
 import itertools
+import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
@@ -157,10 +158,11 @@ class Transcriber(_Listener[NotesModel]):
         InputError
             If it can't be read.
         UsageError
-            If standard input is to be judged by its genre too: it can't be read twice.
+            If a stream is to be judged by its genre too: it can't be read twice.
         """
-        if self.genre is not None and str(path) == "-":
-            raise UsageError("the genre needs the recording as a file: standard input can't be read twice")
+        stream = str(path) == "-" or (os.path.exists(path) and not os.path.isfile(path) and not os.path.isdir(path))
+        if self.genre is not None and stream:
+            raise UsageError("the genre needs the recording as a file: a stream can't be read twice")
         self._keep = keep
         try:
             result = self._listen_to_file(path, progress)
@@ -173,6 +175,7 @@ class Transcriber(_Listener[NotesModel]):
         return replace(
             result,
             genres=told.genres,
+            warnings=(*result.warnings, *(said for said in told.warnings if said not in result.warnings)),
             models={**result.models, **told.models},
             settings={**result.settings, **told.settings},
         )
@@ -483,9 +486,9 @@ class GenreRecogniser(_Listener[GenreModel]):
         """Give the logits (n_labels,) of an excerpt at :attr:`sample_rate`."""
         import torch
 
-        features = self.model.features.compute(excerpt).astype(np.float32)
+        features = torch.from_numpy(self.model.features.compute(excerpt).astype(np.float32))
         with torch.inference_mode():
-            return np.asarray(self.model.network(torch.from_numpy(features)[None].to(self.device))[0].cpu().numpy())
+            return np.asarray(self.model.network(features[None].to(self.device))[0].float().cpu().numpy())
 
     def _listen(self, blocks: Iterable[np.ndarray], duration: float | None, progress: Progress | None) -> Transcription:
         front, level = self.model.features, _Level(blocks)

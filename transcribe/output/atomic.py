@@ -9,7 +9,7 @@ from pathlib import Path
 from transcribe.errors import OutputError
 
 
-def check_replaceable(path: Path, overwrite: bool) -> None:
+def check_replaceable(path: Path, overwrite: bool, option: str = "-o") -> None:
     """Refuse a path that is taken: by a file without ``overwrite``, by a folder or a device always.
 
     Raises
@@ -22,10 +22,10 @@ def check_replaceable(path: Path, overwrite: bool) -> None:
     if not overwrite:
         raise OutputError(f"{path}: exists already; use --overwrite to replace it or --skip-existing to keep it")
     if not os.path.isfile(path) or os.path.islink(path):
-        raise OutputError(f"{path}: is no ordinary file; choose another -o")
+        raise OutputError(f"{path}: is no ordinary file; choose another {option}")
 
 
-def check_writable(path: Path, overwrite: bool) -> None:
+def check_writable(path: Path, overwrite: bool, option: str = "-o") -> None:
     """Refuse before the work what would fail after it.
 
     Raises
@@ -33,7 +33,7 @@ def check_writable(path: Path, overwrite: bool) -> None:
     OutputError
         If the file is there and may not be replaced, or its folder can't be made or written to.
     """
-    check_replaceable(path, overwrite)
+    check_replaceable(path, overwrite, option)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -30,6 +30,11 @@ class Recording:
         return "standard input" if self.path == STANDARD else Path(self.path).name
 
     @property
+    def rereadable(self) -> bool:
+        """Whether it can be read twice, as files can, and pipes can't."""
+        return os.path.isfile(self.path)
+
+    @property
     def relative(self) -> Path:
         """The path below the folder that was named."""
         return Path(self.path).relative_to(self.root)
@@ -67,9 +72,9 @@ def find_recordings(inputs: Sequence[str], recursive: bool = False) -> list[Reco
             matches = [Path(match) for match in sorted(glob.glob(name, recursive=True))]
             recordings = [match for match in matches if _is_recording(match)]
             found += [Recording(str(match), match.parent) for match in recordings]
-            for folder in (match for match in matches if match.is_dir()):
+            for folder in (match for match in matches if os.path.isdir(match)):
                 found += _in_folder(folder, recursive)
-            if not recordings and not any(match.is_dir() for match in matches):
+            if not recordings and not any(map(os.path.isdir, matches)):
                 found.append(Recording(name, path.parent))
         else:
             found.append(Recording(name, path.parent))
@@ -82,13 +87,14 @@ def find_recordings(inputs: Sequence[str], recursive: bool = False) -> list[Reco
 def _in_folder(folder: Path, recursive: bool) -> list[Recording]:
     try:
         paths = sorted(path for path in (folder.rglob("*") if recursive else folder.iterdir()) if _is_recording(path))
-    except OSError:
-        paths = []  # the folder itself stays, and fails in its turn
+    except OSError:  # the folder itself may not be read
+        paths = []  # it stays, and fails in its turn
     return [Recording(str(path), folder) for path in paths] or [Recording(str(folder), folder.parent)]
 
 
 def _is_recording(path: Path) -> bool:
-    return path.suffix.lower() in AUDIO_SUFFIXES and path.is_file()
+    # What can't be looked at (a folder that may not be entered) stays, and fails in its turn.
+    return path.suffix.lower() in AUDIO_SUFFIXES and (os.path.isfile(path) or not os.path.exists(path))
 
 
 def plan(

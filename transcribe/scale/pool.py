@@ -3,27 +3,37 @@
 from __future__ import annotations
 
 import multiprocessing
-import os
 import signal
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
+from types import FrameType
 from typing import Any, Generic, TypeVar
+
+from transcribe.errors import PitchaiError
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+# So many processes in a row may end before they are ready.
+_LOST_STARTS = 3
+# What a process is given to end by itself, in seconds.
+_PATIENCE = 3.0
 
 
-class DiedError(Exception):
+class DiedError(PitchaiError):
     """A process ended while it was at work, killed by a signal or by the system."""
+
+    exit_code = 2
 
 
 @dataclass
 class _Process(Generic[Item]):
-    """A process, our end of its pipe, and what it is at (None before it is ready, and between two items)."""
+    """A process, our end of its pipe, whether it has begun, and what it is at."""
 
     process: Any
     pipe: Connection
+    ready: bool = False
     item: Item | None = None
 
 
@@ -35,7 +45,7 @@ def each(
     Parameters
     ----------
     items
-        Taken one by one as processes come free; they and the results must be picklable.
+        Taken one by one as processes come free; they and the results must be picklable. None is no item.
     make
         Called once in every process; what it returns is called with each item. An exception that this raises takes
         the place of the result, as does :class:`DiedError` where the process ended.
@@ -44,91 +54,148 @@ def each(
 
     Raises
     ------
+    DiedError
+        If processes end before they are ready, again and again.
     Exception
         Whatever ``make`` raises.
     """
-    context = multiprocessing.get_context("spawn")
-    waiting = iter(items)
-    running: list[_Process[Item]] = []
-    ended: list[Any] = []
-
-    def start() -> None:
-        ours, theirs = context.Pipe()
-        process = context.Process(target=_work, args=(theirs, make), daemon=True)
-        process.start()
-        theirs.close()  # so that its end is known when it dies
-        running.append(_Process(process, ours))
-
-    def give(to: _Process[Item]) -> bool:
-        for item in waiting:
-            to.item = item
-            to.pipe.send(item)
-            return True
-        return False
-
+    pool = _Pool(items, make)
     try:
         for _ in range(n_processes):
-            start()
-        while running:
-            ready = set(map(id, wait([one.pipe for one in running])))
-            for one in [one for one in running if id(one.pipe) in ready]:
-                item = one.item
-                try:
-                    kind, value = one.pipe.recv()
-                except (EOFError, OSError):
-                    one.process.join()
-                    running.remove(one)
-                    if item is None:
-                        raise DiedError(f"a worker ended before it began: {_ending(one.process.exitcode)}") from None
-                    start()
-                    yield item, DiedError(f"the process that was at it ended: {_ending(one.process.exitcode)}")
-                    continue
-                if kind == "unmade":
-                    raise value
-                # Its next item first, then its result: it needn't wait for us.
-                if not give(one):
-                    running.remove(one)
-                    one.pipe.close()
-                    ended.append(one.process)
-                if kind == "done" and item is not None:
-                    yield item, value
+            pool.start()
+        while pool.running:
+            for one in pool.heard():
+                yield from pool.answer(one)
     finally:
-        for one in running:
+        pool.end()
+
+
+class _Pool(Generic[Item, Result]):
+    """The processes of :func:`each`, and what is waiting for them."""
+
+    def __init__(self, items: Iterable[Item], make: Callable[[], Callable[[Item], Result]]) -> None:
+        self._context = multiprocessing.get_context("spawn")
+        self._items = iter(items)
+        self._returned: list[Item] = []
+        self._make = make
+        self._lost_starts = 0
+        self._ended: list[Any] = []
+        self.running: list[_Process[Item]] = []
+
+    def start(self) -> None:
+        """Begin a process."""
+        ours, theirs = self._context.Pipe()
+        process = self._context.Process(target=_work, args=(theirs, self._make), daemon=True)
+        process.start()
+        theirs.close()  # so that its end is known when it dies
+        self.running.append(_Process(process, ours))
+
+    def heard(self) -> list[_Process[Item]]:
+        """Wait for processes that have something to say, or have ended."""
+        ready = set(map(id, wait([one.pipe for one in self.running])))
+        return [one for one in self.running if id(one.pipe) in ready]
+
+    def answer(self, one: _Process[Item]) -> Iterator[tuple[Item, Result | Exception]]:
+        """Take what a process says, and give it the next item."""
+        item, one.item = one.item, None
+        try:
+            kind, value = one.pipe.recv()
+        except (EOFError, OSError):
+            self._bury(one)
+            if item is not None:
+                yield item, DiedError(f"the process that was at it ended: {_ending(one.process.exitcode)}")
+            return
+        if kind == "unmade":
+            raise value
+        one.ready, self._lost_starts = True, 0
+        # Its next item first, then its result: it needn't wait for us.
+        self._give(one)
+        if kind == "done" and item is not None:
+            yield item, value
+
+    def end(self) -> None:
+        """End all that still run."""
+        for one in self.running:
+            one.pipe.close()
             one.process.terminate()
-        for process in (*ended, *(one.process for one in running)):
-            process.join()
+        for process in (*self._ended, *(one.process for one in self.running)):
+            process.join(_PATIENCE)
+            if process.is_alive():
+                process.kill()
+                process.join()
+
+    def _give(self, to: _Process[Item]) -> None:
+        item = self._next()
+        if item is None:
+            self._dismiss(to)
+            return
+        try:
+            to.pipe.send(item)
+            to.item = item
+        except OSError:  # it has ended since
+            self._returned.append(item)
+            self._bury(to)
+
+    def _next(self) -> Item | None:
+        return self._returned.pop() if self._returned else next(self._items, None)
+
+    def _dismiss(self, one: _Process[Item]) -> None:
+        self.running.remove(one)
+        one.pipe.close()
+        self._ended.append(one.process)
+
+    def _bury(self, one: _Process[Item]) -> None:
+        """Put another process in the place of one that has ended, if there is work for it."""
+        self._dismiss(one)
+        one.process.join()
+        self._lost_starts += not one.ready
+        if self._lost_starts >= _LOST_STARTS:
+            raise DiedError(
+                f"processes end before they begin ({_ending(one.process.exitcode)}); "
+                "is there memory for so many? Try fewer --workers"
+            )
+        item = self._next()
+        if item is not None:
+            self._returned.append(item)
+            self.start()
 
 
 def _ending(exit_code: int | None) -> str:
     if exit_code is not None and exit_code < 0:
-        try:
+        with suppress(ValueError):
             return signal.Signals(-exit_code).name
-        except ValueError:
-            return f"signal {-exit_code}"
+        return f"signal {-exit_code}"
     return f"exit code {exit_code}"
 
 
 def _work(pipe: Connection, make: Callable[[], Callable[[Any], Any]]) -> None:
     """Do what comes through the pipe until it is closed."""
-    # Whoever interrupts, interrupts the parent, which ends us.
+    # Whoever interrupts, interrupts the parent, which ends us; what is half written goes with us.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    try:
-        do = make()
-    except Exception as error:
-        pipe.send(("unmade", error))
-        return
-    pipe.send(("ready", None))
-    while True:
+    signal.signal(signal.SIGTERM, _exit)
+    with suppress(BrokenPipeError, ConnectionResetError):  # nobody listens any more
         try:
-            item = pipe.recv()
-        except (EOFError, OSError):
-            return
-        try:
-            result = do(item)
+            do = make()
         except Exception as error:
-            result = error
-        try:
+            pipe.send(("unmade", _sendable(error)))
+            return
+        pipe.send(("ready", None))
+        while True:
+            try:
+                item = pipe.recv()
+            except (EOFError, OSError):
+                return
+            try:
+                result = do(item)
+            except Exception as error:
+                result = _sendable(error)
             pipe.send(("done", result))
-        except (BrokenPipeError, ConnectionResetError):
-            os._exit(0)  # nobody listens any more
+
+
+def _exit(number: int, _: FrameType | None) -> None:
+    raise SystemExit(128 + number)
+
+
+def _sendable(error: Exception) -> Exception:
+    """Pass our own errors on, whose only argument is their text; others may not come out of a pipe as they went in."""
+    return error if isinstance(error, PitchaiError) else RuntimeError(f"{type(error).__name__}: {error}")

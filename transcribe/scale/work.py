@@ -29,10 +29,11 @@ _REPORT_SAMPLE_RATE, _PICTURE_SAMPLE_RATE = 24_000, 16_000
 
 @dataclass(frozen=True)
 class Listening:
-    """What listens to a file (``-`` is standard input), and where it computes."""
+    """What listens to a file (``-`` is standard input), where it computes, and to how many seconds at the most."""
 
     listen: Callable[[str, Progress | None, Callable[[Activations], None] | None], Transcription]
     device: str
+    max_duration: float
 
 
 @dataclass(frozen=True)
@@ -59,9 +60,10 @@ class Work:
 
 @dataclass(frozen=True)
 class Done:
-    """A recording's results: what was heard, what stands on standard output, and what it took in seconds."""
+    """What was heard, the files written, what belongs on standard output, and what it took in seconds."""
 
     result: Transcription
+    written: tuple[str, ...]
     printed: bytes
     device: str
     sha256: str | None
@@ -102,7 +104,8 @@ class Worker:
                 printed += content
             else:
                 write_atomically(Path(path), content, work.overwrite)
-        return Done(result, printed, self.listening.device, sha256, time.monotonic() - began)
+        written = tuple(path for path, _ in outputs if path != STANDARD)
+        return Done(result, written, printed, self.listening.device, sha256, time.monotonic() - began)
 
     def _shown(self, job: Job, form: Format, heard: list[Activations]) -> Format:
         """Let pictures and reports know the recording and the truth, and the archive what was heard."""
@@ -114,16 +117,15 @@ class Worker:
 
     def _scene(self, job: Job, form: Format) -> Scene:
         rate = _REPORT_SAMPLE_RATE if form.name == "html" else _PICTURE_SAMPLE_RATE
-        # Standard input can't be read twice.
-        recording = None if job.recording.path == STANDARD else _blocks(job.recording.path, rate)
+        recording = _blocks(job.recording.path, rate, self.listening.max_duration) if job.recording.rereadable else None
         work = self.work
         return Scene(job.recording.name, work.reference, recording, rate, work.sound, work.spectrogram)
 
 
-def _blocks(path: str, sample_rate: int) -> Iterator[np.ndarray]:
+def _blocks(path: str, sample_rate: int, max_duration: float) -> Iterator[np.ndarray]:
     from transcribe.audio import AudioReader
 
-    with AudioReader(path, sample_rate) as reader:
+    with AudioReader(path, sample_rate, max_duration=max_duration) as reader:
         yield from reader.blocks()
 
 
@@ -146,7 +148,7 @@ def open_transcriber(
     genre = GenreRecogniser(device=device) if "genre" in others else None
     transcriber = Transcriber(model, device, chords, precision, instruments, genre, **settings)
     transcriber.max_duration = max_hours * 3600
-    return Listening(transcriber.transcribe_file, transcriber.device)
+    return Listening(transcriber.transcribe_file, transcriber.device, transcriber.max_duration)
 
 
 def open_recogniser(
@@ -171,4 +173,8 @@ def open_recogniser(
     else:
         recogniser = InstrumentRecogniser(model, device, precision, **settings)
     recogniser.max_duration = max_hours * 3600
-    return Listening(lambda path, progress, _: recogniser.recognise_file(path, progress), recogniser.device)
+
+    def listen(path: str, progress: Progress | None, _: object) -> Transcription:
+        return recogniser.recognise_file(path, progress)
+
+    return Listening(listen, recogniser.device, recogniser.max_duration)
