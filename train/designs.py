@@ -183,12 +183,16 @@ def cpu_seconds(network: nn.Module, features: FeatureConfig, n_frames: int = 600
 
 
 def steps_within(seconds: float, network: nn.Module, batches: Excerpts, options: argparse.Namespace) -> int:
-    """Time a few steps on a copy of the loop, after the compiler's work, and say how many fit."""
-    config = loop.LoopConfig(steps=8, precision=options.precision, compile=options.compile)
+    """Time a few steps on a copy of the loop, after the compiler's work, and say how many fit.
+
+    On a CPU by the processor's time on all threads, so that what else runs beside makes no difference.
+    """
+    config = loop.LoopConfig(steps=12, precision=options.precision, compile=options.compile)
+    on_cpu = batches.device.type == "cpu"
     moments = []
 
     def timed(step: int, rank: int) -> tuple[Tensor, ...]:
-        moments.append(time.monotonic())
+        moments.append(time.process_time() / torch.get_num_threads() if on_cpu else time.monotonic())
         return batches(step, rank)
 
     state = {key: value.clone() for key, value in network.state_dict().items()}
