@@ -29,6 +29,19 @@ def test_a_slice_sees_its_window_and_no_more() -> None:
     assert (int(reached.min()), int(reached.max())) == (16, 23)
 
 
+@pytest.mark.parametrize("name", designs.CONTEXTS)
+def test_a_glimpse_sees_its_side_and_no_more(name: str) -> None:
+    frames, place = name.split()
+    network = designs.CONTEXTS[name](FEATURES).eval()
+    log_mel = torch.randn(1, 160, FEATURES.n_mels, requires_grad=True)
+    network(log_mel).onset[0, 80].sum().backward()
+    assert log_mel.grad is not None
+    reached = log_mel.grad[0].abs().sum(1).nonzero().flatten() - 80
+    first, last = int(reached.min()), int(reached.max())
+    assert last - first == pytest.approx(int(frames), abs=6)
+    assert {"before": last <= 0, "around": abs(first + last) <= 1, "after": first >= -1}[place]
+
+
 def test_multiply_adds_counted_by_hand() -> None:
     network = torch.nn.Conv1d(FEATURES.n_mels, 10, 1)
 
@@ -44,6 +57,6 @@ def test_multiply_adds_counted_by_hand() -> None:
 def test_slices_are_thinned_out_in_training_only() -> None:
     network = designs.SliceNetwork(FEATURES, before=4, after=3, channels=2)
     batch = torch.zeros(1, 40, FEATURES.n_mels), torch.zeros(1, 6, 40, 88)
-    assert network(batch[0]).onset.shape == (1, 10, 88)
+    assert network(batch[0]).onset.shape == (1, 3, 88)
     assert all(torch.isfinite(loss) for loss in designs.losses_where_it_answers(network, batch).values())
     assert network.eval()(batch[0]).onset.shape == (1, 40, 88)
