@@ -13,7 +13,7 @@ from tests.conftest import ROOT
 
 # Imports point up this list only.
 LAYERS = [
-    {"errors", "events", "harte"},
+    {"errors", "events", "harte", "rows"},
     {"audio", "features", "genre_features", "decoding", "chords", "tags", "genre", "beats", "key", "output"},
     {"networks"},
     {"chord_network", "instrument_network", "genre_network"},
@@ -40,6 +40,7 @@ TORCH_FREE = {
     "errors",
     "events",
     "harte",
+    "rows",
     "console",
     "audio",
     "decoding",

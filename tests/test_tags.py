@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from transcribe.events import Tag
 from transcribe.features import FrameGrid
+from transcribe.rows import Rows
 from transcribe.tags import (
     FAMILIES,
     INSTRUMENTS,
@@ -89,8 +90,8 @@ def test_blocks_make_no_difference(cuts: list[int]) -> None:
 
 @given(n_steps=st.integers(1, 9), length=st.integers(1, 12))
 def test_moving_average_against_the_plain_way(n_steps: int, length: int) -> None:
-    scores = np.random.default_rng(0).uniform(0, 1, (length, 2))
-    expected = [scores[max(0, i - (n_steps - 1) // 2) : i + n_steps // 2 + 1].mean(0) for i in range(length)]
+    scores = np.random.default_rng(0).uniform(0, 1, length)
+    expected = [scores[max(0, i - (n_steps - 1) // 2) : i + n_steps // 2 + 1].mean() for i in range(length)]
     np.testing.assert_allclose(moving_average(scores, n_steps), expected)
 
 
@@ -116,3 +117,14 @@ def test_settings_that_make_no_sense(settings: dict[str, object]) -> None:
     with pytest.raises(ValueError, match=next(iter(settings))):
         TagDecodingConfig(**settings)  # type: ignore[arg-type]
     assert VOCABULARIES["families"] is FAMILIES
+
+
+@given(lengths=st.lists(st.integers(0, 3000), max_size=6))
+def test_rows_are_what_was_added(lengths: list[int]) -> None:
+    rows, blocks = Rows(), [np.random.default_rng(n).uniform(size=(n, 3)).astype(np.float32) for n in lengths]
+    for block in blocks:
+        rows.add(block)
+    assert len(rows) == sum(lengths)
+    if blocks:
+        np.testing.assert_array_equal(rows.array(), np.concatenate(blocks))
+        assert rows.array().dtype == np.float32

@@ -17,6 +17,7 @@ import numpy as np
 from transcribe.events import Chord
 from transcribe.features import FrameGrid
 from transcribe.harte import NO_CHORD, Label
+from transcribe.rows import Rows
 
 QUALITIES = (
     "maj", "min", "dim", "aug", "sus2", "sus4", "7", "maj7", "min7", "minmaj7", "hdim7", "dim7", "maj6", "min6",
@@ -209,9 +210,8 @@ class ChordDecoder:
         np.fill_diagonal(between, config.stay)
         self._transitions = np.log(np.maximum(between, 1e-12)).astype(np.float32)
         self._score: np.ndarray | None = None
-        self._came_from: list[np.ndarray] = []
-        self._heard: list[np.ndarray] = []  # what is said of each step's own label later
-        self._bass: list[np.ndarray] = []
+        self._came_from = Rows()
+        self._heard, self._bass = Rows(), Rows()  # what is said of each step's own label later
         self._grid: FrameGrid | None = None
         self._stride = 1
 
@@ -229,19 +229,19 @@ class ChordDecoder:
             came_from[i] = reached.argmax(0)
             self._score = reached.max(0) + step
             self._score -= self._score.max()  # hours of it would lose digits
-        self._came_from.append(came_from)
-        self._heard.append(_to_bytes(probabilities))
-        self._bass.append(_to_bytes(block.bass))
+        self._came_from.add(came_from)
+        self._heard.add(_to_bytes(probabilities))
+        self._bass.add(_to_bytes(block.bass))
 
     def finish(self, duration: float) -> list[Chord]:
         """Trace the likeliest sequence back: chords that abut, from 0 to ``duration`` seconds; none for no steps."""
         if self._score is None or self._grid is None:
             return []
-        heard, bass = np.concatenate(self._heard), np.concatenate(self._bass)  # of 255
+        heard, bass = self._heard.array(), self._bass.array()  # of 255
         if duration <= SINGLE_CHORD_SECONDS:
             path = np.full(len(heard), self._single(heard))
         else:
-            came_from = np.concatenate(self._came_from)
+            came_from = self._came_from.array()
             path = np.zeros(len(heard), int)
             path[-1] = int(np.argmax(self._score))
             for i in range(len(path) - 1, 0, -1):

@@ -13,6 +13,7 @@ import numpy as np
 
 from transcribe.events import Tag
 from transcribe.features import FrameGrid
+from transcribe.rows import Rows
 
 FAMILIES = (
     "bass", "brass", "flute", "guitar", "keyboard", "mallet", "organ", "reed", "string", "synth lead", "vocal", "drums",
@@ -90,14 +91,13 @@ class TagDecoder:
 
     def __init__(self, config: TagDecodingConfig) -> None:
         self.config = config
-        self._blocks: list[np.ndarray] = []
-        self._families: list[np.ndarray] = []
+        self._scores, self._families = Rows(), Rows()
         self._seconds_a_step = 1.0
 
     def push(self, block: TagActivations) -> None:
         """Take in a block of consecutive steps."""
-        self._blocks.append(block.scores(self.config.vocabulary))
-        self._families.append(block.families)
+        self._scores.add(block.scores(self.config.vocabulary))
+        self._families.add(block.families)
         self._seconds_a_step = block.seconds_a_step
 
     def finish(self, duration: float) -> list[Tag]:
@@ -105,17 +105,16 @@ class TagDecoder:
 
         A tag's probability is the mean over its span. Nothing where nothing is sure.
         """
-        if not self._blocks:
+        if not len(self._scores):
             return []
-        scores = np.concatenate(self._blocks)
         step, config = self._seconds_a_step, self.config
-        smooth = moving_average(scores, max(1, round(config.smoothing / step)))
         tags = []
-        for column, label in enumerate(VOCABULARIES[config.vocabulary]):
-            for first, last in _spans(smooth[:, column] >= config.threshold, config.min_length / step):
+        for scores, label in zip(self._scores.array().T, VOCABULARIES[config.vocabulary], strict=True):
+            smooth = moving_average(scores, max(1, round(config.smoothing / step)))
+            for first, last in _spans(smooth >= config.threshold, config.min_length / step):
                 onset, offset = first * step, min(last * step, duration)
                 if offset > onset:
-                    sure = float(smooth[first:last, column].mean())
+                    sure = float(smooth[first:last].mean())
                     tags.append(Tag(onset, offset, label, min(1.0, sure)))
         return sorted(tags)
 
@@ -124,9 +123,9 @@ class TagDecoder:
 
         Every step weighs as much as something is heard in it. None where there are no steps, or hardly a sound.
         """
-        if not self._families:
+        families = self._families.array()
+        if not len(families):
             return None
-        families = np.concatenate(self._families)
         weight = families.max(1, initial=0.0)
         if weight.mean() < _HARDLY:
             return None
@@ -135,12 +134,12 @@ class TagDecoder:
 
 
 def moving_average(scores: np.ndarray, n_steps: int) -> np.ndarray:
-    """Average (n, k) over a centred window of ``n_steps``; at the ends over what there is of it."""
-    sums = np.cumsum(np.pad(scores.astype(np.float64), ((1, 0), (0, 0))), axis=0)
+    """Average (n,) over a centred window of ``n_steps``; at the ends over what there is of it."""
+    sums = np.cumsum(np.pad(scores.astype(np.float64), (1, 0)))
     places = np.arange(len(scores))
     low = np.maximum(places - (n_steps - 1) // 2, 0)
     high = np.minimum(places + n_steps // 2 + 1, len(scores))
-    return np.asarray((sums[high] - sums[low]) / (high - low)[:, None])
+    return np.asarray((sums[high] - sums[low]) / (high - low))
 
 
 def _spans(active: np.ndarray, min_steps: float) -> list[tuple[int, int]]:
