@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from transcribe import chords
 from transcribe.chords import (
     N_CLASSES,
     NONE,
@@ -54,13 +55,13 @@ def decode(activations: ChordActivations, vocabulary: str = "full", size: int = 
 
 
 def test_three_chords_by_hand() -> None:
-    chords = decode(heard([("N", 10), ("C:maj", 25), ("A:min7/b3", 25)]))
-    assert [chord.label for chord in chords] == ["N", "C:maj", "A:min7/b3"]
+    found = decode(heard([("N", 10), ("C:maj", 25), ("A:min7/b3", 25)]))
+    assert [chord.label for chord in found] == ["N", "C:maj", "A:min7/b3"]
     # A step begins half a frame before its first frame's centre.
-    assert [chord.onset for chord in chords] == pytest.approx([0.0, 0.8 - 0.01, 2.8 - 0.01])
-    assert chords[-1].offset == pytest.approx(4.8)
+    assert [chord.onset for chord in found] == pytest.approx([0.0, 0.8 - 0.01, 2.8 - 0.01])
+    assert found[-1].offset == pytest.approx(4.8)
     assert all(a.offset == b.onset for a, b in pairwise(chords))
-    assert chords[1].confidence == pytest.approx(0.9, abs=0.01)
+    assert found[1].confidence == pytest.approx(0.9, abs=0.01)
 
 
 def test_a_moment_of_doubt_is_no_chord() -> None:
@@ -96,6 +97,18 @@ spans = st.lists(
 def test_blocks_make_no_difference(spans: list[tuple[str, int]], size: int) -> None:
     activations = heard(spans, 0.7)
     assert decode(activations, size=size) == decode(activations)
+
+
+@given(spans, st.integers(1, 30), st.integers(2, 60))
+def test_settling_early_makes_no_difference(spans: list[tuple[str, int]], size: int, steps: int) -> None:
+    rng = np.random.default_rng(steps)
+    activations = heard([*spans, ("C:maj", 40)], 0.5)
+    doubt = rng.dirichlet(np.full(N_CLASSES, 0.1), len(activations)).astype(np.float32)
+    noisy = ChordActivations((activations.chord + doubt) / 2, activations.bass, GRID, STRIDE)
+    whole = decode(noisy)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(chords, "SETTLED_EVERY", steps)
+        assert decode(noisy, size=size) == whole
 
 
 @given(spans, st.integers(1, 11))

@@ -143,8 +143,8 @@ def _track(strength: np.ndarray, periods: np.ndarray) -> list[np.ndarray]:
     ratios = -back[None, :] / periods[:, None]
     cost = np.where((ratios >= 0.5) & (ratios <= 2), -_TIGHTNESS * np.log(ratios) ** 2, -np.inf)
     # Frames before the first hold nothing; the newest is last.
-    score = np.full((n_periods, longest + n_frames), -np.inf)
-    before = np.zeros((n_periods, n_frames), int)
+    score = np.full((n_periods, longest + n_frames), -np.inf, np.float32)
+    before = np.zeros((n_periods, n_frames), np.int32)
     rows = np.arange(n_periods)
     turned = cost[:, ::-1]
     for frame in range(n_frames):

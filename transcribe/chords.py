@@ -190,6 +190,10 @@ def _called(probabilities: np.ndarray, vocabulary: str, axis: int = -1) -> np.nd
     return summed
 
 
+# Steps after which it is looked what can no longer change: some eleven minutes.
+SETTLED_EVERY = 4096
+
+
 class ChordDecoder:
     """Decodes blocks of activations as they come; the chords are the same however the blocks are cut.
 
@@ -210,8 +214,9 @@ class ChordDecoder:
         np.fill_diagonal(between, config.stay)
         self._transitions = np.log(np.maximum(between, 1e-12)).astype(np.float32)
         self._score: np.ndarray | None = None
-        self._came_from = Rows()
-        self._heard, self._bass = Rows(), Rows()  # what is said of each step's own label later
+        # Of the steps that are still open; and of all, once their label is settled: it, how sure it is, the bass.
+        self._came_from, self._heard = Rows(), Rows()
+        self._path, self._sure, self._bass = Rows(), Rows(), Rows()
         self._grid: FrameGrid | None = None
         self._stride = 1
 
@@ -232,20 +237,20 @@ class ChordDecoder:
         self._came_from.add(came_from)
         self._heard.add(_to_bytes(probabilities))
         self._bass.add(_to_bytes(block.bass))
+        if len(self._heard) >= SETTLED_EVERY:
+            self._settle()
 
     def finish(self, duration: float) -> list[Chord]:
         """Trace the likeliest sequence back: chords that abut, from 0 to ``duration`` seconds; none for no steps."""
         if self._score is None or self._grid is None:
             return []
-        heard, bass = self._heard.array(), self._bass.array()  # of 255
-        if duration <= SINGLE_CHORD_SECONDS:
-            path = np.full(len(heard), self._single(heard))
+        if duration <= SINGLE_CHORD_SECONDS and not len(self._path):
+            single = self._single(self._heard.array())
+            path, sure = np.full(len(self._heard), single), self._heard.array()[:, single]
         else:
-            came_from = self._came_from.array()
-            path = np.zeros(len(heard), int)
-            path[-1] = int(np.argmax(self._score))
-            for i in range(len(path) - 1, 0, -1):
-                path[i - 1] = came_from[i, path[i]]
+            self._write_down(len(self._heard) - 1, int(np.argmax(self._score)))
+            path, sure = self._path.array()[:, 0].astype(int), self._sure.array()[:, 0]
+        bass = self._bass.array()  # as sure: of 255
         starts = np.flatnonzero(np.diff(path, prepend=-1))
         ends = np.append(starts[1:], len(path))
         # A step's first frame is centred on its own time: the edge lies half a frame before.
@@ -256,10 +261,33 @@ class ChordDecoder:
             if times[i] >= duration:
                 break
             label = self._with_bass(self.labels[path[first]], bass[first:last].mean(0) / 255)
-            sure = min(max(float(heard[first:last, path[first]].mean()) / 255, 1e-3), 1 - 1e-3)
-            score = self.config.confidence[0] + self.config.confidence[1] * math.log(sure / (1 - sure))
+            share = min(max(float(sure[first:last].mean()) / 255, 1e-3), 1 - 1e-3)
+            score = self.config.confidence[0] + self.config.confidence[1] * math.log(share / (1 - share))
             chords.append(Chord(times[i], min(times[i + 1], duration), str(label), 1 / (1 + math.exp(-score))))
         return chords
+
+    def _settle(self) -> None:
+        """Write down what no later step can change: all before the step that all sequences come from."""
+        came_from = self._came_from.array()
+        alive = np.arange(len(self.labels))
+        for i in range(len(came_from) - 1, 0, -1):
+            alive = np.unique(came_from[i][alive])
+            if len(alive) == 1:
+                self._write_down(i - 1, int(alive[0]))
+                return
+
+    def _write_down(self, last: int, label: int) -> None:
+        """Trace the open steps back from one whose label is known, and close them."""
+        came_from, heard = self._came_from.array(), self._heard.array()
+        path = np.zeros(last + 1, np.uint8)
+        path[last] = label
+        for i in range(last, 0, -1):
+            path[i - 1] = came_from[i, path[i]]
+        self._path.add(path[:, None])
+        self._sure.add(heard[np.arange(last + 1), path][:, None])
+        self._came_from, self._heard = Rows(), Rows()
+        self._came_from.add(came_from[last + 1 :])
+        self._heard.add(heard[last + 1 :])
 
     def _single(self, heard: np.ndarray) -> int:
         """Choose one chord for all steps: the one heard most; none only where nothing else is heard."""
