@@ -60,7 +60,7 @@ def test_three_chords_by_hand() -> None:
     # A step begins half a frame before its first frame's centre.
     assert [chord.onset for chord in found] == pytest.approx([0.0, 0.8 - 0.01, 2.8 - 0.01])
     assert found[-1].offset == pytest.approx(4.8)
-    assert all(a.offset == b.onset for a, b in pairwise(chords))
+    assert all(a.offset == b.onset for a, b in pairwise(found))
     assert found[1].confidence == pytest.approx(0.9, abs=0.01)
 
 
