@@ -101,7 +101,7 @@ def onset_strength(notes: Sequence[Note], start: float = 0.0) -> np.ndarray:
     onsets = np.array([note.onset for note in notes]) - start
     lengths = np.array([min(note.offset - note.onset, 1.0) for note in notes])
     weight = np.array([note.velocity / 127 * (1.5 if note.pitch < 52 else 1.0) for note in notes]) * (0.5 + lengths)
-    fine = np.zeros(2 * (int(onsets.max() / _STEP) + 50))
+    fine = np.zeros(2 * (int(onsets.max() / _STEP) + 50), np.float32)
     np.add.at(fine, np.round(2 * onsets / _STEP).astype(int), weight)
     smooth = np.convolve(np.sqrt(fine), np.exp(-0.5 * (np.arange(-6, 7) / 2.0) ** 2), "same")
     strength = smooth[::2]
