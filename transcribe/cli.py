@@ -166,7 +166,6 @@ def transcribe(
         max_pitch=max_pitch,
     )
     options = running.Options(overwrite, skip_existing, as_json, quiet, workers, manifest)
-    options.check(output)
     with _begun(inputs, recursive, output, formats, FORMATS, "midi", options) as (jobs, lines):
         if not jobs:
             return
@@ -401,7 +400,7 @@ def _check_sonify(target: Path, jobs: list[Job], one_ear: bool, overwrite: bool)
     taken = [jobs[0].recording.path, *(path for path, _ in jobs[0].outputs)]
     if os.path.realpath(target) in map(os.path.realpath, taken):
         raise UsageError(f"{target}: the sound would replace the recording or a result; choose another --sonify")
-    if one_ear and (jobs[0].recording.path == "-" or not jobs[0].recording.rereadable):
+    if one_ear and not jobs[0].recording.rereadable:
         raise UsageError("--one-ear needs the recording as a file: a stream can't be read twice")
     check_writable(target, overwrite)
 

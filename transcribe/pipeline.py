@@ -264,8 +264,8 @@ def _with_settings(decoding: _Config, settings: Mapping[str, Any]) -> _Config:
         raise UsageError(f"settings: {error}") from None
 
 
-class _Recogniser(_Listener[_StepModel]):
-    """What tells something about the whole sound, step by step, without regard to its notes."""
+class _Recogniser(_Listener[_Model]):
+    """What tells something about the whole sound, without regard to its notes."""
 
     def recognise_file(self, path: str | Path, progress: Progress | None = None) -> Transcription:
         """Listen to a recording of any length; ``-`` reads standard input.
@@ -280,6 +280,10 @@ class _Recogniser(_Listener[_StepModel]):
     def recognise_audio(self, samples: np.ndarray, sample_rate: int) -> Transcription:
         """Listen to samples in memory; see :meth:`Transcriber.transcribe_audio`."""
         return self._listen_to_audio(samples, sample_rate)
+
+
+class _StepRecogniser(_Recogniser[_StepModel]):
+    """What tells it step by step."""
 
     def activations(self, blocks: Iterable[np.ndarray]) -> Iterator[Any]:
         """Listen to blocks of samples at :attr:`sample_rate`: what the network hears, before it is decoded."""
@@ -322,7 +326,7 @@ class _Recogniser(_Listener[_StepModel]):
         return replace(result, warnings=tuple(_silence(level)) or tuple(self._remarks(result)))
 
 
-class ChordRecogniser(_Recogniser[ChordsModel]):
+class ChordRecogniser(_StepRecogniser[ChordsModel]):
     """A loaded chords model with fixed settings.
 
     Parameters
@@ -383,7 +387,7 @@ class ChordRecogniser(_Recogniser[ChordsModel]):
             yield "no chords were heard"
 
 
-class InstrumentRecogniser(_Recogniser[InstrumentsModel]):
+class InstrumentRecogniser(_StepRecogniser[InstrumentsModel]):
     """A loaded instruments model with fixed settings.
 
     Parameters
@@ -441,8 +445,8 @@ class InstrumentRecogniser(_Recogniser[InstrumentsModel]):
         )
 
 
-class GenreRecogniser(_Listener[GenreModel]):
-    """A loaded genre model with fixed settings.
+class GenreRecogniser(_Recogniser[GenreModel]):
+    """A loaded genre model with fixed settings; it listens to excerpts.
 
     Parameters
     ----------
@@ -467,20 +471,6 @@ class GenreRecogniser(_Listener[GenreModel]):
         self.decoding = _with_settings(self.model.decoding, settings)
         if self.model.network.config.front != "mel":
             import_librosa()
-
-    def recognise_file(self, path: str | Path, progress: Progress | None = None) -> Transcription:
-        """Listen to excerpts of a recording of any length; ``-`` reads standard input.
-
-        Raises
-        ------
-        InputError
-            If it can't be read.
-        """
-        return self._listen_to_file(path, progress)
-
-    def recognise_audio(self, samples: np.ndarray, sample_rate: int) -> Transcription:
-        """Listen to samples in memory; see :meth:`Transcriber.transcribe_audio`."""
-        return self._listen_to_audio(samples, sample_rate)
 
     def judge(self, excerpt: np.ndarray) -> np.ndarray:
         """Give the logits (n_labels,) of an excerpt at :attr:`sample_rate`."""

@@ -32,7 +32,7 @@ class Recording:
     @property
     def rereadable(self) -> bool:
         """Whether it can be read twice, as files can, and pipes can't."""
-        return os.path.isfile(self.path)
+        return self.path != STANDARD and os.path.isfile(self.path)
 
     @property
     def relative(self) -> Path:
