@@ -67,6 +67,35 @@ def test_long_recordings_can_be_read_back(hours: int) -> None:
     )
 
 
+def test_midi_carries_the_beats_as_its_tempo_and_keeps_performed_time() -> None:
+    beats = (0.91, 1.4, 1.93, 2.41, 2.98, 3.4, 3.9, 4.5, 5.1)
+    notes = tuple(Note(time, 60, time + 0.2, 64) for time in (0.0, 0.913, 1.37, 2.5, 2.99, 4.44, 6.2))
+    whole = Transcription(notes, beats=beats, downbeats=beats[1::3], tempo=120.0, key="Eb major")
+    midi = pretty_midi.PrettyMIDI(io.BytesIO(to_midi(whole)))
+    assert [(round(m.time, 3), m.numerator) for m in midi.time_signature_changes] == [(0.0, 3)]
+    assert [k.key_number for k in midi.key_signature_changes] == [3]
+    back = from_midi(to_midi(whole))
+    assert [t for n in back.notes for t in (n.onset, n.offset)] == pytest.approx(
+        [t for n in notes for t in (n.onset, n.offset)], abs=6e-4
+    )
+    # Two quarters lead to the first beat, which ends a bar.
+    assert back.beats[2:11] == pytest.approx(beats, abs=2e-6)
+    assert back.downbeats == pytest.approx((0.0, *beats[1::3]), abs=2e-6)
+
+
+def test_a_pick_up_is_a_bar_of_its_own_in_midi() -> None:
+    beats = tuple(0.05 + 0.5 * k for k in range(10))
+    notes = tuple(Note(beat, 60, beat + 0.2, 64) for beat in beats)
+    midi = pretty_midi.PrettyMIDI(io.BytesIO(to_midi(Transcription(notes, beats=beats, downbeats=beats[1::4]))))
+    assert [(round(m.time, 2), m.numerator) for m in midi.time_signature_changes] == [(0.0, 1), (0.55, 4)]
+
+
+@pytest.mark.parametrize("beats", [(1.0,), (2.0, 1.0), (0.0, 0.01, 0.02), (0.0, 50.0), (1e6, 1e6 + 0.1)])
+def test_beats_that_make_no_tempo_are_left_out_of_midi(beats: tuple[float, ...]) -> None:
+    whole = Transcription((Note(0.1, 60, 0.2, 64),), beats=beats, downbeats=beats, duration=9.0)
+    assert from_midi(to_midi(whole)).notes[0].onset == pytest.approx(0.1, abs=TICK)
+
+
 def test_no_notes_at_all() -> None:
     for form in READABLE:
         assert form.read(form.write(Transcription())).notes == ()

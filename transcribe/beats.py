@@ -27,6 +27,8 @@ _CHOSEN_ON = 180.0
 # Fewer onsets than this say nothing about a tempo.
 _MIN_ONSETS = 8
 METRES = (4, 3)
+# Beats of 6 to 600 a minute, in seconds.
+MIN_GAP, MAX_GAP = 0.1, 10.0
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,39 @@ class Beats:
     def tempo(self) -> float | None:
         """Beats a minute, None for fewer than two."""
         return 60 / float(np.median(np.diff(self.beats))) if len(self.beats) > 1 else None
+
+
+class BeatGrid:
+    """Seconds ↔ beats, numbered from 0: evenly between two beats, and at the nearest ones' tempo outside of them.
+
+    Parameters
+    ----------
+    beats
+        Seconds, as :func:`is_grid` wants them.
+    """
+
+    def __init__(self, beats: Sequence[float]) -> None:
+        inner = np.array(beats, float)
+        # So far away that interpolation leads to every time there is.
+        far = 1e6
+        self._numbers = np.concatenate([[-far], np.arange(len(inner)), [len(inner) - 1 + far]])
+        self._seconds = np.concatenate(
+            [[inner[0] - far * (inner[1] - inner[0])], inner, [inner[-1] + far * (inner[-1] - inner[-2])]]
+        )
+
+    def to_beats(self, seconds: np.ndarray) -> np.ndarray:
+        """Convert seconds to beats; as many come back."""
+        return np.asarray(np.interp(seconds, self._seconds, self._numbers))
+
+    def to_seconds(self, beats: np.ndarray) -> np.ndarray:
+        """Convert beats to seconds; as many come back."""
+        return np.asarray(np.interp(beats, self._numbers, self._seconds))
+
+
+def is_grid(beats: Sequence[float]) -> bool:
+    """Whether beats can carry notes: two at least, in order, 0.1 to 10 s apart."""
+    gaps = np.diff(np.array(beats, float))
+    return len(gaps) > 0 and bool(gaps.min() >= MIN_GAP and gaps.max() <= MAX_GAP)
 
 
 def find_beats(notes: Sequence[Note], tempo: float | None = None) -> Beats:

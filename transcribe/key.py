@@ -21,6 +21,7 @@ _MINOR_NAMES = ("C", "C#", "D", "Eb", "E", "F", "F#", "G", "G#", "A", "Bb", "B")
 # No note counts for longer: who holds a pedal point says no more of the key.
 _LONGEST = 2.0
 _N_TONICS = 12
+_FIFTHS = "FCGDAEB"
 
 
 def pitch_classes(notes: Sequence[Note]) -> np.ndarray:
@@ -54,3 +55,18 @@ def name_of(index: int) -> str:
     """Name one of the 24 keys."""
     major = index < _N_TONICS
     return f"{(_MAJOR_NAMES if major else _MINOR_NAMES)[index % _N_TONICS]} {'major' if major else 'minor'}"
+
+
+def signature(key: str) -> tuple[int, bool]:
+    """Count a key's sharps, flats as less than 0, and tell whether it is minor.
+
+    Raises
+    ------
+    ValueError
+        If it isn't named in :func:`find_key`'s way.
+    """
+    tonic, _, mode = key.partition(" ")
+    if not tonic or tonic[0] not in _FIFTHS or set(tonic[1:]) - set("#b") or mode not in ("major", "minor"):
+        raise ValueError(f"{key!r} is no key such as Eb major")
+    sharps = _FIFTHS.index(tonic[0]) - 1 + 7 * (tonic.count("#") - tonic.count("b")) - 3 * (mode == "minor")
+    return sharps, mode == "minor"

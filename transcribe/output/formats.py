@@ -16,6 +16,7 @@ from typing import Any
 from transcribe.errors import InputError, UsageError
 from transcribe.events import Chord, Note, Pedal, Tag, Transcription
 from transcribe.harte import parse
+from transcribe.key import signature
 from transcribe.output import activity, chart, midi, npz, report, roll, schema
 
 
@@ -144,9 +145,10 @@ def checked(transcription: Transcription) -> Transcription:
         raise InputError("the duration or a beat is no number of seconds between 0 and a month")
     if not all(value is None or (isinstance(value, (int, float)) and value >= 0) for value in (t.tempo, t.novelty)):
         raise InputError("the tempo or the novelty is no number")
-    texts = (*t.warnings, *([t.key] if t.key is not None else []))
-    if not all(isinstance(text, str) for text in texts):
-        raise InputError("the key or a warning is no text")
+    if not all(isinstance(text, str) for text in t.warnings):
+        raise InputError("a warning is no text")
+    if t.key is not None:
+        _check_key(t.key)
     if not (isinstance(t.settings, dict) and isinstance(t.models, dict)):
         raise InputError("models and settings are no tables")
     if not all(isinstance(name, str) for name in t.models.values()):
@@ -157,6 +159,13 @@ def checked(transcription: Transcription) -> Transcription:
 def _check_label(label: str) -> None:
     try:
         parse(label)
+    except ValueError as error:
+        raise InputError(str(error)) from None
+
+
+def _check_key(key: Any) -> None:
+    try:
+        signature(str(key))
     except ValueError as error:
         raise InputError(str(error)) from None
 

@@ -1,98 +1,205 @@
 """Transcriptions as MIDI, and back.
 
-MIDI keeps performed time: 120 quarters a minute, 960 ticks each, so that a tick is 0.52 ms and nothing drifts; more
-than 85 minutes have slower quarters, and ticks of 1 ms up to three hours, since pretty_midi reads no more than ten
-million of them.
+MIDI keeps performed time. Where beats are known they are its quarters, through a map of the tempo that changes with
+every beat; else there are 120 quarters a minute. A quarter has 960 ticks, or as many as fit: pretty_midi reads no more
+than ten million ticks, which are of 4 ms in ten hours.
 """
 
 from __future__ import annotations
 
 import contextlib
 import io
-from dataclasses import dataclass
+import struct
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise, zip_longest
 from typing import Any
 
+import numpy as np
+
+from transcribe.beats import BeatGrid, Beats, is_grid
 from transcribe.errors import InputError
 from transcribe.events import Chord, Note, Pedal, Transcription
 from transcribe.harte import parse
+from transcribe.key import signature
 from transcribe.output.chart import block
 
 TICKS_PER_QUARTER = 960
-QUARTERS_PER_MINUTE = 120.0
-MAX_TICKS = 10_000_000
+# Where there are no beats, in seconds: 120 a minute.
+QUARTER = 0.5
+MAX_TICKS = 9_800_000
+# Coarser ticks than so many a quarter are worse than none of the beats'.
+_FEWEST_TICKS = 24
+MOST_SHARPS = 7
 PEDAL_CONTROL = 64
 END_OF_CHORDS = "end of chords"
-
-
-@dataclass(slots=True)
-class _MidiNote:
-    """What pretty_midi asks of a note, in a third of the memory: ten hours have hundreds of thousands."""
-
-    start: float
-    end: float
-    pitch: int
-    velocity: int
+# So near, in beats, a note lies on one, or on a part of it.
+_ON_BEAT = 0.01
+# What happens at one tick happens in this order: what ends, the pedal, what begins.
+_OFF, _PEDAL, _ON = range(3)
+_STATUS = (0x80, 0xB0, 0x90)
+_TEXT, _NAME, _END, _TEMPO, _METRE, _KEY = 0x01, 0x03, 0x2F, 0x51, 0x58, 0x59
 
 
 def to_midi(transcription: Transcription) -> bytes:
-    """One piano track with the notes, the pedal as CC64, and the chords as text events in Harte's syntax."""
-    import pretty_midi
+    """One piano track with the notes, the pedal as CC64, and the chords as text events in Harte's syntax.
 
-    midi, tick = _blank(transcription)
-    piano = pretty_midi.Instrument(program=0, name="Piano")
-    # A note of no ticks would be read back as a note without end.
-    piano.notes = [
-        _MidiNote(note.onset, max(note.offset, note.onset + tick), note.pitch, note.velocity)
-        for note in transcription.notes
-    ]
-    for pedal in transcription.pedals:
-        piano.control_changes += [
-            pretty_midi.ControlChange(PEDAL_CONTROL, 127, pedal.onset),
-            pretty_midi.ControlChange(PEDAL_CONTROL, 0, pedal.offset),
-        ]
-    midi.instruments.append(piano)
+    The first track holds the tempo, the metre where there are downbeats, the key and the chords.
+    """
+    clock = _Clock(transcription)
+    texts: list[tuple[float, str]] = []
     for chord, following in zip_longest(transcription.chords, transcription.chords[1:]):
-        midi.text_events.append(pretty_midi.Text(chord.label, chord.onset))
-        if following is None or following.onset > chord.offset + tick:
-            midi.text_events.append(pretty_midi.Text(END_OF_CHORDS, chord.offset))
-    return _written(midi)
+        texts.append((chord.onset, chord.label))
+        if following is None or following.onset > chord.offset + clock.tick:
+            texts.append((chord.offset, END_OF_CHORDS))
+    return _file(clock, "Piano", transcription.notes, transcription.pedals, texts, transcription.key)
 
 
 def block_chords(transcription: Transcription) -> bytes:
     """Block chords: the bass in one octave, the other notes above it in another."""
-    import pretty_midi
-
-    midi, tick = _blank(transcription)
-    piano = pretty_midi.Instrument(program=0, name="Chords")
-    for chord in transcription.chords:
-        for pitch in block(chord):
-            piano.notes.append(pretty_midi.Note(80, pitch, chord.onset, max(chord.offset, chord.onset + tick)))
-    midi.instruments.append(piano)
-    return _written(midi)
+    notes = [Note(chord.onset, pitch, chord.offset, 80) for chord in transcription.chords for pitch in block(chord)]
+    return _file(_Clock(transcription), "Chords", notes)
 
 
-def _blank(transcription: Transcription) -> tuple[Any, float]:
-    """Make a MIDI file whose ticks are fine enough and not too many; and the seconds of a tick."""
-    import pretty_midi
+class _Clock:
+    """Seconds → ticks, and the tempo and the metre that lead from one to the other.
 
-    events: tuple[Note | Pedal | Chord, ...] = (*transcription.notes, *transcription.pedals, *transcription.chords)
-    end = max((event.offset for event in events), default=0.0)
-    tempo = QUARTERS_PER_MINUTE
-    while end * tempo / 60 * TICKS_PER_QUARTER > 0.98 * MAX_TICKS:
-        tempo /= 2
-    midi = pretty_midi.PrettyMIDI(resolution=TICKS_PER_QUARTER, initial_tempo=tempo)
-    return midi, 60 / tempo / TICKS_PER_QUARTER
+    Attributes
+    ----------
+    resolution
+        Ticks a quarter.
+    tick
+        Seconds of the longest tick.
+    tempi
+        The tempo of every quarter: microseconds.
+    metres
+        Where the metre changes, and how many quarters a bar has from there on.
+    """
+
+    def __init__(self, t: Transcription) -> None:
+        events: tuple[Note | Pedal | Chord, ...] = (*t.notes, *t.pedals, *t.chords)
+        seconds, before = _quarters(t.beats, max((event.offset for event in events), default=0.0))
+        self.resolution = max(1, min(TICKS_PER_QUARTER, MAX_TICKS // len(seconds)))
+        # Quarters of whole microseconds: what is rounded off one is made up for by the next.
+        self._microseconds = np.round(seconds * 1e6).astype(np.int64)
+        self.tempi = np.diff(self._microseconds)
+        self.tick = float(self.tempi.max()) / 1e6 / self.resolution
+        self.metres = _metres(before + np.searchsorted(t.beats, np.array(t.downbeats) - 1e-6)) if before >= 0 else []
+
+    def ticks(self, times: Iterable[float]) -> np.ndarray:
+        """Convert seconds, (n,), to ticks."""
+        microseconds = np.fromiter(times, float) * 1e6
+        quarters = np.interp(microseconds, self._microseconds, np.arange(len(self._microseconds)))
+        return np.asarray(np.round(quarters * self.resolution).astype(np.int64))
 
 
-def _written(midi: Any) -> bytes:
-    buffer = io.BytesIO()
-    midi.write(buffer)
-    return buffer.getvalue()
+def _quarters(beats: Sequence[float], end: float) -> tuple[np.ndarray, int]:
+    """Find the seconds of all quarters from 0 to beyond the end, and how many of them precede the beats.
+
+    They are the beats, as far apart before and after them; where there are no beats (-1 precede them), of one length.
+    """
+    if not is_grid(beats) or max(end, beats[0]) / min(np.diff(beats)) > MAX_TICKS / _FEWEST_TICKS:
+        return np.arange(int(end / QUARTER) + 2) * QUARTER, -1
+    inner = np.array(beats)
+    before = round(float(inner[0] / (inner[1] - inner[0])))
+    if before == 0:  # too near the start for a quarter of its own
+        inner[0] = 0.0
+    last = float(inner[-1] - inner[-2])
+    after = max(0, int((end - inner[-1]) / last) + 1)
+    lead = np.linspace(0, inner[0], before, endpoint=False)
+    return np.concatenate([lead, inner, inner[-1] + last * np.arange(1, after + 1)]), before
+
+
+def _metres(downbeats: np.ndarray) -> list[tuple[int, int]]:
+    """Say where the metre changes, from the quarters that begin bars; a pick-up is a bar of its own."""
+    bars = np.diff(downbeats)
+    if not len(bars) or bars.min() < 1 or bars.max() > 255:
+        return []
+    first = int(downbeats[0] % bars[0])
+    found = [(0, first)] if first else []
+    for start, length in zip([first, *downbeats[1:]], bars, strict=False):
+        if not found or found[-1][1] != length or start == first:
+            found.append((int(start), int(length)))
+    return found
+
+
+def _file(
+    clock: _Clock,
+    name: str,
+    notes: Sequence[Note],
+    pedals: Sequence[Pedal] = (),
+    texts: Sequence[tuple[float, str]] = (),
+    key: str | None = None,
+) -> bytes:
+    tempi = np.flatnonzero(np.diff(clock.tempi, prepend=0))
+    first = [(int(q) * clock.resolution, _meta(_TEMPO, int(clock.tempi[q]).to_bytes(3))) for q in tempi]
+    first += [(q * clock.resolution, _meta(_METRE, bytes([length, 2, 24, 8]))) for q, length in clock.metres]
+    sharps, minor = signature(key) if key is not None else (MOST_SHARPS + 1, False)
+    if abs(sharps) <= MOST_SHARPS:
+        first.append((0, _meta(_KEY, struct.pack("bB", sharps, minor))))
+    ticks = clock.ticks(time for time, _ in texts)
+    first += [(int(tick), _meta(_TEXT, text.encode())) for tick, (_, text) in zip(ticks, texts, strict=True)]
+    # In the order of their ticks; what the file says of itself before the words.
+    conductor = _track(iter(sorted(first, key=lambda event: event[0])))
+    piano = _track(_played(clock, name, notes, pedals))
+    return b"MThd" + struct.pack(">IHHH", 6, 1, 2, clock.resolution) + conductor + piano
+
+
+def _played(clock: _Clock, name: str, notes: Sequence[Note], pedals: Sequence[Pedal]) -> Iterator[tuple[int, bytes]]:
+    """Yield the events of a piano's track: tick and message."""
+    yield 0, _meta(_NAME, name.encode())
+    yield 0, bytes([0xC0, 0])
+    onsets = clock.ticks(note.onset for note in notes)
+    # A note of no ticks would be read back as a note without end.
+    offsets = np.maximum(clock.ticks(note.offset for note in notes), onsets + 1)
+    pitches, velocities = (np.array([getattr(n, what) for n in notes], np.uint8) for what in ("pitch", "velocity"))
+    down, up = (clock.ticks(getattr(pedal, what) for pedal in pedals) for what in ("onset", "offset"))
+    table = np.concatenate(
+        [
+            _rows(offsets, _OFF, pitches, 0),
+            _rows(up, _PEDAL, PEDAL_CONTROL, 0),
+            _rows(down, _PEDAL, PEDAL_CONTROL, 127),
+            _rows(onsets, _ON, pitches, velocities),
+        ]
+    )
+    for i in np.lexsort((table[:, 1], table[:, 0])):
+        tick, kind, *data = table[i].tolist()
+        yield tick, bytes([_STATUS[kind], *data])
+
+
+def _rows(ticks: np.ndarray, kind: int, first: Any, second: Any) -> np.ndarray:
+    """Put events into rows: tick, kind and two bytes."""
+    table = np.empty((len(ticks), 4), np.int64)
+    table[:, 0], table[:, 1], table[:, 2], table[:, 3] = ticks, kind, first, second
+    return table
+
+
+def _track(events: Iterator[tuple[int, bytes]]) -> bytes:
+    """Encode a track of events, ordered by their ticks."""
+    content = bytearray()
+    now = 0
+    for tick, message in events:
+        content += _length(tick - now) + message
+        now = tick
+    content += _length(0) + _meta(_END, b"")
+    return b"MTrk" + struct.pack(">I", len(content)) + bytes(content)
+
+
+def _meta(kind: int, content: bytes) -> bytes:
+    return bytes([0xFF, kind]) + _length(len(content)) + content
+
+
+def _length(value: int) -> bytes:
+    """Encode a number of variable length: seven bits a byte, all but the last with the eighth set."""
+    encoded = [value & 0x7F]
+    while value := value >> 7:
+        encoded.append(value & 0x7F | 0x80)
+    return bytes(reversed(encoded))
 
 
 def from_midi(content: bytes) -> Transcription:
     """Read the notes of all pitched tracks, the sustain pedal (CC64 of 64 and more), and text events that are chords.
+
+    Beats are those of a file whose tempo changes, or whose notes lie on its beats; in others they say nothing.
 
     Raises
     ------
@@ -110,25 +217,62 @@ def from_midi(content: bytes) -> Transcription:
             midi = pretty_midi.PrettyMIDI(io.BytesIO(content))
     except Exception as error:  # mido raises whatever the damage leads to
         raise InputError(f"not a MIDI file: {' '.join(str(error).split()) or type(error).__name__}") from None
-    notes, pedals = [], []
+    notes: list[Note] = []
+    pedals: list[Pedal] = []
     for instrument in midi.instruments:
         if instrument.is_drum:
             continue
         notes += [Note(n.start, n.pitch, n.end, n.velocity) for n in instrument.notes if n.velocity > 0]
-        down: float | None = None
-        for change in sorted(instrument.control_changes, key=lambda c: float(c.time)):
-            if change.number != PEDAL_CONTROL:
-                continue
-            if change.value >= 64 and down is None:
-                down = change.time
-            elif change.value < 64 and down is not None:
-                pedals.append(Pedal(down, change.time))
-                down = None
-        if down is not None:
-            pedals.append(Pedal(down, midi.get_end_time()))
+        pedals += _pedals(instrument.control_changes, midi.get_end_time())
+    notes.sort()
     chords = _chords([(event.time, event.text) for event in midi.text_events])
     duration = max([midi.get_end_time(), *(chord.offset for chord in chords)])
-    return Transcription(tuple(sorted(notes)), tuple(sorted(pedals)), chords=chords, duration=duration)
+    found = _beats(midi, notes)
+    return Transcription(
+        tuple(notes), tuple(sorted(pedals)), found.beats, found.downbeats, chords, duration=duration, tempo=found.tempo
+    )
+
+
+def _pedals(changes: Iterable[Any], end: float) -> Iterator[Pedal]:
+    down: float | None = None
+    for change in sorted(changes, key=lambda c: float(c.time)):
+        if change.number != PEDAL_CONTROL:
+            continue
+        if change.value >= 64 and down is None:
+            down = change.time
+        elif change.value < 64 and down is not None:
+            yield Pedal(down, change.time)
+            down = None
+    if down is not None:
+        yield Pedal(down, end)
+
+
+def _beats(midi: Any, notes: Sequence[Note]) -> Beats:
+    """Read the beats that a file's tempo and metres say, if they mean something."""
+    if not notes:
+        return Beats()
+    last = midi.time_to_tick(notes[-1].onset)
+    changes = [(midi.time_to_tick(c.time), c.numerator, c.denominator) for c in midi.time_signature_changes]
+    changes = sorted(change for change in changes if change[0] <= last) or [(0, 0, 4)]
+    beats, downbeats = [], []
+    for (start, n_units, unit), (end, *_) in pairwise([*changes, (last + 1, 0, 4)]):
+        compound = unit >= 8 and n_units % 3 == 0 and n_units > 3
+        step = midi.resolution * 4 / unit * (3 if compound else 1)
+        inside = [midi.tick_to_time(round(tick)) for tick in np.arange(start, end, step)]
+        beats += inside
+        if n_units:
+            downbeats += inside[:: n_units // 3 if compound else n_units]
+    found = Beats(tuple(beats), tuple(downbeats))
+    if not is_grid(beats) or not (len(midi.get_tempo_changes()[0]) > 1 or _on_grid(notes, beats)):
+        return Beats()
+    return found
+
+
+def _on_grid(notes: Sequence[Note], beats: Sequence[float]) -> bool:
+    """Whether nearly all notes begin on eighths or twelfths of a beat."""
+    positions = BeatGrid(beats).to_beats(np.array([note.onset for note in notes]))
+    off = np.min([np.abs(positions * parts - np.round(positions * parts)) / parts for parts in (8, 12)], axis=0)
+    return float(np.mean(off < _ON_BEAT)) > 0.9
 
 
 def _chords(texts: list[tuple[float, str]]) -> tuple[Chord, ...]:
