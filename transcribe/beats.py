@@ -2,7 +2,7 @@
 
 Beats lie where notes begin, and evenly: a search by dynamic programming (Ellis 2007) for several periods that the
 onsets repeat at, of which the one is taken whose beats have most to show for themselves. The numbers were chosen on 76
-songs of POP909, from their MIDI.
+songs of POP909, from their MIDI, and on made-up pieces of six kinds.
 """
 
 from __future__ import annotations
@@ -15,18 +15,22 @@ import numpy as np
 from transcribe.events import Note
 
 MIN_BPM, MAX_BPM = 40.0, 220.0
-# A listener's favourite tempo, and what an octave away from it costs, in standard deviations of the strength.
-PREFERRED_BPM, OCTAVE_COST = 105.0, 0.5
-# What a period that repeats less clearly than the clearest costs, by its natural logarithm; and strength in between.
-CLARITY, BETWEEN = 1.0, 0.1
+# What speaks for a period: how strong its beats are, the middles between them, the thirds and the quarters; how far it
+# is from a listener's favourite tempo, in octaves and their square; how clearly the onsets repeat after it.
+PREFERRED_BPM = 105.0
+_ON, _HALVES, _THIRDS, _QUARTERS, _FAST, _FAR, _CLEAR = 2.0, 0.5, -1.15, 1.8, 0.75, -4.9, 0.85
 _N_PERIODS = 6
+# How much stronger than others the first and the last onset are: music begins and ends on a beat more often than not.
+_ENDS = 4.0
 # Frames of the search in seconds; how dear uneven beats are.
-_STEP, _TIGHTNESS = 0.02, 100.0
+_STEP, _TIGHTNESS = 0.02, 250.0
 # The period is chosen on so much of the music.
 _CHOSEN_ON = 180.0
 # Fewer onsets than this say nothing about a tempo.
 _MIN_ONSETS = 8
 METRES = (4, 3)
+# What it counts that the first note begins a bar, and that a bar has four beats, in standard deviations of the mean.
+_BEGUN, _FOUR = 2.0, 1.0
 # Beats of 6 to 600 a minute, in seconds.
 MIN_GAP, MAX_GAP = 0.1, 10.0
 
@@ -109,13 +113,9 @@ def find_beats(notes: Sequence[Note], tempo: float | None = None) -> Beats:
         begin = strength[: int(_CHOSEN_ON / _STEP)]
         periods, clarity = _periods(begin)
         tracks = _track(begin, periods)
-        worth = [
-            _strength_at(begin, track).mean()
-            - BETWEEN * _strength_at(begin, (track[1:] + track[:-1]) / 2).mean()
-            - OCTAVE_COST * np.log2(60 / (period * _STEP) / PREFERRED_BPM) ** 2
-            + CLARITY * np.log(max(clear, 1e-3))
-            for track, period, clear in zip(tracks, periods, clarity, strict=True)
-        ]
+        octaves = np.log2(60 / (periods * _STEP) / PREFERRED_BPM)
+        worth = [_felt(begin, track) for track in tracks] + _FAST * octaves + _FAR * octaves**2
+        worth += _CLEAR * np.log(np.maximum(clarity, 1e-3))
         period = periods[int(np.argmax(worth))]
     else:
         period = 60 / tempo / _STEP
@@ -136,6 +136,8 @@ def onset_strength(notes: Sequence[Note], start: float = 0.0) -> np.ndarray:
     onsets = np.array([note.onset for note in notes]) - start
     lengths = np.array([min(note.offset - note.onset, 1.0) for note in notes])
     weight = np.array([note.velocity / 127 * (1.5 if note.pitch < 52 else 1.0) for note in notes]) * (0.5 + lengths)
+    ends = [np.abs(onsets - onsets[0]) < _STEP, np.abs(onsets - onsets.max()) < _STEP]
+    weight[ends[0] | ends[1]] *= _ENDS
     fine = np.zeros(2 * (int(onsets.max() / _STEP) + 50), np.float32)
     np.add.at(fine, np.round(2 * onsets / _STEP).astype(int), weight)
     smooth = np.convolve(np.sqrt(fine), np.exp(-0.5 * (np.arange(-6, 7) / 2.0) ** 2), "same")
@@ -199,6 +201,15 @@ def _track(strength: np.ndarray, periods: np.ndarray) -> list[np.ndarray]:
     return tracks
 
 
+def _felt(strength: np.ndarray, track: np.ndarray) -> float:
+    """Say how much the strength speaks for a track of beats."""
+    starts, gaps = track[:-1], np.diff(track)
+    parts = ((_ON, (0.0,)), (_HALVES, (0.5,)), (_THIRDS, (1 / 3, 2 / 3)), (_QUARTERS, (0.25, 0.75)))
+    return float(
+        sum(weight * np.mean([_strength_at(strength, starts + gaps * x).mean() for x in at]) for weight, at in parts)
+    )
+
+
 def _strength_at(strength: np.ndarray, frames: np.ndarray) -> np.ndarray:
     """Take the greatest strength within a frame of each, (n,)."""
     around = np.round(frames).astype(int)[:, None] + np.arange(-1, 2)
@@ -242,7 +253,8 @@ def _bars(notes: Sequence[Note], beats: np.ndarray) -> tuple[int, int]:
     for metre in METRES:
         for first in range(metre):
             on = felt[first::metre]
-            found.append((float(on.mean() * np.sqrt(len(on))), metre, first))
+            prior = _BEGUN * (first == _nearest(beats, notes[0].onset) % metre) + _FOUR * (metre == 4)
+            found.append((float(on.mean() * np.sqrt(len(on))) + prior, metre, first))
     worth, metre, first = max(found)
     return (metre, first) if worth > 1.0 else (0, 0)
 

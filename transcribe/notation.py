@@ -1,0 +1,289 @@
+"""A transcription → what a score shows: bars, hands, voices, notes of notated lengths; pure.
+
+Rhythms are simplified as a transcriber would: notes lie on the simplest divisions of the beats, and last until the
+next one of their voice unless they clearly don't.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from itertools import pairwise, zip_longest
+
+import numpy as np
+
+from transcribe.beats import BeatGrid, is_grid
+from transcribe.events import Note, Transcription
+from transcribe.hands import find_hands
+from transcribe.rhythm import is_compound, quantize
+from transcribe.voices import Struck, find_voices
+
+# Where there are no beats: so many seconds each, and so many a bar.
+_BEAT, _METRE = 0.5, 4
+# A note that fills so much of the time to the next one of its voice lasts until then, if that is at most so long.
+_FILLED, _LONGEST_FILLED = 0.62, 4
+# What a note's end costs on a beat, a half, a third, …, in beats that it would be moved for.
+_END_COST = {1: 0.0, 2: 0.04, 3: 0.06, 4: 0.1, 6: 0.14, 8: 0.16}
+
+
+@dataclass(frozen=True)
+class Chord:
+    """Notes struck together, or a rest where there are no pitches: where and how long, in quarters; notes' indices."""
+
+    start: Fraction
+    length: Fraction
+    pitches: tuple[int, ...] = ()
+    indices: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class Bar:
+    """A bar: where it begins and how long it is, in quarters; how long its beats are; its number, 0 for a pick-up."""
+
+    start: Fraction
+    length: Fraction
+    beat: Fraction
+    number: int
+
+    @property
+    def end(self) -> Fraction:
+        """Where the next one begins."""
+        return self.start + self.length
+
+
+@dataclass(frozen=True)
+class Notation:
+    """What a score shows.
+
+    ``hands``: right and left, each an upper and a lower voice, which may be empty; ``metre`` is the time signature;
+    ``tempo`` in quarters a minute. ``quarters`` converts seconds to quarters.
+    """
+
+    bars: tuple[Bar, ...]
+    hands: tuple[tuple[tuple[Chord, ...], ...], ...]
+    tempo: float
+    grid: BeatGrid
+    quarters_a_beat: Fraction
+    origin: Fraction
+
+    def quarters(self, seconds: float) -> float:
+        """Convert seconds to quarters from the start of the first bar."""
+        return float(self.grid.to_beats(np.array([seconds]))[0] - float(self.origin)) * float(self.quarters_a_beat)
+
+
+def notate(transcription: Transcription, detail: float = 1.0) -> Notation:
+    """Write a transcription down.
+
+    Parameters
+    ----------
+    transcription
+        Without beats it is written as if there were 120 a minute, from its first note on.
+    detail
+        Above 1 rhythms become finer, below simpler.
+
+    Returns
+    -------
+    Notation
+        One bar without notes where nothing was heard.
+    """
+    notes = transcription.notes
+    beats: Sequence[float] = transcription.beats
+    downbeats = transcription.downbeats
+    if not is_grid(beats):
+        first = notes[0].onset if notes else 0.0
+        beats, downbeats = [first + _BEAT * k for k in range(_METRE + 1)], ()
+    grid = BeatGrid(beats)
+    right = find_hands(notes)
+    compound = is_compound([note.onset for note in notes], beats, detail)
+    struck = []
+    for hand in (right, ~right):
+        indices = np.flatnonzero(hand).tolist()
+        places, divided = quantize([notes[i].onset for i in indices], beats, detail, compound)
+        struck.append((_struck(notes, indices, places, grid), divided))
+    quarters = Fraction(3, 2) if compound else Fraction(1)
+    voices = [[_lasting(voice, divided, compound) for voice in find_voices(groups)] for groups, divided in struck]
+    everything = [chord for hand in voices for voice in hand for chord in voice]
+    begin = min((chord.start for chord in everything), default=Fraction(0))
+    end = max((chord.start + chord.length for chord in everything), default=Fraction(1))
+    edges = _bar_lines(beats, downbeats, begin, end)
+    if compound:  # twelve eight is rare
+        edges = sorted({*edges, *((a + b) / 2 for a, b in pairwise(edges) if b - a == 4)})
+    # Beats of rest before the first note make its bar a pick-up.
+    pick_up = int(begin - edges[0])
+    origin = edges[0] + pick_up
+    lines = [Fraction(0), *((edge - origin) * quarters for edge in edges[1:])]
+    bars = tuple(
+        Bar(start, stop - start, quarters, number)
+        for number, (start, stop) in enumerate(pairwise(lines), 0 if pick_up else 1)
+    )
+    hands = tuple(
+        tuple(
+            tuple(Chord((c.start - origin) * quarters, c.length * quarters, c.pitches, c.indices) for c in voice)
+            for voice in hand
+        )
+        for hand in voices
+    )
+    tempo = 60 / float(np.median(np.diff(beats))) * float(quarters)
+    return Notation(bars, hands, tempo, grid, quarters, origin)
+
+
+def _struck(notes: Sequence[Note], indices: Sequence[int], places: Sequence[Fraction], grid: BeatGrid) -> list[Struck]:
+    """Put a hand's notes that begin at one place together; of one pitch the one that lasts longest."""
+    ends = grid.to_beats(np.array([notes[i].offset for i in indices]))
+    onsets = grid.to_beats(np.array([notes[i].onset for i in indices]))
+    at: dict[Fraction, dict[int, tuple[float, int]]] = {}
+    for i, place, onset, end in zip(indices, places, onsets, ends, strict=True):
+        # A note keeps its length where its onset is moved.
+        moved = float(place) + float(end - onset)
+        own = at.setdefault(place, {})
+        own[notes[i].pitch] = max(own.get(notes[i].pitch, (-np.inf, i)), (moved, i))
+    found = []
+    for place in sorted(at):
+        pitches = tuple(sorted(at[place]))
+        ended = tuple(at[place][pitch][0] for pitch in pitches)
+        found.append(Struck(place, pitches, ended, tuple(at[place][pitch][1] for pitch in pitches)))
+    return found
+
+
+def _lasting(voice: Sequence[Struck], divided: dict[int, int], compound: bool) -> list[Chord]:
+    """Choose the notated length of every chord of a voice, in beats."""
+    found = []
+    for chord, following in zip_longest(voice, voice[1:]):
+        start = chord.place
+        played = chord.end - float(start)
+        if following is not None:
+            gap = following.place - start
+            if played >= _FILLED * gap and (gap <= _LONGEST_FILLED or played >= 0.9 * gap):
+                found.append(Chord(start, gap, chord.pitches, chord.indices))
+                continue
+        end = _nearest_end(start, chord.end, divided, compound)
+        if following is not None:
+            end = min(end, following.place)
+        found.append(Chord(start, end - start, chord.pitches, chord.indices))
+    return found
+
+
+def _nearest_end(start: Fraction, end: float, divided: dict[int, int], compound: bool) -> Fraction:
+    """Find the simplest place near which a note ends, after its start."""
+    best, worth = start, np.inf
+    first = start.numerator // start.denominator
+    for cell in range(max(first, int(end) - 1), int(end) + 2):
+        parts = divided.get(cell, 1)
+        if parts == 1 or (cell != first and parts == 2):
+            parts = 3 if compound else 4
+        for k in range(1, parts + 1):
+            place = cell + Fraction(k, parts)
+            if place <= start:
+                continue
+            cost = abs(float(place) - end) + _END_COST.get(place.denominator, 0.2)
+            if cost < worth:
+                best, worth = place, cost
+    return best
+
+
+def _bar_lines(beats: Sequence[float], downbeats: Sequence[float], begin: Fraction, end: Fraction) -> list[Fraction]:
+    """Find the bar lines from the one before the beginning to the one after the end, in beats."""
+    lines = sorted({int(i) for i in np.searchsorted(beats, np.array(downbeats) - 1e-6) if i < len(beats)})
+    usual = Counter(b - a for a, b in pairwise(lines)).most_common(1)[0][0] if len(lines) > 1 else _METRE
+    lines = lines or [0]
+    while lines[0] > begin:
+        lines.insert(0, lines[0] - usual)
+    while lines[-1] < end:
+        lines.append(lines[-1] + usual)
+    first = max(i for i, line in enumerate(lines) if line <= begin)
+    last = min(i for i, line in enumerate(lines) if line >= end and i > first)
+    return [Fraction(line) for line in lines[first : last + 1]]
+
+
+def in_bars(voice: Sequence[Chord], bars: Sequence[Bar]) -> Iterator[tuple[Bar, list[tuple[Chord, bool]]]]:
+    """Cut a voice at the bar lines, and fill what is empty with rests; yield every bar with what lies in it.
+
+    Each chord comes with whether it is tied to the one after it. All lengths can be written with one note.
+    """
+    rest = iter(voice)
+    current = next(rest, None)
+    for bar in bars:
+        inside: list[tuple[Chord, bool]] = []
+        place = bar.start
+        while current is not None and current.start < bar.end:
+            if current.start > place:
+                inside += [(Chord(a, b - a), False) for a, b in cut(place, current.start, bar, rest=True)]
+            stop = min(current.start + current.length, bar.end)
+            pieces = cut(current.start, stop, bar)
+            goes_on = current.start + current.length > stop
+            for number, (a, b) in enumerate(pieces, 1):
+                tied = goes_on or number < len(pieces)
+                inside.append((Chord(a, b - a, current.pitches, current.indices), tied))
+            place = stop
+            if goes_on:
+                current = Chord(stop, current.start + current.length - stop, current.pitches, current.indices)
+                break
+            current = next(rest, None)
+        if inside and place < bar.end:
+            inside += [(Chord(a, b - a), False) for a, b in cut(place, bar.end, bar, rest=True)]
+        yield bar, inside or [(Chord(bar.start, bar.length), False)]
+
+
+def cut(start: Fraction, end: Fraction, bar: Bar, rest: bool = False) -> list[tuple[Fraction, Fraction]]:
+    """Cut a span within a bar into ones that a single note or rest can show without hiding the beat."""
+    if start >= end:
+        return []
+    if _readable(start - bar.start, end - bar.start, bar, rest):
+        return [(start, end)]
+    inner = _strongest(start - bar.start, end - bar.start, bar)
+    return [*cut(start, bar.start + inner, bar, rest), *cut(bar.start + inner, end, bar, rest)]
+
+
+def _readable(start: Fraction, end: Fraction, bar: Bar, rest: bool) -> bool:
+    length = end - start
+    if start == 0 and length == bar.length:
+        return _base(length) is not None
+    if bar.beat != 1:
+        return _readable_in_compound(start, end, bar.beat)
+    first, last = start.numerator // start.denominator, -(-end.numerator // end.denominator)
+    if any(edge.denominator % 3 == 0 for edge in (start, end)):
+        # Triplets stay within their beat.
+        return last - first == 1 and (length * 6) in (1, 2, 3, 4)
+    base = _base(length)
+    if base is None:
+        return False
+    if base == length:
+        on = start % length == 0 or (not rest and start % (length / 2) == 0)
+    elif length >= 1:
+        on = not rest and (start % (base / 2) == 0 if base >= 1 else False) and (start % 1 == 0 or end % 1 == 0)
+    else:
+        on = last - first == 1
+    # Nothing but what fills it from an edge hides the middle of four beats.
+    middle = bar.length / 2
+    hides = bar.length % 4 == 0 and start < middle < end and length < 2
+    return on and not hides
+
+
+def _readable_in_compound(start: Fraction, end: Fraction, beat: Fraction) -> bool:
+    if start % beat == 0 and end % beat == 0:
+        return _base(end - start) is not None
+    within = start // beat == (end - Fraction(1, 1000)) // beat
+    return bool(within and _base(end - start) is not None and (end - start) * 16 % 1 == 0)
+
+
+def _base(length: Fraction) -> Fraction | None:
+    """Find the undotted length of a note that is so long, with a dot or without; None where there is none."""
+    for base in (length, length * 2 / 3):
+        if base.numerator & (base.numerator - 1) == 0 and base.denominator & (base.denominator - 1) == 0:
+            return base if Fraction(1, 32) <= base <= 4 else None
+    return None
+
+
+def _strongest(start: Fraction, end: Fraction, bar: Bar) -> Fraction:
+    """Find the strongest place strictly inside a span of a bar."""
+    units = [bar.length / 2] if bar.length % 4 == 0 or bar.beat != 1 else []
+    units += [bar.beat * 2, bar.beat, *(bar.beat / parts for parts in (2, 3, 4, 6, 8, 12, 16, 24, 32, 48))]
+    if bar.beat == 1 and any(edge.denominator % 3 == 0 for edge in (start, end)):
+        units = [unit for unit in units if unit >= 1 or (1 / unit) % 3 == 0]
+    for unit in units:
+        place = (start // unit + 1) * unit
+        if place < end:
+            return place
+    return (start + end) / 2
