@@ -23,6 +23,7 @@ from transcribe import __version__, judging
 from transcribe import jobs as running
 from transcribe.console import (
     activity,
+    bars,
     chord_chart,
     clean,
     facts,
@@ -38,6 +39,8 @@ from transcribe.errors import OutputError, UsageError
 from transcribe.jobs import given
 from transcribe.options import (
     AsJson,
+    BeatsFile,
+    Detail,
     Device,
     Inputs,
     ManifestFile,
@@ -49,9 +52,11 @@ from transcribe.options import (
     Overwrite,
     PlotReference,
     Precision,
+    Quantize,
     Quiet,
     Recursive,
     SkipExisting,
+    Tempo,
     Threads,
     Workers,
 )
@@ -78,10 +83,11 @@ _SETTINGS: dict[str, Any] = {
 transcribing = typer.Typer(**_SETTINGS)
 commands = typer.Typer(**_SETTINGS)
 commands.command(name="eval")(judging.evaluate)
-COMMANDS = ("chords", "instruments", "genre", "eval", "convert", "show", "schema", "doctor")
+COMMANDS = ("chords", "beats", "instruments", "genre", "eval", "convert", "show", "schema", "doctor")
 
 _EPILOG = (
-    "Other commands: [bold]pitchai chords[/] names the chords, [bold]pitchai instruments[/] tells who plays, "
+    "Other commands: [bold]pitchai chords[/] names the chords, [bold]pitchai beats[/] finds beats and key, "
+    "[bold]pitchai instruments[/] tells who plays, "
     "[bold]pitchai genre[/] guesses the genre, [bold]pitchai eval[/] measures how good it is, "
     "[bold]pitchai convert[/] turns results into other "
     "formats, [bold]pitchai doctor[/] checks the installation; each has its own --help. A file of such a name works as "
@@ -98,8 +104,8 @@ def transcribe(
         typer.Option(
             "--format",
             "-f",
-            help="midi, json, csv, html, png, svg, jams, npz, or of the chords lab, chordpro or leadsheet, "
-            "where -o's suffix doesn't say.",
+            help="midi, json, csv, html, png, svg, jams, npz; a score as musicxml, mxl, pdf or score (.score.svg); of "
+            "the chords lab, chordpro or leadsheet; where -o's suffix doesn't say.",
         ),
     ] = None,
     recursive: Recursive = False,
@@ -130,6 +136,10 @@ def transcribe(
     with_genre: Annotated[
         bool, typer.Option("--genre", help="Guess the genre too: costs more than the notes.")
     ] = False,
+    tempo: Tempo = None,
+    beats_file: BeatsFile = None,
+    quantize: Quantize = False,
+    detail: Detail = 1.0,
     model: Model = None,
     device: Device = "auto",
     precision: Precision = "auto",
@@ -181,13 +191,15 @@ def transcribe(
             raise UsageError("--one-ear goes with --sonify")
         if no_chords and any(form.name in ("lab", "chordpro", "leadsheet") for form in forms):
             raise UsageError("--no-chords leaves nothing to write as .lab, ChordPro or lead sheet")
+        running.check_score(forms)
+        timing = running.read_timing(tempo, beats_file, quantize, detail, len(jobs))
         wanted = {"chords": not no_chords, "instruments": not no_instruments, "genre": with_genre}
         others = tuple(name for name, asked in wanted.items() if asked)
         opened = partial(
-            open_transcriber, model, device, precision, options.threads(threads), max_duration, others, settings
+            open_transcriber, model, device, precision, options.threads(threads), max_duration, others, settings, timing
         )
         hashed = lines is not None
-        work = Work(opened, overwrite, skip_existing, truth, spectrogram, not no_sound, hashed)
+        work = Work(opened, overwrite, skip_existing, truth, spectrogram, not no_sound, hashed, detail)
 
         def play(job: Job, done: Done) -> None:
             if sonify is not None:
@@ -245,6 +257,42 @@ def chords(
     )
     with _begun(inputs, recursive, output, formats, CHORD_FORMATS, None, options) as (jobs, lines):
         _recognise(jobs, opened, lambda name, result: chord_chart(name, result.chords), options, lines)
+
+
+@commands.command()
+def beats(
+    inputs: Inputs,
+    output: OutputsIfAsked = None,
+    formats: Annotated[
+        list[str] | None,
+        typer.Option("--format", "-f", help="beats, json, csv, midi or jams, where -o's suffix doesn't say."),
+    ] = None,
+    tempo: Tempo = None,
+    recursive: Recursive = False,
+    overwrite: Overwrite = False,
+    skip_existing: SkipExisting = False,
+    workers: Workers = None,
+    manifest: ManifestFile = None,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+    model: Model = None,
+    device: Device = "auto",
+    precision: Precision = "auto",
+    threads: Threads = None,
+    max_duration: MaxDuration = 24.0,
+) -> None:
+    """Find the beats, the bars and the key: [bold]pitchai beats song.wav[/], or [bold]-o song.beats[/] for programs.
+
+    Without -o they are printed and nothing is written.
+    """
+    from transcribe.output.formats import BEAT_FORMATS
+    from transcribe.scale.work import open_transcriber
+
+    options = running.Options(overwrite, skip_existing, as_json, quiet, workers, manifest)
+    timing = running.read_timing(tempo, None, False, 1.0)
+    opened = partial(open_transcriber, model, device, precision, options.threads(threads), max_duration, (), {}, timing)
+    with _begun(inputs, recursive, output, formats, BEAT_FORMATS, None, options) as (jobs, lines):
+        _recognise(jobs, opened, bars, options, lines)
 
 
 @commands.command()
@@ -419,12 +467,25 @@ def convert(
     source: Annotated[Path, typer.Argument(help="A result: MIDI, JSON, CSV or .lab.")],
     targets: Annotated[list[Path], typer.Argument(metavar="TARGET…", help="What to write; the suffix says how.")],
     plot_reference: PlotReference = None,
+    tempo: Tempo = None,
+    beats_file: BeatsFile = None,
+    quantize: Quantize = False,
+    detail: Detail = 1.0,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files that exist.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Don't print what was written.")] = False,
 ) -> None:
     """Turn a result into other formats, without listening again: [bold]pitchai convert song.json song.mid[/]."""
+    from transcribe.analysis import analysed
     from transcribe.output.atomic import write_atomically
-    from transcribe.output.formats import CHORD_FORMATS, FORMATS, format_of, illustrated, read_transcription
+    from transcribe.output.formats import (
+        CHORD_FORMATS,
+        FORMATS,
+        SCORES,
+        detailed,
+        format_of,
+        illustrated,
+        read_transcription,
+    )
     from transcribe.output.roll import Scene
 
     for target in targets:
@@ -437,10 +498,14 @@ def convert(
     for target, form in forms:
         if form.name in ("lab", "chordpro", "leadsheet") and not transcription.chords:
             raise UsageError(f"{source} holds no chords to write as {target.name}")
+    running.check_score(form for _, form in forms)
+    timing = running.read_timing(tempo, beats_file, quantize, detail)
+    if timing.tempo or timing.beats or quantize or any(form.name in SCORES for _, form in forms):
+        transcription = analysed(transcription, timing)
     truth = running.read_reference(plot_reference, [form for _, form in forms])
     scene = Scene(source.name, truth)
     for target, form in forms:
-        write_atomically(target, illustrated(form, lambda: scene).write(transcription), overwrite)
+        write_atomically(target, detailed(illustrated(form, lambda: scene), detail).write(transcription), overwrite)
         if not quiet:
             print_paths([str(target)])
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from transcribe.errors import OutputError
@@ -190,10 +191,41 @@ def chord_chart(title: str, chords: Iterable[Chord]) -> Iterator[Table | Text]:
     yield Text(to_lead_sheet(Transcription(chords=found)).decode())
     table = Table("from", "to", "chord", "Harte", "confidence")
     for chord in found:
-        hundredths = [round(100 * time) for time in (chord.onset, chord.offset)]
-        times = [f"{time // 6000}:{time % 6000 / 100:05.2f}" for time in hundredths]
-        table.add_row(*times, parse(chord.label).name, chord.label, f"{chord.confidence:.0%}")
+        table.add_row(
+            _clock(chord.onset), _clock(chord.offset), parse(chord.label).name, chord.label, f"{chord.confidence:.0%}"
+        )
     yield table
+
+
+def bars(title: str, result: Transcription) -> Iterator[Table | Text]:
+    """Lay out beats: tempo, metre and key, and a table of bars; of beats where no bars are clear."""
+    from rich.table import Table
+
+    from transcribe.analysis import metre
+    from transcribe.output.beatfile import numbered
+
+    length = metre(result.beats, result.downbeats)
+    about = [("beats", str(len(result.beats)))]
+    if result.tempo is not None:
+        about.append(("tempo", f"{result.tempo:.1f} beats a minute"))
+        about.append(("metre", f"{length} beats a bar" if length else "unclear"))
+        about.append(("confidence", "known" if result.beat_confidence == 1 else f"{result.beat_confidence or 0:.0%}"))
+    for key in result.keys:
+        about.append(("key", f"{key.label}, {_clock(key.onset)} – {_clock(key.offset)}"))
+    yield facts(clean(title), about)
+    if not result.beats:
+        return
+    table = Table("bar" if length else "beat", "from", "beats a minute")
+    rows = list(numbered(result))
+    starts = [(bar if length else i, time, i) for i, (time, bar, beat) in enumerate(rows, 1) if beat == 1 or not length]
+    for (name, time, i), (_, after, j) in pairwise([*starts, (0, rows[-1][0], len(rows))]):
+        table.add_row(str(name), _clock(time), f"{60 * (j - i) / (after - time):.1f}" if after > time else "")
+    yield table
+
+
+def _clock(seconds: float) -> str:
+    hundredths = round(100 * seconds)
+    return f"{hundredths // 6000}:{hundredths % 6000 / 100:05.2f}"
 
 
 def activity(title: str, result: Transcription) -> Iterator[Table | Text]:

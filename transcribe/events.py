@@ -52,12 +52,22 @@ class Tag:
     probability: float
 
 
+@dataclass(frozen=True, order=True, slots=True)
+class Key:
+    """A span in one key, named in mir_eval's way: ``Eb major``, ``F# minor``."""
+
+    onset: float
+    offset: float
+    label: str
+
+
 @dataclass(frozen=True)
 class Transcription:
     """Everything heard in one recording.
 
-    ``duration`` in seconds; ``tempo`` in beats a minute, None where it can't be told; ``beats`` in seconds, and
-    the ``downbeats`` among them;
+    ``duration`` in seconds; ``tempo`` in beats a minute and ``beat_confidence`` (0-1), None where they
+    can't be told; ``beats`` in seconds, and
+    the ``downbeats`` among them; ``key`` is that of the whole, ``keys`` are those of its sections;
     ``novelty`` says how much else than a piano, all that the notes' network knows, is heard (0-1), None where unknown;
     ``warnings`` are remarks for the listener, one line each; ``models`` names the weights; ``settings`` are the
     parameters that the result depends on.
@@ -72,7 +82,9 @@ class Transcription:
     genres: tuple[Tag, ...] = ()
     duration: float = 0.0
     tempo: float | None = None
+    beat_confidence: float | None = None
     key: str | None = None
+    keys: tuple[Key, ...] = ()
     novelty: float | None = None
     warnings: tuple[str, ...] = ()
     models: Mapping[str, str] = field(default_factory=dict)

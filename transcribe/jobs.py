@@ -18,6 +18,7 @@ from transcribe.console import BatchBar, ProgressBar, print_line, print_paths, s
 from transcribe.errors import InputError, PitchaiError, UsageError
 
 if TYPE_CHECKING:
+    from transcribe.analysis import Timing
     from transcribe.events import Transcription
     from transcribe.output.formats import Format
     from transcribe.pipeline import Progress
@@ -75,6 +76,29 @@ def read_reference(path: Path | None, forms: Iterable[Format]) -> Transcription 
     if not any(form.name in PICTURES for form in forms):
         raise UsageError("--plot-reference needs a picture to draw in: -o song.png, song.svg or song.html")
     return read_labels(path)
+
+
+def check_score(forms: Iterable[Format]) -> None:
+    """See that what a score needs is there before anything is listened to."""
+    from transcribe.output.formats import SCORES
+    from transcribe.output.score import check_installed
+
+    for name in {form.name for form in forms} & set(SCORES):
+        check_installed(name)
+
+
+def read_timing(
+    tempo: float | None, beats: Path | None, quantize: bool, detail: float, n_recordings: int = 1
+) -> Timing:
+    """Put together what is known of the beats."""
+    from transcribe.analysis import Timing
+    from transcribe.output.beatfile import read_beats
+
+    if beats is not None and tempo is not None:
+        raise UsageError("--tempo and --beats exclude each other: beats have a tempo")
+    if beats is not None and n_recordings > 1:
+        raise UsageError("--beats goes with one recording")
+    return Timing(tempo, None if beats is None else read_beats(beats), quantize, detail)
 
 
 def run_each(

@@ -6,10 +6,11 @@ How long each pitch class sounds is compared with how often it does in music of 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 
-from transcribe.events import Note
+from transcribe.events import Key, Note
 
 # How often the degrees of a major and a minor key sound (Albrecht & Shanahan, "The use of large corpora to train a new
 # type of key-finding algorithm", Music Perception 2013).
@@ -22,6 +23,8 @@ _MINOR_NAMES = ("C", "C#", "D", "Eb", "E", "F", "F#", "G", "G#", "A", "Bb", "B")
 _LONGEST = 2.0
 _N_TONICS = 12
 _FIFTHS = "FCGDAEB"
+# Sections are told apart by spans of so many seconds; what a change costs, in correlations of a span.
+_SPAN, _CHANGE = 4.0, 4.0
 
 
 def pitch_classes(notes: Sequence[Note]) -> np.ndarray:
@@ -38,6 +41,36 @@ def find_key(notes: Sequence[Note]) -> str | None:
     if np.count_nonzero(seconds) < 3:
         return None
     return name_of(int(np.argmax(likenesses(seconds))))
+
+
+def find_keys(notes: Sequence[Note]) -> tuple[Key, ...]:
+    """Find the keys of sections: spans that abut, from the first onset to the last offset; none where there is no key.
+
+    A search over spans of a few seconds weighs how well each fits a key against how dear a change of it is.
+    """
+    if find_key(notes) is None:
+        return ()
+    start, end = notes[0].onset, max(note.offset for note in notes)
+    n_spans = max(1, int((end - start) / _SPAN))
+    seconds = np.zeros((n_spans, _N_TONICS))
+    for note in notes:
+        span = min(int((note.onset - start) / _SPAN), n_spans - 1)
+        seconds[span, note.pitch % _N_TONICS] += min(note.offset - note.onset, _LONGEST)
+    worth = np.array([likenesses(one) for one in seconds])
+    change = np.full((2 * _N_TONICS, 2 * _N_TONICS), -_CHANGE)
+    np.fill_diagonal(change, 0.0)
+    totals, before = worth[0], np.zeros((n_spans, 2 * _N_TONICS), int)
+    for span in range(1, n_spans):
+        steps = totals[:, None] + change
+        before[span] = steps.argmax(0)
+        totals = steps.max(0) + worth[span]
+    path = [int(totals.argmax())]
+    for span in range(n_spans - 1, 0, -1):
+        path.append(int(before[span, path[-1]]))
+    path.reverse()
+    edges = [0, *(i for i in range(1, n_spans) if path[i] != path[i - 1]), n_spans]
+    times = [round(start + edge * _SPAN, 4) for edge in edges[:-1]] + [end]
+    return tuple(Key(a, b, name_of(path[edge])) for edge, (a, b) in zip(edges, pairwise(times), strict=False))
 
 
 def likenesses(seconds: np.ndarray) -> np.ndarray:

@@ -48,6 +48,20 @@ ManifestFile = Annotated[
         "--manifest", help="A line of JSON for every recording done; with --workers and -o DIR: DIR/pitchai.jsonl."
     ),
 ]
+Tempo = Annotated[
+    float | None,
+    typer.Option(min=10.0, max=600.0, help="Beats a minute, where you know better.", show_default=False),
+]
+BeatsFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--beats", help="The beats: lines of a time and a number within the bar, or a result.", show_default=False
+    ),
+]
+Quantize = Annotated[bool, typer.Option("--quantize", help="Move the notes onto the beats and their parts.")]
+Detail = Annotated[
+    float, typer.Option(min=0.1, max=10.0, help="Rhythms of scores and --quantize: above 1 finer, below simpler.")
+]
 Threshold = Annotated[float | None, typer.Option(min=0.0, max=1.0, show_default=False)]
 # Of the commands that print what they find, and have weights of one size.
 OutputsIfAsked = Annotated[

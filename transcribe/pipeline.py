@@ -16,8 +16,8 @@ from typing import Any, Generic, TypeVar
 
 import numpy as np
 
+from transcribe.analysis import Timing, analysed
 from transcribe.audio import MAX_DURATION, AudioReader
-from transcribe.beats import find_beats
 from transcribe.chords import ChordDecoder, ChordDecodingConfig, likeliest
 from transcribe.decoding import Activations, DecodingConfig, NoteDecoder
 from transcribe.errors import UsageError
@@ -25,7 +25,6 @@ from transcribe.events import Transcription
 from transcribe.genre import GenreDecodingConfig, probabilities, ranked
 from transcribe.genre_features import excerpts, import_librosa, starts
 from transcribe.harte import Label
-from transcribe.key import find_key
 from transcribe.tags import TagDecoder, TagDecodingConfig, likelihoods
 from transcribe.weights import (
     ChordsModel,
@@ -115,6 +114,8 @@ class Transcriber(_Listener[NotesModel]):
         Listens for instruments too; they are not told where None.
     genre
         Judges the genre of files too, reading them a second time; not told where None.
+    timing
+        What is known of the beats, and whether notes are moved onto them.
     settings
         Fields of :class:`transcribe.decoding.DecodingConfig` that replace those tuned for the model.
 
@@ -134,9 +135,11 @@ class Transcriber(_Listener[NotesModel]):
         precision: str = "auto",
         instruments: InstrumentRecogniser | None = None,
         genre: GenreRecogniser | None = None,
+        timing: Timing = Timing(),  # noqa: B008 (frozen)
         **settings: float,
     ) -> None:
         super().__init__(model, load_notes_model, device, precision)
+        self.timing = timing
         self.chords = chords
         self.instruments = instruments
         self.genre = genre
@@ -212,18 +215,14 @@ class Transcriber(_Listener[NotesModel]):
             decoder.push(block)
             seconds += len(block) / block.grid.frames_per_second
         notes, pedals = decoder.finish()
-        found = find_beats(notes)
-        return Transcription(
+        heard = Transcription(
             notes=tuple(notes),
             pedals=tuple(pedals),
-            beats=found.beats,
-            downbeats=found.downbeats,
             duration=seconds,
-            tempo=None if found.tempo is None else round(found.tempo, 2),
-            key=find_key(notes),
             models={"notes": self.model.name},
             settings=asdict(decoding),
         )
+        return analysed(heard, self.timing)
 
     def _listen(self, blocks: Iterable[np.ndarray], duration: float | None, progress: Progress | None) -> Transcription:
         from transcribe.inference import infer_together
@@ -539,7 +538,7 @@ def transcribe_audio(
 def _with_all(model: str | None, device: str, precision: str, **settings: float) -> Transcriber:
     chords = ChordRecogniser(device=device, precision=precision)
     instruments = InstrumentRecogniser(device=device, precision=precision)
-    return Transcriber(model, device, chords, precision, instruments, None, **settings)
+    return Transcriber(model, device, chords, precision, instruments, None, Timing(), **settings)
 
 
 class _Level:

@@ -14,6 +14,7 @@ from typing import Any
 from transcribe.errors import InputError
 from transcribe.events import Chord, Transcription
 from transcribe.harte import parse
+from transcribe.output.beatfile import numbered
 
 # Nothing lasts longer than a month, in seconds.
 LONGEST = 31 * 24 * 3600.0
@@ -73,7 +74,10 @@ def to_csv(transcription: Transcription) -> bytes:
 
 
 def to_jams(transcription: Transcription) -> bytes:
-    """Write a JAMS document (version 0.3): ``chord``, ``note_midi``, ``tag_open`` (instruments), if any."""
+    """Write a JAMS document (version 0.3).
+
+    Its annotations are ``chord``, ``note_midi``, ``tag_open`` (instruments), ``beat`` and ``key_mode``, if any.
+    """
     annotations = []
     if transcription.chords or not (transcription.notes or transcription.instruments):
         annotations.append(
@@ -92,6 +96,13 @@ def to_jams(transcription: Transcription) -> bytes:
     if transcription.instruments:
         tags = [(t.onset, t.offset, t.label, t.probability) for t in transcription.instruments]
         annotations.append(_annotation(transcription, "tag_open", tags))
+    if transcription.beats:
+        sure = transcription.beat_confidence or 0.0
+        beats = [(time, time, float(number), sure) for time, _, number in numbered(transcription)]
+        annotations.append(_annotation(transcription, "beat", beats))
+    if transcription.keys:
+        keys = [(k.onset, k.offset, k.label.replace(" ", ":"), 1.0) for k in transcription.keys]
+        annotations.append(_annotation(transcription, "key_mode", keys))
     unknown = dict.fromkeys(("title", "artist", "release"), "")
     metadata = {**unknown, "duration": transcription.duration, "identifiers": {}, "jams_version": "0.3.4"}
     document = {"annotations": annotations, "file_metadata": metadata, "sandbox": {}}

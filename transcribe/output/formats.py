@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from transcribe.errors import InputError, UsageError
-from transcribe.events import Chord, Note, Pedal, Tag, Transcription
+from transcribe.events import Chord, Key, Note, Pedal, Tag, Transcription
 from transcribe.harte import parse
 from transcribe.key import signature
-from transcribe.output import activity, chart, midi, npz, report, roll, schema
+from transcribe.output import activity, beatfile, chart, midi, npz, report, roll, schema, score
 
 
 @dataclass(frozen=True)
@@ -62,9 +62,11 @@ def from_json(content: bytes) -> Transcription:
         values = json.loads(content)
         if values.pop("version") != schema.VERSION:
             raise InputError(f"a transcription of another version than {schema.VERSION}; update pitchai")
-        events = {"notes": Note, "pedals": Pedal, "chords": Chord, "instruments": Tag, "genres": Tag}
+        events = {"notes": Note, "pedals": Pedal, "chords": Chord, "instruments": Tag, "genres": Tag, "keys": Key}
         for name, kind in events.items():
-            values[name] = tuple(kind(**{f.name: event[f.name] for f in fields(kind)}) for event in values[name])
+            values[name] = tuple(
+                kind(**{f.name: event[f.name] for f in fields(kind)}) for event in values.get(name, ())
+            )
         for name in ("beats", "downbeats", "warnings"):
             values[name] = tuple(values.get(name, ()))
         return checked(Transcription(**values))
@@ -124,7 +126,14 @@ def checked(transcription: Transcription) -> Transcription:
         holds what it can't.
     """
     t = transcription
-    events: tuple[Note | Pedal | Chord | Tag, ...] = (*t.notes, *t.pedals, *t.chords, *t.instruments, *t.genres)
+    events: tuple[Note | Pedal | Chord | Tag | Key, ...] = (
+        *t.notes,
+        *t.pedals,
+        *t.chords,
+        *t.instruments,
+        *t.genres,
+        *t.keys,
+    )
     for event in events:
         if not all(_is_time(time) for time in (event.onset, event.offset)):
             raise InputError(f"a time is no number of seconds between 0 and a month: {event}")
@@ -147,8 +156,8 @@ def checked(transcription: Transcription) -> Transcription:
         raise InputError("the tempo or the novelty is no number")
     if not all(isinstance(text, str) for text in t.warnings):
         raise InputError("a warning is no text")
-    if t.key is not None:
-        _check_key(t.key)
+    for key in (*(section.label for section in t.keys), *([] if t.key is None else [t.key])):
+        _check_key(key)
     if not (isinstance(t.settings, dict) and isinstance(t.models, dict)):
         raise InputError("models and settings are no tables")
     if not all(isinstance(name, str) for name in t.models.values()):
@@ -185,6 +194,10 @@ FORMATS = {
     "png": Format("png", (".png",), roll.to_png),
     "svg": Format("svg", (".svg",), roll.to_svg),
     "html": Format("html", (".html", ".htm"), report.to_html),
+    "musicxml": Format("musicxml", (".musicxml", ".xml"), score.to_musicxml),
+    "mxl": Format("mxl", (".mxl",), score.to_mxl),
+    "pdf": Format("pdf", (".pdf",), score.to_pdf),
+    "score": Format("score", (".score.svg",), score.to_svg),
     "npz": Format("npz", (".npz",), npz.refuse),
     "jams": Format("jams", (".jams",), chart.to_jams),
     "lab": Format("lab", (".lab",), chart.to_lab, chart.from_lab),
@@ -193,7 +206,7 @@ FORMATS = {
 }
 # What `pitchai chords` writes: the chords alone.
 CHORD_FORMATS = {
-    **{name: form for name, form in FORMATS.items() if name not in ("png", "svg", "html", "npz")},
+    **{name: form for name, form in FORMATS.items() if name in ("json", "jams", "lab", "chordpro", "leadsheet")},
     "csv": Format("csv", (".csv",), chart.to_csv),
     "midi": Format("midi", (".mid", ".midi"), midi.block_chords),
 }
@@ -210,6 +223,18 @@ INSTRUMENT_FORMATS = {
 # What `pitchai genre` writes.
 GENRE_FORMATS = {"json": FORMATS["json"], "csv": Format("csv", (".csv",), activity.genres_to_csv)}
 
+# What `pitchai beats` writes.
+BEAT_FORMATS = {
+    "beats": Format("beats", (".beats", ".txt"), beatfile.to_beats),
+    "json": FORMATS["json"],
+    "csv": Format("csv", (".csv",), beatfile.to_csv),
+    "midi": FORMATS["midi"],
+    "jams": FORMATS["jams"],
+}
+
+# Scores: these take how fine their rhythms are.
+SCORES = {"musicxml": score.to_musicxml, "mxl": score.to_mxl, "pdf": score.to_pdf, "score": score.to_svg}
+
 # What shows more than the transcription: these take a scene.
 PICTURES = {"png": roll.to_png, "svg": roll.to_svg, "html": report.to_html}
 
@@ -221,6 +246,13 @@ def illustrated(form: Format, scene: Callable[[], roll.Scene]) -> Format:
     return replace(form, write=lambda transcription: PICTURES[form.name](transcription, scene()))
 
 
+def detailed(form: Format, detail: float) -> Format:
+    """Let a score have rhythms so fine; other formats stay as they are."""
+    if form.name not in SCORES:
+        return form
+    return replace(form, write=lambda transcription: SCORES[form.name](transcription, detail))
+
+
 def format_of(path: Path, formats: Mapping[str, Format] = FORMATS) -> Format:
     """Choose the format by a path's suffix.
 
@@ -229,9 +261,11 @@ def format_of(path: Path, formats: Mapping[str, Format] = FORMATS) -> Format:
     UsageError
         If no format has it.
     """
-    for form in formats.values():
-        if path.suffix.lower() in form.suffixes:
-            return form
+    # song.score.svg is a score, song.svg is not.
+    for suffix in ("".join(path.suffixes[-2:]).lower(), path.suffix.lower()):
+        for form in formats.values():
+            if suffix in form.suffixes:
+                return form
     known = ", ".join(form.suffixes[0] for form in formats.values())
     raise UsageError(f"{path.name}: unknown format {path.suffix or '(no suffix)'}; use one of {known}, or --format")
 

@@ -10,9 +10,10 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from transcribe.analysis import Timing
 from transcribe.events import Transcription
 from transcribe.output.atomic import check_writable, write_atomically
-from transcribe.output.formats import Format, illustrated
+from transcribe.output.formats import Format, detailed, illustrated
 from transcribe.output.roll import Scene
 from transcribe.scale.batch import STANDARD, Job
 from transcribe.scale.manifest import checksum
@@ -42,7 +43,7 @@ class Work:
 
     ``open`` loads what listens; ``overwrite`` and ``skip_existing`` say what becomes of results that are there;
     ``reference``, ``spectrogram`` and ``sound`` are what pictures and reports show; ``hashed``: take the recordings'
-    checksums.
+    checksums; ``detail``: how fine the rhythms of scores are.
     """
 
     open: Callable[[], Listening]
@@ -52,6 +53,7 @@ class Work:
     spectrogram: bool = False
     sound: bool = True
     hashed: bool = False
+    detail: float = 1.0
 
     def begin(self) -> Worker:
         """Load what listens."""
@@ -113,7 +115,7 @@ class Worker:
 
         if form.name == "npz":
             return replace(form, write=lambda _: to_npz(heard))
-        return illustrated(form, partial(self._scene, job, form))
+        return detailed(illustrated(form, partial(self._scene, job, form)), self.work.detail)
 
     def _scene(self, job: Job, form: Format) -> Scene:
         rate = _REPORT_SAMPLE_RATE if form.name == "html" else _PICTURE_SAMPLE_RATE
@@ -137,6 +139,7 @@ def open_transcriber(
     max_hours: float,
     others: tuple[str, ...],
     settings: dict[str, float],
+    timing: Timing,
 ) -> Listening:
     """Load what transcribes; ``others`` are chords, instruments and genre, whichever is wanted too."""
     from transcribe.inference import set_threads
@@ -146,7 +149,7 @@ def open_transcriber(
     chords = ChordRecogniser(device=device, precision=precision) if "chords" in others else None
     instruments = InstrumentRecogniser(device=device, precision=precision) if "instruments" in others else None
     genre = GenreRecogniser(device=device) if "genre" in others else None
-    transcriber = Transcriber(model, device, chords, precision, instruments, genre, **settings)
+    transcriber = Transcriber(model, device, chords, precision, instruments, genre, timing, **settings)
     transcriber.max_duration = max_hours * 3600
     return Listening(transcriber.transcribe_file, transcriber.device, transcriber.max_duration)
 

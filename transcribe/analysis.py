@@ -1,0 +1,54 @@
+"""Notes → what they tell of beats and keys, with what somebody knows already; pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+
+from transcribe.beats import Beats, find_beats
+from transcribe.events import Transcription
+from transcribe.key import find_key, find_keys
+from transcribe.rhythm import quantized
+
+
+@dataclass(frozen=True)
+class Timing:
+    """What is known of the beats: all of them, or their ``tempo`` a minute; whether to move notes onto them.
+
+    ``detail``: how fine rhythms are, in scores too; above 1 finer, below simpler.
+    """
+
+    tempo: float | None = None
+    beats: Beats | None = None
+    quantize: bool = False
+    detail: float = 1.0
+
+
+def analysed(transcription: Transcription, timing: Timing = Timing()) -> Transcription:
+    """Add beats, tempo and keys to a transcription; beats and keys that it has stay, where nothing else is known."""
+    notes = transcription.notes
+    known = timing.beats
+    if known is None and (timing.tempo is not None or not transcription.beats):
+        known = find_beats(notes, timing.tempo)
+    if known is not None:
+        transcription = replace(
+            transcription,
+            beats=known.beats,
+            downbeats=known.downbeats,
+            beat_confidence=known.confidence if known.beats else None,
+            tempo=None if known.tempo is None else round(known.tempo, 2),
+        )
+    if transcription.key is None:
+        transcription = replace(transcription, key=find_key(notes), keys=find_keys(notes))
+    return quantized(transcription, timing.detail) if timing.quantize else transcription
+
+
+def metre(beats: Sequence[float], downbeats: Sequence[float]) -> int:
+    """Count the beats of most bars; 0 where there are no two downbeats."""
+    if len(downbeats) < 2:
+        return 0
+    first = set(downbeats)
+    places = [i for i, beat in enumerate(beats) if beat in first]
+    lengths = [b - a for a, b in pairwise(places)]
+    return max(set(lengths), key=lengths.count) if lengths else 0

@@ -1,0 +1,387 @@
+"""Transcriptions as scores: MusicXML by music21, engraved by verovio, pages of PDF by typst.
+
+Piano on two staves, the hands told apart; pitches are spelled by the key, chords stand above. The packages come with
+``pip install 'pitchai[score]'``.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import io
+import re
+import tempfile
+import zipfile
+from collections.abc import Iterator, Sequence
+from fractions import Fraction
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+from transcribe.errors import InputError, UsageError
+from transcribe.events import Transcription
+from transcribe.harte import parse
+from transcribe.key import signature
+from transcribe.notation import Bar, Chord, Notation, in_bars, notate
+
+# MusicXML's names of the qualities that Harte's shorthands name.
+_KINDS = {
+    "maj": "major",
+    "min": "minor",
+    "dim": "diminished",
+    "aug": "augmented",
+    "sus2": "suspended-second",
+    "sus4": "suspended-fourth",
+    "7": "dominant-seventh",
+    "maj7": "major-seventh",
+    "min7": "minor-seventh",
+    "minmaj7": "minor-major-seventh",
+    "hdim7": "half-diminished-seventh",
+    "dim7": "diminished-seventh",
+    "maj6": "major-sixth",
+    "min6": "minor-sixth",
+    "9": "dominant-ninth",
+    "maj9": "major-ninth",
+    "min9": "minor-ninth",
+    "5": "power",
+    "sus4(b7)": "suspended-fourth-seventh",
+}
+_FIFTHS = ("F", "C", "G", "D", "A", "E", "B")
+# In a key of no accidentals tones are spelled from E flat to G sharp, so far from its F on the line of fifths.
+_FLATTEST = -2
+# A hand changes to the other clef where its notes lie beyond these on the average, for two bars at least.
+_TREBLE_FROM, _BASS_TO = 65, 53
+# Pedal that is shorter, in quarters, isn't marked; it is marked on eighths.
+_SHORTEST_PEDAL, _PEDAL_GRID = 0.5, 2
+# Signs of music fonts within text, as other fonts know them: typst has no music font.
+_PLAIN = str.maketrans(
+    {
+        0xECA3: "\N{MUSICAL SYMBOL HALF NOTE}",
+        0xECA5: "\N{QUARTER NOTE}",
+        0xECA7: "\N{EIGHTH NOTE}",
+        0xECB7: ".",
+        0xEA64: "\N{MUSIC FLAT SIGN}",
+        0xEA66: "\N{MUSIC SHARP SIGN}",
+    }
+)
+# A4 and its margins in tenths of a millimetre, which are verovio's units.
+_WIDTH, _HEIGHT, _MARGIN = 2100, 2970, 150
+
+
+def to_musicxml(transcription: Transcription, detail: float = 1.0) -> bytes:
+    """Write a score as MusicXML.
+
+    Parameters
+    ----------
+    transcription
+        Its beats and downbeats make the bars, its key spells the notes.
+    detail
+        Above 1 rhythms become finer, below simpler.
+
+    Raises
+    ------
+    UsageError
+        If music21 isn't installed.
+    """
+    check_installed("musicxml")
+    from music21.musicxml.m21ToXml import GeneralObjectExporter
+
+    exporter = GeneralObjectExporter()
+    exporter.generalObj = _score(transcription, notate(transcription, detail))
+    exporter.makeNotation = False
+    return bytes(exporter.parse())
+
+
+def to_mxl(transcription: Transcription, detail: float = 1.0) -> bytes:
+    """Write a score as compressed MusicXML."""
+    buffer = io.BytesIO()
+    container = (
+        '<?xml version="1.0" encoding="UTF-8"?>\n<container><rootfiles><rootfile full-path="score.musicxml"/>'
+        "</rootfiles></container>\n"
+    )
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in (
+            ("META-INF/container.xml", container.encode()),
+            ("score.musicxml", to_musicxml(transcription, detail)),
+        ):
+            archive.writestr(zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0)), content, zipfile.ZIP_DEFLATED)
+    return buffer.getvalue()
+
+
+def to_pages(transcription: Transcription, detail: float = 1.0) -> list[str]:
+    """Engrave a score: a page of SVG for every page of A4.
+
+    Raises
+    ------
+    UsageError
+        If music21 or verovio isn't installed.
+    """
+    check_installed("score")
+    import verovio
+
+    music = to_musicxml(transcription, detail)
+    verovio.enableLog(verovio.LOG_OFF)
+    engraver = verovio.toolkit()
+    engraver.setOptions(
+        {
+            "pageWidth": _WIDTH,
+            "pageHeight": _HEIGHT,
+            **{f"pageMargin{side}": _MARGIN for side in ("Left", "Right", "Top", "Bottom")},
+            "header": "none",
+            "footer": "none",
+            "justifyVertically": False,
+            "svgViewBox": True,
+            "xmlIdSeed": 1,
+        }
+    )
+    if not engraver.loadData(music.decode()):
+        raise InputError("the score can't be engraved; -o song.musicxml opens in a score editor")
+    return [engraver.renderToSVG(number) for number in range(1, engraver.getPageCount() + 1)]
+
+
+def to_svg(transcription: Transcription, detail: float = 1.0) -> bytes:
+    """Engrave a score as one picture, its pages below each other."""
+    pages = to_pages(transcription, detail)
+    parts = [_placed(page, number) for number, page in enumerate(pages)]
+    size = f'viewBox="0 0 {_WIDTH} {_HEIGHT * len(pages)}" width="210mm" height="{297 * len(pages)}mm"'
+    head = f'<svg xmlns="http://www.w3.org/2000/svg" {size}><rect width="100%" height="100%" fill="white"/>'
+    return "\n".join([head, *parts, "</svg>", ""]).encode()
+
+
+def to_pdf(transcription: Transcription, detail: float = 1.0) -> bytes:
+    """Engrave a score as pages of A4.
+
+    Raises
+    ------
+    UsageError
+        If music21, verovio or typst isn't installed.
+    """
+    check_installed("pdf")
+    import typst
+
+    pages = to_pages(transcription, detail)
+    with tempfile.TemporaryDirectory(prefix="pitchai-") as folder:
+        lines = ["#set page(width: 210mm, height: 297mm, margin: 0mm)"]
+        for number, page in enumerate(pages):
+            Path(folder, f"{number}.svg").write_text(page.translate(_PLAIN), encoding="utf-8")
+            lines.append(f'#image("{number}.svg", width: 210mm, height: 297mm)')
+        source = Path(folder, "score.typ")
+        source.write_text("\n".join(lines), encoding="utf-8")
+        return bytes(typst.compile(str(source), format="pdf", timestamp=0))
+
+
+def check_installed(form: str) -> None:
+    """See whether a form of score can be written: ``musicxml``, ``mxl``, ``score`` or ``pdf``.
+
+    Raises
+    ------
+    UsageError
+        If a package is missing.
+    """
+    needed = {"score": ("music21", "verovio"), "pdf": ("music21", "verovio", "typst")}.get(form, ("music21",))
+    missing = [name for name in needed if importlib.util.find_spec(name) is None]
+    if missing:
+        raise UsageError(f"a score needs {', '.join(missing)}; install with: pip install 'pitchai[score]'")
+
+
+def _placed(page: str, number: int) -> str:
+    """Put a page of its own below those before it."""
+    start = page.index("<svg")
+    end = page.index(">", start)
+    tag = re.sub(r'\s(width|height|x|y)="[^"]*"', "", page[start:end])
+    return f'{tag} x="0" y="{number * _HEIGHT}" width="{_WIDTH}" height="{_HEIGHT}"{page[end:]}'
+
+
+def _score(t: Transcription, notation: Notation) -> Any:
+    from music21 import expressions, layout, metadata, meter, spanner, stream, tempo
+
+    score = stream.Score()
+    score.metadata = metadata.Metadata(title="")
+    keys = _keys(t, notation)
+    staves = []
+    for hand, voices in enumerate(notation.hands):
+        part = stream.PartStaff(id=("right", "left")[hand])
+        part.partName = "Piano"
+        cut = [list(in_bars(voice, notation.bars)) for voice in voices]
+        clefs = _clefs(voices, notation.bars, hand)
+        key, metre = "", ""
+        for number, bar in enumerate(notation.bars):
+            measure = stream.Measure(number=bar.number)
+            if number == 0 or clefs[number] != clefs[number - 1]:
+                measure.insert(0, clefs[number]())
+            if keys[number] != key:
+                key = keys[number]
+                measure.insert(0, _key_signature(key))
+            if (signed := _metre(bar, notation.bars)) != metre:
+                metre = signed
+                measure.insert(0, meter.TimeSignature(metre))
+            _fill(measure, bar, [voice[number][1] for voice in cut], signature(key)[0])
+            if number == len(notation.bars) - 1:
+                measure.rightBarline = "final"
+            part.append(measure)
+        part.makeAccidentals(inPlace=True)
+        part.makeBeams(inPlace=True, setStemDirections=False)
+        staves.append(part)
+        score.insert(0, part)
+    first = staves[0].getElementsByClass(stream.Measure)[0]
+    beat = notation.bars[0].beat
+    mark = tempo.MetronomeMark(number=round(notation.tempo / float(beat)), referent=float(beat))
+    first.insert(0, mark)
+    for place, symbol in _symbols(t, notation, keys):
+        _insert(staves[0], notation.bars, place, symbol)
+    for begin, end in _pedals(t, notation):
+        pair = []
+        for place in (begin, end):
+            anchor = spanner.SpannerAnchor()
+            _insert(staves[1], notation.bars, place, anchor)
+            pair.append(anchor)
+        pedal = expressions.PedalMark(*pair)
+        staves[1].insert(0, pedal)
+    score.insert(0, layout.StaffGroup(staves, symbol="brace", barTogether=True, name="Piano"))
+    return score
+
+
+def _insert(part: Any, bars: Sequence[Bar], place: Fraction, element: Any) -> None:
+    from music21 import stream
+
+    for bar, measure in zip(bars, part.getElementsByClass(stream.Measure), strict=True):
+        if bar.start <= place < bar.end:
+            measure.insert(place - bar.start, element)
+            return
+
+
+def _fill(measure: Any, bar: Bar, voices: Sequence[Sequence[tuple[Chord, bool]]], sharps: int) -> None:
+    """Put the voices of a hand into a measure; one that is silent isn't shown beside another."""
+    from music21 import stream
+    from music21.stream.makeNotation import makeTupletBrackets
+
+    sounding = [voice for voice in voices if any(chord.pitches for chord, _ in voice)] or [voices[0]]
+    for number, voice in enumerate(sounding):
+        target = measure if len(sounding) == 1 else stream.Voice(id=str(number + 1))
+        held: set[int] = set()
+        for chord, tied in voice:
+            element = _element(chord, tied, held, sharps)
+            if not chord.pitches:
+                element.style.hideObjectOnPrint = number > 0
+                if chord.length == bar.length:
+                    element.fullMeasure = True
+            elif len(sounding) > 1:
+                element.stemDirection = ("up", "down")[number]
+            target.insert(chord.start - bar.start, element)
+            held = set(chord.pitches) if tied else set()
+        makeTupletBrackets(target, inPlace=True)
+        if len(sounding) > 1:
+            measure.insert(0, target)
+
+
+def _element(chord: Chord, tied: bool, held: set[int], sharps: int) -> Any:
+    from music21 import chord as m21chord
+    from music21 import note, tie
+
+    length = chord.length
+    if not chord.pitches:
+        return note.Rest(quarterLength=length)
+    notes = []
+    for pitch in chord.pitches:
+        one = note.Note(spelled(pitch, sharps), quarterLength=length)
+        # A note goes on from the bar before where it was tied over.
+        begun = pitch in held
+        if tied or begun:
+            one.tie = tie.Tie("continue" if tied and begun else "start" if tied else "stop")
+        notes.append(one)
+    return notes[0] if len(notes) == 1 else m21chord.Chord(notes, quarterLength=length)
+
+
+def spelled(pitch: int, sharps: int) -> str:
+    """Name a pitch as it is spelled in a key of so many sharps (flats are less than 0), as music21 does: ``B-4``."""
+    # Twelve neighbours on the line of fifths, where F is 0: the key's seven, two flatter and three sharper ones.
+    low = sharps + _FLATTEST
+    fifths = low + (((pitch - 5) * 7 - low) % 12)
+    letter, accidentals = _FIFTHS[fifths % 7], fifths // 7
+    octave = (pitch - accidentals) // 12 - 1
+    return f"{letter}{('#' if accidentals > 0 else '-') * abs(accidentals)}{octave}"
+
+
+def _keys(t: Transcription, notation: Notation) -> list[str]:
+    """Choose the key of every bar: that of the section in which its middle lies."""
+    found, sections = [], list(t.keys)
+    for bar in notation.bars:
+        while len(sections) > 1 and notation.quarters(sections[0].offset) <= float(bar.start + bar.length / 2):
+            sections.pop(0)
+        found.append(sections[0].label if sections else t.key or "C major")
+    return found
+
+
+def _key_signature(key: str) -> Any:
+    from music21 import key as m21key
+
+    return m21key.KeySignature(max(-7, min(7, signature(key)[0])))
+
+
+def _metre(bar: Bar, bars: Sequence[Bar]) -> str:
+    """Name a bar's time signature; a pick-up has that of the bar after it."""
+    whole = bars[1] if bar.number == 0 and len(bars) > 1 else bar
+    if whole.beat != 1:
+        return f"{int(whole.length * 2)}/8"
+    return f"{int(whole.length)}/4"
+
+
+def _clefs(voices: Sequence[Sequence[Chord]], bars: Sequence[Bar], hand: int) -> list[Any]:
+    """Choose a hand's clef in every bar."""
+    from music21 import clef
+
+    pitches: list[list[int]] = [[] for _ in bars]
+    starts = [bar.start for bar in bars]
+    for voice in voices:
+        number = 0
+        for chord in voice:
+            while number + 1 < len(starts) and starts[number + 1] <= chord.start:
+                number += 1
+            pitches[number] += chord.pitches
+    usual, other = (clef.TrebleClef, clef.BassClef) if hand == 0 else (clef.BassClef, clef.TrebleClef)
+    wanted = []
+    for own in pitches:
+        mean = sum(own) / len(own) if own else None
+        beyond = mean is not None and (mean < _BASS_TO if hand == 0 else mean > _TREBLE_FROM)
+        wanted.append(other if beyond else usual)
+    found = []
+    current = wanted[0] if len(wanted) < 2 or wanted[0] == wanted[1] else usual
+    for here, following in pairwise([*wanted, wanted[-1]]):
+        if here == following:
+            current = here
+        found.append(current)
+    return found
+
+
+def _symbols(t: Transcription, notation: Notation, keys: Sequence[str]) -> Iterator[tuple[Fraction, Any]]:
+    """Yield chord symbols where chords change, on the nearest beats."""
+    from music21 import harmony
+
+    beat = notation.bars[0].beat
+    last, last_place = None, None
+    for chord in t.chords:
+        place = max(Fraction(0), round(Fraction(notation.quarters(chord.onset)) / beat) * beat)
+        if chord.label == last or place == last_place or place >= notation.bars[-1].end:
+            continue
+        label = parse(chord.label)
+        last = chord.label
+        kind = _KINDS.get(label.quality)
+        if label.root is None or kind is None:
+            continue
+        last_place = place
+        sharps = signature(next(k for k, bar in zip(keys, notation.bars, strict=True) if place < bar.end))[0]
+        root, bass = (spelled(60 + (label.root + step) % 12, sharps)[:-1] for step in (0, label.bass))
+        yield place, harmony.ChordSymbol(root=root, kind=kind, bass=bass)
+
+
+def _pedals(t: Transcription, notation: Notation) -> Iterator[tuple[Fraction, Fraction]]:
+    """Yield spans of pedal in quarters, on eighths."""
+    end = notation.bars[-1].end
+    last = Fraction(0)
+    for pedal in t.pedals:
+        down, up = (
+            Fraction(round(notation.quarters(time) * _PEDAL_GRID), _PEDAL_GRID) for time in (pedal.onset, pedal.offset)
+        )
+        down, up = max(down, last), min(up, end - Fraction(1, _PEDAL_GRID))
+        if up - down >= _SHORTEST_PEDAL:
+            yield down, up
+            last = up
