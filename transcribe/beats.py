@@ -135,7 +135,9 @@ def onset_strength(notes: Sequence[Note], start: float = 0.0) -> np.ndarray:
     """
     onsets = np.array([note.onset for note in notes]) - start
     lengths = np.array([min(note.offset - note.onset, 1.0) for note in notes])
-    weight = np.array([note.velocity / 127 * (1.5 if note.pitch < 52 else 1.0) for note in notes]) * (0.5 + lengths)
+    weight = np.array([(note.velocity / 127) ** 2 * (1.5 if note.pitch < 52 else 1.0) for note in notes]) * (
+        0.5 + lengths
+    )
     ends = [np.abs(onsets - onsets[0]) < _STEP, np.abs(onsets - onsets.max()) < _STEP]
     weight[ends[0] | ends[1]] *= _ENDS
     fine = np.zeros(2 * (int(onsets.max() / _STEP) + 50), np.float32)
@@ -239,7 +241,7 @@ def _bars(notes: Sequence[Note], beats: np.ndarray) -> tuple[int, int]:
         nearest = _nearest(beats, note.onset)
         long = min(note.offset - note.onset, 2.0)
         if abs(beats[nearest] - note.onset) < tolerance:
-            accent[nearest] += note.velocity / 127 * long * (2.0 if note.pitch < 52 else 0.5)
+            accent[nearest] += (note.velocity / 127) ** 2 * long * (2.0 if note.pitch < 52 else 0.5)
         classes[nearest, note.pitch % 12] += long
     norms = np.linalg.norm(classes, axis=1)
     turn = np.zeros(len(beats))

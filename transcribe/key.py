@@ -24,7 +24,7 @@ _LONGEST = 2.0
 _N_TONICS = 12
 _FIFTHS = "FCGDAEB"
 # Sections are told apart by spans of so many seconds; what a change costs, in correlations of a span.
-_SPAN, _CHANGE = 4.0, 4.0
+_SPAN, _CHANGE = 4.0, 2.5
 
 
 def pitch_classes(notes: Sequence[Note]) -> np.ndarray:

@@ -16,7 +16,7 @@ import numpy as np
 
 from transcribe.beats import BeatGrid, is_grid
 from transcribe.events import Note, Transcription
-from transcribe.hands import find_hands
+from transcribe.hands import find_hands, struck_together
 from transcribe.rhythm import is_compound, quantize
 from transcribe.voices import Struck, find_voices
 
@@ -24,8 +24,11 @@ from transcribe.voices import Struck, find_voices
 _BEAT, _METRE = 0.5, 4
 # A note that fills so much of the time to the next one of its voice lasts until then, if that is at most so long.
 _FILLED, _LONGEST_FILLED = 0.62, 4
-# What a note's end costs on a beat, a half, a third, …, in beats that it would be moved for.
-_END_COST = {1: 0.0, 2: 0.04, 3: 0.06, 4: 0.1, 6: 0.14, 8: 0.16}
+# Beats are halved where at least so much of them is divided into eight, and so many; up to so many a minute.
+_MANY_EIGHTHS, _FEW, _FASTEST = 0.3, 6, 220.0
+# What a note's end costs on a beat, a half, a third, …; for that it moves by so many beats and so much of its length.
+_END_COST = {1: 0.0, 2: 0.1, 3: 0.12, 4: 0.3, 6: 0.35, 8: 0.4}
+_MOVED, _MOVED_SHARE = 0.5, 0.25
 
 
 @dataclass(frozen=True)
@@ -90,17 +93,20 @@ def notate(transcription: Transcription, detail: float = 1.0) -> Notation:
     """
     notes = transcription.notes
     beats: Sequence[float] = transcription.beats
-    downbeats = transcription.downbeats
+    downbeats: Sequence[float] = transcription.downbeats
     if not is_grid(beats):
         first = notes[0].onset if notes else 0.0
         beats, downbeats = [first + _BEAT * k for k in range(_METRE + 1)], ()
+    onsets = [note.onset for note in notes]
+    together = [float(np.mean([onsets[i] for i in group])) for group in struck_together(np.array(onsets))]
+    beats, downbeats = _halved(together, beats, downbeats, detail)
     grid = BeatGrid(beats)
     right = find_hands(notes)
-    compound = is_compound([note.onset for note in notes], beats, detail)
+    compound = is_compound(together, beats, detail)
     struck = []
     for hand in (right, ~right):
         indices = np.flatnonzero(hand).tolist()
-        places, divided = quantize([notes[i].onset for i in indices], beats, detail, compound)
+        places, divided = quantize([onsets[i] for i in indices], beats, detail, compound)
         struck.append((_struck(notes, indices, places, grid), divided))
     quarters = Fraction(3, 2) if compound else Fraction(1)
     voices = [[_lasting(voice, divided, compound) for voice in find_voices(groups)] for groups, divided in struck]
@@ -110,6 +116,7 @@ def notate(transcription: Transcription, detail: float = 1.0) -> Notation:
     edges = _bar_lines(beats, downbeats, begin, end)
     if compound:  # twelve eight is rare
         edges = sorted({*edges, *((a + b) / 2 for a, b in pairwise(edges) if b - a == 4)})
+        edges = edges[sum(edge <= begin for edge in edges) - 1 :]
     # Beats of rest before the first note make its bar a pick-up.
     pick_up = int(begin - edges[0])
     origin = edges[0] + pick_up
@@ -127,6 +134,19 @@ def notate(transcription: Transcription, detail: float = 1.0) -> Notation:
     )
     tempo = 60 / float(np.median(np.diff(beats))) * float(quarters)
     return Notation(bars, hands, tempo, grid, quarters, origin)
+
+
+def _halved(
+    onsets: Sequence[float], beats: Sequence[float], downbeats: Sequence[float], detail: float
+) -> tuple[Sequence[float], Sequence[float]]:
+    """Halve beats that are divided into eight again and again, and the bars with them: nobody reads demisemiquavers."""
+    parts = [n for n in quantize(onsets, beats, detail)[1].values() if n > 1]
+    if parts.count(8) < max(_FEW, _MANY_EIGHTHS * len(parts)) or 120 / float(np.median(np.diff(beats))) > _FASTEST:
+        return beats, downbeats
+    halves = BeatGrid(beats).to_seconds(np.arange(2 * len(beats) - 1) / 2).tolist()
+    bars = np.searchsorted(beats, np.array(downbeats) - 1e-6).tolist()
+    middles = [halves[a + b] for a, b in pairwise(bars)]
+    return halves, sorted([*(halves[2 * bar] for bar in bars if bar < len(beats)), *middles])
 
 
 def _struck(notes: Sequence[Note], indices: Sequence[int], places: Sequence[Fraction], grid: BeatGrid) -> list[Struck]:
@@ -168,6 +188,7 @@ def _lasting(voice: Sequence[Struck], divided: dict[int, int], compound: bool) -
 def _nearest_end(start: Fraction, end: float, divided: dict[int, int], compound: bool) -> Fraction:
     """Find the simplest place near which a note ends, after its start."""
     best, worth = start, np.inf
+    easily = _MOVED + _MOVED_SHARE * (end - float(start))
     first = start.numerator // start.denominator
     for cell in range(max(first, int(end) - 1), int(end) + 2):
         parts = divided.get(cell, 1)
@@ -177,7 +198,7 @@ def _nearest_end(start: Fraction, end: float, divided: dict[int, int], compound:
             place = cell + Fraction(k, parts)
             if place <= start:
                 continue
-            cost = abs(float(place) - end) + _END_COST.get(place.denominator, 0.2)
+            cost = abs(float(place) - end) / easily + _END_COST.get(place.denominator, 0.5)
             if cost < worth:
                 best, worth = place, cost
     return best
@@ -278,10 +299,10 @@ def _base(length: Fraction) -> Fraction | None:
 
 def _strongest(start: Fraction, end: Fraction, bar: Bar) -> Fraction:
     """Find the strongest place strictly inside a span of a bar."""
+    thirds = any((edge / bar.beat).denominator % 3 == 0 for edge in (start, end))
+    parts = (3, 6, 12) if thirds else (2, 4, 8, 16, 32) if bar.beat == 1 else (3, 6, 12, 24)
     units = [bar.length / 2] if bar.length % 4 == 0 or bar.beat != 1 else []
-    units += [bar.beat * 2, bar.beat, *(bar.beat / parts for parts in (2, 3, 4, 6, 8, 12, 16, 24, 32, 48))]
-    if bar.beat == 1 and any(edge.denominator % 3 == 0 for edge in (start, end)):
-        units = [unit for unit in units if unit >= 1 or (1 / unit) % 3 == 0]
+    units += [bar.beat * 2, bar.beat, *(bar.beat / part for part in parts)]
     for unit in units:
         place = (start // unit + 1) * unit
         if place < end:

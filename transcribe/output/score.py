@@ -46,8 +46,9 @@ _KINDS = {
     "sus4(b7)": "suspended-fourth-seventh",
 }
 _FIFTHS = ("F", "C", "G", "D", "A", "E", "B")
-# In a key of no accidentals tones are spelled from E flat to G sharp, so far from its F on the line of fifths.
-_FLATTEST = -2
+# In a key of no accidentals tones are spelled from E flat to G sharp, so far from its F on the line of fifths; roots of
+# chords from D flat to F sharp.
+_FLATTEST, _FLATTEST_ROOT = -2, -4
 # A hand changes to the other clef where its notes lie beyond these on the average, for two bars at least.
 _TREBLE_FROM, _BASS_TO = 65, 53
 # Pedal that is shorter, in quarters, isn't marked; it is marked on eighths.
@@ -291,10 +292,10 @@ def _element(chord: Chord, tied: bool, held: set[int], sharps: int) -> Any:
     return notes[0] if len(notes) == 1 else m21chord.Chord(notes, quarterLength=length)
 
 
-def spelled(pitch: int, sharps: int) -> str:
+def spelled(pitch: int, sharps: int, flattest: int = _FLATTEST) -> str:
     """Name a pitch as it is spelled in a key of so many sharps (flats are less than 0), as music21 does: ``B-4``."""
-    # Twelve neighbours on the line of fifths, where F is 0: the key's seven, two flatter and three sharper ones.
-    low = sharps + _FLATTEST
+    # Twelve neighbours on the line of fifths, where F is 0.
+    low = sharps + flattest
     fifths = low + (((pitch - 5) * 7 - low) % 12)
     letter, accidentals = _FIFTHS[fifths % 7], fifths // 7
     octave = (pitch - accidentals) // 12 - 1
@@ -369,7 +370,7 @@ def _symbols(t: Transcription, notation: Notation, keys: Sequence[str]) -> Itera
             continue
         last_place = place
         sharps = signature(next(k for k, bar in zip(keys, notation.bars, strict=True) if place < bar.end))[0]
-        root, bass = (spelled(60 + (label.root + step) % 12, sharps)[:-1] for step in (0, label.bass))
+        root, bass = (spelled(60 + (label.root + step) % 12, sharps, _FLATTEST_ROOT)[:-1] for step in (0, label.bass))
         yield place, harmony.ChordSymbol(root=root, kind=kind, bass=bass)
 
 
