@@ -20,8 +20,10 @@ _EASY_REACH, _REACH = 12, 16
 # Where the hands lie when nothing has been played, as MIDI numbers.
 _HOME = (48.0, 72.0)
 # What things cost: a semitone of a leap, of a stretch beyond what is easy, beyond what is possible; of being on the
-# other hand's side of middle C; of reaching over the other hand; a hand that is left out. Chosen on made-up pieces.
-_LEAP, _STRETCH, _IMPOSSIBLE, _SIDE, _CROSSED, _IDLE = 0.015, 0.75, 0.5, 0.08, 0.25, 0.03
+# other hand's side of middle C; of reaching over the other hand; a hand that is left out; a semitone between a hand's
+# outer notes, and one that the hands are nearer to each other than an octave. Chosen on made-up pieces.
+_LEAP, _STRETCH, _IMPOSSIBLE, _SIDE, _CROSSED, _IDLE = 0.012, 1.3, 0.19, 0.064, 0.073, 0.007
+_SPREAD, _CLOSE = 0.031, 0.035
 _MIDDLE = 60
 # So many beginnings are followed at a time.
 _BEAM = 48
@@ -86,13 +88,15 @@ def _followed(way: _Way, struck: Sequence[Note], division: int) -> _Way:
     cost = way.cost
     place, held = list(way.place), list(way.held)
     time = struck[0].onset
+    if 0 < division < len(struck):
+        cost += _CLOSE * max(0, _EASY_REACH - (struck[division].pitch - struck[division - 1].pitch))
     for hand, part in enumerate((struck[:division], struck[division:])):
         if not part:
             cost += _IDLE
             continue
         low, high = part[0].pitch, part[-1].pitch
         stretch = high - low
-        cost += _STRETCH * max(0, stretch - _EASY_REACH) + _IMPOSSIBLE * max(0, stretch - _REACH)
+        cost += _SPREAD * stretch + _STRETCH * max(0, stretch - _EASY_REACH) + _IMPOSSIBLE * max(0, stretch - _REACH)
         centre = (low + high) / 2
         cost += _LEAP * abs(centre - place[hand])
         cost += sum(_SIDE * max(0.0, (note.pitch - _MIDDLE) * (1 if hand == 0 else -1)) for note in part)

@@ -218,33 +218,39 @@ def _bar_lines(beats: Sequence[float], downbeats: Sequence[float], begin: Fracti
     return [Fraction(line) for line in lines[first : last + 1]]
 
 
-def in_bars(voice: Sequence[Chord], bars: Sequence[Bar]) -> Iterator[tuple[Bar, list[tuple[Chord, bool]]]]:
-    """Cut a voice at the bar lines, and fill what is empty with rests; yield every bar with what lies in it.
+@dataclass(frozen=True)
+class Written:
+    """A chord or a rest that one note can show; whether it is tied to the one before it, and to the one after it."""
 
-    Each chord comes with whether it is tied to the one after it. All lengths can be written with one note.
-    """
+    chord: Chord
+    from_before: bool = False
+    to_next: bool = False
+
+
+def in_bars(voice: Sequence[Chord], bars: Sequence[Bar]) -> Iterator[tuple[Bar, list[Written]]]:
+    """Cut a voice at the bar lines, and fill what is empty with rests; yield every bar with what lies in it."""
     rest = iter(voice)
     current = next(rest, None)
+    begun = False
     for bar in bars:
-        inside: list[tuple[Chord, bool]] = []
+        inside: list[Written] = []
         place = bar.start
         while current is not None and current.start < bar.end:
-            if current.start > place:
-                inside += [(Chord(a, b - a), False) for a, b in cut(place, current.start, bar, rest=True)]
-            stop = min(current.start + current.length, bar.end)
-            pieces = cut(current.start, stop, bar)
-            goes_on = current.start + current.length > stop
+            inside += [Written(Chord(a, b - a)) for a, b in cut(place, current.start, bar, rest=True)]
+            place = min(current.start + current.length, bar.end)
+            goes_on = current.start + current.length > place
+            pieces = cut(current.start, place, bar)
             for number, (a, b) in enumerate(pieces, 1):
-                tied = goes_on or number < len(pieces)
-                inside.append((Chord(a, b - a, current.pitches, current.indices), tied))
-            place = stop
+                chord = Chord(a, b - a, current.pitches, current.indices)
+                inside.append(Written(chord, begun or number > 1, goes_on or number < len(pieces)))
+            begun = goes_on
             if goes_on:
-                current = Chord(stop, current.start + current.length - stop, current.pitches, current.indices)
+                current = Chord(place, current.start + current.length - place, current.pitches, current.indices)
                 break
             current = next(rest, None)
-        if inside and place < bar.end:
-            inside += [(Chord(a, b - a), False) for a, b in cut(place, bar.end, bar, rest=True)]
-        yield bar, inside or [(Chord(bar.start, bar.length), False)]
+        if inside:
+            inside += [Written(Chord(a, b - a)) for a, b in cut(place, bar.end, bar, rest=True)]
+        yield bar, inside or [Written(Chord(bar.start, bar.length))]
 
 
 def cut(start: Fraction, end: Fraction, bar: Bar, rest: bool = False) -> list[tuple[Fraction, Fraction]]:

@@ -21,7 +21,7 @@ from transcribe.errors import InputError, UsageError
 from transcribe.events import Transcription
 from transcribe.harte import parse
 from transcribe.key import signature
-from transcribe.notation import Bar, Chord, Notation, in_bars, notate
+from transcribe.notation import Bar, Chord, Notation, Written, in_bars, notate
 
 # MusicXML's names of the qualities that Harte's shorthands name.
 _KINDS = {
@@ -43,12 +43,12 @@ _KINDS = {
     "maj9": "major-ninth",
     "min9": "minor-ninth",
     "5": "power",
-    "sus4(b7)": "suspended-fourth-seventh",
+    "sus4(b7)": "suspended-fourth",
 }
 _FIFTHS = ("F", "C", "G", "D", "A", "E", "B")
-# In a key of no accidentals tones are spelled from E flat to G sharp, so far from its F on the line of fifths; roots of
-# chords from D flat to F sharp.
-_FLATTEST, _FLATTEST_ROOT = -2, -4
+# In C major tones are spelled from E flat to G sharp, so far from F on the line of fifths; in A minor from B flat to
+# D sharp; roots of chords from D flat to F sharp.
+_FLATTEST, _FLATTEST_MINOR, _FLATTEST_ROOT = -2, -1, -4
 # A hand changes to the other clef where its notes lie beyond these on the average, for two bars at least.
 _TREBLE_FROM, _BASS_TO = 65, 53
 # Pedal that is shorter, in quarters, isn't marked; it is marked on eighths.
@@ -63,6 +63,10 @@ _PLAIN = str.maketrans(
         0xEA64: "\N{MUSIC FLAT SIGN}",
         0xEA66: "\N{MUSIC SHARP SIGN}",
     }
+)
+# What music21 says of itself and of the day: the same notes are to be the same bytes.
+_DATED = re.compile(
+    rb'\s*<(creator type="composer"|encoding-date|work-title|movement-title)>[^<]*</[a-z-]+>|\s*<work>\s*</work>'
 )
 # A4 and its margins in tenths of a millimetre, which are verovio's units.
 _WIDTH, _HEIGHT, _MARGIN = 2100, 2970, 150
@@ -89,7 +93,7 @@ def to_musicxml(transcription: Transcription, detail: float = 1.0) -> bytes:
     exporter = GeneralObjectExporter()
     exporter.generalObj = _score(transcription, notate(transcription, detail))
     exporter.makeNotation = False
-    return bytes(exporter.parse())
+    return _DATED.sub(b"", bytes(exporter.parse()))
 
 
 def to_mxl(transcription: Transcription, detail: float = 1.0) -> bytes:
@@ -193,15 +197,16 @@ def _placed(page: str, number: int) -> str:
 
 
 def _score(t: Transcription, notation: Notation) -> Any:
-    from music21 import expressions, layout, metadata, meter, spanner, stream, tempo
+    from music21 import expressions, instrument, layout, meter, spanner, stream, tempo
 
     score = stream.Score()
-    score.metadata = metadata.Metadata(title="")
     keys = _keys(t, notation)
     staves = []
     for hand, voices in enumerate(notation.hands):
         part = stream.PartStaff(id=("right", "left")[hand])
-        part.partName = "Piano"
+        piano = instrument.Piano()
+        piano.partId, piano.instrumentId, part.partName = "Piano", "Piano-1", "Piano"
+        part.insert(0, piano)
         cut = [list(in_bars(voice, notation.bars)) for voice in voices]
         clefs = _clefs(voices, notation.bars, hand)
         key, metre = "", ""
@@ -215,7 +220,7 @@ def _score(t: Transcription, notation: Notation) -> Any:
             if (signed := _metre(bar, notation.bars)) != metre:
                 metre = signed
                 measure.insert(0, meter.TimeSignature(metre))
-            _fill(measure, bar, [voice[number][1] for voice in cut], signature(key)[0])
+            _fill(measure, bar, [voice[number][1] for voice in cut], key)
             if number == len(notation.bars) - 1:
                 measure.rightBarline = "final"
             part.append(measure)
@@ -250,50 +255,47 @@ def _insert(part: Any, bars: Sequence[Bar], place: Fraction, element: Any) -> No
             return
 
 
-def _fill(measure: Any, bar: Bar, voices: Sequence[Sequence[tuple[Chord, bool]]], sharps: int) -> None:
+def _fill(measure: Any, bar: Bar, voices: Sequence[Sequence[Written]], key: str) -> None:
     """Put the voices of a hand into a measure; one that is silent isn't shown beside another."""
     from music21 import stream
     from music21.stream.makeNotation import makeTupletBrackets
 
-    sounding = [voice for voice in voices if any(chord.pitches for chord, _ in voice)] or [voices[0]]
+    sounding = [voice for voice in voices if any(one.chord.pitches for one in voice)] or [voices[0]]
     for number, voice in enumerate(sounding):
         target = measure if len(sounding) == 1 else stream.Voice(id=str(number + 1))
-        held: set[int] = set()
-        for chord, tied in voice:
-            element = _element(chord, tied, held, sharps)
-            if not chord.pitches:
+        for one in voice:
+            element = _element(one, key)
+            if not one.chord.pitches:
                 element.style.hideObjectOnPrint = number > 0
-                if chord.length == bar.length:
+                if one.chord.length == bar.length:
                     element.fullMeasure = True
             elif len(sounding) > 1:
                 element.stemDirection = ("up", "down")[number]
-            target.insert(chord.start - bar.start, element)
-            held = set(chord.pitches) if tied else set()
+            target.insert(one.chord.start - bar.start, element)
         makeTupletBrackets(target, inPlace=True)
         if len(sounding) > 1:
             measure.insert(0, target)
 
 
-def _element(chord: Chord, tied: bool, held: set[int], sharps: int) -> Any:
-    from music21 import chord as m21chord
-    from music21 import note, tie
+def _element(one: Written, key: str) -> Any:
+    from music21 import chord, note, tie
 
-    length = chord.length
-    if not chord.pitches:
+    length = one.chord.length
+    if not one.chord.pitches:
         return note.Rest(quarterLength=length)
-    notes = []
-    for pitch in chord.pitches:
-        one = note.Note(spelled(pitch, sharps), quarterLength=length)
-        # A note goes on from the bar before where it was tied over.
-        begun = pitch in held
-        if tied or begun:
-            one.tie = tie.Tie("continue" if tied and begun else "start" if tied else "stop")
-        notes.append(one)
-    return notes[0] if len(notes) == 1 else m21chord.Chord(notes, quarterLength=length)
+    notes = [note.Note(spelled(pitch, key), quarterLength=length) for pitch in one.chord.pitches]
+    kind = {(True, True): "continue", (False, True): "start", (True, False): "stop"}.get((one.from_before, one.to_next))
+    if kind is not None:
+        for single in notes:
+            single.tie = tie.Tie(kind)
+    return notes[0] if len(notes) == 1 else chord.Chord(notes, quarterLength=length)
 
 
-def spelled(pitch: int, sharps: int, flattest: int = _FLATTEST) -> str:
-    """Name a pitch as it is spelled in a key of so many sharps (flats are less than 0), as music21 does: ``B-4``."""
+def spelled(pitch: int, key: str, flattest: int | None = None) -> str:
+    """Name a pitch as it is spelled in a key, as music21 does: ``B-4``; ``flattest``: see the numbers above."""
+    sharps, minor = signature(key)
+    if flattest is None:
+        flattest = _FLATTEST_MINOR if minor else _FLATTEST
     # Twelve neighbours on the line of fifths, where F is 0.
     low = sharps + flattest
     fifths = low + (((pitch - 5) * 7 - low) % 12)
@@ -369,9 +371,12 @@ def _symbols(t: Transcription, notation: Notation, keys: Sequence[str]) -> Itera
         if label.root is None or kind is None:
             continue
         last_place = place
-        sharps = signature(next(k for k, bar in zip(keys, notation.bars, strict=True) if place < bar.end))[0]
-        root, bass = (spelled(60 + (label.root + step) % 12, sharps, _FLATTEST_ROOT)[:-1] for step in (0, label.bass))
-        yield place, harmony.ChordSymbol(root=root, kind=kind, bass=bass)
+        key = next(key for key, bar in zip(keys, notation.bars, strict=True) if place < bar.end)
+        root, bass = (spelled(60 + (label.root + step) % 12, key, _FLATTEST_ROOT)[:-1] for step in (0, label.bass))
+        symbol = harmony.ChordSymbol(root=root, kind=kind, bass=bass)
+        if label.quality == "sus4(b7)":  # no kind of MusicXML's own
+            symbol.chordKindStr = "7sus4"
+        yield place, symbol
 
 
 def _pedals(t: Transcription, notation: Notation) -> Iterator[tuple[Fraction, Fraction]]:

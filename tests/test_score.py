@@ -1,0 +1,261 @@
+from __future__ import annotations
+
+import importlib.util
+import io
+import shutil
+import subprocess
+import warnings
+import zipfile
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+
+from tests.pieces import PIECES, Piece, performed
+from tests.strategies import transcriptions
+from transcribe.analysis import Timing, analysed
+from transcribe.errors import UsageError
+from transcribe.events import Chord, Key, Note, Pedal, Transcription
+from transcribe.output import score
+from transcribe.output.formats import FORMATS
+
+music21 = pytest.importorskip("music21")
+pytest.importorskip("verovio")
+
+# What MusicXML's schema borrows from elsewhere, for those who are not online.
+BORROWED = {
+    "http://www.w3.org/XML/1998/namespace": """<xs:schema xmlns:xs="http://www.w3.org/2001/XMLSchema"
+ targetNamespace="http://www.w3.org/XML/1998/namespace"><xs:attribute name="lang" type="xs:language"/>
+ <xs:attribute name="space" type="xs:NCName"/></xs:schema>""",
+    "http://www.w3.org/1999/xlink": """<xs:schema xmlns:xs="http://www.w3.org/2001/XMLSchema"
+ targetNamespace="http://www.w3.org/1999/xlink"><xs:attribute name="href" type="xs:anyURI"/>
+ <xs:attribute name="type" type="xs:string"/><xs:attribute name="role" type="xs:token"/>
+ <xs:attribute name="title" type="xs:token"/><xs:attribute name="show" type="xs:string"/>
+ <xs:attribute name="actuate" type="xs:string"/></xs:schema>""",
+}
+
+
+def heard(name: str, seed: int = 1, n_bars: int = 8) -> Transcription:
+    notes, _ = performed(PIECES[name](np.random.default_rng(seed), n_bars), np.random.default_rng(seed + 100))
+    found = analysed(Transcription(tuple(notes)))
+    start, end = notes[0].onset, max(note.offset for note in notes)
+    chords = tuple(
+        Chord(on, on + 1, label)
+        for on, label in zip(
+            np.linspace(start, end - 1, 8).tolist(),
+            ("C:maj", "A:min7", "Bb:maj/3", "G:7", "F#:hdim7", "Eb:sus4(b7)", "N", "D:min(9)"),
+            strict=True,
+        )
+    )
+    pedals = tuple(Pedal(on, on + 1.1) for on in np.arange(start, end, 1.3).tolist())
+    return replace(found, chords=chords, pedals=pedals)
+
+
+@pytest.fixture(scope="module")
+def schema(tmp_path_factory: pytest.TempPathFactory) -> object:
+    etree = pytest.importorskip("lxml.etree")
+    partitura = importlib.util.find_spec("partitura")
+    if partitura is None or partitura.origin is None:
+        pytest.skip("partitura has the copy of the schema")
+    source = Path(partitura.origin).parent / "assets" / "musicxml.xsd"
+    folder = tmp_path_factory.mktemp("xsd")
+    tree = etree.parse(str(source))
+    for number, borrowed in enumerate(tree.iter("{http://www.w3.org/2001/XMLSchema}import")):
+        path = folder / f"{number}.xsd"
+        path.write_text(BORROWED[borrowed.get("namespace")])
+        borrowed.set("schemaLocation", str(path))
+    tree.write(str(folder / "musicxml.xsd"))
+    return etree.XMLSchema(etree.parse(str(folder / "musicxml.xsd")))
+
+
+@pytest.mark.parametrize("name", PIECES)
+def test_scores_are_as_the_schema_says_and_read_back_with_their_notes(name: str, schema) -> None:
+    from lxml import etree
+
+    whole = heard(name)
+    content = score.to_musicxml(whole)
+    assert schema.validate(etree.fromstring(content)), schema.error_log
+    back = music21.converter.parseData(content, format="musicxml")
+    pitches = Counter(
+        pitch.midi
+        for element in back.recurse().notes
+        if not isinstance(element, music21.harmony.ChordSymbol)
+        for one in (element.notes if element.isChord else [element])
+        for pitch in [one.pitch]
+        if one.tie is None or one.tie.type == "start"
+    )
+    assert pitches == Counter(note.pitch for note in whole.notes)
+
+
+@pytest.mark.slow
+def test_another_library_reads_the_same_notes() -> None:
+    partitura = pytest.importorskip("partitura")
+    whole = heard("waltz")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it says what it doesn't read: tempo marks, chord symbols
+        back = partitura.load_musicxml(io.BytesIO(score.to_musicxml(whole)))
+    assert sorted(note["pitch"] for note in back.note_array()) == sorted(note.pitch for note in whole.notes)
+
+
+def test_every_bar_is_full_and_every_length_can_be_written() -> None:
+    back = music21.converter.parseData(score.to_musicxml(heard("jig")), format="musicxml")
+    for part in back.parts:
+        measures = list(part.getElementsByClass("Measure"))
+        assert {m.duration.quarterLength for m in measures[1:]} == {3.0}
+        assert measures[1].getContextByClass("TimeSignature").ratioString == "6/8"
+
+
+NOTHING = Transcription(duration=3.0)
+ONE = Transcription((Note(1.0, 60, 2.0, 64),), duration=3.0)
+FIVE = tuple(0.5 * k for k in range(21))
+
+
+@pytest.mark.parametrize(
+    "whole",
+    [
+        NOTHING,
+        ONE,
+        Transcription(
+            tuple(Note(0.25 * k, 60 + k % 7, 0.25 * k + 0.2, 64) for k in range(40)), beats=FIVE, downbeats=FIVE[::5]
+        ),
+        Transcription((Note(0.5, 21, 9.0, 64), Note(0.5, 108, 9.0, 64)), beats=FIVE, downbeats=FIVE[1::3]),
+        Transcription((Note(0.1, 60, 0.2, 64),), beats=(3.0, 3.5, 4.0), downbeats=(3.5,)),
+        Transcription((Note(0.1, 60, 30.0, 64),), beats=(3.0, 3.5, 4.0), key="G# minor", keys=(Key(0, 9, "D# major"),)),
+    ],
+    ids=["silence", "one note", "5/4", "ends of the keyboard", "before the beats", "strange key"],
+)
+def test_odd_transcriptions_make_valid_scores(whole: Transcription, schema) -> None:
+    from lxml import etree
+
+    content = score.to_musicxml(whole)
+    assert schema.validate(etree.fromstring(content)), schema.error_log
+    assert len(score.to_pages(whole)) >= 1
+
+
+def test_five_four_is_five_four() -> None:
+    notes = tuple(Note(0.5 * k, 60 + k % 7, 0.5 * k + 0.4, 64) for k in range(20))
+    content = score.to_musicxml(Transcription(notes, beats=FIVE, downbeats=FIVE[::5]))
+    assert b"<beats>5</beats>" in content
+
+
+def test_a_pick_up_has_number_0() -> None:
+    notes = tuple(Note(time, 60, time + 0.4, 64) for time in FIVE[2:])
+    back = music21.converter.parseData(score.to_musicxml(Transcription(notes, beats=FIVE, downbeats=FIVE[3::4])))
+    measures = list(back.parts[0].getElementsByClass("Measure"))
+    assert [(m.number, m.duration.quarterLength) for m in measures[:2]] == [(0, 1.0), (1, 4.0)]
+
+
+@given(transcriptions())
+@settings(max_examples=15, deadline=None)
+def test_anything_can_be_written_down(whole: Transcription) -> None:
+    assert music21.converter.parseData(score.to_musicxml(analysed(whole)), format="musicxml")
+
+
+@pytest.mark.parametrize(
+    ("pitch", "key", "name"),
+    [
+        (61, "C major", "C#4"),
+        (63, "C major", "E-4"),
+        (63, "A minor", "D#4"),
+        (70, "Eb major", "B-4"),
+        (65, "F# major", "E#4"),
+        (71, "Gb major", "C-5"),
+        (60, "C# minor", "B#3"),
+    ],
+)
+def test_pitches_are_spelled_by_the_key(pitch: int, key: str, name: str) -> None:
+    assert score.spelled(pitch, key) == name
+    assert music21.pitch.Pitch(name).midi == pitch
+
+
+def test_all_pitches_are_spelled_as_what_they_are() -> None:
+    from transcribe.key import name_of
+
+    for key in map(name_of, range(24)):
+        for pitch in range(21, 109):
+            assert music21.pitch.Pitch(score.spelled(pitch, key)).midi == pitch
+
+
+def test_scores_are_the_same_bytes_each_time() -> None:
+    whole = heard("pop", n_bars=4)
+    for form in ("musicxml", "mxl", "score", "pdf"):
+        if form == "pdf" and importlib.util.find_spec("typst") is None:
+            continue
+        assert FORMATS[form].write(whole) == FORMATS[form].write(whole), form
+
+
+def test_the_forms_hold_what_they_say() -> None:
+    whole = heard("waltz", n_bars=40)
+    with zipfile.ZipFile(io.BytesIO(score.to_mxl(whole))) as archive:
+        assert archive.read("score.musicxml") == score.to_musicxml(whole)
+        assert b'full-path="score.musicxml"' in archive.read("META-INF/container.xml")
+    picture = score.to_svg(whole)
+    assert picture.count(b"<svg") > len(score.to_pages(whole)) > 1
+    pytest.importorskip("typst")
+    assert score.to_pdf(whole).startswith(b"%PDF")
+
+
+def test_detail_makes_rhythms_finer() -> None:
+    notes = tuple(
+        Note(time, 60, time + 0.1, 64) for k in range(8) for time in (0.5 * k, 0.5 * k + 0.13, 0.5 * k + 0.25)
+    )
+    whole = analysed(Transcription(notes), Timing(tempo=120.0))
+    simple, fine = (score.to_musicxml(whole, detail).count(b"<type>16th</type>") for detail in (0.1, 3.0))
+    assert simple < fine
+
+
+def test_what_is_missing_is_said_in_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(UsageError, match=r"pip install 'pitchai\[score\]'"):
+        score.to_pdf(NOTHING)
+
+
+@pytest.mark.slow
+def test_musescore_opens_it(tmp_path: Path) -> None:
+    program = shutil.which("mscore3") or shutil.which("musescore3") or shutil.which("mscore")
+    if program is None:
+        pytest.skip("no MuseScore here")
+    source, target = tmp_path / "a.musicxml", tmp_path / "a.mid"
+    source.write_bytes(score.to_musicxml(heard("pop")))
+    done = subprocess.run(
+        [program, "-o", str(target), str(source)],
+        env={"QT_QPA_PLATFORM": "offscreen", "HOME": str(tmp_path)},
+        timeout=300,
+    )
+    assert done.returncode == 0
+    assert target.stat().st_size > 100
+
+
+def placed(piece: Piece, seed: int) -> tuple[float, float, float]:
+    """Play a piece and write it down: the share of notes at their place in the bar, of their length, in their hand."""
+    from transcribe.notation import notate
+
+    notes, written = performed(piece, np.random.default_rng(seed))
+    notation = notate(analysed(Transcription(tuple(notes))))
+    found = {
+        i: (chord, 1 - hand)
+        for hand, voices in enumerate(notation.hands)
+        for voice in voices
+        for chord in voice
+        for i in chord.indices
+    }
+    shift = Counter(found[i][0].start - written[i].start for i in found).most_common(1)[0][0]
+    first = next(bar for bar in notation.bars if bar.number == 1)
+    aligned = (first.start - shift) % piece.bar == 0 and first.length % piece.bar == 0
+    place = [aligned and found[i][0].start - written[i].start == shift for i in found]
+    length = [found[i][0].length == written[i].length for i in found]
+    hand = [found[i][1] == written[i].hand for i in found]
+    return tuple(sum(right) / len(written) for right in (place, length, hand))  # type: ignore[return-value]
+
+
+@pytest.mark.parametrize("name", PIECES)
+def test_what_was_played_comes_back_as_it_was_written(name: str) -> None:
+    place, length, hand = np.mean(
+        [placed(PIECES[name](np.random.default_rng(seed)), seed) for seed in range(40, 43)], axis=0
+    )
+    assert place >= 0.9
+    assert length >= 0.8
+    assert hand >= 0.9
