@@ -145,6 +145,18 @@ def test_a_run_that_was_stopped_ends_the_same_to_the_bit(tmp_path: Path, monkeyp
         assert torch.equal(straight[name], resumed[name]), name
 
 
+def test_a_loss_that_is_no_number_ends_the_training_and_keeps_the_checkpoint(tmp_path: Path) -> None:
+    def losses(network: torch.nn.Module, batch: tuple[torch.Tensor, ...]) -> dict[str, torch.Tensor]:
+        return {"onset": network(batch[0]).onset.sum() * float("nan")}
+
+    def batches(step: int, rank: int) -> tuple[torch.Tensor, ...]:
+        return (torch.zeros(1, 64, 229),)
+
+    with pytest.raises(FloatingPointError, match="no number after step 3"):
+        loop.train(small_network(), batches, losses, loop.LoopConfig(steps=3), tmp_path)
+    assert not (tmp_path / "checkpoint.pt").exists()
+
+
 def test_the_learning_rate_rises_and_falls() -> None:
     config = loop.LoopConfig(steps=100, learning_rate=1.0, warmup=10)
     rates = [loop.learning_rate(step, config) for step in range(101)]

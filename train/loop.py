@@ -94,6 +94,11 @@ def train(
 
     ``folder/checkpoint.pt`` is written every few minutes and at the end, and resumed from when it is there.
     TensorBoard files go to ``folder``. Without a folder nothing is written.
+
+    Raises
+    ------
+    FloatingPointError
+        If the loss is no number any more.
     """
     device = device or torch.device("cpu")
     rank = distributed.get_rank() if distributed.is_initialized() else 0
@@ -155,10 +160,16 @@ def train(
         nn.utils.clip_grad_norm_(network.parameters(), config.clip_norm)
         optimizer.step()
         averaged.update_parameters(network)
+        due = time.monotonic() - saved > 60 * config.checkpoint_minutes
+        if ((step + 1) % 20 == 0 or due or step + 1 == config.steps) and not torch.isfinite(loss.detach()):
+            ahead.shutdown(cancel_futures=True)
+            raise FloatingPointError(
+                f"the loss is no number after step {step + 1}; the last checkpoint stays: go on in float32, or slower"
+            )
         if log is not None and (step + 1) % 20 == 0:
             log.write(step + 1, {f"loss/{name}": float(value.detach()) for name, value in parts.items()})
             bar.set_postfix(loss=f"{float(loss.detach()):.4f}")
-        if time.monotonic() - saved > 60 * config.checkpoint_minutes:
+        if due:
             save(step + 1)
             saved = time.monotonic()
         if validate is not None and rank == 0 and config.validate_every and (step + 1) % config.validate_every == 0:
