@@ -41,6 +41,8 @@ from transcribe.weights import (
 # (seconds done, seconds in all or None where the file doesn't say)
 Progress = Callable[[float, float | None], None]
 Keep = Callable[[Activations], None]
+# Runs networks over a stream of samples, as transcribe.inference.infer_together
+Infer = Callable[..., list[Iterator[Any]]]
 
 # A peak under -80 dBFS is silence.
 _SILENCE = 1e-4
@@ -60,10 +62,12 @@ _Config = TypeVar("_Config", DecodingConfig, ChordDecodingConfig, TagDecodingCon
 class _Listener(ABC, Generic[_Model]):
     """A loaded model, and what it takes to listen to recordings with it.
 
-    ``max_duration``: recordings that last longer, in seconds, are refused.
+    ``max_duration``: recordings that last longer, in seconds, are refused. ``infer``, where it is set, runs the networks
+    instead of :func:`transcribe.inference.infer_together`, which it must equal.
     """
 
     max_duration = MAX_DURATION
+    infer: Infer | None = None
 
     def __init__(
         self, model: str | _Model | None, load: Callable[[str | None, str, str], _Model], device: str, precision: str
@@ -80,6 +84,11 @@ class _Listener(ABC, Generic[_Model]):
     def sample_rate(self) -> int:
         """The rate in Hz that the model listens at."""
         return self.model.features.sample_rate
+
+    def _together(self, blocks: Iterable[np.ndarray], *models: Any) -> list[Iterator[Any]]:
+        from transcribe.inference import infer_together
+
+        return (self.infer or infer_together)(blocks, *models)
 
     @abstractmethod
     def _listen(
@@ -226,12 +235,10 @@ class Transcriber(_Listener[NotesModel]):
         )
 
     def _listen(self, blocks: Iterable[np.ndarray], duration: float | None, progress: Progress | None) -> Transcription:
-        from transcribe.inference import infer_together
-
         level = _Level(blocks)
         others: list[Any] = [other for other in (self.chords, self.instruments) if other is not None]
         decoders = [other.decoder() for other in others]
-        heard, *heard_beside = infer_together(level, self.model, *(other.model for other in others))
+        heard, *heard_beside = self._together(level, self.model, *(other.model for other in others))
 
         def watched() -> Iterator[Activations]:
             seconds = 0.0
@@ -287,9 +294,7 @@ class _StepRecogniser(_Recogniser[_StepModel]):
 
     def activations(self, blocks: Iterable[np.ndarray]) -> Iterator[Any]:
         """Listen to blocks of samples at :attr:`sample_rate`: what the network hears, before it is decoded."""
-        from transcribe.inference import infer_together
-
-        return infer_together(blocks, self.model)[0]
+        return self._together(blocks, self.model)[0]
 
     def clip(self, path: str | Path) -> list[Any]:
         """Listen to a whole recording: what the network hears.
