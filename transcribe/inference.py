@@ -111,10 +111,6 @@ Piece = tuple[np.ndarray, int]
 Frames = tuple[torch.Tensor, int]
 
 
-# Building the filters takes as long as hearing a second of audio.
-_log_mel = cache(LogMel)
-
-
 def infer_together(blocks: Iterable[np.ndarray], *models: Model, batch_size: int = GPU_BATCH) -> list[Iterator[Any]]:
     """Run several networks over one stream of samples, which is transformed once where they read the same features.
 
@@ -187,10 +183,6 @@ def _infer(
 
 def _front(model: Model) -> tuple[FeatureConfig, torch.device]:
     return model.features, _device(model)
-
-
-# (n, n_mels), and how many of them lie within the recording
-Frames = tuple[torch.Tensor, int]
 
 
 # Building the filters takes as long as hearing a second of audio.

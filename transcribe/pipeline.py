@@ -62,8 +62,8 @@ _Config = TypeVar("_Config", DecodingConfig, ChordDecodingConfig, TagDecodingCon
 class _Listener(ABC, Generic[_Model]):
     """A loaded model, and what it takes to listen to recordings with it.
 
-    ``max_duration``: recordings that last longer, in seconds, are refused. ``infer``, where it is set, runs the networks
-    instead of :func:`transcribe.inference.infer_together`, which it must equal.
+    ``max_duration``: recordings that last longer, in seconds, are refused. ``infer``, where it is set, runs the
+    networks instead of :func:`transcribe.inference.infer_together`, which it must equal.
     """
 
     max_duration = MAX_DURATION
@@ -85,10 +85,15 @@ class _Listener(ABC, Generic[_Model]):
         """The rate in Hz that the model listens at."""
         return self.model.features.sample_rate
 
-    def _together(self, blocks: Iterable[np.ndarray], *models: Any) -> list[Iterator[Any]]:
+    def _together(self, blocks: Iterable[np.ndarray]) -> list[Iterator[Any]]:
         from transcribe.inference import infer_together
 
-        return (self.infer or infer_together)(blocks, *models)
+        return (self.infer or infer_together)(blocks, *self.models)
+
+    @property
+    def models(self) -> tuple[Any, ...]:
+        """The models whose networks listen together."""
+        return (self.model,)
 
     @abstractmethod
     def _listen(
@@ -206,6 +211,11 @@ class Transcriber(_Listener[NotesModel]):
         """
         return self._listen_to_audio(samples, sample_rate)
 
+    @property
+    def models(self) -> tuple[Any, ...]:
+        """The models whose networks listen together: the notes' first."""
+        return (self.model, *(other.model for other in (self.chords, self.instruments) if other is not None))
+
     def activations(self, blocks: Iterable[np.ndarray]) -> Iterator[Activations]:
         """Listen to blocks of samples at :attr:`sample_rate`: what the network hears, before any threshold."""
         from transcribe.inference import infer
@@ -238,7 +248,7 @@ class Transcriber(_Listener[NotesModel]):
         level = _Level(blocks)
         others: list[Any] = [other for other in (self.chords, self.instruments) if other is not None]
         decoders = [other.decoder() for other in others]
-        heard, *heard_beside = self._together(level, self.model, *(other.model for other in others))
+        heard, *heard_beside = self._together(level)
 
         def watched() -> Iterator[Activations]:
             seconds = 0.0
@@ -294,7 +304,7 @@ class _StepRecogniser(_Recogniser[_StepModel]):
 
     def activations(self, blocks: Iterable[np.ndarray]) -> Iterator[Any]:
         """Listen to blocks of samples at :attr:`sample_rate`: what the network hears, before it is decoded."""
-        return self._together(blocks, self.model)[0]
+        return self._together(blocks)[0]
 
     def clip(self, path: str | Path) -> list[Any]:
         """Listen to a whole recording: what the network hears.
