@@ -13,10 +13,12 @@ it is decoded from the start once only, nothing need be sought, and the bytes ar
 from __future__ import annotations
 
 import itertools
+import math
 import os
 import random
 import signal
 import threading
+import time
 import uuid
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
@@ -41,8 +43,10 @@ if TYPE_CHECKING:
 _LOST_STARTS = 3
 # How many actors take part in a long recording; reading it keeps no more of them busy.
 _HELPERS = 16
-# How long to wait before looking after signals, in seconds.
-_PATIENCE = 1.0
+# The thread of an actor that helps with other actors' long recordings.
+_HELPING = "helping"
+# How long to wait before looking round, in seconds.
+_BREATH = 1.0
 
 
 @dataclass(frozen=True)
@@ -50,9 +54,10 @@ class Sharing:
     """How the work is shared out.
 
     ``n_threads`` and ``n_gpus`` are what an actor takes of its machine; ``limit`` is the highest number of actors, as
-    many as find room where None. Who dies at a recording for the ``tries``-th time has it set aside. Spans are of
+    many as find room where None. A recording that so many have died at as ``tries`` says is set aside. Spans are of
     ``n_windows`` windows of 20 s; the first ``n_alone`` of a recording stay with the actor that reads it, for it has
-    the sound already, and most recordings are no longer.
+    the sound already, and most recordings are no longer. One that takes more than ``patience`` seconds is long: where
+    there is room, actors are hired to help with it.
     """
 
     n_threads: int = 1
@@ -61,6 +66,7 @@ class Sharing:
     tries: int = 3
     n_windows: int = 16  # one batch of a GPU
     n_alone: int = 6
+    patience: float = 20.0
 
 
 def import_ray() -> ModuleType:
@@ -161,18 +167,11 @@ def each_on_cluster(
 
 @dataclass(frozen=True)
 class _Try:
-    """A recording, and how many have died at it so far."""
+    """A recording, how many have died at it so far, and since when somebody is at it."""
 
     job: Job
     deaths: int = 0
-
-
-@dataclass(frozen=True)
-class _Member:
-    """An actor and its name, by which others find it."""
-
-    actor: Any
-    name: str
+    since: float = 0.0
 
 
 class _Crew:
@@ -184,35 +183,34 @@ class _Crew:
         self._sharing = sharing
         self._queue = deque(map(_Try, jobs))
         self._work = self._ray.put(work)
-        self._starting: dict[Any, _Member] = {}
-        self._busy: dict[Any, tuple[_Member, _Try]] = {}
-        self._idle: list[_Member] = []
+        self._starting: dict[Any, Any] = {}
+        self._busy: dict[Any, tuple[Any, _Try]] = {}
+        self._idle: list[Any] = []
         self._lost_starts = 0
-        self._name = f"pitchai-{uuid.uuid4().hex[:8]}"
+        self._name = f"pitchai-{uuid.uuid4().hex}-"
         self._number = itertools.count()
         self._failures = _counter("pitchai_failures", "Recordings that failed")
-        room = self._ray.cluster_resources().get("CPU", 1)
-        self._room = max(1, int(room // sharing.n_threads))
 
     def outcomes(self) -> Iterator[tuple[Job, Done | Exception]]:
         """Do it."""
+        looked = -math.inf
         while self._queue or self._busy:
-            self._hire()
-            self._give()
+            if time.monotonic() - looked > _BREATH or not (self._starting or self._busy):
+                self._hire()
+                looked = time.monotonic()
             waiting = [*self._starting, *self._busy]
             # One is waited for; those that are done by then come along.
-            self._ray.wait(waiting, num_returns=1, timeout=_PATIENCE, fetch_local=False)
+            self._ray.wait(waiting, num_returns=1, timeout=_BREATH, fetch_local=False)
             done, _ = self._ray.wait(waiting, num_returns=len(waiting), timeout=0, fetch_local=False)
-            for ref in done:
-                if ref in self._starting:
-                    self._begun(ref)
-                else:
-                    yield from self._answered(ref)
+            found = [known for ref in done for known in self._answered(ref)]
+            # What comes next first: nobody need wait for us.
+            self._give()
+            yield from found
 
     def end(self) -> None:
         """End all actors."""
-        for member in (*self._starting.values(), *(member for member, _ in self._busy.values()), *self._idle):
-            self._dismiss(member)
+        for actor in (*self._starting.values(), *(actor for actor, _ in self._busy.values()), *self._idle):
+            self._dismiss(actor)
 
     def _hire(self) -> None:
         """Ask for as many actors again as there are, while there is work for them.
@@ -220,28 +218,32 @@ class _Crew:
         Those that find no room wait for it: to Ray's autoscaler they say what is wanted, and a machine that joins gets
         its actors at once.
         """
-        there = len(self._busy) + len(self._idle)
-        wanted = min(len(self._busy) + len(self._queue), there + max(there, self._room))
-        if self._sharing.limit is not None:
-            wanted = min(wanted, self._sharing.limit)
+        there, wanted = len(self._busy) + len(self._idle), len(self._busy) + len(self._queue)
+        if any(time.monotonic() - one.since > self._sharing.patience for _, one in self._busy.values()):
+            wanted = max(wanted, self._room())
+        wanted = min(wanted, there + max(there, self._room()), self._sharing.limit or wanted)
         while there + len(self._starting) < wanted:
             self._start()
-        while self._starting and not self._queue:
+        while self._starting and there + len(self._starting) > wanted:
             self._dismiss(self._starting.popitem()[1])
 
+    def _room(self) -> int:
+        return max(1, int(self._ray.cluster_resources().get("CPU", 1) // self._sharing.n_threads))
+
     def _start(self) -> None:
-        name = f"{self._name}-{next(self._number)}"
         sharing = self._sharing
-        placed = self._remote.options(name=name, num_cpus=sharing.n_threads, num_gpus=sharing.n_gpus)
-        actor = placed.remote(self._work, sharing, str(Path.cwd()))
-        self._starting[actor.begin.remote()] = _Member(actor, name)
+        placed = self._remote.options(
+            name=f"{self._name}{next(self._number)}", num_cpus=sharing.n_threads, num_gpus=sharing.n_gpus
+        )
+        actor = placed.remote(self._work, sharing, str(Path.cwd()), self._name)
+        self._starting[actor.begin.remote()] = actor
 
     def _begun(self, ref: Any) -> None:
-        member = self._starting.pop(ref)
+        actor = self._starting.pop(ref)
         try:
             error = self._ray.get(ref)
         except self._ray.exceptions.RayError:
-            self._dismiss(member)
+            self._dismiss(actor)
             self._lost_starts += 1
             if self._lost_starts >= _LOST_STARTS:
                 raise DiedError("actors end before they begin; is there memory for so many? See Ray's logs") from None
@@ -249,24 +251,25 @@ class _Crew:
         if error is not None:
             raise error
         self._lost_starts = 0
-        self._idle.append(member)
+        self._idle.append(actor)
 
     def _give(self) -> None:
         while self._idle and self._queue:
-            member, one = self._idle.pop(), self._queue.popleft()
-            there = [*self._idle, member, *(member for member, _ in self._busy.values())]
-            helpers = [helper.name for helper in random.sample(there, min(_HELPERS, len(there)))]
-            # What the dead one had written by then is ours, and no reason to refuse.
-            self._busy[member.actor.work.remote(one.job, one.deaths > 0, helpers)] = member, one
+            actor, one = self._idle.pop(), replace(self._queue.popleft(), since=time.monotonic())
+            # What a dead one had written by then is ours, and no reason to refuse.
+            self._busy[actor.work.remote(one.job, one.deaths > 0)] = actor, one
 
     def _answered(self, ref: Any) -> Iterator[tuple[Job, Done | Exception]]:
-        member, one = self._busy.pop(ref)
+        if ref in self._starting:
+            self._begun(ref)
+            return
+        actor, one = self._busy.pop(ref)
         try:
             outcome = self._ray.get(ref)
         except self._ray.exceptions.RayTaskError as error:
             outcome = sendable(error)
         except self._ray.exceptions.RayError:
-            self._dismiss(member)
+            self._dismiss(actor)
             one = replace(one, deaths=one.deaths + 1)
             if one.deaths < self._sharing.tries:
                 self._queue.append(one)
@@ -274,26 +277,22 @@ class _Crew:
             self._failures.inc()
             yield one.job, DiedError(f"the processes that were at it ended, {one.deaths} times")
             return
-        self._idle.append(member)
+        self._idle.append(actor)
         yield one.job, outcome
 
-    def _dismiss(self, member: _Member) -> None:
+    def _dismiss(self, actor: Any) -> None:
         with suppress(Exception):
-            self._ray.kill(member.actor)
-
-
-# The thread of an actor that helps with other actors' long recordings.
-_HELPING = "helping"
+            self._ray.kill(actor)
 
 
 class _Listener:
     """An actor: does the work for a recording, and runs the networks over spans of others' recordings meanwhile."""
 
-    def __init__(self, work: Work, sharing: Sharing, folder: str) -> None:
+    def __init__(self, work: Work, sharing: Sharing, folder: str, name: str) -> None:
         with suppress(OSError):  # so that relative paths mean what they mean there
             os.chdir(folder)
-        self._work, self._sharing = work, sharing
-        self._helpers: Sequence[str] = ()
+        self._work, self._sharing, self._name = work, sharing, name
+        self._has_begun = threading.Event()
         self._files = _counter("pitchai_files", "Recordings done")
         self._hours = _counter("pitchai_audio_hours", "Hours of audio in the recordings done")
         self._failures = _counter("pitchai_failures", "Recordings that failed")
@@ -308,11 +307,15 @@ class _Listener:
         self._listener = self._worker.listening.listener
         if self._listener is not None:
             self._listener.infer = self._infer
+        self._has_begun.set()
         return None
 
-    def work(self, job: Job, again: bool, helpers: Sequence[str]) -> Done | Exception:
+    def greet(self) -> None:
+        """Answer as soon as the networks are loaded."""
+        self._has_begun.wait()
+
+    def work(self, job: Job, again: bool) -> Done | Exception:
         """Do it; ``again`` keeps the results that are there."""
-        self._helpers = helpers
         self._worker.work = replace(self._work, skip_existing=True) if again else self._work
         try:
             done = self._worker(job)
@@ -346,26 +349,60 @@ class _Listener:
 
         ray = import_ray()
         sent: deque[tuple[Any, Any]] = deque()
-        helpers: list[Any] = []
+        helpers = _Helpers(self._name)
         for number, span in enumerate(spans(blocks, *models, n_windows=self._sharing.n_windows)):
-            if number == self._sharing.n_alone:
-                helpers = list(_found(self._helpers))
-            if not helpers:
+            helper = helpers.next() if number >= self._sharing.n_alone else None
+            if helper is None:
+                while sent:
+                    yield _taken(*sent.popleft(), models)
                 yield _heard(span, models)
                 continue
-            helper = helpers[number % len(helpers)]
             kept = ray.put(span)
             sent.append((kept, helper.hear.options(concurrency_group=_HELPING).remote(kept)))
-            if len(sent) >= 2 * len(helpers):
+            if len(sent) > 2 * len(helpers):
                 yield _taken(*sent.popleft(), models)
         while sent:
             yield _taken(*sent.popleft(), models)
 
 
-def _found(names: Iterable[str]) -> Iterator[Any]:
-    for name in names:
-        with suppress(ValueError):  # it has ended since
-            yield import_ray().get_actor(name)
+class _Helpers:
+    """The actors that run networks for others: all that have greeted, one after the other."""
+
+    def __init__(self, prefix: str) -> None:
+        self._prefix = prefix
+        self._asked: dict[Any, Any] = {}
+        self._there: list[Any] = []
+        self._calls = 0
+
+    def __len__(self) -> int:
+        return len(self._there)
+
+    def next(self) -> Any:
+        """Choose one; None where there is none yet."""
+        ray = import_ray()
+        if self._calls % _HELPERS == 0:
+            self._ask()
+        for ref in ray.wait(list(self._asked), num_returns=len(self._asked), timeout=0)[0] if self._asked else ():
+            actor = self._asked.pop(ref)
+            with suppress(ray.exceptions.RayError):  # it has ended since
+                ray.get(ref)
+                self._there.append(actor)
+        self._calls += 1
+        return self._there[self._calls % len(self._there)] if self._there else None
+
+    def _ask(self) -> None:
+        """Look who is there by now."""
+        ray = import_ray()
+        known = {actor._actor_id for actor in (*self._there, *self._asked.values())}
+        names = [name for name in ray.util.list_named_actors() if name.startswith(self._prefix)]
+        for name in random.sample(names, len(names)):
+            if len(known) >= _HELPERS:
+                return
+            with suppress(ValueError):  # it has ended since
+                actor = ray.get_actor(name)
+                if actor._actor_id not in known:
+                    known.add(actor._actor_id)
+                    self._asked[actor.greet.options(concurrency_group=_HELPING).remote()] = actor
 
 
 def _taken(kept: Any, heard: Any, models: Sequence[Model]) -> list[list[Any]]:

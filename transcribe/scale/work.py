@@ -98,8 +98,8 @@ class Worker:
         work = self.work
         outputs = [(path, form) for path, form in job.outputs if not (work.skip_existing and storage.is_there(path))]
         for path, _ in outputs:
-            if path != STANDARD:
-                storage.check_writable(path, work.overwrite)
+            if path != STANDARD:  # with skip_existing it isn't there, as is known by now
+                storage.check_writable(path, work.overwrite or work.skip_existing)
         with storage.here(job.recording.path) as copy:
             fetched = time.monotonic()
             recording = Recording(copy, Path(copy).parent)
