@@ -228,7 +228,7 @@ def test_a_node_that_joins_is_used(tmp_path: Path, cluster: Any) -> None:
 
 
 class Watched:
-    """A transcriber that writes down which processes run its networks for others."""
+    """A transcriber that writes down which processes run its networks for others; the second time it dies."""
 
     def __init__(self, transcriber: Any, log: Path) -> None:
         self._transcriber, self._log = transcriber, log
@@ -243,6 +243,8 @@ class Watched:
     def models(self) -> object:
         with self._log.open("a") as file:
             file.write(f"{os.getpid()}\n")
+        if len(self._log.read_text().split()) == 2:
+            os.kill(os.getpid(), signal.SIGKILL)
         return self._transcriber.models
 
 
@@ -277,8 +279,8 @@ def test_a_long_recording_is_shared_out_and_its_bytes_are_one_machines(tmp_path:
     for kind in kinds:
         assert (tmp_path / f"many.{kind}").read_bytes() == (tmp_path / f"one.{kind}").read_bytes()
     heard = (tmp_path / "log").read_text().split()
-    assert len(heard) > len(jobs)
-    assert len(set(heard)) == 2
+    assert len(heard) >= 5
+    assert len(set(heard)) >= 2
 
 
 @pytest.mark.slow
