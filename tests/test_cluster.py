@@ -27,7 +27,7 @@ from transcribe import cli
 from transcribe.errors import InputError, UsageError
 from transcribe.events import Note, Transcription
 from transcribe.scale.batch import find_recordings, plan
-from transcribe.scale.cluster import Sharing, check_address, each_on_cluster, gpus_for
+from transcribe.scale.cluster import Sharing, each_on_cluster, gpus_for
 from transcribe.scale.pool import DiedError
 from transcribe.scale.work import Listening, Work, open_transcriber
 
@@ -52,36 +52,6 @@ def results(folder: Path) -> dict[str, bytes]:
 def lines(text: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in text.splitlines()]
 
-
-# Without a cluster --------------------------------------------------------------------------------
-
-
-def test_without_ray_one_line_says_what_to_install(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setitem(sys.modules, "ray", None)
-    assert cli.main([str(tmp_path), "-o", str(tmp_path / "out"), "--ray"]) == 2
-    assert capsys.readouterr().err == "pitchai: --ray needs Ray: pip install 'pitchai[ray]'\n"
-
-
-def test_without_fsspec_one_line_says_what_to_install(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setitem(sys.modules, "fsspec", None)
-    monkeypatch.delitem(sys.modules, "fsspec.core", raising=False)
-    assert cli.main(["s3://bucket/in"]) == 2
-    assert capsys.readouterr().err.endswith("pip install 'pitchai[ray]'\n")
-
-
-def test_what_is_no_address_is_refused() -> None:
-    for address in ("auto", "local", "10.0.0.1:6379", "head:6379"):
-        check_address(address)
-    for address in ("music", "music/", "ray://head:10001", ":6379", "head:"):
-        with pytest.raises(UsageError, match="no address"):
-            check_address(address)
-
-
-# On one -------------------------------------------------------------------------------------------
 
 ray = pytest.importorskip("ray")
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="ray.cluster_utils is for Linux")
@@ -321,40 +291,3 @@ def test_gpus_are_rays_to_choose(cluster: Any) -> None:
     assert gpus_for("cuda") > 0
     with pytest.raises(UsageError, match="Ray chooses"):
         gpus_for("cuda:1")
-
-
-def test_memory_is_read_and_written_by_one_process(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    fsspec = pytest.importorskip("fsspec")
-    memory = fsspec.filesystem("memory")
-    source = pluck(tmp_path / "in", 1) / "0"
-    memory.put(f"{source}/", "/in/", recursive=True)
-    command = ["memory://in", "-o", "memory://out/", *SMALL]
-    assert cli.main(command) == 0
-    assert cli.main([str(source), "-o", f"{tmp_path}/one/", *SMALL]) == 0
-    assert memory.cat_file("/out/000.mid") == (tmp_path / "one" / "000.mid").read_bytes()
-    assert cli.main(command) == 5
-    assert cli.main([*command, "--skip-existing"]) == 0
-    capsys.readouterr()
-    assert cli.main([*command, "--ray"]) == 2
-    assert "this process's own" in capsys.readouterr().err
-
-
-def test_a_manifest_grows_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
-    fsspec = pytest.importorskip("fsspec")
-    from transcribe.scale import manifest as manifests
-    from transcribe.scale.manifest import Line, Manifest
-
-    monkeypatch.setattr(manifests, "_PART_SIZE", 250)
-    path = "memory://parts/m.jsonl"
-    names = [f"memory://in/{i}.wav" for i in range(5)]
-    with Manifest(path) as manifest:
-        for name in names:
-            manifest.add(Line(name, "00", (f"{name}.mid",), 1.0, 3, 0.1, None))
-    assert len(fsspec.filesystem("memory").find("/parts")) == 3
-    with Manifest(path) as manifest:
-        assert manifest.resumed
-        assert all(manifest.has(name, [f"{name}.mid"]) for name in names)
-        assert not manifest.has("memory://in/5.wav", [])
-    with Manifest(path, anew=True) as manifest:
-        manifest.begin()
-    assert fsspec.filesystem("memory").find("/parts") == ["/parts/m.jsonl"]
