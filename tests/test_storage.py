@@ -74,8 +74,9 @@ def test_memory_is_read_and_written_by_one_process(tmp_path: Path, capsys: pytes
     assert memory.cat_file("/out/000.mid") == (tmp_path / "one" / "000.mid").read_bytes()
     assert cli.main(command) == 5
     assert cli.main([*command, "--skip-existing"]) == 0
+    memory.cp_file("/in/000.wav", "/in/001.wav")
     capsys.readouterr()
-    assert cli.main([*command, str(source), "--workers", "2"]) == 2
+    assert cli.main([*command, "--workers", "2"]) == 2
     assert "this process's own" in capsys.readouterr().err
 
 
