@@ -54,6 +54,7 @@ from transcribe.options import (
     Precision,
     Quantize,
     Quiet,
+    Ray,
     Recursive,
     SkipExisting,
     Tempo,
@@ -112,6 +113,7 @@ def transcribe(
     overwrite: Overwrite = False,
     skip_existing: SkipExisting = False,
     workers: Workers = None,
+    ray: Ray = None,
     manifest: ManifestFile = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
@@ -175,7 +177,7 @@ def transcribe(
         min_pitch=min_pitch,
         max_pitch=max_pitch,
     )
-    options = running.Options(overwrite, skip_existing, as_json, quiet, workers, manifest)
+    options = running.Options(overwrite, skip_existing, as_json, quiet, workers, manifest, ray, device, threads or 1)
     with _begun(inputs, recursive, output, formats, FORMATS, "midi", options) as (jobs, lines):
         if not jobs:
             return
@@ -228,6 +230,7 @@ def chords(
     overwrite: Overwrite = False,
     skip_existing: SkipExisting = False,
     workers: Workers = None,
+    ray: Ray = None,
     manifest: ManifestFile = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
@@ -244,7 +247,7 @@ def chords(
     from transcribe.output.formats import CHORD_FORMATS
     from transcribe.scale.work import open_recogniser
 
-    options = running.Options(overwrite, skip_existing, as_json, quiet, workers, manifest)
+    options = running.Options(overwrite, skip_existing, as_json, quiet, workers, manifest, ray, device, threads or 1)
     opened = partial(
         open_recogniser,
         "chords",
@@ -272,6 +275,7 @@ def beats(
     overwrite: Overwrite = False,
     skip_existing: SkipExisting = False,
     workers: Workers = None,
+    ray: Ray = None,
     manifest: ManifestFile = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
@@ -288,7 +292,7 @@ def beats(
     from transcribe.output.formats import BEAT_FORMATS
     from transcribe.scale.work import open_transcriber
 
-    options = running.Options(overwrite, skip_existing, as_json, quiet, workers, manifest)
+    options = running.Options(overwrite, skip_existing, as_json, quiet, workers, manifest, ray, device, threads or 1)
     timing = running.read_timing(tempo, None, False, 1.0)
     opened = partial(open_transcriber, model, device, precision, options.threads(threads), max_duration, (), {}, timing)
     with _begun(inputs, recursive, output, formats, BEAT_FORMATS, None, options) as (jobs, lines):
@@ -311,6 +315,7 @@ def instruments(
     overwrite: Overwrite = False,
     skip_existing: SkipExisting = False,
     workers: Workers = None,
+    ray: Ray = None,
     manifest: ManifestFile = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
@@ -327,7 +332,7 @@ def instruments(
     from transcribe.output.formats import INSTRUMENT_FORMATS
     from transcribe.scale.work import open_recogniser
 
-    options = running.Options(overwrite, skip_existing, as_json, quiet, workers, manifest)
+    options = running.Options(overwrite, skip_existing, as_json, quiet, workers, manifest, ray, device, threads or 1)
     settings = given(vocabulary=vocabulary, threshold=threshold)
     opened = partial(
         open_recogniser, "instruments", model, device, precision, options.threads(threads), max_duration, settings
@@ -351,6 +356,7 @@ def genre(
     overwrite: Overwrite = False,
     skip_existing: SkipExisting = False,
     workers: Workers = None,
+    ray: Ray = None,
     manifest: ManifestFile = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
@@ -366,7 +372,7 @@ def genre(
     from transcribe.output.formats import GENRE_FORMATS
     from transcribe.scale.work import open_recogniser
 
-    options = running.Options(overwrite, skip_existing, as_json, quiet, workers, manifest)
+    options = running.Options(overwrite, skip_existing, as_json, quiet, workers, manifest, ray, device, threads or 1)
     opened = partial(
         open_recogniser,
         "genre",
@@ -392,6 +398,7 @@ def _begun(
     options: running.Options,
 ) -> Iterator[tuple[list[Job], Manifest | None]]:
     """Decide what is to be done, and open the manifest; ``default`` is the format written where none is asked for."""
+    from transcribe.scale import storage
     from transcribe.scale.batch import find_recordings, plan
     from transcribe.scale.manifest import Manifest
 
@@ -399,21 +406,26 @@ def _begun(
     if default is None and options.quiet and not (output or formats or options.as_json):
         raise UsageError("--quiet without -o would say nothing; give one, or leave out the other")
     jobs = plan(find_recordings(inputs, recursive), output or [], formats or [], table, default)
-    if options.workers is not None and len(jobs) > 1 and any(job.recording.path == "-" for job in jobs):
-        raise UsageError("--workers can't hear standard input beside other recordings; give it alone, or as a file")
-    manifest = options.manifest
-    if manifest is None and options.workers is not None and len(jobs) > 1:
-        folders = [Path(name) for name in output or [] if not os.path.isfile(name)]
-        manifest = folders[0] / "pitchai.jsonl" if folders else None
+    alone = len(jobs) == 1 and options.ray is None
+    if options.beside and not alone and any(job.recording.path == "-" for job in jobs):
+        raise UsageError(
+            "--workers and --ray can't hear standard input beside other recordings; give it alone, or as a file"
+        )
+    if options.beside and not alone and any(map(storage.in_memory, (*inputs, *(output or [])))):
+        raise UsageError("memory:// is this process's own: neither --workers nor --ray can reach it")
+    manifest = None if options.manifest is None else storage.plain(options.manifest)
+    if manifest is None and options.beside and len(jobs) > 1:
+        folders = [storage.plain(name) for name in output or [] if not os.path.isfile(name)]
+        manifest = storage.join(folders[0], Path("pitchai.jsonl")) if folders else None
     if manifest is None:
         yield options.left(jobs), None
         return
-    if os.path.lexists(manifest) and not options.skip_existing and not options.overwrite:
+    if storage.is_there(manifest) and not options.skip_existing and not options.overwrite:
         raise OutputError(f"{manifest}: exists already; --skip-existing goes on from it, --overwrite begins anew")
-    taken = {os.path.realpath(path) for job in jobs for path in (job.recording.path, *(out for out, _ in job.outputs))}
-    if os.path.realpath(manifest) in taken:
+    taken = {storage.same(path) for job in jobs for path in (job.recording.path, *(out for out, _ in job.outputs))}
+    if storage.same(manifest) in taken:
         raise OutputError(f"{manifest}: is a recording or a result; choose another --manifest")
-    check_writable(manifest, True, "--manifest")
+    storage.check_writable(manifest, True, "--manifest")
     with Manifest(manifest, anew=options.overwrite) as lines:
         yield options.left(jobs, lines), lines
 
@@ -457,8 +469,12 @@ def _sonify(result: Transcription, target: Path, recording: str | None, max_dura
     from transcribe.audio import load_audio
     from transcribe.output.atomic import write_atomically
     from transcribe.output.sonify import SAMPLE_RATE, to_audio
+    from transcribe.scale.storage import here
 
-    samples = load_audio(recording, SAMPLE_RATE, max_duration).samples if recording else None
+    samples = None
+    if recording:
+        with here(recording) as path:
+            samples = load_audio(path, SAMPLE_RATE, max_duration).samples
     write_atomically(target, to_audio(result, target.suffix, samples), overwrite)
 
 
@@ -547,6 +563,15 @@ def doctor(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] 
         raise typer.Exit(4)
 
 
+def _with_address(words: list[str]) -> list[str]:
+    """Say ``auto`` where ``--ray`` has no address: typer knows no option whose value may be left out."""
+    following = [*words[1:], "-"]
+    return [
+        "--ray=auto" if word == "--ray" and after.startswith("-") else word
+        for word, after in zip(words, following, strict=True)
+    ]
+
+
 def _version(value: bool) -> None:
     if value:
         print_line(f"pitchai {__version__}")
@@ -572,7 +597,7 @@ def main(arguments: list[str] | None = None) -> int:
         if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # a shell's background job is deaf to it
             signal.signal(signal.SIGINT, running.on_sigint)
     try:
-        words = (sys.argv[1:] if arguments is None else arguments) or ["--help"]
+        words = _with_address((sys.argv[1:] if arguments is None else arguments) or ["--help"])
         program = commands if words[0] in COMMANDS else transcribing
         code = int(program(words, prog_name="pitchai", standalone_mode=False) or 0)
     except (KeyboardInterrupt, typer.Abort):

@@ -84,6 +84,10 @@ class FeatureConfig:
         """The time base of these features."""
         return FrameGrid(self.sample_rate, self.hop_length)
 
+    def span_samples(self, n_frames: int) -> int:
+        """Count the samples that ``n_frames`` frames need: ``n_fft / 2`` before the first centre, as many after."""
+        return (n_frames - 1) * self.hop_length + self.n_fft
+
     def mel_frequencies(self) -> np.ndarray:
         """Centre frequencies of the mel bands in Hz, shape (n_mels,), on the HTK mel scale."""
         mel = np.linspace(_hz_to_mel(self.f_min), _hz_to_mel(self.f_max), self.n_mels + 2)[1:-1]
@@ -118,8 +122,8 @@ class LogMel:
         ).to(device)
 
     def span_samples(self, n_frames: int) -> int:
-        """Count the samples that ``n_frames`` frames need: ``n_fft / 2`` before the first centre, as many after."""
-        return (n_frames - 1) * self.config.hop_length + self.config.n_fft
+        """Count the samples that ``n_frames`` frames need, as :meth:`FeatureConfig.span_samples`."""
+        return self.config.span_samples(n_frames)
 
     def __call__(self, samples: torch.Tensor) -> torch.Tensor:
         """Transform spans of samples.

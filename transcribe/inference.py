@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import cache
-from itertools import tee
+from itertools import islice, tee
 from typing import Any
 
 import numpy as np
@@ -99,20 +100,97 @@ def infer(blocks: Iterable[np.ndarray], model: NotesModel, batch_size: int = GPU
     Activations
         Of consecutive frames, ``ceil(n_samples / hop_length)`` in all; nothing for no samples.
     """
-    return _notes(spectrogram(blocks, model.features, _device(model)), model, batch_size)
+    (heard,) = infer_together(blocks, model, batch_size=batch_size)
+    return heard
 
 
 Model = NotesModel | ChordsModel | InstrumentsModel
+# The samples that some frames need, and how many of the frames lie within the recording
+Piece = tuple[np.ndarray, int]
 # (n, n_mels), and how many of them lie within the recording
 Frames = tuple[torch.Tensor, int]
+
+
+def infer_together(blocks: Iterable[np.ndarray], *models: Model, batch_size: int = GPU_BATCH) -> list[Iterator[Any]]:
+    """Run several networks over one stream of samples, which is transformed once where they read the same features.
+
+    Take from all iterators in turn: what only one has taken is kept for the others.
+    """
+    fronts = dict.fromkeys(map(_front, models))
+    streams = tee(blocks, len(fronts))
+    pieces = [_pieces(stream, features) for stream, (features, _) in zip(streams, fronts, strict=True)]
+    return _infer(pieces, models, batch_size)
+
+
+@dataclass(frozen=True)
+class Span:
+    """Windows in a row and all the sound that they see: what the work on a long recording is shared out in.
+
+    ``pieces`` begin ``n_before`` windows before the first of the ``n_windows`` that it answers for.
+    """
+
+    pieces: tuple[Piece, ...]
+    n_before: int
+    n_windows: int
+
+
+def spans(blocks: Iterable[np.ndarray], *models: Model, n_windows: int = GPU_BATCH) -> Iterator[Span]:
+    """Cut a stream of samples into overlapping spans, for networks that read the same features.
+
+    ``n_windows`` are whole batches, so that a GPU's batches hold the same windows with spans and without.
+    """
+    (features,) = {model.features for model in models}
+    around = -(-max(model.network.border for model in models) // STEP_FRAMES)
+    held: list[Piece] = []
+    n_before = 0
+    for piece in _pieces(blocks, features):
+        held.append(piece)
+        if len(held) == n_before + n_windows + around:
+            yield Span(tuple(held), n_before, n_windows)
+            n_done = n_before + n_windows
+            n_before = min(n_done, around)
+            held = held[n_done - n_before :]
+    if len(held) > n_before:
+        yield Span(tuple(held), n_before, len(held) - n_before)
+
+
+def infer_span(span: Span, *models: Model, batch_size: int = GPU_BATCH) -> list[Iterator[Any]]:
+    """Run several networks over a span: the same bytes as :func:`infer_together` has for its windows."""
+    pieces = [span.pieces for _ in {_front(model) for model in models}]
+    return _infer(pieces, models, batch_size, span.n_before, span.n_before + span.n_windows)
+
+
+def _infer(
+    pieces: Sequence[Iterable[Piece]],
+    models: Sequence[Model],
+    batch_size: int,
+    first: int = 0,
+    last: int | None = None,
+) -> list[Iterator[Any]]:
+    """Run networks over the windows from ``first`` up to ``last``; a stream of pieces for every front end."""
+    runners = {NotesModel: _notes, ChordsModel: _chords, InstrumentsModel: _instruments}
+    fronts = list(map(_front, models))
+    shared = {
+        front: list(tee(spectrogram(stream, *front), fronts.count(front)))
+        for front, stream in zip(dict.fromkeys(fronts), pieces, strict=True)
+    }
+    heard = []
+    for model, front in zip(models, fronts, strict=True):
+        windows = islice(_windows(shared[front].pop(), model.network.border, model.features), first, last)
+        heard.append(runners[type(model)](windows, model, batch_size))  # type: ignore[operator]
+    return heard
+
+
+def _front(model: Model) -> tuple[FeatureConfig, torch.device]:
+    return model.features, _device(model)
 
 
 # Building the filters takes as long as hearing a second of audio.
 _log_mel = cache(LogMel)
 
 
-def spectrogram(blocks: Iterable[np.ndarray], features: FeatureConfig, device: torch.device) -> Iterator[Frames]:
-    """Transform a stream of samples, ``STEP_FRAMES`` frames at a time, cut on a fixed grid.
+def spectrogram(pieces: Iterable[Piece], features: FeatureConfig, device: torch.device) -> Iterator[Frames]:
+    """Transform a stream of samples piece by piece.
 
     Yields
     ------
@@ -120,13 +198,17 @@ def spectrogram(blocks: Iterable[np.ndarray], features: FeatureConfig, device: t
         Nothing but the last has frames beyond the recording: as many as still hear its end.
     """
     log_mel = _log_mel(features, device)
+    for samples, n_frames in pieces:
+        with torch.inference_mode():
+            frames = log_mel(torch.from_numpy(samples).to(device))
+        yield frames, n_frames
+
+
+def _pieces(blocks: Iterable[np.ndarray], features: FeatureConfig) -> Iterator[Piece]:
+    """Cut a stream of samples on a fixed grid, ``STEP_FRAMES`` frames a piece."""
     step, half = STEP_FRAMES * features.hop_length, features.n_fft // 2
     spill = -(-half // features.hop_length)
-    length = log_mel.span_samples(STEP_FRAMES)
-
-    def transformed(samples: np.ndarray) -> torch.Tensor:
-        with torch.inference_mode():
-            return log_mel(torch.from_numpy(samples).to(device))
+    length = features.span_samples(STEP_FRAMES)
 
     # Before the first frame there is silence.
     pending = [np.zeros(half, np.float32)]
@@ -140,7 +222,7 @@ def spectrogram(blocks: Iterable[np.ndarray], features: FeatureConfig, device: t
             continue
         samples = np.concatenate(pending)
         while len(samples) > length:
-            yield transformed(samples[:length]), STEP_FRAMES
+            yield samples[:length], STEP_FRAMES
             samples = samples[step:]
             n_frames += STEP_FRAMES
         pending, held = [samples], len(samples)
@@ -152,59 +234,41 @@ def spectrogram(blocks: Iterable[np.ndarray], features: FeatureConfig, device: t
         count = min(left, STEP_FRAMES)
         left -= count
         n_wanted = count if left else count + spill
-        span = samples[: log_mel.span_samples(n_wanted)]
-        yield transformed(np.pad(span, (0, log_mel.span_samples(n_wanted) - len(span)))), count
+        span = samples[: features.span_samples(n_wanted)]
+        yield np.pad(span, (0, features.span_samples(n_wanted) - len(span))), count
         samples = samples[step:]
 
 
-def infer_together(blocks: Iterable[np.ndarray], *models: Model, batch_size: int = GPU_BATCH) -> list[Iterator[Any]]:
-    """Run several networks over one stream of samples, which is transformed once where they read the same features.
-
-    Take from all iterators in turn: what only one has taken is kept for the others.
-    """
-    runners = {NotesModel: _notes, ChordsModel: _chords, InstrumentsModel: _instruments}
-    fronts = [(model.features, _device(model)) for model in models]
-    streams = tee(blocks, len(set(fronts)))
-    shared = {
-        front: list(tee(spectrogram(stream, *front), fronts.count(front)))
-        for front, stream in zip(dict.fromkeys(fronts), streams, strict=True)
-    }
-    return [
-        runners[type(model)](shared[front].pop(), model, batch_size)  # type: ignore[operator]
-        for model, front in zip(models, fronts, strict=True)
-    ]
-
-
-def _notes(frames: Iterable[Frames], model: NotesModel, batch_size: int) -> Iterator[Activations]:
+def _notes(windows: Iterable[Frames], model: NotesModel, batch_size: int) -> Iterator[Activations]:
     def hear(log_mel: torch.Tensor) -> tuple[torch.Tensor, ...]:
         logits = model.network(log_mel)
         heads = (logits.onset, logits.frame, logits.offset, logits.velocity, logits.pedal)
         return tuple(head.float().sigmoid() for head in heads)
 
-    for arrays in _run(frames, hear, model, batch_size):
+    for arrays in _run(windows, hear, model, batch_size):
         onset, frame, offset, velocity, pedal = arrays
         yield Activations(onset, frame, offset, velocity, pedal, model.features.grid)
 
 
-def _chords(frames: Iterable[Frames], model: ChordsModel, batch_size: int) -> Iterator[ChordActivations]:
+def _chords(windows: Iterable[Frames], model: ChordsModel, batch_size: int) -> Iterator[ChordActivations]:
     stride = model.network.config.stride
 
     def hear(log_mel: torch.Tensor) -> tuple[torch.Tensor, ...]:
         logits = model.network(log_mel)
         return logits.chord.float().softmax(-1), logits.bass.float().softmax(-1)
 
-    for chord, bass in _run(frames, hear, model, batch_size, stride):
+    for chord, bass in _run(windows, hear, model, batch_size, stride):
         yield ChordActivations(chord, bass, model.features.grid, stride)
 
 
-def _instruments(frames: Iterable[Frames], model: InstrumentsModel, batch_size: int) -> Iterator[TagActivations]:
+def _instruments(windows: Iterable[Frames], model: InstrumentsModel, batch_size: int) -> Iterator[TagActivations]:
     stride = model.network.config.stride
 
     def hear(log_mel: torch.Tensor) -> tuple[torch.Tensor, ...]:
         logits = model.network(log_mel)
         return logits.families.float().sigmoid(), logits.instruments.float().sigmoid()
 
-    for families, instruments in _run(frames, hear, model, batch_size, stride):
+    for families, instruments in _run(windows, hear, model, batch_size, stride):
         yield TagActivations(families, instruments, model.features.grid, stride)
 
 
@@ -213,7 +277,7 @@ def _device(model: Model) -> torch.device:
 
 
 def _run(
-    frames: Iterable[Frames],
+    windows: Iterable[Frames],
     hear: Callable[[torch.Tensor], tuple[torch.Tensor, ...]],
     model: Model,
     batch_size: int,
@@ -222,7 +286,7 @@ def _run(
     """Run a network, whose output has ``stride`` frames a step, over windows: what it hears, without the borders."""
     border, dtype = model.network.border, next(model.network.parameters()).dtype
     size = batch_size if _device(model).type == "cuda" else 1
-    for batch in _batches(_windows(frames, border, model.features), size):
+    for batch in _batches(windows, size):
         # A batch is filled up, so that its size never changes the arithmetic.
         rows = [window for window, _ in batch] + [batch[0][0]] * (size - len(batch))
         # TF32 would cost three of the digits in which devices agree.

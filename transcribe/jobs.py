@@ -31,14 +31,25 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Options:
-    """What the commands that listen have in common; ``workers`` is None where this process does the work."""
+    """What the commands that listen have in common; without ``workers`` and ``ray`` this process does the work.
+
+    ``ray`` is a cluster's address, whose machines work with ``n_threads`` each on ``device``.
+    """
 
     overwrite: bool
     skip_existing: bool
     as_json: bool
     quiet: bool
     workers: int | None = None
-    manifest: Path | None = None
+    manifest: str | None = None
+    ray: str | None = None
+    device: str = "auto"
+    n_threads: int = 1
+
+    @property
+    def beside(self) -> bool:
+        """Whether others do the work, several recordings at once."""
+        return self.workers is not None or self.ray is not None
 
     def check(self, output: list[str] | None) -> None:
         """Refuse what contradicts itself."""
@@ -46,14 +57,22 @@ class Options:
             raise UsageError("--overwrite and --skip-existing exclude each other")
         if self.as_json and "-" in (output or []):
             raise UsageError("--json and -o - would both write to stdout; choose one")
+        if self.ray is not None:
+            from transcribe.scale.cluster import check_address, import_ray
+
+            check_address(self.ray)
+            import_ray()
 
     def threads(self, threads: int | None) -> int | None:
         """Give each worker a thread unless told otherwise: results don't depend on how many workers there are."""
-        return threads if threads is not None or self.workers is None else 1
+        return threads if threads is not None or not self.beside else 1
 
     def left(self, jobs: list[Job], manifest: Manifest | None = None) -> list[Job]:
         """Leave out what is done already; say so. A manifest that an earlier run began knows what that finished."""
-        done = [self.skip_existing and _is_done(job, manifest) for job in jobs]
+        from transcribe.scale.storage import existing
+
+        there = existing(path for job in jobs for path, _ in job.outputs) if self.skip_existing else set()
+        done = [self.skip_existing and _is_done(job, manifest, there) for job in jobs]
         todo = [job for job, there in zip(jobs, done, strict=True) if not there]
         if manifest is not None and not manifest.resumed:
             # Made by a run without a manifest: how long it took, and what was heard, nobody knows.
@@ -115,8 +134,16 @@ def run_each(
     """
     if manifest is not None:
         manifest.begin()
-    beside = options.workers is not None and len(jobs) > 1
-    outcomes = _in_processes(jobs, work, options) if beside else _here(jobs, work, options)
+    outcomes: Iterator[tuple[Job, Done | Exception]]
+    if options.ray is not None:
+        outcomes = _on_cluster(jobs, work, options)
+    elif options.workers is not None and len(jobs) > 1:
+        from transcribe.scale.pool import each
+
+        processes = each(_read_ahead(jobs, options.workers), work.begin, options.workers)
+        outcomes = _beside(processes, len(jobs), options)
+    else:
+        outcomes = _here(jobs, work, options)
     first_failure = 0
     for job, outcome in outcomes:
         try:
@@ -155,14 +182,27 @@ def _here(jobs: list[Job], work: Work, options: Options) -> Iterator[tuple[Job, 
         yield job, outcome
 
 
-def _in_processes(jobs: list[Job], work: Work, options: Options) -> Iterator[tuple[Job, Done | Exception]]:
-    """Do the work in other processes, with a bar for all, and a line in the end."""
-    from transcribe.scale.pool import DiedError, each
+def _on_cluster(jobs: list[Job], work: Work, options: Options) -> Iterator[tuple[Job, Done | Exception]]:
+    """Do the work on the machines of a cluster."""
+    from transcribe.scale.cluster import Sharing, connected, each_on_cluster, gpus_for
 
-    workers = options.workers or 1
+    assert options.ray is not None
+    with connected(options.ray) as dashboard:
+        if dashboard is not None and not options.quiet:
+            say(f"Ray's dashboard: http://{dashboard}")
+        sharing = Sharing(options.n_threads, gpus_for(options.device), options.workers)
+        yield from _beside(each_on_cluster(jobs, work, sharing), len(jobs), options)
+
+
+def _beside(
+    outcomes: Iterator[tuple[Job, Done | Exception]], n_jobs: int, options: Options
+) -> Iterator[tuple[Job, Done | Exception]]:
+    """Pass on what others have done, with a bar for all, and a line in the end."""
+    from transcribe.scale.pool import DiedError
+
     began, hours, failed = time.monotonic(), 0.0, 0
-    with BatchBar(len(jobs), options.quiet) as advance:
-        for number, (job, outcome) in enumerate(each(_read_ahead(jobs, workers), work.begin, workers), 1):
+    with BatchBar(n_jobs, options.quiet) as advance:
+        for number, (job, outcome) in enumerate(outcomes, 1):
             if ended:
                 raise SystemExit(ended[0])
             if isinstance(outcome, DiedError):
@@ -176,7 +216,7 @@ def _in_processes(jobs: list[Job], work: Work, options: Options) -> Iterator[tup
     if not options.quiet:
         seconds = time.monotonic() - began
         rate = f"{hours:.2f} hours of audio in {seconds:.0f} s: {hours / max(seconds, 1e-9) * 3600:.0f} hours an hour"
-        say(f"{len(jobs) - failed} of {len(jobs)} recordings, {rate}" + (f"; {failed} failed" if failed else ""))
+        say(f"{n_jobs - failed} of {n_jobs} recordings, {rate}" + (f"; {failed} failed" if failed else ""))
 
 
 def _read_ahead(jobs: list[Job], workers: int) -> Iterator[Job]:
@@ -220,18 +260,20 @@ def _report(job: Job, done: Done, show: Show, options: Options) -> None:
         print_paths(done.written)
 
 
-def _is_done(job: Job, manifest: Manifest | None) -> bool:
-    """Whether a manifest that an earlier run began says so; else, whether all results are there."""
+def _is_done(job: Job, manifest: Manifest | None, there: set[str]) -> bool:
+    """Whether all results are there, and a manifest that an earlier run began says so too."""
     outputs = [path for path, _ in job.outputs]
     if manifest is not None and manifest.resumed:
-        return manifest.has(job.recording.path, outputs)
-    return bool(outputs) and all(path != "-" and os.path.isfile(path) for path in outputs)
+        return there.issuperset(outputs) and manifest.has(job.recording.path, outputs)
+    return bool(outputs) and there.issuperset(outputs)
 
 
 def _check_input_exists(jobs: list[Job]) -> None:
     """Save a person with a typing error the seconds that torch takes to load."""
+    from transcribe.scale.storage import is_remote
+
     path = jobs[0].recording.path
-    if len(jobs) == 1 and path != "-" and not os.path.lexists(path):
+    if len(jobs) == 1 and path != "-" and not is_remote(path) and not os.path.lexists(path):
         raise InputError(f"{path}: no such file")
 
 

@@ -29,7 +29,8 @@ Precision = Annotated[
     str, typer.Option(help="auto, float32 or bfloat16; auto takes bfloat16 where the processor computes in it.")
 ]
 Threads = Annotated[
-    int | None, typer.Option(min=1, max=1024, help="CPU threads; torch's choice if not given, 1 with --workers.")
+    int | None,
+    typer.Option(min=1, max=1024, help="CPU threads; torch's choice if not given, 1 with --workers or --ray."),
 ]
 MaxDuration = Annotated[
     float, typer.Option(min=0.0, help="Hours; longer recordings are refused.", metavar="HOURS", show_default=True)
@@ -42,10 +43,20 @@ Workers = Annotated[
         help="Processes that listen side by side, a thread each; one that dies takes its file down only.",
     ),
 ]
-ManifestFile = Annotated[
-    Path | None,
+Ray = Annotated[
+    str | None,
     typer.Option(
-        "--manifest", help="A line of JSON for every recording done; with --workers and -o DIR: DIR/pitchai.jsonl."
+        "--ray",
+        metavar="[ADDRESS]",
+        help="A Ray cluster does it: machine:port, local, or auto: the one that runs here, else local. "
+        "--workers is then the highest number of its actors.",
+    ),
+]
+ManifestFile = Annotated[
+    str | None,
+    typer.Option(
+        "--manifest",
+        help="A line of JSON for every recording done; with --workers or --ray and -o DIR: DIR/pitchai.jsonl.",
     ),
 ]
 Tempo = Annotated[

@@ -40,6 +40,8 @@ from transcribe.weights import (
 # (seconds done, seconds in all or None where the file doesn't say)
 Progress = Callable[[float, float | None], None]
 Keep = Callable[[Activations], None]
+# Runs networks over a stream of samples, as transcribe.inference.infer_together
+Infer = Callable[..., list[Iterator[Any]]]
 
 # A peak under -80 dBFS is silence.
 _SILENCE = 1e-4
@@ -59,10 +61,12 @@ _Config = TypeVar("_Config", DecodingConfig, ChordDecodingConfig, TagDecodingCon
 class _Listener(ABC, Generic[_Model]):
     """A loaded model, and what it takes to listen to recordings with it.
 
-    ``max_duration``: recordings that last longer, in seconds, are refused.
+    ``max_duration``: recordings that last longer, in seconds, are refused. ``infer``, where it is set, runs the
+    networks instead of :func:`transcribe.inference.infer_together`, which it must equal.
     """
 
     max_duration = MAX_DURATION
+    infer: Infer | None = None
 
     def __init__(
         self, model: str | _Model | None, load: Callable[[str | None, str, str], _Model], device: str, precision: str
@@ -79,6 +83,16 @@ class _Listener(ABC, Generic[_Model]):
     def sample_rate(self) -> int:
         """The rate in Hz that the model listens at."""
         return self.model.features.sample_rate
+
+    def _together(self, blocks: Iterable[np.ndarray]) -> list[Iterator[Any]]:
+        from transcribe.inference import infer_together
+
+        return (self.infer or infer_together)(blocks, *self.models)
+
+    @property
+    def models(self) -> tuple[Any, ...]:
+        """The models whose networks listen together."""
+        return (self.model,)
 
     @abstractmethod
     def _listen(
@@ -200,6 +214,11 @@ class Transcriber(_Listener[NotesModel]):
         """
         return self._listen_to_audio(samples, sample_rate)
 
+    @property
+    def models(self) -> tuple[Any, ...]:
+        """The models whose networks listen together: the notes' first."""
+        return (self.model, *(other.model for other in (self.chords, self.instruments) if other is not None))
+
     def activations(self, blocks: Iterable[np.ndarray]) -> Iterator[Activations]:
         """Listen to blocks of samples at :attr:`sample_rate`: what the network hears, before any threshold."""
         from transcribe.inference import infer
@@ -225,12 +244,10 @@ class Transcriber(_Listener[NotesModel]):
         return analysed(heard, self.timing)
 
     def _listen(self, blocks: Iterable[np.ndarray], duration: float | None, progress: Progress | None) -> Transcription:
-        from transcribe.inference import infer_together
-
         level = _Level(blocks)
         others: list[Any] = [other for other in (self.chords, self.instruments) if other is not None]
         decoders = [other.decoder() for other in others]
-        heard, *heard_beside = infer_together(level, self.model, *(other.model for other in others))
+        heard, *heard_beside = self._together(level)
 
         def watched() -> Iterator[Activations]:
             seconds = 0.0
@@ -286,9 +303,7 @@ class _StepRecogniser(_Recogniser[_StepModel]):
 
     def activations(self, blocks: Iterable[np.ndarray]) -> Iterator[Any]:
         """Listen to blocks of samples at :attr:`sample_rate`: what the network hears, before it is decoded."""
-        from transcribe.inference import infer_together
-
-        return infer_together(blocks, self.model)[0]
+        return self._together(blocks)[0]
 
     def clip(self, path: str | Path) -> list[Any]:
         """Listen to a whole recording: what the network hears.

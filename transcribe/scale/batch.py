@@ -12,6 +12,7 @@ from pathlib import Path
 from transcribe.audio import AUDIO_SUFFIXES
 from transcribe.errors import InputError, OutputError, UsageError
 from transcribe.output.formats import FORMATS, Format, format_of
+from transcribe.scale import storage
 
 STANDARD = "-"
 BESIDE = "\0"  # an output that can't be asked for: beside the recording
@@ -19,7 +20,7 @@ BESIDE = "\0"  # an output that can't be asked for: beside the recording
 
 @dataclass(frozen=True)
 class Recording:
-    """A recording to transcribe: its path (``-`` for standard input), and the folder it was found under."""
+    """A recording to transcribe: its path or URL (``-`` for standard input), and the folder it was found under."""
 
     path: str
     root: Path
@@ -32,7 +33,12 @@ class Recording:
     @property
     def rereadable(self) -> bool:
         """Whether it can be read twice, as files can, and pipes can't."""
-        return self.path != STANDARD and os.path.isfile(self.path)
+        return self.path != STANDARD and (storage.is_remote(self.path) or os.path.isfile(self.path))
+
+    @property
+    def parent(self) -> str:
+        """The folder it lies in."""
+        return self.path.rpartition("/")[0] if storage.is_remote(self.path) else str(Path(self.path).parent)
 
     @property
     def relative(self) -> Path:
@@ -60,12 +66,14 @@ def find_recordings(inputs: Sequence[str], recursive: bool = False) -> list[Reco
         If a name is empty.
     """
     found: list[Recording] = []
-    for name in inputs:
+    for name in map(storage.plain, inputs):
         path = Path(name)
         if name == STANDARD:
             found.append(Recording(name, Path()))
         elif not name:
             raise InputError("a recording's name is empty; give a file, a folder or a pattern")
+        elif storage.is_remote(name):
+            found += _elsewhere(name, recursive)
         elif os.path.isdir(name):
             found += _in_folder(path, recursive)
         elif glob.has_magic(name) and not os.path.lexists(name):
@@ -80,8 +88,21 @@ def find_recordings(inputs: Sequence[str], recursive: bool = False) -> list[Reco
             found.append(Recording(name, path.parent))
     unique: dict[str, Recording] = {}
     for recording in found:
-        unique.setdefault(os.path.abspath(recording.path), recording)
+        unique.setdefault(storage.absolute(recording.path), recording)
     return list(unique.values())
+
+
+def _elsewhere(name: str, recursive: bool) -> list[Recording]:
+    """Expand the URL of a file, a folder or a glob."""
+    parent = Path(name).parent
+    if storage.is_folder(name):
+        folder, paths = storage.listed(name, recursive)
+        found = [Recording(path, Path(folder)) for path in paths if _is_named_so(Path(path))]
+    elif glob.has_magic(name) and not storage.is_there(name):
+        found = [Recording(path, Path(path).parent) for path in storage.matching(name) if _is_named_so(Path(path))]
+    else:
+        found = []
+    return found or [Recording(name, parent)]
 
 
 def _in_folder(folder: Path, recursive: bool) -> list[Recording]:
@@ -94,7 +115,11 @@ def _in_folder(folder: Path, recursive: bool) -> list[Recording]:
 
 def _is_recording(path: Path) -> bool:
     # What can't be looked at (a folder that may not be entered) stays, and fails in its turn.
-    return path.suffix.lower() in AUDIO_SUFFIXES and (os.path.isfile(path) or not os.path.exists(path))
+    return _is_named_so(path) and (os.path.isfile(path) or not os.path.exists(path))
+
+
+def _is_named_so(path: Path) -> bool:
+    return path.suffix.lower() in AUDIO_SUFFIXES
 
 
 def plan(
@@ -121,12 +146,13 @@ def plan(
     kinds = [_named(name, table) for name in formats]
     usual = [table[default]] if default else []
     jobs: list[list[tuple[str, Format]]] = [[] for _ in recordings]
-    for output in outputs or (BESIDE,):
+    for output in map(storage.plain, outputs or (BESIDE,)):
         if output != BESIDE and not _is_folder(output, len(recordings), table):
             jobs[0].append(
                 (output, _kind_of_file(output, kinds or (usual if output == STANDARD else []), len(recordings), table))
             )
-            if output != STANDARD and not os.path.isdir(Path(output).absolute().parent):
+            local = output != STANDARD and not storage.is_remote(output)
+            if local and not os.path.isdir(Path(output).absolute().parent):
                 raise OutputError(f"{output}: the folder {Path(output).parent} is not there; make it first")
             continue
         if output != BESIDE and not (kinds or usual):
@@ -135,7 +161,7 @@ def plan(
             for job, path in zip(
                 jobs, _names(recordings, "" if output == BESIDE else output, kind.suffixes[0]), strict=True
             ):
-                job.append((str(path), kind))
+                job.append((path, kind))
     _check_unique(recordings, jobs)
     return [Job(recording, tuple(job)) for recording, job in zip(recordings, jobs, strict=True)]
 
@@ -145,7 +171,7 @@ def _is_folder(output: str, n_recordings: int, table: Mapping[str, Format]) -> b
         return False
     if not output:
         raise UsageError("-o needs a file, a folder or -")
-    if output.endswith(("/", os.sep)) or os.path.isdir(output):
+    if output.endswith(("/", os.sep)) or storage.is_folder(output):
         return True
     if n_recordings > 1 and any(Path(output).suffix.lower() in form.suffixes for form in table.values()):
         raise UsageError(f"{output}: {n_recordings} recordings can't go into one file; give a folder")
@@ -170,35 +196,29 @@ def _named(name: str, table: Mapping[str, Format]) -> Format:
     return format_of(Path(f"x.{name.lstrip('.')}"), table)
 
 
-def _names(recordings: Sequence[Recording], folder: str, suffix: str) -> list[Path]:
+def _names(recordings: Sequence[Recording], folder: str, suffix: str) -> list[str]:
     bases = []
     for recording in recordings:
         if recording.path == STANDARD:
             if not folder:
                 raise UsageError("standard input has no name; say where the result goes with -o")
-            bases.append(Path(folder) / "stdin")
+            bases.append(storage.join(folder, Path("stdin")))
         else:
-            bases.append(Path(folder) / recording.relative if folder else Path(recording.path))
-    plain = [base.with_name(base.stem + suffix) for base in bases]
-    count = Counter(_key(path) for path in plain)
-    return [
-        path if count[_key(path)] == 1 else base.with_name(base.name + suffix)
-        for base, path in zip(bases, plain, strict=True)
-    ]
-
-
-def _key(path: str | Path) -> str:
-    """Tell when two paths are one file: through links and ``..``, and on systems that don't mind case."""
-    return os.path.normcase(os.path.realpath(path))
+            bases.append(
+                storage.join(folder or recording.parent, recording.relative if folder else Path(recording.name))
+            )
+    plain = [base.removesuffix(Path(base).suffix) + suffix for base in bases]
+    count = Counter(map(storage.same, plain))
+    return [path if count[storage.same(path)] == 1 else base + suffix for base, path in zip(bases, plain, strict=True)]
 
 
 def _check_unique(recordings: Sequence[Recording], jobs: Sequence[Sequence[tuple[str, Format]]]) -> None:
     taken: dict[str, str] = {}
     for recording, job in zip(recordings, jobs, strict=True):
         for output, _ in job:
-            key = _key(output)
+            key = storage.same(output)
             if key in taken:
                 raise UsageError(f"{taken[key]} and {recording.path} would both write {output}; rename one")
             taken[key] = recording.path
-            if recording.path != STANDARD and key == _key(recording.path):
+            if recording.path != STANDARD and key == storage.same(recording.path):
                 raise UsageError(f"{output}: the result would replace the recording; choose another -o")

@@ -3,6 +3,9 @@
 ``{"input", "sha256", "outputs", "duration", "notes", "seconds", "error"}``: the recording's path and checksum, the
 files written, its length, how many notes were heard, how long that took, and why it failed (null where it didn't). The
 line follows the results, so a recording with a line has its results; one without is done again.
+
+An object store can't append: there the manifest is written in parts, ``pitchai.jsonl``, ``pitchai.jsonl.1`` and so on,
+the last of which is put anew every few seconds until it is full. Whoever is killed does a few seconds' work again.
 """
 
 from __future__ import annotations
@@ -10,6 +13,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -17,9 +21,12 @@ from types import TracebackType
 from typing import BinaryIO
 
 from transcribe.errors import OutputError
+from transcribe.scale import storage
 
 # What every line begins with: a last one that was cut off is known by it.
 _BEGINNING = b'{"input": '
+# How often a part is put, in seconds, and how large it grows, in bytes: about ten thousand lines.
+_INTERVAL, _PART_SIZE = 10.0, 1 << 22
 
 
 @dataclass(frozen=True)
@@ -67,19 +74,28 @@ class Manifest:
         If it can't be read, or is something else than a manifest.
     """
 
-    def __init__(self, path: Path, anew: bool = False) -> None:
-        self.path = path
+    def __init__(self, path: str | Path, anew: bool = False) -> None:
+        self.path = str(path)
         self._done: dict[str, set[str]] = {}
         self._whole = 0
-        self._file: BinaryIO | None = None
-        try:
-            content = path.read_bytes() if os.path.lexists(path) else None
-        except OSError as error:
-            raise OutputError(f"{path}: can't be read: {error.strerror}; choose another --manifest") from None
+        self._file: BinaryIO | _Parts | None = None
+        self._parts: list[bytes] = []
+        self._anew = anew
+        content = self._content()
         self.resumed = content is not None and not anew
         self._read(content or b"")
         if anew:
             self._done, self._whole = {}, 0
+
+    def _content(self) -> bytes | None:
+        if storage.is_remote(self.path):
+            while (part := storage.read(_part(self.path, len(self._parts)))) is not None:
+                self._parts.append(part)
+            return b"".join(self._parts) if self._parts else None
+        try:
+            return Path(self.path).read_bytes() if os.path.lexists(self.path) else None
+        except OSError as error:
+            raise OutputError(f"{self.path}: can't be read: {error.strerror}; choose another --manifest") from None
 
     def _read(self, content: bytes) -> None:
         for number, line in enumerate(content.splitlines(keepends=True), 1):
@@ -87,9 +103,9 @@ class Manifest:
                 return
             try:
                 values = json.loads(line)
-                name, outputs, error = os.path.abspath(values["input"]), values["outputs"], values["error"]
+                name, outputs, error = storage.absolute(values["input"]), values["outputs"], values["error"]
                 if error is None:
-                    self._done.setdefault(name, set()).update(os.path.abspath(output) for output in outputs)
+                    self._done.setdefault(name, set()).update(map(storage.absolute, outputs))
                 else:
                     self._done.pop(name, None)
             except (ValueError, TypeError, KeyError, RecursionError):
@@ -108,17 +124,21 @@ class Manifest:
         """
         if self._file is not None:
             return
+        if storage.is_remote(self.path):
+            for number in reversed(range(len(self._parts) if self._anew else 0)):
+                storage.remove(_part(self.path, number))
+            self._file = _Parts(self.path, 0 if self._anew else len(self._parts))
+            return
         try:
-            self._file = self.path.open("ab", buffering=0)
+            self._file = open(self.path, "ab", buffering=0)  # noqa: SIM115 - closed by __exit__
             self._file.truncate(self._whole)
         except OSError as error:
             raise OutputError(f"{self.path}: can't be written: {error.strerror}; choose another --manifest") from None
 
     def has(self, name: str, outputs: Sequence[str]) -> bool:
-        """Tell whether a recording is done: it has a line without an error, and these results, which are there."""
-        done = self._done.get(os.path.abspath(name))
-        wanted = set(map(os.path.abspath, outputs))
-        return done is not None and wanted <= done and all(map(os.path.isfile, wanted))
+        """Tell whether a recording has a line without an error that names these results."""
+        done = self._done.get(storage.absolute(name))
+        return done is not None and set(map(storage.absolute, outputs)) <= done
 
     def add(self, line: Line) -> None:
         """Append a line, whole and at once.
@@ -144,3 +164,33 @@ class Manifest:
         """Close the file."""
         if self._file is not None:
             self._file.close()
+
+
+class _Parts:
+    """A file in an object store, to be added to; ``number`` is that of its next part."""
+
+    def __init__(self, path: str, number: int) -> None:
+        self._path, self._number = path, number
+        self._content = b""
+        self._put()  # so that what can't be written is known before the work
+
+    def write(self, line: bytes) -> None:
+        """Add a line; it is there within seconds of the next one, or when the file is closed."""
+        self._content += line
+        if len(self._content) >= _PART_SIZE:
+            self._put()
+            self._number, self._content = self._number + 1, b""
+        elif time.monotonic() - self._written >= _INTERVAL:
+            self._put()
+
+    def close(self) -> None:
+        """Put what hasn't been."""
+        self._put()
+
+    def _put(self) -> None:
+        storage.write(_part(self._path, self._number), self._content, overwrite=True)
+        self._written = time.monotonic()
+
+
+def _part(path: str, number: int) -> str:
+    return f"{path}.{number}" if number else path

@@ -177,7 +177,7 @@ def _work(pipe: Connection, make: Callable[[], Callable[[Any], Any]]) -> None:
         try:
             do = make()
         except Exception as error:
-            pipe.send(("unmade", _sendable(error)))
+            pipe.send(("unmade", sendable(error)))
             return
         pipe.send(("ready", None))
         while True:
@@ -188,7 +188,7 @@ def _work(pipe: Connection, make: Callable[[], Callable[[Any], Any]]) -> None:
             try:
                 result = do(item)
             except Exception as error:
-                result = _sendable(error)
+                result = sendable(error)
             pipe.send(("done", result))
 
 
@@ -196,6 +196,6 @@ def _exit(number: int, _: FrameType | None) -> None:
     raise SystemExit(128 + number)
 
 
-def _sendable(error: Exception) -> Exception:
+def sendable(error: Exception) -> Exception:
     """Pass our own errors on, whose only argument is their text; others may not come out of a pipe as they went in."""
     return error if isinstance(error, PitchaiError) else RuntimeError(f"{type(error).__name__}: {error}")

@@ -2,27 +2,26 @@
 
 from __future__ import annotations
 
-import os
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from transcribe.analysis import Timing
 from transcribe.events import Transcription
-from transcribe.output.atomic import check_writable, write_atomically
 from transcribe.output.formats import Format, detailed, illustrated
 from transcribe.output.roll import Scene
-from transcribe.scale.batch import STANDARD, Job
+from transcribe.scale import storage
+from transcribe.scale.batch import STANDARD, Job, Recording
 from transcribe.scale.manifest import checksum
 
 if TYPE_CHECKING:
     import numpy as np
 
     from transcribe.decoding import Activations
-    from transcribe.pipeline import Progress
+    from transcribe.pipeline import ChordRecogniser, GenreRecogniser, InstrumentRecogniser, Progress, Transcriber
 
 # What a report's listener and the front end hear, in Hz.
 _REPORT_SAMPLE_RATE, _PICTURE_SAMPLE_RATE = 24_000, 16_000
@@ -30,11 +29,15 @@ _REPORT_SAMPLE_RATE, _PICTURE_SAMPLE_RATE = 24_000, 16_000
 
 @dataclass(frozen=True)
 class Listening:
-    """What listens to a file (``-`` is standard input), where it computes, and to how many seconds at the most."""
+    """What listens to a file (``-`` is standard input), where it computes, and to how many seconds at the most.
+
+    ``listener`` is the same with its networks, where others may run them for it.
+    """
 
     listen: Callable[[str, Progress | None, Callable[[Activations], None] | None], Transcription]
     device: str
     max_duration: float
+    listener: Transcriber | ChordRecogniser | InstrumentRecogniser | GenreRecogniser | None = None
 
 
 @dataclass(frozen=True)
@@ -62,7 +65,10 @@ class Work:
 
 @dataclass(frozen=True)
 class Done:
-    """What was heard, the files written, what belongs on standard output, and what it took in seconds."""
+    """What was heard, the files written, what belongs on standard output, and what it took in seconds.
+
+    ``stages`` says how many of the seconds went into fetching, listening and writing.
+    """
 
     result: Transcription
     written: tuple[str, ...]
@@ -70,6 +76,7 @@ class Done:
     device: str
     sha256: str | None
     seconds: float
+    stages: Mapping[str, float] = field(default_factory=dict)
 
 
 class Worker:
@@ -91,37 +98,43 @@ class Worker:
         """
         began = time.monotonic()
         work = self.work
-        outputs = [(path, form) for path, form in job.outputs if not (work.skip_existing and os.path.exists(path))]
+        outputs = [(path, form) for path, form in job.outputs if not (work.skip_existing and storage.is_there(path))]
         for path, _ in outputs:
-            if path != STANDARD:
-                check_writable(Path(path), work.overwrite)
-        sha256 = checksum(job.recording.path) if work.hashed else None
-        heard: list[Activations] = []
-        keeping = any(form.name == "npz" for _, form in outputs)
-        result = self.listening.listen(job.recording.path, progress, heard.append if keeping else None)
-        printed = b""
-        for path, form in outputs:
-            content = self._shown(job, form, heard).write(result)
-            if path == STANDARD:
-                printed += content
-            else:
-                write_atomically(Path(path), content, work.overwrite)
+            if path != STANDARD:  # with skip_existing it isn't there, as is known by now
+                storage.check_writable(path, work.overwrite or work.skip_existing)
+        with storage.here(job.recording.path) as copy:
+            fetched = time.monotonic()
+            recording = Recording(copy, Path(copy).parent)
+            sha256 = checksum(copy) if work.hashed else None
+            heard: list[Activations] = []
+            keeping = any(form.name == "npz" for _, form in outputs)
+            result = self.listening.listen(copy, progress, heard.append if keeping else None)
+            listened = time.monotonic()
+            printed = b""
+            for path, form in outputs:
+                content = self._shown(recording, form, heard).write(result)
+                if path == STANDARD:
+                    printed += content
+                else:
+                    storage.write(path, content, work.overwrite)
         written = tuple(path for path, _ in outputs if path != STANDARD)
-        return Done(result, written, printed, self.listening.device, sha256, time.monotonic() - began)
+        ended = time.monotonic()
+        stages = {"fetch": fetched - began, "listen": listened - fetched, "write": ended - listened}
+        return Done(result, written, printed, self.listening.device, sha256, ended - began, stages)
 
-    def _shown(self, job: Job, form: Format, heard: list[Activations]) -> Format:
+    def _shown(self, recording: Recording, form: Format, heard: list[Activations]) -> Format:
         """Let pictures and reports know the recording and the truth, and the archive what was heard."""
         from transcribe.output.npz import to_npz
 
         if form.name == "npz":
             return replace(form, write=lambda _: to_npz(heard))
-        return detailed(illustrated(form, partial(self._scene, job, form)), self.work.detail)
+        return detailed(illustrated(form, partial(self._scene, recording, form)), self.work.detail)
 
-    def _scene(self, job: Job, form: Format) -> Scene:
+    def _scene(self, recording: Recording, form: Format) -> Scene:
         rate = _REPORT_SAMPLE_RATE if form.name == "html" else _PICTURE_SAMPLE_RATE
-        recording = _blocks(job.recording.path, rate, self.listening.max_duration) if job.recording.rereadable else None
+        blocks = _blocks(recording.path, rate, self.listening.max_duration) if recording.rereadable else None
         work = self.work
-        return Scene(job.recording.name, work.reference, recording, rate, work.sound, work.spectrogram)
+        return Scene(recording.name, work.reference, blocks, rate, work.sound, work.spectrogram)
 
 
 def _blocks(path: str, sample_rate: int, max_duration: float) -> Iterator[np.ndarray]:
@@ -139,7 +152,7 @@ def open_transcriber(
     max_hours: float,
     others: tuple[str, ...],
     settings: dict[str, float],
-    timing: Timing,
+    timing: Timing = Timing(),  # noqa: B008 (frozen)
 ) -> Listening:
     """Load what transcribes; ``others`` are chords, instruments and genre, whichever is wanted too."""
     from transcribe.inference import set_threads
@@ -151,7 +164,7 @@ def open_transcriber(
     genre = GenreRecogniser(device=device) if "genre" in others else None
     transcriber = Transcriber(model, device, chords, precision, instruments, genre, timing, **settings)
     transcriber.max_duration = max_hours * 3600
-    return Listening(transcriber.transcribe_file, transcriber.device, transcriber.max_duration)
+    return Listening(transcriber.transcribe_file, transcriber.device, transcriber.max_duration, transcriber)
 
 
 def open_recogniser(
@@ -180,4 +193,4 @@ def open_recogniser(
     def listen(path: str, progress: Progress | None, _: object) -> Transcription:
         return recogniser.recognise_file(path, progress)
 
-    return Listening(listen, recogniser.device, recogniser.max_duration)
+    return Listening(listen, recogniser.device, recogniser.max_duration, recogniser)

@@ -1,0 +1,205 @@
+"""Recordings and results by their address: a path here, or a URL such as ``s3://bucket/song.wav``, through fsspec.
+
+Results are there whole or not at all: here by :mod:`transcribe.output.atomic`, in an object store because a put is.
+Credentials and endpoints are found as the store's own library finds them: its environment, files and roles.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import tempfile
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from transcribe.errors import InputError, OutputError, PitchaiError, UsageError
+from transcribe.output import atomic
+
+
+def is_remote(address: str) -> bool:
+    """Tell URLs from paths."""
+    return re.match(r"[a-z][a-z0-9+.-]+://", address) is not None
+
+
+def in_memory(address: str) -> bool:
+    """Whether it is in this process's memory, where no other finds it."""
+    return address.startswith("memory://")
+
+
+def plain(address: str) -> str:
+    """Make a path of a ``file://`` URL; others stay."""
+    return re.sub(r"(file|local)://(?=/)", "", address, count=1) if is_remote(address) else address
+
+
+def absolute(address: str) -> str:
+    """Say it so that it means the same from every folder."""
+    return address if is_remote(address) else os.path.abspath(address)
+
+
+def same(address: str) -> str:
+    """Make a key that tells when two are one file: through links and ``..``, and on systems that don't mind case."""
+    return address if is_remote(address) else os.path.normcase(os.path.realpath(address))
+
+
+def join(folder: str, name: Path) -> str:
+    """Name a file below a folder."""
+    return f"{folder.rstrip('/')}/{name.as_posix()}" if is_remote(folder) else str(Path(folder) / name)
+
+
+def is_folder(address: str) -> bool:
+    """Whether there is such a folder."""
+    if not is_remote(address):
+        return os.path.isdir(address)
+    files, path = _open(address)
+    with _failing(InputError, address):
+        return bool(files.isdir(path))
+
+
+def is_there(address: str) -> bool:
+    """Whether there is anything of that name."""
+    if not is_remote(address):
+        return os.path.lexists(address)
+    files, path = _open(address)
+    with _failing(InputError, address):
+        return bool(files.exists(path))
+
+
+def existing(addresses: Iterable[str]) -> set[str]:
+    """Choose those that are files; of a store each folder is listed once."""
+    found = set()
+    folders: dict[str, list[str]] = defaultdict(list)
+    for address in addresses:
+        if is_remote(address):
+            folders[address.rpartition("/")[0]].append(address)
+        elif os.path.isfile(address):
+            found.add(address)
+    for folder, wanted in folders.items():
+        files, path = _open(folder)
+        with _failing(InputError, folder):
+            try:
+                names = {Path(name).name for name in files.ls(path, detail=False)}
+            except FileNotFoundError:
+                continue
+        found.update(address for address in wanted if address.rpartition("/")[2] in names)
+    return found
+
+
+def listed(folder: str, recursive: bool) -> tuple[str, list[str]]:
+    """List the files of a remote folder: its address as the store says it, and theirs, sorted."""
+    files, path = _open(folder)
+    with _failing(InputError, folder):
+        names = files.find(path, maxdepth=None if recursive else 1)
+    return files.unstrip_protocol(path), sorted(map(files.unstrip_protocol, names))
+
+
+def matching(pattern: str) -> list[str]:
+    """List what matches a remote pattern, sorted."""
+    files, path = _open(pattern)
+    with _failing(InputError, pattern):
+        return sorted(map(files.unstrip_protocol, files.glob(path)))
+
+
+@contextmanager
+def here(address: str) -> Iterator[str]:
+    """Give the path of a file; what is elsewhere is copied here and deleted afterwards: decoders seek to and fro.
+
+    Raises
+    ------
+    InputError
+        If it can't be copied.
+    """
+    if not is_remote(address):
+        yield address
+        return
+    files, path = _open(address)
+    with tempfile.TemporaryDirectory(prefix="pitchai-") as folder:
+        copy = str(Path(folder) / Path(path).name)
+        with _failing(InputError, address):
+            try:
+                files.get_file(path, copy)
+            except FileNotFoundError:
+                raise InputError(f"{address}: no such file, or a folder without recordings") from None
+        yield copy
+
+
+def read(address: str) -> bytes | None:
+    """Read a remote file; None where there is none."""
+    files, path = _open(address)
+    with _failing(OutputError, address):
+        try:
+            return bytes(files.cat_file(path))
+        except FileNotFoundError:
+            return None
+
+
+def remove(address: str) -> None:
+    """Delete a remote file."""
+    files, path = _open(address)
+    with _failing(OutputError, address):
+        files.rm_file(path)
+
+
+def check_writable(address: str, overwrite: bool, option: str = "-o") -> None:
+    """Refuse before the work what would fail after it.
+
+    Raises
+    ------
+    OutputError
+        As :func:`transcribe.output.atomic.check_writable`.
+    """
+    if not is_remote(address):
+        atomic.check_writable(Path(address), overwrite, option)
+    elif not overwrite and is_there(address):
+        raise OutputError(f"{address}: exists already; use --overwrite to replace it or --skip-existing to keep it")
+
+
+def write(address: str, content: bytes, overwrite: bool = False) -> None:
+    """Write a whole file or nothing.
+
+    Raises
+    ------
+    OutputError
+        If the file exists and may not be replaced, or can't be written.
+    """
+    if not is_remote(address):
+        atomic.write_atomically(Path(address), content, overwrite)
+        return
+    files, path = _open(address)
+    with _failing(OutputError, address):
+        try:
+            files.pipe_file(path, content, mode="overwrite" if overwrite else "create")
+        except FileExistsError:
+            raise OutputError(f"{address}: exists already; use --overwrite to replace it") from None
+
+
+def _open(address: str) -> tuple[Any, str]:
+    """Give the file system of an address, and the path there."""
+    try:
+        from fsspec.core import url_to_fs
+    except ImportError:
+        raise UsageError(f"{address}: addresses are opened by fsspec: pip install 'pitchai[ray]'") from None
+    try:
+        # What others write meanwhile is to be seen.
+        files, path = url_to_fs(address, use_listings_cache=False)
+    except (ImportError, ValueError) as error:
+        raise UsageError(f"{address}: {_one_line(error)}") from None
+    return files, path
+
+
+@contextmanager
+def _failing(kind: type[PitchaiError], address: str) -> Iterator[None]:
+    """Say in a line what a store says in errors of its own."""
+    try:
+        yield
+    except PitchaiError:
+        raise
+    except Exception as error:
+        verb = "read" if kind is InputError else "read or written"
+        raise kind(f"{address}: can't be {verb}: {_one_line(error)}") from None
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())[:300] or type(error).__name__
