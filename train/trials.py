@@ -4,10 +4,12 @@
     python -m train.trials ghosts --sounds sounds-unheard --out trials
     python -m train.trials repeats --piano pianos/steinway-iowa --out trials
     python -m train.trials strangers --soundfont unheard.sf2 --midi pop909 --out trials
+    python -m train.trials songs --midi pop909 --piano pianos/steinway-iowa --rooms rooms.npz --out trials
     python -m train.trials strums --clips chords-guitar --out trials
 
 Each writes folders of recordings and labels for ``pitchai eval --dataset pairs --data trials/<name>`` (strums and
-ghosts: ``--dataset chords``), or for ``tests/benchmark/compare.py``, which puts a peer beside.
+ghosts: ``--dataset chords``, songs: ``--dataset beats``), or for ``tests/benchmark/compare.py``, which puts a peer
+beside.
 """
 
 from __future__ import annotations
@@ -20,8 +22,8 @@ import numpy as np
 import soundfile
 from scipy import signal
 
-from train import recorder
-from train.performances import Performance, from_transcription, read_midi, without_overlaps
+from train import recorder, rooms
+from train.performances import Performance, excerpt, from_transcription, read_midi, without_overlaps
 from train.piano import SAMPLE_RATE, load_pianos, play
 from train.render import write_pair
 from train.sounds import drums, synthesise
@@ -188,6 +190,30 @@ def strangers(soundfont: Path, midi: Path, out: Path, pieces: int = 8) -> None:
             _write(out / kind, f"{kind}-{number:02d}", samples, np.minimum(notes, [59.5, 59.5, 127, 127]))
 
 
+def songs(midi: Path, piano: Path, responses: Path, out: Path, seconds: float = 120.0) -> None:
+    """Write the beginnings of every fifteenth song of POP909, recorded in rooms, under noise, with beats and key.
+
+    None of them is among the songs that the finding of beats was tuned on: every sixth, of which every second.
+    """
+    (bank, *_) = load_pianos(piano)
+    studio = recorder.Studio(rooms.load(responses))
+    out.mkdir(parents=True, exist_ok=True)
+    for number, path in enumerate(sorted(midi.glob("*.mid"))[3::15]):
+        rng = np.random.default_rng(number)
+        performance = excerpt(read_midi(path), 0.0, seconds)
+        samples = recorder.record(play(bank, performance, seconds, rng), SAMPLE_RATE, rng, studio=studio)
+        soundfile.write(out / f"{path.stem}.flac", samples, SAMPLE_RATE, subtype="PCM_16")
+        beats = np.loadtxt(midi / f"{path.stem}_beat_midi.txt")
+        lines, place = [], 0
+        for time, _, downbeat in beats[beats[:, 0] < seconds]:
+            place = 1 if downbeat else place + 1
+            lines.append(f"{time:.4f}\t{place}\n")
+        (out / f"{path.stem}.beats").write_text("".join(lines), encoding="utf-8")
+        keys = (midi / f"{path.stem}_key_audio.txt").read_text(encoding="utf-8")
+        named = keys.replace(":maj", " major").replace(":min", " minor")
+        (out / f"{path.stem}.key").write_text(named, encoding="utf-8")
+
+
 def strums(clips: list[Piece], out: Path, pause: float = 0.5) -> None:
     """Write clips of one chord under pink noise at 10 dB, sharp and flat; and joined, with pauses between them.
 
@@ -242,6 +268,10 @@ def main() -> None:
         ("ghosts", {"sounds": "speech and drums of train.sounds that training never had"}),
         ("repeats", {"piano": "a bank that training never had"}),
         ("strangers", {"soundfont": "a sound font that training never had", "midi": "folder of songs"}),
+        (
+            "songs",
+            {"midi": "POP909's songs", "piano": "a bank that training never had", "rooms": "responses by train.rooms"},
+        ),
         ("strums", {"clips": "folders of clips named by their chord"}),
     ):
         command = kinds.add_parser(kind)
@@ -256,6 +286,8 @@ def main() -> None:
         ghosts(options.sounds, out)
     elif options.kind == "repeats":
         repeats(options.piano, out)
+    elif options.kind == "songs":
+        songs(options.midi, options.piano, options.rooms, out)
     elif options.kind == "strums":
         strums(load_dataset("chords", options.clips), out)
     else:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from rich.table import Table
     from rich.text import Text
 
+    from transcribe.beat_evaluation import BeatReport
     from transcribe.chord_evaluation import ChordReport, ClipReport
     from transcribe.evaluation import Report
     from transcribe.events import Chord, Transcription
@@ -321,6 +322,20 @@ def chord_figures(report: ChordReport) -> Iterator[Table | str]:
     yield table
     if several:
         yield "conventions: weighted by duration over all pieces; over-, under- and segmentation are means over pieces"
+
+
+def beat_figures(report: BeatReport) -> Iterator[Table | str]:
+    """Lay out the figures of beats and keys."""
+    from rich.table import Table
+
+    from transcribe.beat_evaluation import METRICS
+
+    table = Table("", "score", "recordings", title=f"{len(report.pieces)} recordings", title_justify="left")
+    for name, value in report.means.items():
+        count = sum(name in scores for scores in report.pieces.values())
+        table.add_row(METRICS[name], f"[bold]{value:.4f}[/]", str(count))
+    yield table
+    yield f"conventions: {report.conventions}"
 
 
 def tag_figures(report: TagReport) -> Iterator[Table | str]:

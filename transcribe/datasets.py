@@ -108,6 +108,11 @@ def _load_pairs(folder: Path) -> list[Piece]:
     return pieces
 
 
+def _load_beats(folder: Path) -> list[Piece]:
+    audio = sorted(p for p in folder.rglob("*") if p.suffix.lower() in AUDIO_SUFFIXES and p.is_file())
+    return [Piece(p.stem, p, p.with_suffix(".beats"), "test") for p in audio if p.with_suffix(".beats").is_file()]
+
+
 def _load_chords(folder: Path) -> list[Piece]:
     # Labels beside the recording; else those of its name in another tree (Isophonics' chordlab, RWC), or Billboard's,
     # whose full.lab lies in a folder of the recording's name; else the folder is the label of its clips.
@@ -161,6 +166,13 @@ DATASETS = {
         _load_pairs,
         "any recordings with labels will do",
         "song.wav beside song.mid, song.tsv or song.txt, in any folders",
+        default_split=None,
+    ),
+    "beats": Dataset(
+        "beats",
+        _load_beats,
+        "any recordings with annotated beats will do",
+        "song.wav beside song.beats (lines of a time and a number within the bar) and perhaps song.key",
         default_split=None,
     ),
     "chords": Dataset(

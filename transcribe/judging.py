@@ -11,6 +11,7 @@ import typer
 
 from transcribe.console import (
     ProgressBar,
+    beat_figures,
     chord_figures,
     confusion,
     figures,
@@ -45,7 +46,8 @@ def evaluate(
     dataset: Annotated[
         str | None,
         typer.Option(
-            help="maestro, maps, pairs (notes), chords, nsynth, irmas, clips (instruments), or gtzan, fma (genres)."
+            help="maestro, maps, pairs (notes), chords, beats, nsynth, irmas, clips (instruments), or gtzan, fma "
+            "(genres)."
         ),
     ] = None,
     data: Annotated[
@@ -90,12 +92,12 @@ def evaluate(
         raise UsageError("give either --dataset, or --reference and --estimate")
     of_clips = dataset in _INSTRUMENT_SETS
     of_genres = dataset in _GENRE_SETS
-    of_notes = not (dataset == "chords" or of_clips or of_genres)
-    if plot is not None and (of_notes or plot.suffix.lower() != ".png"):
+    of_notes = not (dataset in ("chords", "beats") or of_clips or of_genres)
+    if plot is not None and (of_notes or dataset == "beats" or plot.suffix.lower() != ".png"):
         raise UsageError("--plot draws the confusions of labelled clips as .png: --dataset chords --plot confusion.png")
     if not of_notes and (pedal_extended or sweep or onset_threshold is not None):
         raise UsageError(f"--pedal-extended, --sweep and --onset-threshold are about notes, not {dataset}")
-    if labels is not None and (dataset == "chords" or of_clips):
+    if labels is not None and (dataset in ("chords", "beats") or of_clips):
         raise UsageError(f"--labels is about notes and genres, not {dataset}")
     if pages is not None:
         if not of_notes or pages.suffix.lower() not in (".html", ".htm"):
@@ -134,6 +136,9 @@ def evaluate(
         _set_threads(threads)
         if dataset == "chords":
             _evaluate_chords(pieces, model, device, precision, as_json, quiet, plot, overwrite)
+            return
+        if dataset == "beats":
+            _evaluate_beats(pieces, model, device, precision, as_json, quiet)
             return
         from transcribe.evaluation import evaluate as run
         from transcribe.pipeline import Transcriber
@@ -210,6 +215,19 @@ def _evaluate_chords(
             return
         report = evaluate_clips(clips, recogniser, progress=progress)
     _print_clips(report, confusion(report), as_json, plot, overwrite)
+
+
+def _evaluate_beats(
+    pieces: list[Piece], model: str | None, device: str, precision: str, as_json: bool, quiet: bool
+) -> None:
+    """Measure beats, downbeats and keys."""
+    from transcribe.beat_evaluation import evaluate_beats
+    from transcribe.pipeline import Transcriber
+
+    transcriber = Transcriber(model, device, None, precision)
+    with ProgressBar(f"{len(pieces)} recordings with beats", quiet) as progress:
+        report = evaluate_beats(pieces, transcriber, progress)
+    print_line(json.dumps(asdict(report))) if as_json else print_tables(*beat_figures(report))
 
 
 def _evaluate_instruments(

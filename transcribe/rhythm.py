@@ -16,12 +16,12 @@ from transcribe.beats import BeatGrid
 from transcribe.events import Transcription
 
 # Into how many parts a beat may be divided, and what that costs; and where beats are of three parts, as in six eight.
-DIVISIONS = {1: 0.0, 2: 0.7, 3: 3.0, 4: 1.8, 6: 5.5, 8: 5.0}
+DIVISIONS = {1: 0.0, 2: 0.7, 3: 2.6, 4: 1.8, 6: 5.5, 8: 5.0}
 COMPOUND_DIVISIONS = {1: 0.0, 2: 4.0, 3: 0.7, 4: 5.0, 6: 2.5, 12: 6.0}
 # In such music at least so many beats are divided by three.
 _FEWEST = 8
 # What going from twos to threes, or back, costs.
-_CHANGE = 1.0
+_CHANGE = 0.5
 # How much hands vary, in seconds, and at least in beats; beyond so many of these deviations it doesn't get worse.
 _DEVIATION, _LEAST, _WORST = 0.025, 0.02, 4.0
 # Two notes that begin at least so far apart, in seconds, are not one chord: to make them one costs.
