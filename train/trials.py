@@ -191,14 +191,14 @@ def strangers(soundfont: Path, midi: Path, out: Path, pieces: int = 8) -> None:
 
 
 def songs(midi: Path, piano: Path, responses: Path, out: Path, seconds: float = 120.0) -> None:
-    """Write the beginnings of every fifteenth song of POP909, recorded in rooms, under noise, with beats and key.
+    """Write the beginnings of every ninth song of POP909, recorded in rooms, under noise, with beats and key.
 
-    None of them is among the songs that the finding of beats was tuned on: every sixth, of which every second.
+    None of them is among the songs that beats and keys were tuned on: every sixth, from the first on.
     """
     (bank, *_) = load_pianos(piano)
     studio = recorder.Studio(rooms.load(responses))
     out.mkdir(parents=True, exist_ok=True)
-    for number, path in enumerate(sorted(midi.glob("*.mid"))[3::15]):
+    for number, path in enumerate(sorted(midi.glob("*.mid"))[1::9]):
         rng = np.random.default_rng(number)
         performance = excerpt(read_midi(path), 0.0, seconds)
         samples = recorder.record(play(bank, performance, seconds, rng), SAMPLE_RATE, rng, studio=studio)
@@ -209,9 +209,13 @@ def songs(midi: Path, piano: Path, responses: Path, out: Path, seconds: float = 
             place = 1 if downbeat else place + 1
             lines.append(f"{time:.4f}\t{place}\n")
         (out / f"{path.stem}.beats").write_text("".join(lines), encoding="utf-8")
-        keys = (midi / f"{path.stem}_key_audio.txt").read_text(encoding="utf-8")
-        named = keys.replace(":maj", " major").replace(":min", " minor")
-        (out / f"{path.stem}.key").write_text(named, encoding="utf-8")
+        keys = []
+        for line in (midi / f"{path.stem}_key_audio.txt").read_text(encoding="utf-8").splitlines():
+            onset, offset, key = line.split()
+            if float(onset) < seconds:
+                named = key.replace(":maj", " major").replace(":min", " minor")
+                keys.append(f"{onset}\t{min(float(offset), seconds)}\t{named}\n")
+        (out / f"{path.stem}.key").write_text("".join(keys), encoding="utf-8")
 
 
 def strums(clips: list[Piece], out: Path, pause: float = 0.5) -> None:

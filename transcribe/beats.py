@@ -18,7 +18,7 @@ MIN_BPM, MAX_BPM = 40.0, 220.0
 # What speaks for a period: how strong its beats are, the middles between them, the thirds and the quarters; how far it
 # is from a listener's favourite tempo, in octaves and their square; how clearly the onsets repeat after it.
 PREFERRED_BPM = 105.0
-_ON, _HALVES, _THIRDS, _QUARTERS, _FAST, _FAR, _CLEAR = 2.0, 0.5, -1.15, 1.8, 0.75, -4.9, 0.85
+_ON, _HALVES, _THIRDS, _QUARTERS, _FAST, _FAR, _CLEAR = 2.5, 0.1, -1.55, 2.4, 1.33, -6.0, 0.73
 _N_PERIODS = 6
 # How much stronger than others the first and the last onset are: music begins and ends on a beat more often than not.
 _ENDS = 4.0
