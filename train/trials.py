@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +25,7 @@ from scipy import signal
 
 from train import recorder, rooms
 from train.performances import Performance, excerpt, from_transcription, read_midi, without_overlaps
-from train.piano import SAMPLE_RATE, load_pianos, play
+from train.piano import SAMPLE_RATE, Voicing, load_pianos, play
 from train.render import write_pair
 from train.sounds import drums, synthesise
 from transcribe.audio import load_audio
@@ -201,7 +202,11 @@ def songs(midi: Path, piano: Path, responses: Path, out: Path, seconds: float = 
     for number, path in enumerate(sorted(midi.glob("*.mid"))[1::9]):
         rng = np.random.default_rng(number)
         performance = excerpt(read_midi(path), 0.0, seconds)
-        samples = recorder.record(play(bank, performance, seconds, rng), SAMPLE_RATE, rng, studio=studio)
+        voicing = Voicing.draw(rng)
+        # Further out of tune a piano stands in the next key, and nobody could tell.
+        tuned = replace(voicing, cents=np.clip(voicing.cents, -CENTS, CENTS))
+        played = play(bank, performance, seconds, rng, tuned)
+        samples = recorder.record(played, SAMPLE_RATE, rng, studio=studio)
         soundfile.write(out / f"{path.stem}.flac", samples, SAMPLE_RATE, subtype="PCM_16")
         beats = np.loadtxt(midi / f"{path.stem}_beat_midi.txt")
         lines, place = [], 0

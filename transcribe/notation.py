@@ -27,7 +27,7 @@ _FILLED, _LONGEST_FILLED = 0.62, 4
 # Beats are halved where at least so much of them is divided into eight, and so many; up to so many a minute.
 _MANY_EIGHTHS, _FEW, _FASTEST = 0.3, 6, 220.0
 # What a note's end costs on a beat, a half, a third, …; for that it moves by so many beats and so much of its length.
-_END_COST = {1: 0.0, 2: 0.1, 3: 0.12, 4: 0.3, 6: 0.35, 8: 0.4}
+_END_COST = {1: 0.0, 2: 0.12, 3: 0.15, 4: 0.45, 6: 0.5, 8: 0.6}
 _MOVED, _MOVED_SHARE = 0.5, 0.25
 
 

@@ -16,7 +16,7 @@ from transcribe.beats import BeatGrid
 from transcribe.events import Transcription
 
 # Into how many parts a beat may be divided, and what that costs; and where beats are of three parts, as in six eight.
-DIVISIONS = {1: 0.0, 2: 0.7, 3: 2.6, 4: 1.8, 6: 5.5, 8: 5.0}
+DIVISIONS = {1: 0.0, 2: 0.7, 3: 2.6, 4: 1.8, 6: 6.0, 8: 7.0}
 COMPOUND_DIVISIONS = {1: 0.0, 2: 4.0, 3: 0.7, 4: 5.0, 6: 2.5, 12: 6.0}
 # In such music at least so many beats are divided by three.
 _FEWEST = 8

@@ -14,7 +14,7 @@ N_VOICES = 2
 # What things cost: a beat of a held note lost to the next one of its voice, a beat by which notes of a chord differ
 # (each up to two beats), notes in the second voice, a rest before them, a semitone of a leap, voices that cross. Chosen
 # on made-up pieces.
-_LOST, _UNEQUAL, _SECOND, _REST, _LEAP, _CROSSED = 3.0, 2.0, 0.4, 0.25, 0.01, 2.0
+_LOST, _UNEQUAL, _SECOND, _REST, _LEAP, _CROSSED = 3.0, 1.0, 0.5, 0.25, 0.01, 2.0
 _MOST = 2.0
 # Hands let go a little late: so much of a note's length isn't missed, nor so many beats.
 _LATE, _LATE_BEATS = 0.3, 0.12

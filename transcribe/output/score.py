@@ -6,6 +6,7 @@ Piano on two staves, the hands told apart; pitches are spelled by the key, chord
 
 from __future__ import annotations
 
+import bisect
 import importlib.util
 import io
 import re
@@ -52,7 +53,7 @@ _FLATTEST, _FLATTEST_MINOR, _FLATTEST_ROOT = -2, -1, -4
 # A hand changes to the other clef where its notes lie beyond these on the average, for two bars at least.
 _TREBLE_FROM, _BASS_TO = 65, 53
 # Pedal that is shorter, in quarters, isn't marked; it is marked on eighths.
-_SHORTEST_PEDAL, _PEDAL_GRID = 0.5, 2
+_SHORTEST_PEDAL, _PEDAL_GRID = 1, 2
 # Signs of music fonts within text, as other fonts know them: typst has no music font.
 _PLAIN = str.maketrans(
     {
@@ -206,6 +207,7 @@ def _score(t: Transcription, notation: Notation) -> Any:
         part = stream.PartStaff(id=("right", "left")[hand])
         piano = instrument.Piano()
         piano.partId, piano.instrumentId, part.partName = "Piano", "Piano-1", "Piano"
+        piano.partAbbreviation = piano.instrumentAbbreviation = ""
         part.insert(0, piano)
         cut = [list(in_bars(voice, notation.bars)) for voice in voices]
         clefs = _clefs(voices, notation.bars, hand)
@@ -249,10 +251,8 @@ def _score(t: Transcription, notation: Notation) -> Any:
 def _insert(part: Any, bars: Sequence[Bar], place: Fraction, element: Any) -> None:
     from music21 import stream
 
-    for bar, measure in zip(bars, part.getElementsByClass(stream.Measure), strict=True):
-        if bar.start <= place < bar.end:
-            measure.insert(place - bar.start, element)
-            return
+    number = bisect.bisect_right(bars, place, key=lambda bar: bar.start) - 1
+    part.getElementsByClass(stream.Measure)[number].insert(place - bars[number].start, element)
 
 
 def _fill(measure: Any, bar: Bar, voices: Sequence[Sequence[Written]], key: str) -> None:
