@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from fractions import Fraction
 
 import numpy as np
 
-from transcribe.events import Note
+from transcribe.analysis import analysed
+from transcribe.events import Note, Transcription
+from transcribe.notation import notate
 
 F = Fraction
 
@@ -217,3 +220,23 @@ def performed(
         played.append((Note(max(0.0, float(onset)), note.pitch, float(offset), velocity), note))
     played.sort(key=lambda pair: (pair[0].onset, pair[0].pitch))
     return [pair[0] for pair in played], [pair[1] for pair in played]
+
+
+def placed(piece: Piece, seed: int) -> tuple[float, float, float]:
+    """Play a piece and write it down: the share of notes at their place in the bar, of their length, in their hand."""
+    notes, written = performed(piece, np.random.default_rng(seed))
+    notation = notate(analysed(Transcription(tuple(notes))))
+    found = {
+        i: (chord, 1 - hand)
+        for hand, voices in enumerate(notation.hands)
+        for voice in voices
+        for chord in voice
+        for i in chord.indices
+    }
+    shift = Counter(found[i][0].start - written[i].start for i in found).most_common(1)[0][0]
+    first = next(bar for bar in notation.bars if bar.number == 1)
+    aligned = (first.start - shift) % piece.bar == 0 and first.length % piece.bar == 0
+    place = [aligned and found[i][0].start - written[i].start == shift for i in found]
+    length = [found[i][0].length == written[i].length for i in found]
+    hand = [found[i][1] == written[i].hand for i in found]
+    return tuple(sum(right) / len(written) for right in (place, length, hand))  # type: ignore[return-value]

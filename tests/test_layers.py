@@ -14,7 +14,8 @@ from tests.conftest import ROOT
 # Imports point up this list only.
 LAYERS = [
     {"errors", "events", "harte", "rows"},
-    {"audio", "features", "genre_features", "decoding", "chords", "tags", "genre", "beats", "key", "output"},
+    {"audio", "features", "genre_features", "decoding", "chords", "tags", "genre", "output"}
+    | {"beats", "key", "rhythm", "hands", "voices", "analysis", "notation"},
     {"networks"},
     {"chord_network", "instrument_network", "genre_network"},
     {"weights", "inference"},
@@ -24,6 +25,7 @@ LAYERS = [
         "instrument_datasets",
         "genre_datasets",
         "evaluation",
+        "beat_evaluation",
         "chord_evaluation",
         "genre_evaluation",
         "instrument_evaluation",
@@ -50,6 +52,11 @@ TORCH_FREE = {
     "genre_features",
     "beats",
     "key",
+    "rhythm",
+    "hands",
+    "voices",
+    "analysis",
+    "notation",
     "output",
     "datasets",
     "scale",

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from tests.strategies import transcriptions
 from transcribe.analysis import Timing, analysed, metre
 from transcribe.beats import BeatGrid, Beats, is_grid
+from transcribe.errors import InputError
 from transcribe.events import Note, Transcription
 from transcribe.hands import find_hands, struck_together
 from transcribe.key import find_keys, signature
@@ -200,6 +201,13 @@ def test_every_note_is_written_once(whole: Transcription) -> None:
             ends = [chord.start + chord.length for chord in voice]
             assert all(chord.length > 0 for chord in voice)
             assert all(end <= chord.start for end, chord in zip(ends, voice[1:], strict=False))
+
+
+def test_a_score_of_a_month_is_refused() -> None:
+    with pytest.raises(InputError, match="more than 10000 bars"):
+        notate(Transcription((Note(0.0, 60, 1.0, 64), Note(2e6, 60, 2e6 + 1, 64))))
+    notes = tuple(Note(1e5 * k, 60, 1e5 * k + 1, 64) for k in range(9))
+    assert analysed(Transcription(notes)).beats == ()
 
 
 def test_demisemiquavers_halve_the_beat() -> None:

@@ -14,12 +14,12 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 
-from tests.pieces import PIECES, Piece, performed
+from tests.pieces import PIECES, performed, placed
 from tests.strategies import transcriptions
 from transcribe.analysis import Timing, analysed
 from transcribe.errors import UsageError
 from transcribe.events import Chord, Key, Note, Pedal, Transcription
-from transcribe.output import score
+from transcribe.output import engraving, score
 from transcribe.output.formats import FORMATS
 
 music21 = pytest.importorskip("music21")
@@ -132,7 +132,7 @@ def test_odd_transcriptions_make_valid_scores(whole: Transcription, schema) -> N
 
     content = score.to_musicxml(whole)
     assert schema.validate(etree.fromstring(content)), schema.error_log
-    assert len(score.to_pages(whole)) >= 1
+    assert len(engraving.to_pages(whole)) >= 1
 
 
 def test_five_four_is_five_four() -> None:
@@ -192,10 +192,10 @@ def test_the_forms_hold_what_they_say() -> None:
     with zipfile.ZipFile(io.BytesIO(score.to_mxl(whole))) as archive:
         assert archive.read("score.musicxml") == score.to_musicxml(whole)
         assert b'full-path="score.musicxml"' in archive.read("META-INF/container.xml")
-    picture = score.to_svg(whole)
-    assert picture.count(b"<svg") > len(score.to_pages(whole)) > 1
+    picture = engraving.to_svg(whole)
+    assert picture.count(b"<svg") > len(engraving.to_pages(whole)) > 1
     pytest.importorskip("typst")
-    assert score.to_pdf(whole).startswith(b"%PDF")
+    assert engraving.to_pdf(whole).startswith(b"%PDF")
 
 
 def test_detail_makes_rhythms_finer() -> None:
@@ -210,7 +210,7 @@ def test_detail_makes_rhythms_finer() -> None:
 def test_what_is_missing_is_said_in_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(UsageError, match=r"pip install 'pitchai\[score\]'"):
-        score.to_pdf(NOTHING)
+        engraving.to_pdf(NOTHING)
 
 
 @pytest.mark.slow
@@ -227,28 +227,6 @@ def test_musescore_opens_it(tmp_path: Path) -> None:
     )
     assert done.returncode == 0
     assert target.stat().st_size > 100
-
-
-def placed(piece: Piece, seed: int) -> tuple[float, float, float]:
-    """Play a piece and write it down: the share of notes at their place in the bar, of their length, in their hand."""
-    from transcribe.notation import notate
-
-    notes, written = performed(piece, np.random.default_rng(seed))
-    notation = notate(analysed(Transcription(tuple(notes))))
-    found = {
-        i: (chord, 1 - hand)
-        for hand, voices in enumerate(notation.hands)
-        for voice in voices
-        for chord in voice
-        for i in chord.indices
-    }
-    shift = Counter(found[i][0].start - written[i].start for i in found).most_common(1)[0][0]
-    first = next(bar for bar in notation.bars if bar.number == 1)
-    aligned = (first.start - shift) % piece.bar == 0 and first.length % piece.bar == 0
-    place = [aligned and found[i][0].start - written[i].start == shift for i in found]
-    length = [found[i][0].length == written[i].length for i in found]
-    hand = [found[i][1] == written[i].hand for i in found]
-    return tuple(sum(right) / len(written) for right in (place, length, hand))  # type: ignore[return-value]
 
 
 @pytest.mark.parametrize("name", PIECES)

@@ -4,8 +4,8 @@
 >>> transcription = transcribe_file("song.wav")  # doctest: +SKIP
 
 The rungs of the ladder, for those who enter further down: ``load_audio`` (file → samples), ``Transcriber.activations``
-(samples → activations; ``LogMel`` is their spectrogram), ``decode`` (activations → notes), ``score_notes`` (notes
-against the truth).
+(samples → activations; ``LogMel`` is their spectrogram), ``decode`` (activations → notes), ``analysed`` (notes → beats
+and keys), ``score_notes`` (notes against the truth).
 """
 
 from __future__ import annotations
@@ -14,9 +14,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from transcribe.errors import InputError, OutputError, PitchaiError, UsageError, WeightsError
-from transcribe.events import Chord, Note, Pedal, Tag, Transcription
+from transcribe.events import Chord, Key, Note, Pedal, Tag, Transcription
 
 if TYPE_CHECKING:
+    from transcribe.analysis import Timing, analysed
     from transcribe.audio import Audio, load_audio
     from transcribe.decoding import Activations, DecodingConfig, decode
     from transcribe.evaluation import score_notes
@@ -43,7 +44,9 @@ _LAZY = {
     "GenreRecogniser": "pipeline",
     "InstrumentRecogniser": "pipeline",
     "LogMel": "features",
+    "Timing": "analysis",
     "Transcriber": "pipeline",
+    "analysed": "analysis",
     "decode": "decoding",
     "load_audio": "audio",
     "score_notes": "evaluation",
@@ -62,16 +65,19 @@ __all__ = [
     "GenreRecogniser",
     "InputError",
     "InstrumentRecogniser",
+    "Key",
     "LogMel",
     "Note",
     "OutputError",
     "Pedal",
     "PitchaiError",
     "Tag",
+    "Timing",
     "Transcriber",
     "Transcription",
     "UsageError",
     "WeightsError",
+    "analysed",
     "decode",
     "load_audio",
     "score_notes",

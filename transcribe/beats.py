@@ -26,8 +26,8 @@ _ENDS = 4.0
 _STEP, _TIGHTNESS = 0.02, 250.0
 # The period is chosen on so much of the music.
 _CHOSEN_ON = 180.0
-# Fewer onsets than this say nothing about a tempo.
-_MIN_ONSETS = 8
+# Fewer onsets than this say nothing about a tempo; and nobody plays for longer, in seconds.
+_MIN_ONSETS, _LONGEST = 8, 86_400.0
 METRES = (4, 3)
 # What it counts that the first note begins a bar, and that a bar has four beats, in standard deviations of the mean.
 _BEGUN, _FOUR = 2.0, 1.0
@@ -99,13 +99,13 @@ def find_beats(notes: Sequence[Note], tempo: float | None = None) -> Beats:
     Returns
     -------
     Beats
-        No beats for fewer than eight notes.
+        No beats for fewer than eight notes, nor for more than a day of them.
 
     References
     ----------
     Ellis, "Beat tracking by dynamic programming", Journal of New Music Research 2007.
     """
-    if len(notes) < _MIN_ONSETS:
+    if len(notes) < _MIN_ONSETS or notes[-1].onset - notes[0].onset > _LONGEST:
         return Beats()
     start = notes[0].onset
     strength = onset_strength(notes, start)

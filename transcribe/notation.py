@@ -15,6 +15,7 @@ from itertools import pairwise, zip_longest
 import numpy as np
 
 from transcribe.beats import BeatGrid, is_grid
+from transcribe.errors import InputError
 from transcribe.events import Note, Transcription
 from transcribe.hands import find_hands, struck_together
 from transcribe.rhythm import is_compound, quantize
@@ -22,6 +23,8 @@ from transcribe.voices import Struck, find_voices
 
 # Where there are no beats: so many seconds each, and so many a bar.
 _BEAT, _METRE = 0.5, 4
+# Who would read more?
+MAX_BARS = 10_000
 # A note that fills so much of the time to the next one of its voice lasts until then, if that is at most so long.
 _FILLED, _LONGEST_FILLED = 0.62, 4
 # Beats are halved where at least so much of them is divided into eight, and so many; up to so many a minute.
@@ -60,8 +63,8 @@ class Bar:
 class Notation:
     """What a score shows.
 
-    ``hands``: right and left, each an upper and a lower voice, which may be empty; ``metre`` is the time signature;
-    ``tempo`` in quarters a minute. ``quarters`` converts seconds to quarters.
+    ``hands``: right and left, each an upper and a lower voice, which may be empty; ``tempo`` in quarters a minute.
+    ``grid``, ``quarters_a_beat`` and ``origin`` (in beats) lead from seconds to quarters.
     """
 
     bars: tuple[Bar, ...]
@@ -90,6 +93,11 @@ def notate(transcription: Transcription, detail: float = 1.0) -> Notation:
     -------
     Notation
         One bar without notes where nothing was heard.
+
+    Raises
+    ------
+    InputError
+        If it would have more than ``MAX_BARS`` bars.
     """
     notes = transcription.notes
     beats: Sequence[float] = transcription.beats
@@ -209,6 +217,8 @@ def _bar_lines(beats: Sequence[float], downbeats: Sequence[float], begin: Fracti
     lines = sorted({int(i) for i in np.searchsorted(beats, np.array(downbeats) - 1e-6) if i < len(beats)})
     usual = Counter(b - a for a, b in pairwise(lines)).most_common(1)[0][0] if len(lines) > 1 else _METRE
     lines = lines or [0]
+    if (end - begin) / usual > MAX_BARS:
+        raise InputError(f"a score of more than {MAX_BARS} bars; cut the recording into parts")
     while lines[0] > begin:
         lines.insert(0, lines[0] - usual)
     while lines[-1] < end:

@@ -17,7 +17,7 @@ from transcribe.errors import InputError, UsageError
 from transcribe.events import Chord, Key, Note, Pedal, Tag, Transcription
 from transcribe.harte import parse
 from transcribe.key import signature
-from transcribe.output import activity, beatfile, chart, midi, npz, report, roll, schema, score
+from transcribe.output import activity, beatfile, chart, engraving, midi, npz, report, roll, schema, score
 
 
 @dataclass(frozen=True)
@@ -196,8 +196,8 @@ FORMATS = {
     "html": Format("html", (".html", ".htm"), report.to_html),
     "musicxml": Format("musicxml", (".musicxml", ".xml"), score.to_musicxml),
     "mxl": Format("mxl", (".mxl",), score.to_mxl),
-    "pdf": Format("pdf", (".pdf",), score.to_pdf),
-    "score": Format("score", (".score.svg",), score.to_svg),
+    "pdf": Format("pdf", (".pdf",), engraving.to_pdf),
+    "score": Format("score", (".score.svg",), engraving.to_svg),
     "npz": Format("npz", (".npz",), npz.refuse),
     "jams": Format("jams", (".jams",), chart.to_jams),
     "lab": Format("lab", (".lab",), chart.to_lab, chart.from_lab),
@@ -233,7 +233,7 @@ BEAT_FORMATS = {
 }
 
 # Scores: these take how fine their rhythms are.
-SCORES = {"musicxml": score.to_musicxml, "mxl": score.to_mxl, "pdf": score.to_pdf, "score": score.to_svg}
+SCORES = {"musicxml": score.to_musicxml, "mxl": score.to_mxl, "pdf": engraving.to_pdf, "score": engraving.to_svg}
 
 # What shows more than the transcription: these take a scene.
 PICTURES = {"png": roll.to_png, "svg": roll.to_svg, "html": report.to_html}

@@ -1,7 +1,6 @@
-"""Transcriptions as scores: MusicXML by music21, engraved by verovio, pages of PDF by typst.
+"""Transcriptions as scores, in MusicXML, by music21.
 
-Piano on two staves, the hands told apart; pitches are spelled by the key, chords stand above. The packages come with
-``pip install 'pitchai[score]'``.
+Piano on two staves, the hands told apart; pitches are spelled by the key, chords stand above.
 """
 
 from __future__ import annotations
@@ -10,15 +9,13 @@ import bisect
 import importlib.util
 import io
 import re
-import tempfile
 import zipfile
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
-from transcribe.errors import InputError, UsageError
+from transcribe.errors import UsageError
 from transcribe.events import Transcription
 from transcribe.harte import parse
 from transcribe.key import signature
@@ -54,23 +51,10 @@ _FLATTEST, _FLATTEST_MINOR, _FLATTEST_ROOT = -2, -1, -4
 _TREBLE_FROM, _BASS_TO = 65, 53
 # Pedal that is shorter, in quarters, isn't marked; it is marked on eighths.
 _SHORTEST_PEDAL, _PEDAL_GRID = 1, 2
-# Signs of music fonts within text, as other fonts know them: typst has no music font.
-_PLAIN = str.maketrans(
-    {
-        0xECA3: "\N{MUSICAL SYMBOL HALF NOTE}",
-        0xECA5: "\N{QUARTER NOTE}",
-        0xECA7: "\N{EIGHTH NOTE}",
-        0xECB7: ".",
-        0xEA64: "\N{MUSIC FLAT SIGN}",
-        0xEA66: "\N{MUSIC SHARP SIGN}",
-    }
-)
 # What music21 says of itself and of the day: the same notes are to be the same bytes.
 _DATED = re.compile(
     rb'\s*<(creator type="composer"|encoding-date|work-title|movement-title)>[^<]*</[a-z-]+>|\s*<work>\s*</work>'
 )
-# A4 and its margins in tenths of a millimetre, which are verovio's units.
-_WIDTH, _HEIGHT, _MARGIN = 2100, 2970, 150
 
 
 def to_musicxml(transcription: Transcription, detail: float = 1.0) -> bytes:
@@ -113,68 +97,6 @@ def to_mxl(transcription: Transcription, detail: float = 1.0) -> bytes:
     return buffer.getvalue()
 
 
-def to_pages(transcription: Transcription, detail: float = 1.0) -> list[str]:
-    """Engrave a score: a page of SVG for every page of A4.
-
-    Raises
-    ------
-    UsageError
-        If music21 or verovio isn't installed.
-    """
-    check_installed("score")
-    import verovio
-
-    music = to_musicxml(transcription, detail)
-    verovio.enableLog(verovio.LOG_OFF)
-    engraver = verovio.toolkit()
-    engraver.setOptions(
-        {
-            "pageWidth": _WIDTH,
-            "pageHeight": _HEIGHT,
-            **{f"pageMargin{side}": _MARGIN for side in ("Left", "Right", "Top", "Bottom")},
-            "header": "none",
-            "footer": "none",
-            "justifyVertically": False,
-            "svgViewBox": True,
-            "xmlIdSeed": 1,
-        }
-    )
-    if not engraver.loadData(music.decode()):
-        raise InputError("the score can't be engraved; -o song.musicxml opens in a score editor")
-    return [engraver.renderToSVG(number) for number in range(1, engraver.getPageCount() + 1)]
-
-
-def to_svg(transcription: Transcription, detail: float = 1.0) -> bytes:
-    """Engrave a score as one picture, its pages below each other."""
-    pages = to_pages(transcription, detail)
-    parts = [_placed(page, number) for number, page in enumerate(pages)]
-    size = f'viewBox="0 0 {_WIDTH} {_HEIGHT * len(pages)}" width="210mm" height="{297 * len(pages)}mm"'
-    head = f'<svg xmlns="http://www.w3.org/2000/svg" {size}><rect width="100%" height="100%" fill="white"/>'
-    return "\n".join([head, *parts, "</svg>", ""]).encode()
-
-
-def to_pdf(transcription: Transcription, detail: float = 1.0) -> bytes:
-    """Engrave a score as pages of A4.
-
-    Raises
-    ------
-    UsageError
-        If music21, verovio or typst isn't installed.
-    """
-    check_installed("pdf")
-    import typst
-
-    pages = to_pages(transcription, detail)
-    with tempfile.TemporaryDirectory(prefix="pitchai-") as folder:
-        lines = ["#set page(width: 210mm, height: 297mm, margin: 0mm)"]
-        for number, page in enumerate(pages):
-            Path(folder, f"{number}.svg").write_text(page.translate(_PLAIN), encoding="utf-8")
-            lines.append(f'#image("{number}.svg", width: 210mm, height: 297mm)')
-        source = Path(folder, "score.typ")
-        source.write_text("\n".join(lines), encoding="utf-8")
-        return bytes(typst.compile(str(source), format="pdf", timestamp=0))
-
-
 def check_installed(form: str) -> None:
     """See whether a form of score can be written: ``musicxml``, ``mxl``, ``score`` or ``pdf``.
 
@@ -187,14 +109,6 @@ def check_installed(form: str) -> None:
     missing = [name for name in needed if importlib.util.find_spec(name) is None]
     if missing:
         raise UsageError(f"a score needs {', '.join(missing)}; install with: pip install 'pitchai[score]'")
-
-
-def _placed(page: str, number: int) -> str:
-    """Put a page of its own below those before it."""
-    start = page.index("<svg")
-    end = page.index(">", start)
-    tag = re.sub(r'\s(width|height|x|y)="[^"]*"', "", page[start:end])
-    return f'{tag} x="0" y="{number * _HEIGHT}" width="{_WIDTH}" height="{_HEIGHT}"{page[end:]}'
 
 
 def _score(t: Transcription, notation: Notation) -> Any:

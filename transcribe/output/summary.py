@@ -9,8 +9,8 @@ from transcribe.genre import verdict
 from transcribe.output import chart
 from transcribe.tags import summed_up
 
-# No more chords than this are named.
-SHOWN_CHORDS = 16
+# No more chords, and no more keys, than this are named.
+SHOWN_CHORDS, SHOWN_KEYS = 16, 4
 
 
 def rows(result: Transcription) -> Iterator[tuple[str, str]]:
@@ -30,7 +30,8 @@ def rows(result: Transcription) -> Iterator[tuple[str, str]]:
     if result.tempo is not None:
         yield "tempo", f"about {result.tempo:.0f} beats a minute (a guess)"
     if result.key is not None:
-        yield "key", f"{result.key} (a guess)"
+        sections = [section.label for section in result.keys]
+        yield "key", f"{', then '.join(sections if 1 < len(sections) <= SHOWN_KEYS else [result.key])} (a guess)"
     if result.chords:
         found = chart.names(result.chords)
         more = f" … ({len(found)} in all)" if len(found) > SHOWN_CHORDS else ""
