@@ -30,7 +30,7 @@ _CHOSEN_ON = 180.0
 _MIN_ONSETS, _LONGEST = 8, 86_400.0
 METRES = (4, 3)
 # What it counts that the first note begins a bar, and that a bar has four beats, in standard deviations of the mean.
-_BEGUN, _FOUR = 2.0, 1.0
+_BEGUN, _FOUR = 4.0, 1.5
 # Beats of 6 to 600 a minute, in seconds.
 MIN_GAP, MAX_GAP = 0.1, 10.0
 
@@ -251,11 +251,13 @@ def _bars(notes: Sequence[Note], beats: np.ndarray) -> tuple[int, int]:
             turn[i] = 1 - float(old @ new) / float(np.linalg.norm(old) * np.linalg.norm(new))
     felt = accent / max(float(accent.std()), 1e-9) + turn / max(float(turn.std()), 1e-9)
     felt -= felt.mean()
+    # The first note may lie before the first beat that was found.
+    begun = round(float(BeatGrid(beats.tolist()).to_beats(np.array(notes[0].onset))))
     found = []
     for metre in METRES:
         for first in range(metre):
             on = felt[first::metre]
-            prior = _BEGUN * (first == _nearest(beats, notes[0].onset) % metre) + _FOUR * (metre == 4)
+            prior = _BEGUN * (first == begun % metre) + _FOUR * (metre == 4)
             found.append((float(on.mean() * np.sqrt(len(on))) + prior, metre, first))
     worth, metre, first = max(found)
     return (metre, first) if worth > 1.0 else (0, 0)
