@@ -82,6 +82,12 @@ def test_known_beats_and_tempo_override_what_would_be_found() -> None:
     assert analysed(Transcription(notes), Timing(beats=known)).beats == known.beats
     assert analysed(Transcription(notes), Timing(tempo=60.0)).tempo == pytest.approx(60, rel=0.02)
     assert analysed(Transcription(notes, beats=known.beats)).beats == known.beats
+    assert analysed(Transcription(notes)).settings == {}
+    assert analysed(Transcription(notes), Timing(60.0, quantize=True)).settings == {
+        "tempo": 60.0,
+        "quantize": True,
+        "detail": 1.0,
+    }
 
 
 def test_metres() -> None:

@@ -12,7 +12,10 @@ from train import trials
 from train.performances import Performance
 from train.piano import SAMPLE_RATE
 from train.render import write_pair
+from transcribe.beat_evaluation import read_truth
 from transcribe.datasets import load_dataset, read_chords, read_labels
+from transcribe.events import Note, Transcription
+from transcribe.output.midi import to_midi
 
 
 @pytest.fixture
@@ -80,11 +83,37 @@ def test_ghosts_have_no_notes(tmp_path: Path) -> None:
         assert not read_labels(piece.labels).notes
 
 
-def test_repeats_are_fast(tmp_path: Path) -> None:
-    bank = tmp_path / "bank"
-    bank.mkdir()
-    soundfile.write(bank / "60.flac", pluck(60, 2.0), SAMPLE_RATE)
-    (bank / "samples.csv").write_text("file,pitch,velocity_layer,microphone\n60.flac,60,1,\n")
+@pytest.fixture
+def bank(tmp_path: Path) -> Path:
+    folder = tmp_path / "bank"
+    folder.mkdir()
+    soundfile.write(folder / "60.flac", pluck(60, 2.0), SAMPLE_RATE)
+    (folder / "samples.csv").write_text("file,pitch,velocity_layer,microphone\n60.flac,60,1,\n")
+    return folder
+
+
+def test_songs_keep_their_beats_and_keys(bank: Path, tmp_path: Path) -> None:
+    midi = tmp_path / "midi"
+    midi.mkdir()
+    for name in ("001", "002"):
+        notes = tuple(Note(0.5 * k, 60 + k % 5, 0.5 * k + 0.4, 64) for k in range(20))
+        (midi / f"{name}.mid").write_bytes(to_midi(Transcription(notes)))
+        lines = (f"{0.5 * k} {float(k % 2 == 0)} {float(k % 4 == 1)}\n" for k in range(20))
+        (midi / f"{name}_beat_midi.txt").write_text("".join(lines))
+        (midi / f"{name}_key_audio.txt").write_text("0.0\t4.0\tC:maj\n4.0\t30.0\tEb:min\n")
+    np.savez(tmp_path / "rooms.npz", a=np.array([1.0, 0.0, 0.2], np.float32))
+    trials.songs(midi, bank, tmp_path / "rooms.npz", tmp_path / "songs", seconds=8.0)
+    (piece,) = load_dataset("beats", tmp_path / "songs")
+    truth = read_truth(piece)
+    assert piece.name == "002"  # every ninth from the second on
+    assert soundfile.info(piece.audio).duration == pytest.approx(8, abs=0.1)
+    assert truth.beats == pytest.approx([0.5 * k for k in range(16)])
+    assert truth.downbeats == pytest.approx([0.5, 2.5, 4.5, 6.5])
+    assert truth.key in ("C major", "Eb minor")
+    assert (tmp_path / "songs" / "002.key").read_text() == "0.0\t4.0\tC major\n4.0\t8.0\tEb minor\n"
+
+
+def test_repeats_are_fast(bank: Path, tmp_path: Path) -> None:
     trials.repeats(bank, tmp_path / "repeats", minutes=1)
     (piece,) = load_dataset("pairs", tmp_path / "repeats")
     notes = read_labels(piece.labels).notes

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
+from typing import Any
 
 from transcribe.beats import Beats, find_beats
 from transcribe.events import Transcription
@@ -24,6 +25,14 @@ class Timing:
     quantize: bool = False
     detail: float = 1.0
 
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What of it a result depends on, for its ``settings``; nothing where nothing is known."""
+        given: dict[str, Any] = {} if self.tempo is None else {"tempo": self.tempo}
+        if self.beats is not None:
+            given["beats"] = "given"
+        return {**given, "quantize": True, "detail": self.detail} if self.quantize else given
+
 
 def analysed(transcription: Transcription, timing: Timing = Timing()) -> Transcription:
     """Add beats, tempo and keys to a transcription; beats and keys that it has stay, where nothing else is known."""
@@ -39,6 +48,7 @@ def analysed(transcription: Transcription, timing: Timing = Timing()) -> Transcr
             beat_confidence=known.confidence if known.beats else None,
             tempo=None if known.tempo is None else round(known.tempo, 2),
         )
+    transcription = replace(transcription, settings={**transcription.settings, **timing.settings})
     if transcription.key is None:
         transcription = replace(transcription, key=find_key(notes), keys=find_keys(notes))
     return quantized(transcription, timing.detail) if timing.quantize else transcription
