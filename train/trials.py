@@ -209,7 +209,7 @@ def songs(midi: Path, piano: Path, responses: Path, out: Path, seconds: float = 
         samples = recorder.record(played, SAMPLE_RATE, rng, studio=studio)
         soundfile.write(out / f"{path.stem}.flac", samples, SAMPLE_RATE, subtype="PCM_16")
         beats = np.loadtxt(midi / f"{path.stem}_beat_midi.txt")
-        lines, place = [], 0
+        lines, place = [], 1  # a pick-up begins no bar
         for time, _, downbeat in beats[beats[:, 0] < seconds]:
             place = 1 if downbeat else place + 1
             lines.append(f"{time:.4f}\t{place}\n")
