@@ -110,7 +110,7 @@ def notate(transcription: Transcription, detail: float = 1.0) -> Notation:
     beats, downbeats = _halved(together, beats, downbeats, detail)
     grid = BeatGrid(beats)
     right = find_hands(notes)
-    compound = is_compound(together, beats, detail)
+    compound = is_compound(onsets, beats, detail)
     struck = []
     for hand in (right, ~right):
         indices = np.flatnonzero(hand).tolist()

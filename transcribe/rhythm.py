@@ -12,8 +12,9 @@ from fractions import Fraction
 
 import numpy as np
 
-from transcribe.beats import BeatGrid
+from transcribe.beats import BeatGrid, is_grid
 from transcribe.events import Transcription
+from transcribe.hands import struck_together
 
 # Into how many parts a beat may be divided, and what that costs; and where beats are of three parts, as in six eight.
 DIVISIONS = {1: 0.0, 2: 0.7, 3: 2.6, 4: 1.8, 6: 6.0, 8: 7.0}
@@ -98,7 +99,10 @@ def is_compound(seconds: Sequence[float] | np.ndarray, beats: Sequence[float], d
     """Tell whether beats are of three parts: whether that is simpler; the arguments are :func:`quantize`'s."""
     if not len(seconds):
         return False
-    simple, compound = (_divide(seconds, beats, detail, table) for table in (DIVISIONS, COMPOUND_DIVISIONS))
+    # A chord is one beginning, however its notes stray.
+    onsets = np.asarray(seconds, float)
+    together = np.array([onsets[group].mean() for group in struck_together(onsets)])
+    simple, compound = (_divide(together, beats, detail, table) for table in (DIVISIONS, COMPOUND_DIVISIONS))
     threes = sum(parts % 3 == 0 for parts in compound[0].values())
     return threes >= _FEWEST and compound[1] < simple[1]
 
@@ -114,12 +118,10 @@ def _misfit(positions: np.ndarray, parts: int, length: float) -> float:
 
 
 def quantized(transcription: Transcription, detail: float = 1.0) -> Transcription:
-    """Move notes and pedals to their places on the transcription's own beats; without beats it stays as it is.
+    """Move notes to their places on the transcription's own beats; without beats it stays as it is.
 
     A note keeps a length, that of a part of the beat at the least.
     """
-    from transcribe.beats import is_grid
-
     notes = transcription.notes
     if not notes or not is_grid(transcription.beats):
         return transcription

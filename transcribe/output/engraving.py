@@ -13,9 +13,7 @@ from transcribe.output.score import check_installed, to_musicxml
 # Signs of music fonts within text, as other fonts know them: typst has no music font.
 _PLAIN = str.maketrans(
     {
-        0xECA3: "\N{MUSICAL SYMBOL HALF NOTE}",
         0xECA5: "\N{QUARTER NOTE}",
-        0xECA7: "\N{EIGHTH NOTE}",
         0xECB7: ".",
         0xEA64: "\N{MUSIC FLAT SIGN}",
         0xEA66: "\N{MUSIC SHARP SIGN}",
