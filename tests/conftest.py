@@ -53,3 +53,8 @@ def tiny_model() -> NotesModel:
     network = NotesNetwork(features, config)
     content = to_bytes(network.state_dict(), notes_header(features, config, DecodingConfig(onset_threshold=0.5)))
     return parse_notes_model(content, "tiny")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Run the tests of the cluster last: Ray's threads stay, and processes can't be forked beside them."""
+    items.sort(key=lambda item: item.path.name == "test_cluster.py")
