@@ -83,6 +83,32 @@ def test_midi_carries_the_beats_as_its_tempo_and_keeps_performed_time() -> None:
     assert back.downbeats == pytest.approx((0.0, *beats[1::3]), abs=2e-6)
 
 
+def test_slow_beats_keep_performed_time_too() -> None:
+    beats = tuple(10.0 * k for k in range(9))
+    notes = tuple(Note(time, 60, time + 0.3, 0) for time in (0.1234, 17.7777, 55.4321))
+    back = from_midi(to_midi(Transcription(notes, beats=beats)))
+    assert [note.onset for note in back.notes] == pytest.approx([note.onset for note in notes], abs=6e-4)
+
+
+def test_metres_that_no_music_has_say_nothing() -> None:
+    midi = pretty_midi.PrettyMIDI()
+    midi.instruments.append(pretty_midi.Instrument(0))
+    midi.instruments[0].notes = [pretty_midi.Note(64, 60, 0.5 * k, 0.5 * k + 0.4) for k in range(32)]
+    buffer = io.BytesIO()
+    midi.write(buffer)
+    content = buffer.getvalue()
+    place = content.index(b"\xff\x58\x04") + 4
+    for power in (20, 255):
+        assert from_midi(content[:place] + bytes([power]) + content[place + 1 :]).beats == ()
+
+
+def test_json_in_disorder_is_put_in_order_and_half_characters_are_refused() -> None:
+    whole = Transcription(notes=(Note(1.0, 60, 2.0, 64), Note(0.0, 62, 1.0, 64)), duration=2.0)
+    assert [note.onset for note in from_json(to_json(whole)).notes] == [0.0, 1.0]
+    with pytest.raises(InputError):
+        from_json(to_json(replace(whole, warnings=("x",))).replace(b'"x"', b'"\\ud800"'))
+
+
 def test_a_pick_up_is_a_bar_of_its_own_in_midi() -> None:
     beats = tuple(0.05 + 0.5 * k for k in range(10))
     notes = tuple(Note(beat, 60, beat + 0.2, 64) for beat in beats)

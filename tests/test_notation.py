@@ -15,7 +15,7 @@ from transcribe.beats import BeatGrid, Beats, is_grid
 from transcribe.errors import InputError
 from transcribe.events import Note, Transcription
 from transcribe.hands import find_hands, struck_together
-from transcribe.key import find_keys, signature
+from transcribe.key import find_keys, signature, usual
 from transcribe.notation import Bar, Chord, cut, in_bars, notate
 from transcribe.rhythm import is_compound, quantize, quantized
 from transcribe.voices import Struck, find_voices
@@ -222,6 +222,8 @@ def test_demisemiquavers_halve_the_beat() -> None:
     notation = notate(Transcription(notes, beats=slow, downbeats=slow[::4]))
     assert notation.tempo == pytest.approx(120)
     assert {chord.length for chord in notation.hands[0][0][:-1]} | {F(1, 4)} == {F(1, 4)}
+    stray = notate(Transcription(notes, beats=slow, downbeats=(*slow[::4], 21.0, 23.0, 25.0)))
+    assert stray.tempo == pytest.approx(120)
 
 
 def test_a_change_of_key_is_found() -> None:
@@ -243,7 +245,16 @@ def test_signatures(key: str, wanted: tuple[int, bool]) -> None:
     assert signature(key) == wanted
 
 
-@pytest.mark.parametrize("key", ["", "C", "H major", "C dur", "Cx major"])
+def test_usual_names_of_keys() -> None:
+    assert [usual(key) for key in ("Cb major", "C# major", "A# minor", "Eb major")] == [
+        "B major",
+        "Db major",
+        "Bb minor",
+        "Eb major",
+    ]
+
+
+@pytest.mark.parametrize("key", ["", "C", "H major", "C dur", "Cx major", "C#### major"])
 def test_what_is_no_key(key: str) -> None:
     with pytest.raises(ValueError, match="is no key"):
         signature(key)

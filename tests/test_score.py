@@ -167,7 +167,7 @@ def test_anything_can_be_written_down(whole: Transcription) -> None:
     ],
 )
 def test_pitches_are_spelled_by_the_key(pitch: int, key: str, name: str) -> None:
-    assert score.spelled(pitch, key) == name
+    assert score.spelled(pitch, key) == (name[:-1], int(name[-1]))
     assert music21.pitch.Pitch(name).midi == pitch
 
 
@@ -175,8 +175,15 @@ def test_all_pitches_are_spelled_as_what_they_are() -> None:
     from transcribe.key import name_of
 
     for key in map(name_of, range(24)):
-        for pitch in range(21, 109):
-            assert music21.pitch.Pitch(score.spelled(pitch, key)).midi == pitch
+        for pitch in range(128):
+            name, octave = score.spelled(pitch, key)
+            assert music21.pitch.Pitch(name, octave=octave).midi == pitch
+
+
+def test_the_lowest_pitches_are_read_back() -> None:
+    notes = tuple(Note(0.5 * k, pitch, 0.5 * k + 0.4, 64) for k, pitch in enumerate((0, 5, 11, 12, 120, 127)))
+    back = music21.converter.parseData(score.to_musicxml(Transcription(notes)), format="musicxml")
+    assert sorted(pitch.midi for pitch in back.pitches) == [0, 5, 11, 12, 120, 127]
 
 
 def test_scores_are_the_same_bytes_each_time() -> None:

@@ -14,7 +14,7 @@ import numpy as np
 from transcribe.datasets import Piece
 from transcribe.errors import InputError
 from transcribe.events import Transcription
-from transcribe.key import signature
+from transcribe.key import signature, usual
 from transcribe.output.beatfile import read_beats
 
 if TYPE_CHECKING:
@@ -55,16 +55,10 @@ def score_beats(truth: Transcription, found: Transcription) -> dict[str, float]:
         if len(reference):
             scores[name] = float(mir_eval.beat.f_measure(reference, estimate)) if len(estimate) else 0.0
     if truth.key is not None:
-        told = found.key or "X"
-        scores["key"] = float(found.key is not None and _same(truth.key, found.key))
-        scores["key_weighted"] = float(mir_eval.key.weighted_score(truth.key, told))
+        true, told = usual(truth.key), "X" if found.key is None else usual(found.key)
+        scores["key"] = float(true == told)
+        scores["key_weighted"] = float(mir_eval.key.weighted_score(true, told))
     return scores
-
-
-def _same(one: str, other: str) -> bool:
-    """Whether two keys sound the same."""
-    (sharps, minor), (others, other_minor) = signature(one), signature(other)
-    return minor == other_minor and (sharps - others) % 12 == 0
 
 
 def read_truth(piece: Piece) -> Transcription:

@@ -99,7 +99,24 @@ def signature(key: str) -> tuple[int, bool]:
         If it isn't named in :func:`find_key`'s way.
     """
     tonic, _, mode = key.partition(" ")
-    if not tonic or tonic[0] not in _FIFTHS or set(tonic[1:]) - set("#b") or mode not in ("major", "minor"):
+    if (
+        not 1 <= len(tonic) <= 3
+        or tonic[0] not in _FIFTHS
+        or set(tonic[1:]) - set("#b")
+        or mode not in ("major", "minor")
+    ):
         raise ValueError(f"{key!r} is no key such as Eb major")
     sharps = _FIFTHS.index(tonic[0]) - 1 + 7 * (tonic.count("#") - tonic.count("b")) - 3 * (mode == "minor")
     return sharps, mode == "minor"
+
+
+def usual(key: str) -> str:
+    """Name a key by its usual spelling: ``Cb major`` is ``B major``.
+
+    Raises
+    ------
+    ValueError
+        As :func:`signature`.
+    """
+    sharps, minor = signature(key)
+    return name_of((sharps + 3 * minor) * 7 % _N_TONICS + _N_TONICS * minor)

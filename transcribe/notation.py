@@ -152,9 +152,9 @@ def _halved(
     if parts.count(8) < max(_FEW, _MANY_EIGHTHS * len(parts)) or 120 / float(np.median(np.diff(beats))) > _FASTEST:
         return beats, downbeats
     halves = BeatGrid(beats).to_seconds(np.arange(2 * len(beats) - 1) / 2).tolist()
-    bars = np.searchsorted(beats, np.array(downbeats) - 1e-6).tolist()
+    bars = sorted({i for i in np.searchsorted(beats, np.array(downbeats) - 1e-6).tolist() if i < len(beats)})
     middles = [halves[a + b] for a, b in pairwise(bars)]
-    return halves, sorted([*(halves[2 * bar] for bar in bars if bar < len(beats)), *middles])
+    return halves, sorted([*(halves[2 * bar] for bar in bars), *middles])
 
 
 def _struck(notes: Sequence[Note], indices: Sequence[int], places: Sequence[Fraction], grid: BeatGrid) -> list[Struck]:

@@ -60,6 +60,8 @@ def from_json(content: bytes) -> Transcription:
     """
     try:
         values = json.loads(content)
+        if b"\\ud" in content.lower():  # half a character, which no file can hold
+            json.dumps(values, ensure_ascii=False).encode()
         if values.pop("version") != schema.VERSION:
             raise InputError(f"a transcription of another version than {schema.VERSION}; update pitchai")
         events = {"notes": Note, "pedals": Pedal, "chords": Chord, "instruments": Tag, "genres": Tag, "keys": Key}
@@ -67,6 +69,8 @@ def from_json(content: bytes) -> Transcription:
             values[name] = tuple(
                 kind(**{f.name: event[f.name] for f in fields(kind)}) for event in values.get(name, ())
             )
+        for name in ("notes", "pedals"):
+            values[name] = tuple(sorted(values[name]))
         for name in ("beats", "downbeats", "warnings"):
             values[name] = tuple(values.get(name, ()))
         return checked(Transcription(**values))
@@ -198,6 +202,7 @@ FORMATS = {
     "mxl": Format("mxl", (".mxl",), score.to_mxl),
     "pdf": Format("pdf", (".pdf",), engraving.to_pdf),
     "score": Format("score", (".score.svg",), engraving.to_svg),
+    "beats": Format("beats", (".beats",), beatfile.to_beats),
     "npz": Format("npz", (".npz",), npz.refuse),
     "jams": Format("jams", (".jams",), chart.to_jams),
     "lab": Format("lab", (".lab",), chart.to_lab, chart.from_lab),

@@ -1,14 +1,15 @@
 """Transcriptions as MIDI, and back.
 
 MIDI keeps performed time. Where beats are known they are its quarters, through a map of the tempo that changes with
-every beat; else there are 120 quarters a minute. A quarter has 960 ticks, or as many as fit: pretty_midi reads no more
-than ten million ticks, which are of 4 ms in ten hours.
+every beat; else there are 120 quarters a minute. A quarter has 960 ticks or more, or as many as fit: pretty_midi reads
+no more than ten million ticks, which are of 4 ms in ten hours.
 """
 
 from __future__ import annotations
 
 import contextlib
 import io
+import math
 import struct
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise, zip_longest
@@ -23,7 +24,8 @@ from transcribe.harte import parse
 from transcribe.key import signature
 from transcribe.output.chart import block
 
-TICKS_PER_QUARTER = 960
+# Ticks a quarter, or more where quarters are long: a tick is a millisecond at the most. MIDI has so many at the most.
+TICKS_PER_QUARTER, LONGEST_TICK, MOST_TICKS = 960, 1e-3, 32_767
 # Where there are no beats, in seconds: 120 a minute.
 QUARTER = 0.5
 MAX_TICKS = 9_800_000
@@ -32,6 +34,8 @@ _FEWEST_TICKS = 24
 MOST_SHARPS = 7
 PEDAL_CONTROL = 64
 END_OF_CHORDS = "end of chords"
+# What a metre may count.
+_UNITS = (1, 2, 4, 8, 16, 32)
 # So near, in beats, a note lies on one, or on a part of it.
 _ON_BEAT = 0.01
 # What happens at one tick happens in this order: what ends, the pedal, what begins.
@@ -78,7 +82,8 @@ class _Clock:
     def __init__(self, t: Transcription) -> None:
         events: tuple[Note | Pedal | Chord, ...] = (*t.notes, *t.pedals, *t.chords)
         seconds, before = _quarters(t.beats, max((event.offset for event in events), default=0.0))
-        self.resolution = max(1, min(TICKS_PER_QUARTER, MAX_TICKS // len(seconds)))
+        finest = max(TICKS_PER_QUARTER, math.ceil(np.diff(seconds).max() / LONGEST_TICK))
+        self.resolution = max(1, min(finest, MAX_TICKS // len(seconds), MOST_TICKS))
         # Quarters of whole microseconds: what is rounded off one is made up for by the next.
         self._microseconds = np.round(seconds * 1e6).astype(np.int64)
         self.tempi = np.diff(self._microseconds)
@@ -158,7 +163,7 @@ def _played(clock: _Clock, name: str, notes: Sequence[Note], pedals: Sequence[Pe
             _rows(offsets, _OFF, pitches, 0),
             _rows(up, _PEDAL, PEDAL_CONTROL, 0),
             _rows(down, _PEDAL, PEDAL_CONTROL, 127),
-            _rows(onsets, _ON, pitches, velocities),
+            _rows(onsets, _ON, pitches, np.maximum(velocities, 1)),  # at velocity 0 it would end
         ]
     )
     for i in np.lexsort((table[:, 1], table[:, 0])):
@@ -254,6 +259,8 @@ def _beats(midi: Any, notes: Sequence[Note]) -> Beats:
     last = midi.time_to_tick(notes[-1].onset)
     changes = [(midi.time_to_tick(c.time), c.numerator, c.denominator) for c in midi.time_signature_changes]
     changes = sorted(change for change in changes if change[0] <= last) or [(0, 0, 4)]
+    if any(unit not in _UNITS for _, _, unit in changes):
+        return Beats()
     beats, downbeats = [], []
     for (start, n_units, unit), (end, *_) in pairwise([*changes, (last + 1, 0, 4)]):
         compound = unit >= 8 and n_units % 3 == 0 and n_units > 3

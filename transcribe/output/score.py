@@ -192,12 +192,13 @@ def _fill(measure: Any, bar: Bar, voices: Sequence[Sequence[Written]], key: str)
 
 
 def _element(one: Written, key: str) -> Any:
-    from music21 import chord, note, tie
+    from music21 import chord, note, pitch, tie
 
     length = one.chord.length
     if not one.chord.pitches:
         return note.Rest(quarterLength=length)
-    notes = [note.Note(spelled(pitch, key), quarterLength=length) for pitch in one.chord.pitches]
+    named = [spelled(number, key) for number in one.chord.pitches]
+    notes = [note.Note(pitch.Pitch(name, octave=octave), quarterLength=length) for name, octave in named]
     kind = {(True, True): "continue", (False, True): "start", (True, False): "stop"}.get((one.from_before, one.to_next))
     if kind is not None:
         for single in notes:
@@ -205,8 +206,11 @@ def _element(one: Written, key: str) -> Any:
     return notes[0] if len(notes) == 1 else chord.Chord(notes, quarterLength=length)
 
 
-def spelled(pitch: int, key: str, flattest: int | None = None) -> str:
-    """Name a pitch as it is spelled in a key, as music21 does: ``B-4``; ``flattest``: see the numbers above."""
+def spelled(pitch: int, key: str, flattest: int | None = None) -> tuple[str, int]:
+    """Name a pitch as it is spelled in a key, and its octave: ``B-`` (music21's flat), 4.
+
+    ``flattest``: see the numbers above.
+    """
     sharps, minor = signature(key)
     if flattest is None:
         flattest = _FLATTEST_MINOR if minor else _FLATTEST
@@ -215,7 +219,7 @@ def spelled(pitch: int, key: str, flattest: int | None = None) -> str:
     fifths = low + (((pitch - 5) * 7 - low) % 12)
     letter, accidentals = _FIFTHS[fifths % 7], fifths // 7
     octave = (pitch - accidentals) // 12 - 1
-    return f"{letter}{('#' if accidentals > 0 else '-') * abs(accidentals)}{octave}"
+    return letter + ("#" if accidentals > 0 else "-") * abs(accidentals), octave
 
 
 def _keys(t: Transcription, notation: Notation) -> list[str]:
@@ -286,7 +290,7 @@ def _symbols(t: Transcription, notation: Notation, keys: Sequence[str]) -> Itera
             continue
         last_place = place
         key = next(key for key, bar in zip(keys, notation.bars, strict=True) if place < bar.end)
-        root, bass = (spelled(60 + (label.root + step) % 12, key, _FLATTEST_ROOT)[:-1] for step in (0, label.bass))
+        root, bass = (spelled(60 + (label.root + step) % 12, key, _FLATTEST_ROOT)[0] for step in (0, label.bass))
         symbol = harmony.ChordSymbol(root=root, kind=kind, bass=bass)
         if label.quality == "sus4(b7)":  # no kind of MusicXML's own
             symbol.chordKindStr = "7sus4"
