@@ -470,7 +470,7 @@ def main() -> None:
     options.out.mkdir(parents=True, exist_ok=True)
     if options.strums:
         jobs = [(name, index) for name in options.labels.split(",") for index in range(options.strums)]
-        with multiprocessing.Pool(options.workers) as pool:
+        with multiprocessing.get_context("spawn").Pool(options.workers) as pool:
             for _ in tqdm(pool.imap_unordered(partial(_strum_one, options=options), jobs), total=len(jobs)):
                 pass
         return
@@ -478,7 +478,7 @@ def main() -> None:
     if not options.midi:
         parser.error(f"{options.songs}: no songs of POP909's layout (001.mid, 001_chord_midi.txt …)")
     count = round(options.hours * 3600 / EXCERPT)
-    with multiprocessing.Pool(options.workers) as pool:
+    with multiprocessing.get_context("spawn").Pool(options.workers) as pool:
         done = pool.imap_unordered(partial(_render_one, options=options), range(count))
         for _ in tqdm(done, total=count, unit="min"):
             pass

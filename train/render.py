@@ -98,7 +98,7 @@ def write_pair(out: Path, name: str, samples: np.ndarray, performance: Performan
     part.replace(out / f"{name}.mid")
 
 
-# What the workers share: filled before they are forked, or at their start.
+# What a worker has: filled at its start.
 _pianos: list[Piano] = []
 _sources: argparse.Namespace
 _studio: recorder.Studio
@@ -206,11 +206,11 @@ def main() -> None:
         audio = _chosen([p.audio for p in pieces], arguments.recordings_without, arguments.recordings_only, folder)
         arguments.recordings = [piece for piece in pieces if piece.audio in set(audio)]
     count = round(arguments.hours * 3600 / EXCERPT)
-    _start(arguments)
     from tqdm import tqdm
 
-    # Forked where the system can, so that the samples are loaded once.
-    with multiprocessing.Pool(arguments.workers, initializer=_start, initargs=(arguments,)) as pool:
+    # Not forked: what decoders' threads hold at that moment, nobody would let go of.
+    spawned = multiprocessing.get_context("spawn")
+    with spawned.Pool(arguments.workers, initializer=_start, initargs=(arguments,)) as pool:
         for _ in tqdm(pool.imap_unordered(_render_one, range(count)), total=count, unit="min"):
             pass
 

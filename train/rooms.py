@@ -64,7 +64,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     seeds = range(options.seed * 100_000, options.seed * 100_000 + options.count)
-    with multiprocessing.Pool(os.cpu_count()) as pool:
+    with multiprocessing.get_context("spawn").Pool(os.cpu_count()) as pool:
         responses = pool.map(response, seeds)
     options.out.parent.mkdir(parents=True, exist_ok=True)
     arrays = {f"{i:05d}": heard.astype(np.float16) for i, heard in enumerate(responses)}
