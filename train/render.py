@@ -107,14 +107,12 @@ _studio: recorder.Studio
 def _start(sources: argparse.Namespace) -> None:
     global _sources, _studio
     _sources = sources
-    if not _pianos:
-        for folder in sources.piano_folders:
-            _pianos.extend(load_pianos(folder))
-        _studio = recorder.Studio(
-            rooms.load(sources.rooms) if sources.rooms else (),
-            sorted(sources.sounds.glob("*.flac")) if sources.sounds else (),
-            tuple(recorder.CODECS) if sources.codecs else (),
-        )
+    _pianos[:] = [piano for folder in sources.piano_folders for piano in load_pianos(folder)]
+    _studio = recorder.Studio(
+        rooms.load(sources.rooms) if sources.rooms else (),
+        sorted(sources.sounds.glob("*.flac")) if sources.sounds else (),
+        tuple(recorder.CODECS) if sources.codecs else (),
+    )
 
 
 def _render_one(index: int) -> int:
