@@ -138,9 +138,9 @@ def onset_strength(notes: Sequence[Note], start: float = 0.0) -> np.ndarray:
     weight = np.array([(note.velocity / 127) ** 2 * (1.5 if note.pitch < 52 else 1.0) for note in notes]) * (
         0.5 + lengths
     )
-    ends = [np.abs(onsets - onsets[0]) < _STEP, np.abs(onsets - onsets.max()) < _STEP]
+    ends = [np.abs(onsets - onsets[0]) < _STEP, np.abs(onsets - np.max(onsets)) < _STEP]
     weight[ends[0] | ends[1]] *= _ENDS
-    fine = np.zeros(2 * (int(onsets.max() / _STEP) + 50), np.float32)
+    fine = np.zeros(2 * (int(np.max(onsets) / _STEP) + 50), np.float32)
     np.add.at(fine, np.round(2 * onsets / _STEP).astype(int), weight)
     smooth = np.convolve(np.sqrt(fine), np.exp(-0.5 * (np.arange(-6, 7) / 2.0) ** 2), "same")
     strength = smooth[::2]
@@ -166,7 +166,7 @@ def _periods(strength: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         before, at, after = clear[max(0, peak - 1)], clear[peak], clear[min(len(clear) - 1, peak + 1)]
         curvature = before - 2 * at + after
         fractions.append(float(np.clip(0.5 * (before - after) / curvature, -0.5, 0.5)) if curvature < 0 else 0.0)
-    return lags[peaks] + np.array(fractions), clear[peaks] / max(float(clear[peaks].max()), 1e-9)
+    return lags[peaks] + np.array(fractions), clear[peaks] / max(float(np.max(clear[peaks])), 1e-9)
 
 
 def _highest(values: np.ndarray, centres: np.ndarray, reach: int) -> np.ndarray:
