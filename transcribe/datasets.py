@@ -98,9 +98,13 @@ def _maps_composition(name: str) -> str:
     return name.removeprefix("MAPS_MUS-").rpartition("_")[0]
 
 
+def _recordings(folder: Path) -> list[Path]:
+    return sorted(p for p in folder.rglob("*") if p.suffix.lower() in AUDIO_SUFFIXES and p.is_file())
+
+
 def _load_pairs(folder: Path) -> list[Piece]:
     pieces = []
-    for audio in sorted(p for p in folder.rglob("*") if p.suffix.lower() in AUDIO_SUFFIXES and p.is_file()):
+    for audio in _recordings(folder):
         labels = [audio.with_suffix(suffix) for suffix in LABEL_SUFFIXES]
         found = next((path for path in labels if path.is_file()), None)
         if found is not None:
@@ -109,7 +113,7 @@ def _load_pairs(folder: Path) -> list[Piece]:
 
 
 def _load_beats(folder: Path) -> list[Piece]:
-    audio = sorted(p for p in folder.rglob("*") if p.suffix.lower() in AUDIO_SUFFIXES and p.is_file())
+    audio = _recordings(folder)
     return [Piece(p.stem, p, p.with_suffix(".beats"), "test") for p in audio if p.with_suffix(".beats").is_file()]
 
 
@@ -120,7 +124,7 @@ def _load_chords(folder: Path) -> list[Piece]:
     for lab in sorted(folder.rglob("*.lab")):
         labs.setdefault(lab.parent.name if lab.stem == "full" else lab.stem, []).append(lab)
     pieces = []
-    for audio in sorted(p for p in folder.rglob("*") if p.suffix.lower() in AUDIO_SUFFIXES and p.is_file()):
+    for audio in _recordings(folder):
         lab = audio.with_suffix(".lab")
         labels = lab if lab.is_file() else _lab_elsewhere(audio, labs)
         if labels is None and audio.parent != folder and _is_chord(audio.parent.name):

@@ -152,9 +152,14 @@ def _halved(
     if parts.count(8) < max(_FEW, _MANY_EIGHTHS * len(parts)) or 120 / float(np.median(np.diff(beats))) > _FASTEST:
         return beats, downbeats
     halves = BeatGrid(beats).to_seconds(np.arange(2 * len(beats) - 1) / 2).tolist()
-    bars = sorted({i for i in np.searchsorted(beats, np.array(downbeats) - 1e-6).tolist() if i < len(beats)})
+    bars = _bar_starts(beats, downbeats)
     middles = [halves[a + b] for a, b in pairwise(bars)]
     return halves, sorted([*(halves[2 * bar] for bar in bars), *middles])
+
+
+def _bar_starts(beats: Sequence[float], downbeats: Sequence[float]) -> list[int]:
+    """Find the beats that begin bars, by their numbers."""
+    return sorted({int(i) for i in np.searchsorted(beats, np.array(downbeats) - 1e-6) if i < len(beats)})
 
 
 def _struck(notes: Sequence[Note], indices: Sequence[int], places: Sequence[Fraction], grid: BeatGrid) -> list[Struck]:
@@ -214,7 +219,7 @@ def _nearest_end(start: Fraction, end: float, divided: dict[int, int], compound:
 
 def _bar_lines(beats: Sequence[float], downbeats: Sequence[float], begin: Fraction, end: Fraction) -> list[Fraction]:
     """Find the bar lines from the one before the beginning to the one after the end, in beats."""
-    lines = sorted({int(i) for i in np.searchsorted(beats, np.array(downbeats) - 1e-6) if i < len(beats)})
+    lines = _bar_starts(beats, downbeats)
     usual = Counter(b - a for a, b in pairwise(lines)).most_common(1)[0][0] if len(lines) > 1 else _METRE
     lines = lines or [0]
     if (end - begin) / usual > MAX_BARS:
@@ -289,7 +294,7 @@ def _readable(start: Fraction, end: Fraction, bar: Bar, rest: bool) -> bool:
     if base == length:
         on = start % length == 0 or (not rest and start % (length / 2) == 0)
     elif length >= 1:
-        on = not rest and (start % (base / 2) == 0 if base >= 1 else False) and (start % 1 == 0 or end % 1 == 0)
+        on = not rest and start % (base / 2) == 0 and (start % 1 == 0 or end % 1 == 0)
     else:
         on = last - first == 1
     # Nothing but what fills it from an edge hides the middle of four beats.
