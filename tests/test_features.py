@@ -41,10 +41,10 @@ def test_a_click_is_centred_on_its_frame() -> None:
     np.testing.assert_allclose(energy[22:25], energy[26:29][::-1], atol=0.05)
 
 
-def test_chunks_do_not_change_the_features(rng: np.random.Generator) -> None:
+def test_spans_do_not_change_the_features(rng: np.random.Generator) -> None:
     samples = rng.standard_normal(RATE * 2).astype(np.float32)
     log_mel = LogMel(CONFIG)
-    np.testing.assert_allclose(log_mel.whole(samples, 7), log_mel.whole(samples), atol=1e-5)
+    np.testing.assert_allclose(log_mel(samples[37 * 320 :])[:20], log_mel(samples)[37:57], atol=1e-5)
 
 
 @pytest.mark.parametrize("pitch", [45, 60, 72, 90])
@@ -64,6 +64,6 @@ def test_mel_bands_are_the_triangles_of_the_htk_scale() -> None:
     rising = (bins - edges[100]) / (edges[101] - edges[100])
     falling = (edges[102] - bins) / (edges[102] - edges[101])
     expected = np.clip(np.minimum(rising, falling), 0, None)
-    matrix = LogMel(CONFIG).filters.numpy()
+    matrix = LogMel(CONFIG).filters
     np.testing.assert_allclose(matrix[:, 100], expected, atol=1e-4)
     assert CONFIG.mel_frequencies()[100] == pytest.approx(edges[101])

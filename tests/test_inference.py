@@ -17,9 +17,24 @@ from transcribe import inference
 from transcribe.decoding import Activations
 from transcribe.errors import UsageError
 from transcribe.features import FeatureConfig, LogMel
-from transcribe.inference import STEP_FRAMES, choose_device, choose_precision, infer
-from transcribe.networks import NotesNetwork, TrunkConfig
-from transcribe.weights import NotesModel
+from transcribe.inference import (
+    STEP_FRAMES,
+    choose_device,
+    choose_precision,
+    infer,
+    infer_together,
+    n_threads,
+    set_threads,
+)
+from transcribe.networks import NotesNetwork, TorchLogMel, TrunkConfig
+from transcribe.onnx_network import OnnxNetwork
+from transcribe.weights import (
+    NotesModel,
+    load_chords_model,
+    load_instruments_model,
+    load_notes_model,
+    weights_folder,
+)
 
 NAMES = ("onset", "frame", "offset", "velocity", "pedal")
 
@@ -52,7 +67,7 @@ def test_windows_are_stitched_without_a_seam(tiny_model: NotesModel, rng: np.ran
     stitched = joined(list(infer([samples], tiny_model)))
     padded = np.concatenate([np.zeros(1024, np.float32), samples, np.zeros(1344, np.float32)])
     with torch.inference_mode():
-        logits = tiny_model.network(LogMel(tiny_model.features)(torch.from_numpy(padded)[None]))
+        logits = tiny_model.network(torch.from_numpy(LogMel(tiny_model.features)(padded))[None])
     whole = logits.onset.sigmoid()[0, : len(stitched["onset"])].numpy()
     # At the ends of the recording a window sees silence where the single pass sees the network's padding.
     border = tiny_model.network.border
@@ -76,15 +91,41 @@ def test_activations_are_probabilities(tiny_model: NotesModel, rng: np.random.Ge
             assert values.max() <= 1
 
 
-def test_threads_agree(tiny_model: NotesModel, rng: np.random.Generator) -> None:
-    samples, before = white_noise(rng, 3.0), torch.get_num_threads()
+@pytest.mark.parametrize("name", ["notes-small-3", "chords-1", "instruments-2"])
+def test_the_graphs_hear_what_torch_hears(name: str, rng: np.random.Generator) -> None:
+    task, samples = name.partition("-")[0], white_noise(rng, 25.0, 0.1)
+    load = {"notes": load_notes_model, "chords": load_chords_model, "instruments": load_instruments_model}[task]
+    graph, torchs = load(name), load(str(weights_folder() / f"{name}.safetensors"))
+    assert isinstance(graph.network, OnnxNetwork)
+    assert isinstance(torchs.network, torch.nn.Module)
+    (here,), (there,) = (infer_together([samples], model) for model in (graph, torchs))
+    for block, other in zip(here, there, strict=True):
+        for field, values in vars(block).items():
+            if isinstance(values, np.ndarray):
+                np.testing.assert_allclose(values, getattr(other, field), atol=1e-4)
+
+
+def test_threads_give_the_same_bytes(rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch) -> None:
+    samples, model = white_noise(rng, 65.0, 0.1), load_notes_model("small")
     found = []
-    for threads in (1, 2):
-        torch.set_num_threads(threads)
-        found.append(joined(list(infer([samples], tiny_model))))
-    torch.set_num_threads(before)
+    for threads in (1, 3):
+        monkeypatch.setattr(inference, "_threads", threads)
+        found.append(joined(list(infer([samples], model))))
     for name in NAMES:
-        np.testing.assert_allclose(found[0][name], found[1][name], atol=1e-4)
+        np.testing.assert_array_equal(found[0][name], found[1][name])
+
+
+def test_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(inference, "_threads", None)
+    assert 1 <= n_threads() <= 8
+    set_threads(5)
+    assert n_threads() == 5
+
+
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04", bytes(100)])
+def test_what_is_no_graph_is_refused(content: bytes) -> None:
+    with pytest.raises(ValueError, match="no ONNX graph"):
+        OnnxNetwork(content)
 
 
 def test_shifted_audio_gives_shifted_activations(tiny_model: NotesModel, rng: np.random.Generator) -> None:
@@ -128,13 +169,15 @@ def test_frames_come_out_in_order_whatever_the_stride(stride: int) -> None:
 
 def test_folding_the_normalisation_changes_nothing(tiny_model: NotesModel) -> None:
     torch.manual_seed(1)
-    network = NotesNetwork(FeatureConfig(), TrunkConfig(4, 4, 2, (1, 2)))
-    features = torch.randn(2, 60, 229)
+    network = without_context(NotesNetwork(FeatureConfig(), TrunkConfig(4, 4, 2, (1, 2))))
+    features = torch.randn(2, 100, 229)
     network(features)  # gives the normalisation some statistics
     network.eval()
+    inside = slice(network.border, -network.border)  # at the ends there are other zeros, which no window answers for
     with torch.inference_mode():
-        before = network(features).onset
-        after = network.fused()(features).onset
+        before = network(features).onset[:, inside]
+        after = network.fused()(features).onset[:, inside]
+    assert before.shape[1] > 50
     torch.testing.assert_close(before, after, atol=1e-4, rtol=1e-4)
     with pytest.raises(ValueError, match="evaluation"):
         NotesNetwork(FeatureConfig(), TrunkConfig(4, 4, 2, (1,))).fused()
@@ -149,8 +192,7 @@ def test_devices() -> None:
 
 def test_precisions(tiny_model: NotesModel, rng: np.random.Generator) -> None:
     assert choose_precision("float32") == "float32"
-    assert choose_precision("auto") in ("float32", "bfloat16")
-    assert choose_precision("auto", "cuda") == "float32"
+    assert choose_precision("auto") == "float32"
     with pytest.raises(UsageError, match="no precision 'half'"):
         choose_precision("half")
     samples = white_noise(rng, 3.0)
@@ -213,3 +255,9 @@ def test_where_memory_does_not_do_halves_are_heard(tiny_model: NotesModel, monke
     gpu = Gpu()
     with pytest.warns(UserWarning, match="out of memory"):
         inference._within_memory(never, batch[:1], gpu)
+
+
+def test_torch_has_the_same_spectrum(rng: np.random.Generator) -> None:
+    samples, features = white_noise(rng, 2.0, 0.3), FeatureConfig()
+    there = TorchLogMel(features)(torch.from_numpy(samples)).numpy()
+    np.testing.assert_allclose(there, LogMel(features)(samples), atol=1e-4)

@@ -13,7 +13,7 @@ from tests.conftest import ROOT
 
 # Imports point up this list only.
 LAYERS = [
-    {"errors", "events", "harte", "rows"},
+    {"errors", "events", "harte", "rows", "onnx_network"},
     {"audio", "features", "genre_features", "decoding", "chords", "tags", "genre", "output"}
     | {"beats", "key", "rhythm", "hands", "voices", "analysis", "notation"},
     {"networks"},
@@ -45,6 +45,8 @@ TORCH_FREE = {
     "rows",
     "console",
     "audio",
+    "features",
+    "onnx_network",
     "decoding",
     "chords",
     "tags",
@@ -101,7 +103,7 @@ def test_torch_is_imported_only_where_tensors_are() -> None:
     for name, path in modules():
         if name in TORCH_FREE:
             assert not {i.split(".")[0] for i in imports_of(path)} & {"torch", "torchaudio"}, path
-        if name in {"cli", "jobs", "judging", "features", "weights", "pipeline"}:
+        if name in {"cli", "jobs", "judging", "weights", "inference", "pipeline"}:
             assert "torch" not in imports_of(path, top_level_only=True), path
 
 

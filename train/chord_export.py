@@ -28,6 +28,7 @@ from train.export import (
     reliability_table,
     write_weights,
 )
+from train.to_onnx import add_graph
 from transcribe.audio import AudioReader
 from transcribe.chord_evaluation import (
     COMPARISONS,
@@ -93,7 +94,7 @@ def listen(recogniser: ChordRecogniser, pieces: Sequence[Piece]) -> list[Heard]:
 
 def decode(recogniser: ChordRecogniser, piece: Heard, decoding: ChordDecodingConfig) -> list[Chord]:
     """Search with other settings in what was heard."""
-    decoder = ChordDecoder(recogniser.model.network.changes.numpy(), decoding)
+    decoder = ChordDecoder(recogniser.model.changes, decoding)
     for block in piece.activations:
         decoder.push(block)
     return decoder.finish(piece.duration)
@@ -154,6 +155,7 @@ def export(
     made = {"commit": commit(), "command": making.command}
     content = to_bytes(network.state_dict(), chords_header(features, network.config, decoding, made=made))
     write_weights(folder, name, "chords", content, making.licence, default=True)
+    add_graph(folder, name)
     final = ChordRecogniser(parse_chords_model(content, name), "cpu")
     figures = [("validation", evaluate(valid, final)), *((title, evaluate(pieces, final)) for title, pieces in reports)]
     (folder / f"{name}.md").write_text(_card(name, text, network, decoding, making, figures, table), encoding="utf-8")

@@ -20,6 +20,7 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
+from train.to_onnx import add_graph
 from transcribe import datasets
 from transcribe.audio import AudioReader
 from transcribe.decoding import Activations, DecodingConfig, decode_blocks
@@ -221,7 +222,7 @@ def export(
     size: str = "",
     text: str = "",
 ) -> None:
-    """Tune on ``valid``, then write ``name.safetensors``, its model card and its line in the manifest.
+    """Tune on ``valid``, then write ``name.safetensors``, its graph, its model card and its line in the manifest.
 
     ``reports`` are only reported; ``text`` opens the card; ``size`` is another name for it, taken from older weights;
     a ``default`` model is what ``pitchai`` uses unless told otherwise.
@@ -240,6 +241,7 @@ def export(
     )
     content = to_bytes(network.state_dict(), header)
     write_weights(folder, name, "notes", content, training.licence, size, default)
+    add_graph(folder, name)
     final = Transcriber(parse_notes_model(content, name), "cpu")
     figures = [("validation", evaluate("pairs", valid, final))]
     figures += [(title, evaluate(title, pieces, final)) for title, pieces in reports]

@@ -18,6 +18,7 @@ import torch
 
 from train.export import WEIGHTS, calibration_error, commit, fit_logistic, reliability_table, write_weights
 from train.instruments import MIXED, Clip, Mixtures, Spectra, dataset, load, load_run
+from train.to_onnx import add_graph
 from transcribe.features import FeatureConfig
 from transcribe.instrument_datasets import load_tagged
 from transcribe.instrument_evaluation import TagReport, evaluate_instruments
@@ -122,6 +123,7 @@ def main() -> None:
     )
     content = to_bytes(network.state_dict(), header)
     write_weights(WEIGHTS, options.name, "instruments", content, options.licence, default=True)
+    add_graph(WEIGHTS, options.name)
     recogniser = InstrumentRecogniser(parse_instruments_model(content, options.name))
     figures = [
         (title, evaluate_instruments(load_tagged(layout, folder), recogniser))

@@ -198,7 +198,8 @@ def main(arguments: list[str] | None = None) -> None:
         torch.manual_seed(0)
         network, front = way.network(), way.front()
         batches = Mixtures(clips, front, options.batch, options.frames, 0, device, SINGLE)
-        config = loop.LoopConfig(steps=options.steps, precision=options.precision, learning_rate=2e-3)
+        # Runs this short are followed closely.
+        config = loop.LoopConfig(options.steps, learning_rate=2e-3, average=0.99, precision=options.precision)
         began = time.monotonic()
         averaged = loop.train(network, batches, losses, config, folder=None, device=device)
         minutes = (time.monotonic() - began) / 60

@@ -5,7 +5,7 @@
 
 writes ``violin/00012.flac`` and so on: General MIDI sounds through FluidSynth, single real notes strung together,
 modelled strings and winds, sampled pianos, drums as a kit and one by one, and speech. They play melodies, chords,
-excerpts of songs or notes with long pauses. ``train/instruments.py`` mixes them.
+excerpts of songs or held notes with pauses. ``train/instruments.py`` mixes them.
 """
 
 from __future__ import annotations
@@ -127,6 +127,17 @@ def line(sound: Sound, rng: np.random.Generator, seconds: float = SECONDS) -> No
                 velocity = int(np.clip(rng.normal(loud, 10), 15, 127))
                 notes.append((onset, offset, int(pitch + interval), velocity))
         time += length + (rng.uniform(0.2, 3) if sparse else beat * (rng.random() < 0.1) * 2)
+    return notes
+
+
+def held(sound: Sound, rng: np.random.Generator, seconds: float = SECONDS) -> Notes:
+    """Make up long notes with pauses between, anywhere in the instrument's range and at any velocity."""
+    notes: Notes = []
+    time = rng.uniform(0, 1)
+    while time < seconds - 0.5:
+        offset = min(time + rng.uniform(1, 4), seconds)
+        notes.append((time, offset, int(rng.integers(sound.low, sound.high + 1)), int(rng.integers(20, 128))))
+        time = offset + rng.uniform(0.3, 1.5)
     return notes
 
 
@@ -275,8 +286,11 @@ def solo(kind: str, name: str, sources: _Sources, rng: np.random.Generator) -> n
     n_samples = int(SECONDS * SAMPLE_RATE)
     if kind == "program":
         sound = SOUNDS[name]
-        song = sources.midi and rng.random() < 0.4
-        notes = of_a_song(sources.midi[int(rng.integers(len(sources.midi)))], sound, rng) if song else line(sound, rng)
+        what = rng.random()
+        if sources.midi and what < 0.3:
+            notes = of_a_song(sources.midi[int(rng.integers(len(sources.midi)))], sound, rng)
+        else:
+            notes = line(sound, rng) if what < 0.7 else held(sound, rng)
         soundfont = sources.soundfonts[int(rng.integers(len(sources.soundfonts)))]
         return synthesised(soundfont, int(rng.choice(sound.programs)), notes, touch=touch_of(sound, rng))
     if kind == "modelled":

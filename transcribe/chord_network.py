@@ -65,6 +65,10 @@ class ChordsLogits:
     chord: Tensor
     bass: Tensor
 
+    def activations(self) -> tuple[Tensor, ...]:
+        """Probabilities of chords and of basses."""
+        return self.chord.float().softmax(-1), self.bass.float().softmax(-1)
+
 
 class PitchClassBlock(nn.Module):
     """A residual block over pitch classes: a dilated look along time, then one round the circle."""

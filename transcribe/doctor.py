@@ -10,6 +10,7 @@ from transcribe import __version__
 from transcribe.errors import PitchaiError
 
 _PACKAGES = (
+    "onnxruntime",
     "torch",
     "torchaudio",
     "numpy",
@@ -70,10 +71,10 @@ def _devices() -> dict[str, str]:
         import torch
         import torchaudio  # noqa: F401 - it must load beside this torch
 
-        from transcribe.inference import choose_precision
+        from transcribe.inference import n_threads
     except (ImportError, OSError) as error:
         return {"torch": f"FAULTY: {' '.join(str(error).split())[:200]}"}
-    found = {"cpu": f"{os.cpu_count()} cores, {torch.get_num_threads()} threads, {choose_precision()}"}
+    found = {"cpu": f"{os.cpu_count()} cores, {n_threads()} threads"}
     if not torch.cuda.is_available():
         found["cuda"] = "none: auto takes the CPU"
     for i in range(torch.cuda.device_count() if torch.cuda.is_available() else 0):
@@ -113,7 +114,9 @@ def _weights() -> dict[str, str]:
             found[task] = f"FAULTY: there are no default weights for {task}; reinstall pitchai"
     for name, entry in entries.items():
         try:
-            size = len(verified_bytes(entry))
+            size = len(verified_bytes(entry.file, entry.sha256))
+            if entry.graph:
+                verified_bytes(entry.graph, entry.graph_sha256)
             found[name] = f"{entry.task}, {size / 1e3:.0f} kB, sha256 {entry.sha256[:16]}… checked; {entry.licence}"
         except PitchaiError as error:
             found[name] = f"FAULTY: {error}"

@@ -8,17 +8,15 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
-
-if TYPE_CHECKING:
-    import torch
 
 LOWEST_PITCH = 21
 N_PITCHES = 88
 # The largest sample_rate, hop_length, n_fft and n_mels that are believed.
 _LIMITS = (384_000, 65_536, 65_536, 4_096)
+# What is transformed at once stays in the processor's cache.
+_FRAMES_AT_ONCE = 64
 
 
 @dataclass(frozen=True)
@@ -90,8 +88,13 @@ class FeatureConfig:
 
     def mel_frequencies(self) -> np.ndarray:
         """Centre frequencies of the mel bands in Hz, shape (n_mels,), on the HTK mel scale."""
-        mel = np.linspace(_hz_to_mel(self.f_min), _hz_to_mel(self.f_max), self.n_mels + 2)[1:-1]
-        return np.asarray(700.0 * (10.0 ** (mel / 2595.0) - 1.0))
+        return _mel_frequencies(self, self.n_mels + 2)[1:-1]
+
+
+def _mel_frequencies(config: FeatureConfig, n: int) -> np.ndarray:
+    """Equal steps of the mel scale from ``f_min`` to ``f_max``, in Hz."""
+    mel = np.linspace(_hz_to_mel(config.f_min), _hz_to_mel(config.f_max), n)
+    return np.asarray(700.0 * (10.0 ** (mel / 2595.0) - 1.0))
 
 
 def _hz_to_mel(frequency: float) -> float:
@@ -99,58 +102,51 @@ def _hz_to_mel(frequency: float) -> float:
 
 
 class LogMel:
-    """Log-mel spectrogram on torchaudio's mel filters, of spans cut anywhere on the frame grid.
+    """Log-mel spectrogram in NumPy, of spans cut anywhere on the frame grid.
 
     Parameters
     ----------
     config
         Sizes, range and scaling.
-    device
-        Where the transform runs: a torch device or its name.
     """
 
-    def __init__(self, config: FeatureConfig, device: str | torch.device = "cpu") -> None:
-        import torch
-        from torchaudio.functional import melscale_fbanks
-
+    def __init__(self, config: FeatureConfig) -> None:
         self.config = config
-        window = torch.hann_window(config.n_fft)
+        window = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(config.n_fft) / config.n_fft)
         # A full-scale sine has a peak power of 1, whatever the window.
-        self.window = (window * (2.0 / window.sum())).to(device)
-        self.filters = melscale_fbanks(
-            config.n_fft // 2 + 1, config.f_min, config.f_max, config.n_mels, config.sample_rate
-        ).to(device)
+        self.window = (window * (2.0 / window.sum())).astype(np.float32)
+        self.filters = mel_filters(config)
 
-    def span_samples(self, n_frames: int) -> int:
-        """Count the samples that ``n_frames`` frames need, as :meth:`FeatureConfig.span_samples`."""
-        return self.config.span_samples(n_frames)
-
-    def __call__(self, samples: torch.Tensor) -> torch.Tensor:
-        """Transform spans of samples.
+    def __call__(self, samples: np.ndarray) -> np.ndarray:
+        """Transform a span of samples.
 
         Parameters
         ----------
         samples
-            Shape (..., n_samples); the first frame is centred on sample ``n_fft // 2``.
+            float32, shape (n_samples,); the first frame is centred on sample ``n_fft // 2``.
 
         Returns
         -------
-        torch.Tensor
-            Shape (..., n_frames, n_mels).
+        np.ndarray
+            float32, shape (n_frames, n_mels).
         """
-        import torch
-
         config = self.config
-        frames = samples.unfold(-1, config.n_fft, config.hop_length) * self.window
-        # Real and imaginary part apart: a complex magnitude takes a root that would only be squared again.
-        spectrum = torch.view_as_real(torch.fft.rfft(frames))
-        power = spectrum[..., 0].square().addcmul_(spectrum[..., 1], spectrum[..., 1]) @ self.filters
-        decibels = 10.0 * (power + 10.0 ** (config.floor_db / 10.0)).log10()
-        scaled: torch.Tensor = (decibels + config.offset_db) / config.scale_db
-        return scaled
+        frames = np.lib.stride_tricks.sliding_window_view(samples, config.n_fft)[:: config.hop_length]
+        log_mel = np.empty((len(frames), config.n_mels), np.float32)
+        for first in range(0, len(frames), _FRAMES_AT_ONCE):
+            rows = slice(first, first + _FRAMES_AT_ONCE)
+            # In single precision from NumPy 2 on.
+            spectrum = np.fft.rfft(frames[rows] * self.window)
+            power = np.square(spectrum.real) + np.square(spectrum.imag)
+            np.matmul(power.astype(np.float32, copy=False), self.filters, out=log_mel[rows])
+        log_mel += np.float32(10.0 ** (config.floor_db / 10.0))
+        np.log10(log_mel, out=log_mel)
+        log_mel *= 10.0 / config.scale_db
+        log_mel += config.offset_db / config.scale_db
+        return log_mel
 
-    def whole(self, samples: np.ndarray, chunk_frames: int = 3000) -> np.ndarray:
-        """Log-mel of a whole recording at this sample rate, computed in chunks.
+    def whole(self, samples: np.ndarray) -> np.ndarray:
+        """Log-mel of a whole recording at this sample rate.
 
         Parameters
         ----------
@@ -162,15 +158,20 @@ class LogMel:
         np.ndarray
             float32, shape (n_frames, n_mels); no frames for no samples.
         """
-        import torch
-
         config = self.config
-        half = config.n_fft // 2
         n_frames = config.grid.n_frames(len(samples))
-        padded = np.concatenate([np.zeros(half, np.float32), samples, np.zeros(half + config.hop_length, np.float32)])
-        chunks = [np.zeros((0, config.n_mels), np.float32)]
-        for first in range(0, n_frames, chunk_frames):
-            start = first * config.hop_length
-            span = padded[start : start + self.span_samples(min(chunk_frames, n_frames - first))]
-            chunks.append(self(torch.from_numpy(span)).numpy())
-        return np.concatenate(chunks)
+        if not n_frames:
+            return np.zeros((0, config.n_mels), np.float32)
+        before = config.n_fft // 2
+        after = config.span_samples(n_frames) - before - len(samples)
+        return self(np.pad(samples.astype(np.float32, copy=False), (before, max(after, 0))))
+
+
+def mel_filters(config: FeatureConfig) -> np.ndarray:
+    """Triangles on the HTK mel scale, their peaks 1, as a matrix: float32 (n_fft // 2 + 1, n_mels)."""
+    edges = _mel_frequencies(config, config.n_mels + 2)
+    bins = np.arange(config.n_fft // 2 + 1)[:, None] * (config.sample_rate / config.n_fft)
+    widths = np.diff(edges)
+    rising, falling = (bins - edges[:-2]) / widths[:-1], (edges[2:] - bins) / widths[1:]
+    filters: np.ndarray = np.maximum(0, np.minimum(rising, falling)).astype(np.float32)
+    return filters

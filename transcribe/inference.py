@@ -7,23 +7,31 @@ the same bytes however the audio is cut.
 
 from __future__ import annotations
 
+import ctypes
+import os
 import re
+import sys
 import warnings
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache
 from itertools import islice, tee
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 
 from transcribe.chords import ChordActivations
 from transcribe.decoding import Activations
 from transcribe.errors import UsageError
 from transcribe.features import FeatureConfig, LogMel
+from transcribe.onnx_network import OnnxNetwork
 from transcribe.tags import TagActivations
-from transcribe.weights import ChordsModel, InstrumentsModel, NotesModel
+from transcribe.weights import ChordsModel, GenreModel, InstrumentsModel, NotesModel
+
+if TYPE_CHECKING:
+    import torch
 
 # 20 s at a hop of 20 ms: long enough that the borders cost little, short enough for the processor's cache; 10 s and
 # 40 s took 5-40 % longer.
@@ -31,13 +39,24 @@ STEP_FRAMES = 1000
 # Windows that a GPU takes at once.
 GPU_BATCH = 16
 # Frames of a window are a multiple of this, and so of any network's stride.
-_WHOLE = 8
+WHOLE_FRAMES = 8
+# Each holds some 80 MB while it hears a window, and more are seldom free on a laptop.
+_MOST_THREADS = 8
+
+_threads: int | None = None
 
 
 def set_threads(threads: int | None) -> None:
-    """Let torch use so many threads, or its own choice where None."""
-    if threads is not None:
-        torch.set_num_threads(threads)
+    """Let networks use so many threads of the CPU; where None, one a core, at most 8."""
+    global _threads
+    _threads = threads
+
+
+def n_threads() -> int:
+    """Count the threads that networks use."""
+    affinity = getattr(os, "sched_getaffinity", None)
+    n_cores = len(affinity(0)) if affinity is not None else os.cpu_count() or 1
+    return _threads or min(n_cores, _MOST_THREADS)
 
 
 def choose_device(device: str = "auto") -> str:
@@ -50,6 +69,10 @@ def choose_device(device: str = "auto") -> str:
     """
     if not re.fullmatch(r"auto|cpu|mps|cuda(:\d+)?", device):
         raise UsageError(f"there is no device {device!r}; use auto, cpu or cuda")
+    if device == "cpu" or (device == "auto" and not _has_cuda_driver()):
+        return "cpu"
+    import torch
+
     if device == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
     if device.startswith("cuda") and not torch.cuda.is_available():
@@ -62,11 +85,20 @@ def choose_device(device: str = "auto") -> str:
     return device
 
 
-def choose_precision(precision: str = "auto", device: str = "cpu") -> str:
-    """Resolve ``auto`` to ``bfloat16`` where the processor computes in it, to ``float32`` elsewhere.
+def _has_cuda_driver() -> bool:
+    """Look for NVIDIA's driver, which takes no time, before torch is loaded to ask it."""
+    try:
+        ctypes.CDLL("nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1")
+    except OSError:
+        return False
+    return True
 
-    bfloat16 halves the time on processors with AVX-512 BF16 and takes twenty times as long on others. The onset F1 of
-    the shipped weights moved by less than 0.1 points on MAPS' real recordings.
+
+def choose_precision(precision: str = "auto") -> str:
+    """Resolve ``auto`` to ``float32``; check any other name.
+
+    bfloat16 is torch's business: on processors with AVX-512 BF16 it takes about as long as the graphs of the shipped
+    weights do in float32, half of what torch takes in float32; on others, twenty times as long.
 
     Raises
     ------
@@ -75,11 +107,7 @@ def choose_precision(precision: str = "auto", device: str = "cpu") -> str:
     """
     if precision not in ("auto", "float32", "bfloat16"):
         raise UsageError(f"there is no precision {precision!r}; use auto, float32 or bfloat16")
-    if precision != "auto":
-        return precision
-    # Not in torch's public interface: no harm if it goes.
-    native = getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)
-    return "bfloat16" if device == "cpu" and native() else "float32"
+    return "float32" if precision == "auto" else precision
 
 
 def infer(blocks: Iterable[np.ndarray], model: NotesModel, batch_size: int = GPU_BATCH) -> Iterator[Activations]:
@@ -93,7 +121,7 @@ def infer(blocks: Iterable[np.ndarray], model: NotesModel, batch_size: int = GPU
         From :func:`transcribe.weights.load_notes_model`; where its network lies, and in its precision, the work is
         done.
     batch_size
-        Windows that a GPU takes at once. A CPU takes one at a time: a batch would only leave its cache.
+        Windows that a GPU takes at once. A thread of a CPU takes one at a time: a batch would only leave its cache.
 
     Yields
     ------
@@ -107,8 +135,8 @@ def infer(blocks: Iterable[np.ndarray], model: NotesModel, batch_size: int = GPU
 Model = NotesModel | ChordsModel | InstrumentsModel
 # The samples that some frames need, and how many of the frames lie within the recording
 Piece = tuple[np.ndarray, int]
-# (n, n_mels), and how many of them lie within the recording
-Frames = tuple[torch.Tensor, int]
+# (n, n_mels), on a GPU a tensor; and how many of them lie within the recording
+Frames = tuple[Any, int]
 
 
 def infer_together(blocks: Iterable[np.ndarray], *models: Model, batch_size: int = GPU_BATCH) -> list[Iterator[Any]]:
@@ -181,15 +209,35 @@ def _infer(
     return heard
 
 
-def _front(model: Model) -> tuple[FeatureConfig, torch.device]:
-    return model.features, _device(model)
+def _front(model: Model) -> tuple[FeatureConfig, str]:
+    return model.features, device_of(model)
 
 
-# Building the filters takes as long as hearing a second of audio.
-_log_mel = cache(LogMel)
+def device_of(model: Model | GenreModel) -> str:
+    """Name the device where a model's network lies."""
+    return "cpu" if isinstance(model.network, OnnxNetwork) else str(next(model.network.parameters()).device)
 
 
-def spectrogram(pieces: Iterable[Piece], features: FeatureConfig, device: torch.device) -> Iterator[Frames]:
+@cache
+def _log_mel(features: FeatureConfig, device: str) -> Callable[[np.ndarray], Any]:
+    """Build what transforms samples on a device; the filters take as long as hearing a second of audio."""
+    if device == "cpu":
+        return LogMel(features)
+    import torch
+
+    from transcribe.networks import TorchLogMel
+
+    transform = TorchLogMel(features).to(device)
+
+    def there(samples: np.ndarray) -> torch.Tensor:
+        with torch.inference_mode():
+            found: torch.Tensor = transform(torch.from_numpy(samples).to(device))
+        return found
+
+    return there
+
+
+def spectrogram(pieces: Iterable[Piece], features: FeatureConfig, device: str) -> Iterator[Frames]:
     """Transform a stream of samples piece by piece.
 
     Yields
@@ -199,9 +247,7 @@ def spectrogram(pieces: Iterable[Piece], features: FeatureConfig, device: torch.
     """
     log_mel = _log_mel(features, device)
     for samples, n_frames in pieces:
-        with torch.inference_mode():
-            frames = log_mel(torch.from_numpy(samples).to(device))
-        yield frames, n_frames
+        yield log_mel(samples), n_frames
 
 
 def _pieces(blocks: Iterable[np.ndarray], features: FeatureConfig) -> Iterator[Piece]:
@@ -240,68 +286,86 @@ def _pieces(blocks: Iterable[np.ndarray], features: FeatureConfig) -> Iterator[P
 
 
 def _notes(windows: Iterable[Frames], model: NotesModel, batch_size: int) -> Iterator[Activations]:
-    def hear(log_mel: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        logits = model.network(log_mel)
-        heads = (logits.onset, logits.frame, logits.offset, logits.velocity, logits.pedal)
-        return tuple(head.float().sigmoid() for head in heads)
-
-    for arrays in _run(windows, hear, model, batch_size):
-        onset, frame, offset, velocity, pedal = arrays
+    for onset, frame, offset, velocity, pedal in _run(windows, model.network, batch_size, 1):
         yield Activations(onset, frame, offset, velocity, pedal, model.features.grid)
 
 
 def _chords(windows: Iterable[Frames], model: ChordsModel, batch_size: int) -> Iterator[ChordActivations]:
-    stride = model.network.config.stride
-
-    def hear(log_mel: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        logits = model.network(log_mel)
-        return logits.chord.float().softmax(-1), logits.bass.float().softmax(-1)
-
-    for chord, bass in _run(windows, hear, model, batch_size, stride):
+    stride = _stride(model.network)
+    for chord, bass in _run(windows, model.network, batch_size, stride):
         yield ChordActivations(chord, bass, model.features.grid, stride)
 
 
 def _instruments(windows: Iterable[Frames], model: InstrumentsModel, batch_size: int) -> Iterator[TagActivations]:
-    stride = model.network.config.stride
-
-    def hear(log_mel: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        logits = model.network(log_mel)
-        return logits.families.float().sigmoid(), logits.instruments.float().sigmoid()
-
-    for families, instruments in _run(windows, hear, model, batch_size, stride):
+    stride = _stride(model.network)
+    for families, instruments in _run(windows, model.network, batch_size, stride):
         yield TagActivations(families, instruments, model.features.grid, stride)
 
 
-def _device(model: Model) -> torch.device:
-    return next(model.network.parameters()).device
+def _stride(network: Any) -> int:
+    return int(network.stride if isinstance(network, OnnxNetwork) else network.config.stride)
 
 
-def _run(
-    windows: Iterable[Frames],
-    hear: Callable[[torch.Tensor], tuple[torch.Tensor, ...]],
-    model: Model,
-    batch_size: int,
-    stride: int = 1,
-) -> Iterator[tuple[np.ndarray, ...]]:
+def _run(windows: Iterable[Frames], network: Any, batch_size: int, stride: int) -> Iterator[tuple[np.ndarray, ...]]:
     """Run a network, whose output has ``stride`` frames a step, over windows: what it hears, without the borders."""
-    border, dtype = model.network.border, next(model.network.parameters()).dtype
-    size = batch_size if _device(model).type == "cuda" else 1
+    graph = isinstance(network, OnnxNetwork)
+    heard = _side_by_side(windows, network) if graph else _in_torch(windows, network, batch_size)
+    first = network.border // stride
+    for heads, n_frames in heard:
+        yield tuple(head[first : first - (-n_frames // stride)] for head in heads)
+
+
+def _side_by_side(windows: Iterable[Frames], network: OnnxNetwork) -> Iterator[tuple[tuple[np.ndarray, ...], int]]:
+    """Hear windows on as many threads as may be used, in their order."""
+    threads = n_threads()
+    if threads == 1:
+        yield from ((network(frames), n_frames) for frames, n_frames in windows)
+        return
+    ahead: deque[tuple[Future[tuple[np.ndarray, ...]], int]] = deque()
+    for frames, n_frames in windows:
+        ahead.append((_pool(threads).submit(network, frames), n_frames))
+        if len(ahead) > threads:
+            future, n_frames = ahead.popleft()
+            yield future.result(), n_frames
+    for future, n_frames in ahead:
+        yield future.result(), n_frames
+
+
+# One for all networks, which take turns in it.
+_pool = cache(ThreadPoolExecutor)
+
+
+def _in_torch(windows: Iterable[Frames], network: Any, batch_size: int) -> Iterator[tuple[tuple[np.ndarray, ...], int]]:
+    """Hear windows in torch, on a GPU in batches."""
+    import torch
+
+    if _threads is not None:
+        torch.set_num_threads(_threads)
+    parameter = next(network.parameters())
+    size = batch_size if parameter.device.type == "cuda" else 1
+
+    def hear(log_mel: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        heads: tuple[torch.Tensor, ...] = network(log_mel).activations()
+        return heads
+
     for batch in _batches(windows, size):
         # A batch is filled up, so that its size never changes the arithmetic.
-        rows = [window for window, _ in batch] + [batch[0][0]] * (size - len(batch))
+        rows = [torch.as_tensor(window) for window, _ in batch]
+        rows += rows[:1] * (size - len(rows))
         # TF32 would cost three of the digits in which devices agree.
         with torch.inference_mode(), torch.backends.cudnn.flags(allow_tf32=False):
-            heads = _within_memory(hear, torch.stack(rows).to(dtype), model.network)
-            first, last = border // stride, (border + STEP_FRAMES) // stride
-            arrays = [head[:, first:last].cpu().numpy() for head in heads]
+            heads = _within_memory(hear, torch.stack(rows).to(parameter.dtype), network)
+            arrays = [head.cpu().numpy() for head in heads]
         for row, (_, n_frames) in enumerate(batch):
-            yield tuple(array[row, : -(-n_frames // stride)] for array in arrays)
+            yield tuple(array[row] for array in arrays), n_frames
 
 
 def _within_memory(
     hear: Callable[[torch.Tensor], tuple[torch.Tensor, ...]], batch: torch.Tensor, network: torch.nn.Module
 ) -> tuple[torch.Tensor, ...]:
     """Run a network; where a GPU's memory doesn't do, on halves of the batch, and in the end on the CPU."""
+    import torch
+
     device = next(network.parameters()).device
     try:
         return hear(batch.to(device))
@@ -336,10 +400,10 @@ def _windows(frames: Iterable[Frames], border: int, features: FeatureConfig) -> 
     """
     silence = (features.floor_db + features.offset_db) / features.scale_db
     length = STEP_FRAMES + 2 * border
-    held: torch.Tensor | None = None
+    held: Any = None
     n_frames = 0
     for rows, count in frames:
-        held = torch.cat([rows.new_full((border, rows.shape[1]), silence) if held is None else held, rows])
+        held = _joined(_silent(rows, border, silence) if held is None else held, rows)
         n_frames += count
         while len(held) >= length and n_frames >= STEP_FRAMES:
             yield held[:length], STEP_FRAMES
@@ -347,8 +411,23 @@ def _windows(frames: Iterable[Frames], border: int, features: FeatureConfig) -> 
             n_frames -= STEP_FRAMES
     while held is not None and n_frames > 0:
         count = min(STEP_FRAMES, n_frames)
-        wanted = -(-count // _WHOLE) * _WHOLE + 2 * border
+        wanted = -(-count // WHOLE_FRAMES) * WHOLE_FRAMES + 2 * border
         window = held[:wanted]
-        yield torch.cat([window, window.new_full((wanted - len(window), window.shape[1]), silence)]), count
+        yield _joined(window, _silent(window, wanted - len(window), silence)), count
         held = held[STEP_FRAMES:]
         n_frames -= count
+
+
+def _joined(a: Any, b: Any) -> Any:
+    """Put arrays one after the other, or tensors, where they lie."""
+    if isinstance(a, np.ndarray):
+        return np.concatenate([a, b])
+    import torch
+
+    return torch.cat([a, b])
+
+
+def _silent(like: Any, n_frames: int, level: float) -> Any:
+    """Make frames of silence, of the kind and where ``like`` is."""
+    shape = n_frames, like.shape[1]
+    return np.full(shape, level, like.dtype) if isinstance(like, np.ndarray) else like.new_full(shape, level)

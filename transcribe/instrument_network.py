@@ -56,6 +56,10 @@ class InstrumentsLogits:
     families: Tensor
     instruments: Tensor
 
+    def activations(self) -> tuple[Tensor, ...]:
+        """Probabilities of families and of instruments."""
+        return self.families.float().sigmoid(), self.instruments.float().sigmoid()
+
 
 class _Stage(nn.Module):
     """Two convolutions of 3 x 3, the first with a stride, the second around a shortcut."""

@@ -26,11 +26,11 @@ PlotReference = Annotated[
 Model = Annotated[str | None, typer.Option(help="small, large, or a .safetensors file.", show_default=False)]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")]
 Precision = Annotated[
-    str, typer.Option(help="auto, float32 or bfloat16; auto takes bfloat16 where the processor computes in it.")
+    str, typer.Option(help="auto, float32 or bfloat16; bfloat16 is for torch, on processors that compute in it.")
 ]
 Threads = Annotated[
     int | None,
-    typer.Option(min=1, max=1024, help="CPU threads; torch's choice if not given, 1 with --workers or --ray."),
+    typer.Option(min=1, max=1024, help="CPU threads; one a core, at most 8, if not given; 1 with --workers or --ray."),
 ]
 MaxDuration = Annotated[
     float, typer.Option(min=0.0, help="Hours; longer recordings are refused.", metavar="HOURS", show_default=True)

@@ -71,13 +71,13 @@ class _Listener(ABC, Generic[_Model]):
     def __init__(
         self, model: str | _Model | None, load: Callable[[str | None, str, str], _Model], device: str, precision: str
     ) -> None:
-        from transcribe.inference import choose_device, choose_precision
+        from transcribe.inference import choose_device, choose_precision, device_of
 
         if model is None or isinstance(model, str):
             device = choose_device(device)
-            model = load(model, device, choose_precision(precision, device))
+            model = load(model, device, choose_precision(precision))
         self.model: _Model = model
-        self.device = str(next(model.network.parameters()).device)
+        self.device = device_of(model)
 
     @property
     def sample_rate(self) -> int:
@@ -385,7 +385,7 @@ class ChordRecogniser(_StepRecogniser[ChordsModel]):
 
     def decoder(self) -> ChordDecoder:
         """Begin a search for chords."""
-        return ChordDecoder(self.model.network.changes.float().cpu().numpy(), self.decoding)
+        return ChordDecoder(self.model.changes, self.decoding)
 
     def added(self, result: Transcription, decoder: ChordDecoder, duration: float) -> Transcription:
         """Put the chords into a transcription, with the model and the settings they come from."""

@@ -16,11 +16,14 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
+import numpy as np
+
 from transcribe.chords import ChordDecodingConfig
 from transcribe.decoding import DecodingConfig
 from transcribe.errors import UsageError, WeightsError
 from transcribe.features import FeatureConfig
 from transcribe.genre import GenreDecodingConfig
+from transcribe.onnx_network import OnnxNetwork
 from transcribe.tags import TagDecodingConfig
 
 if TYPE_CHECKING:
@@ -38,7 +41,10 @@ _REINSTALL = "reinstall pitchai"
 
 @dataclass(frozen=True)
 class Entry:
-    """One line of the manifest; ``size`` names the newest of several, such as ``small``."""
+    """One line of the manifest; ``size`` names the newest of several, such as ``small``.
+
+    ``graph`` is what the CPU runs, where there is one: the same network as an ONNX file.
+    """
 
     name: str
     task: str
@@ -47,6 +53,8 @@ class Entry:
     licence: str
     size: str = ""
     default: bool = False
+    graph: str = ""
+    graph_sha256: str = ""
 
 
 @dataclass(frozen=True)
@@ -57,7 +65,7 @@ class NotesModel:
     """
 
     name: str
-    network: NotesNetwork
+    network: NotesNetwork | OnnxNetwork
     features: FeatureConfig
     decoding: DecodingConfig
     trained_on: dict[str, list[str]] = field(default_factory=dict)
@@ -90,9 +98,9 @@ def manifest() -> dict[str, Entry]:
     try:
         lines = json.loads(path.read_text(encoding="utf-8"))
         entries = {name: Entry(name=name, **line) for name, line in lines.items()}
-        texts = [v for e in entries.values() for v in (e.task, e.file, e.sha256, e.licence, e.size)]
+        texts = [v for e in entries.values() for k, v in asdict(e).items() if k != "default"]
         if not all(isinstance(text, str) for text in texts):
-            raise ValueError("task, file, sha256, licence and size must be text")
+            raise ValueError("all but default must be text")
     except (OSError, ValueError, TypeError, AttributeError) as error:
         raise WeightsError(f"{path}: damaged manifest ({error}); {_REINSTALL}") from None
     return entries
@@ -106,22 +114,22 @@ def default_name(task: str) -> str:
     return names[0]
 
 
-def verified_bytes(entry: Entry) -> bytes:
-    """Read a weights file and check its sha256.
+def verified_bytes(file: str, sha256: str) -> bytes:
+    """Read a file of the weights' folder and check its sha256.
 
     Raises
     ------
     WeightsError
         If it is missing or differs from the manifest by as much as a bit.
     """
-    path = weights_folder() / entry.file
+    path = weights_folder() / file
     try:
         content = path.read_bytes()
     except OSError as error:
         raise WeightsError(f"{path}: can't be read: {error.strerror}; {_REINSTALL}") from None
     digest = hashlib.sha256(content).hexdigest()
-    if digest != entry.sha256:
-        raise WeightsError(f"{path}: altered (sha256 {digest[:12]}…, not {entry.sha256[:12]}…); {_REINSTALL}")
+    if digest != sha256:
+        raise WeightsError(f"{path}: altered (sha256 {digest[:12]}…, not {sha256[:12]}…); {_REINSTALL}")
     return content
 
 
@@ -130,19 +138,23 @@ class InstrumentsModel:
     """An instruments network ready to run, with the front end it reads and the way its output is decoded."""
 
     name: str
-    network: InstrumentsNetwork
+    network: InstrumentsNetwork | OnnxNetwork
     features: FeatureConfig
     decoding: TagDecodingConfig
 
 
 @dataclass(frozen=True)
 class ChordsModel:
-    """A chords network ready to run, with the front end it reads and the way its output is decoded."""
+    """A chords network ready to run, with the front end it reads and the way its output is decoded.
+
+    ``changes``: float32 (n_classes, n_classes), the logarithms of how probably chords follow each other.
+    """
 
     name: str
-    network: ChordsNetwork
+    network: ChordsNetwork | OnnxNetwork
     features: FeatureConfig
     decoding: ChordDecodingConfig
+    changes: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -162,7 +174,7 @@ def load_notes_model(name: str | None = None, device: str = "cpu", precision: st
     ----------
     name
         The default model where None; a size stands for the model that has it. A path ends in ``.safetensors``; it
-        has no line in the manifest, so its checksum isn't checked.
+        has no line in the manifest, so its checksum isn't checked, and no graph: torch runs it.
     device
         Where the network is put.
     precision
@@ -230,62 +242,95 @@ def _find(task: str, name: str | None) -> Entry | tuple[bytes, str]:
 
 @cache
 def _cached_notes(entry: Entry, device: str, precision: str) -> NotesModel:
-    return parse_notes_model(verified_bytes(entry), entry.name, device, precision)
+    return parse_notes_model(*_contents(entry), device, precision, _graph(entry, device, precision))
 
 
 @cache
 def _cached_chords(entry: Entry, device: str, precision: str) -> ChordsModel:
-    return parse_chords_model(verified_bytes(entry), entry.name, device, precision)
+    return parse_chords_model(*_contents(entry), device, precision, _graph(entry, device, precision))
 
 
 @cache
 def _cached_instruments(entry: Entry, device: str, precision: str) -> InstrumentsModel:
-    return parse_instruments_model(verified_bytes(entry), entry.name, device, precision)
+    return parse_instruments_model(*_contents(entry), device, precision, _graph(entry, device, precision))
 
 
 @cache
 def _cached_genre(entry: Entry, device: str) -> GenreModel:
-    return parse_genre_model(verified_bytes(entry), entry.name, device)
+    return parse_genre_model(*_contents(entry), device)
 
 
-def parse_notes_model(content: bytes, name: str, device: str = "cpu", precision: str = "float32") -> NotesModel:
-    """Build the notes network that a weights file describes, and fill it.
+def _contents(entry: Entry) -> tuple[bytes, str]:
+    return verified_bytes(entry.file, entry.sha256), entry.name
+
+
+def _graph(entry: Entry, device: str, precision: str) -> bytes | None:
+    """Read the graph of shipped weights, where it is what runs."""
+    if not entry.graph or device != "cpu" or precision != "float32":
+        return None
+    return verified_bytes(entry.graph, entry.graph_sha256)
+
+
+def parse_notes_model(
+    content: bytes, name: str, device: str = "cpu", precision: str = "float32", graph: bytes | None = None
+) -> NotesModel:
+    """Build the notes network that a weights file describes, and fill it; or run its ``graph`` where one is given.
 
     Raises
     ------
     WeightsError
         If the header or the tensors don't fit.
     """
-    from transcribe.networks import NotesNetwork, TrunkConfig
-
     with _fitting(name):
         header, features = _checked_header(content, "notes")
-        network = _filled(NotesNetwork(features, _build(TrunkConfig, header["network"])), content, device, precision)
         decoding = _build(DecodingConfig, header["decoding"])
+        network: NotesNetwork | OnnxNetwork
+        if graph is not None:
+            network = OnnxNetwork(graph)
+        else:
+            from transcribe.networks import NotesNetwork, TrunkConfig
+
+            untrained = NotesNetwork(features, _build(TrunkConfig, header["network"]))
+            network = _filled(untrained, content, device, precision)
         return NotesModel(name, network, features, decoding, dict(header["trained_on"]))
 
 
-def parse_chords_model(content: bytes, name: str, device: str = "cpu", precision: str = "float32") -> ChordsModel:
+def parse_chords_model(
+    content: bytes, name: str, device: str = "cpu", precision: str = "float32", graph: bytes | None = None
+) -> ChordsModel:
     """Build the chords network that a weights file describes; see :func:`parse_notes_model`."""
-    from transcribe.chord_network import ChordsConfig, ChordsNetwork
+    from safetensors.numpy import load
 
     with _fitting(name):
         header, features = _checked_header(content, "chords")
-        network = _filled(ChordsNetwork(features, _build(ChordsConfig, header["network"])), content, device, precision)
-        return ChordsModel(name, network, features, _build(ChordDecodingConfig, header["decoding"]))
+        decoding = _build(ChordDecodingConfig, header["decoding"])
+        network: ChordsNetwork | OnnxNetwork
+        if graph is not None:
+            network = OnnxNetwork(graph)
+        else:
+            from transcribe.chord_network import ChordsConfig, ChordsNetwork
+
+            untrained = ChordsNetwork(features, _build(ChordsConfig, header["network"]))
+            network = _filled(untrained, content, device, precision)
+        return ChordsModel(name, network, features, decoding, load(content)["changes"].astype(np.float32))
 
 
 def parse_instruments_model(
-    content: bytes, name: str, device: str = "cpu", precision: str = "float32"
+    content: bytes, name: str, device: str = "cpu", precision: str = "float32", graph: bytes | None = None
 ) -> InstrumentsModel:
     """Build the instruments network that a weights file describes; see :func:`parse_notes_model`."""
-    from transcribe.instrument_network import InstrumentsConfig, InstrumentsNetwork
-
     with _fitting(name):
         header, features = _checked_header(content, "instruments")
-        untrained = InstrumentsNetwork(features, _build(InstrumentsConfig, header["network"]))
-        network = _filled(untrained, content, device, precision)
-        return InstrumentsModel(name, network, features, _build(TagDecodingConfig, header["decoding"]))
+        decoding = _build(TagDecodingConfig, header["decoding"])
+        network: InstrumentsNetwork | OnnxNetwork
+        if graph is not None:
+            network = OnnxNetwork(graph)
+        else:
+            from transcribe.instrument_network import InstrumentsConfig, InstrumentsNetwork
+
+            untrained = InstrumentsNetwork(features, _build(InstrumentsConfig, header["network"]))
+            network = _filled(untrained, content, device, precision)
+        return InstrumentsModel(name, network, features, decoding)
 
 
 def parse_genre_model(content: bytes, name: str, device: str = "cpu") -> GenreModel:
