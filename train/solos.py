@@ -253,6 +253,7 @@ class _Sources:
     sounds: Path | None
     rooms: Path | None
     codecs: bool
+    held: float
     out: Path
     seed: int
 
@@ -286,11 +287,12 @@ def solo(kind: str, name: str, sources: _Sources, rng: np.random.Generator) -> n
     n_samples = int(SECONDS * SAMPLE_RATE)
     if kind == "program":
         sound = SOUNDS[name]
-        what = rng.random()
-        if sources.midi and what < 0.3:
+        if rng.random() < sources.held:
+            notes = held(sound, rng)
+        elif sources.midi and rng.random() < 0.4:
             notes = of_a_song(sources.midi[int(rng.integers(len(sources.midi)))], sound, rng)
         else:
-            notes = line(sound, rng) if what < 0.7 else held(sound, rng)
+            notes = line(sound, rng)
         soundfont = sources.soundfonts[int(rng.integers(len(sources.soundfonts)))]
         return synthesised(soundfont, int(rng.choice(sound.programs)), notes, touch=touch_of(sound, rng))
     if kind == "modelled":
@@ -339,6 +341,7 @@ def main() -> None:
     parser.add_argument("--sounds", type=Path, help="folder with speech*.flac (train/sounds.py)")
     parser.add_argument("--rooms", type=Path, help="responses (train/rooms.py)")
     parser.add_argument("--codecs", action="store_true")
+    parser.add_argument("--held", type=float, default=0.3, help="share of the sound fonts' clips that hold their notes")
     parser.add_argument("--hours", type=float, default=1.0)
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
@@ -356,6 +359,7 @@ def main() -> None:
         options.sounds,
         options.rooms,
         options.codecs,
+        options.held,
         options.out,
         options.seed,
     )
