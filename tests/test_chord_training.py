@@ -117,12 +117,17 @@ def test_it_starts_from_a_notes_networks_trunk_frozen_at_first(tmp_path: Path) -
 def test_folding_keeps_the_answer() -> None:
     torch.manual_seed(0)
     network = ChordsNetwork(FeatureConfig(), SMALL)
-    log_mel = torch.randn(2, 80, 229)
+    with torch.no_grad():
+        for parameter in network.trunk.context.time[-1].parameters():
+            parameter.zero_()  # hears further than the border
+    steps = network.border // SMALL.stride
+    log_mel = torch.randn(2, 80 + 2 * network.border, 229)
     network.train()
     network(log_mel)
     network.eval()
     with torch.inference_mode():
         before = network(log_mel)
         after = network.fused()(log_mel)
-    assert torch.allclose(before.chord, after.chord, atol=1e-4)
-    assert torch.allclose(before.bass, after.bass, atol=1e-4)
+    inside = slice(steps, -steps)  # at the ends there are other zeros, which no window answers for
+    assert torch.allclose(before.chord[:, inside], after.chord[:, inside], atol=1e-4)
+    assert torch.allclose(before.bass[:, inside], after.bass[:, inside], atol=1e-4)

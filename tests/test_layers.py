@@ -14,7 +14,7 @@ from tests.conftest import ROOT
 # Imports point up this list only.
 LAYERS = [
     {"errors", "events", "harte", "rows", "onnx_network"},
-    {"audio", "features", "genre_features", "decoding", "chords", "tags", "genre", "output"}
+    {"audio", "features", "tuning", "genre_features", "decoding", "chords", "tags", "genre", "output"}
     | {"beats", "key", "rhythm", "hands", "voices", "analysis", "notation"},
     {"networks"},
     {"chord_network", "instrument_network", "genre_network"},
@@ -46,6 +46,7 @@ TORCH_FREE = {
     "console",
     "audio",
     "features",
+    "tuning",
     "onnx_network",
     "decoding",
     "chords",

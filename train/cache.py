@@ -8,6 +8,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ from transcribe.audio import load_audio
 from transcribe.datasets import Piece
 from transcribe.errors import InputError
 from transcribe.features import FeatureConfig, LogMel
+from transcribe.tuning import SECONDS, find_tuning
 
 # Samples -> (n_frames, n_bands), in place of the log-mel; also at the top of a module.
 Transform = Callable[[np.ndarray], np.ndarray]
@@ -67,10 +69,16 @@ def prepare(
     return [piece for piece in prepared if piece.n_frames]
 
 
+def in_tune(features: FeatureConfig, samples: np.ndarray) -> np.ndarray:
+    """Compute the log-mel of a recording as the networks hear it: as if it were in tune."""
+    beginning = samples[: round(SECONDS * features.sample_rate)]
+    return LogMel(features, find_tuning(beginning, features.sample_rate)).whole(samples)
+
+
 def _key(piece: Piece, features: FeatureConfig, transform: Transform | None) -> str:
     found = [(path.absolute(), path.stat()) for path in (piece.audio, piece.labels)]
     stamps = [(str(path), stat.st_mtime_ns, stat.st_size) for path, stat in found]
-    kind = (stamps, features) if transform is None else (stamps, features, transform.__qualname__)
+    kind = (stamps, features, (transform or in_tune).__qualname__)
     return hashlib.sha256(repr(kind).encode()).hexdigest()[:24]
 
 
@@ -82,7 +90,7 @@ def _prepare_one(job: tuple[Piece, Path, FeatureConfig, ReadLabels, Transform | 
         samples = load_audio(piece.audio, features.sample_rate).samples
     except InputError as error:
         return str(error)
-    values = (transform or LogMel(features).whole)(samples)
+    values = (transform or partial(in_tune, features))(samples)
     arrays["n_frames"] = np.array(len(values))
     part = path.with_suffix(f".{os.getpid()}.part.npy")
     np.save(part, values.astype(np.float16))

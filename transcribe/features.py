@@ -108,14 +108,16 @@ class LogMel:
     ----------
     config
         Sizes, range and scaling.
+    tuning
+        Cents by which the recording lies above A = 440 Hz: its spectrum is seen as if it lay there.
     """
 
-    def __init__(self, config: FeatureConfig) -> None:
+    def __init__(self, config: FeatureConfig, tuning: float = 0.0) -> None:
         self.config = config
         window = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(config.n_fft) / config.n_fft)
         # A full-scale sine has a peak power of 1, whatever the window.
         self.window = (window * (2.0 / window.sum())).astype(np.float32)
-        self.filters = mel_filters(config)
+        self.filters = mel_filters(config, tuning)
 
     def __call__(self, samples: np.ndarray) -> np.ndarray:
         """Transform a span of samples.
@@ -167,10 +169,14 @@ class LogMel:
         return self(np.pad(samples.astype(np.float32, copy=False), (before, max(after, 0))))
 
 
-def mel_filters(config: FeatureConfig) -> np.ndarray:
-    """Triangles on the HTK mel scale, their peaks 1, as a matrix: float32 (n_fft // 2 + 1, n_mels)."""
+def mel_filters(config: FeatureConfig, tuning: float = 0.0) -> np.ndarray:
+    """Triangles on the HTK mel scale, their peaks 1, as a matrix: float32 (n_fft // 2 + 1, n_mels).
+
+    They are moved up by ``tuning`` cents.
+    """
     edges = _mel_frequencies(config, config.n_mels + 2)
     bins = np.arange(config.n_fft // 2 + 1)[:, None] * (config.sample_rate / config.n_fft)
+    bins = bins * 2.0 ** (-tuning / 1200)
     widths = np.diff(edges)
     rising, falling = (bins - edges[:-2]) / widths[:-1], (edges[2:] - bins) / widths[1:]
     filters: np.ndarray = np.maximum(0, np.minimum(rising, falling)).astype(np.float32)

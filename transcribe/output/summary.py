@@ -27,6 +27,10 @@ def rows(result: Transcription) -> Iterator[tuple[str, str]]:
     if result.pedals:
         held = sum(pedal.offset - pedal.onset for pedal in result.pedals)
         yield "pedal", f"{len(result.pedals)} × down, {held / max(result.duration, 1e-9):.0%} of the time"
+    if result.tuning:
+        where = "above" if result.tuning > 0 else "below"
+        frequency = 440 * 2 ** (result.tuning / 1200)
+        yield "tuning", f"{abs(result.tuning)} cents {where} A = 440 Hz: A = {frequency:.0f} Hz"
     if result.tempo is not None:
         yield "tempo", f"about {result.tempo:.0f} beats a minute (a guess)"
     if result.key is not None:

@@ -335,22 +335,24 @@ class _Listener:
         assert self._listener is not None
         return _heard(span, self._listener.models)
 
-    def _infer(self, blocks: Iterable[np.ndarray], *models: Model) -> list[Iterator[Any]]:
+    def _infer(self, blocks: Iterable[np.ndarray], *models: Model, tuning: float) -> list[Iterator[Any]]:
         from transcribe.inference import infer_together
 
         if len({model.features for model in models}) > 1:  # no span would fit them all
-            return infer_together(blocks, *models)
-        streams = itertools.tee(self._spread(blocks, models), len(models))
+            return infer_together(blocks, *models, tuning=tuning)
+        streams = itertools.tee(self._spread(blocks, models, tuning), len(models))
         return [_one_of(stream, number) for number, stream in enumerate(streams)]
 
-    def _spread(self, blocks: Iterable[np.ndarray], models: Sequence[Model]) -> Iterator[list[list[Any]]]:
+    def _spread(
+        self, blocks: Iterable[np.ndarray], models: Sequence[Model], tuning: float
+    ) -> Iterator[list[list[Any]]]:
         """Have the helpers run the networks over the spans of a recording; yield what they hear in order."""
         from transcribe.inference import spans
 
         ray = import_ray()
         sent: deque[tuple[Any, Any]] = deque()
         helpers = _Helpers(self._name)
-        for number, span in enumerate(spans(blocks, *models, n_windows=self._sharing.n_windows)):
+        for number, span in enumerate(spans(blocks, *models, tuning=tuning, n_windows=self._sharing.n_windows)):
             helper = helpers.next() if number >= self._sharing.n_alone else None
             if helper is None:
                 while sent:
@@ -417,9 +419,7 @@ def _taken(kept: Any, heard: Any, models: Sequence[Model]) -> list[list[Any]]:
 def _heard(span: Span, models: Sequence[Model]) -> list[list[Any]]:
     from transcribe.inference import infer_span
 
-    # What comes out of Ray's store can't be written to, of which torch would warn.
-    pieces = tuple((samples if samples.flags.writeable else samples.copy(), n) for samples, n in span.pieces)
-    return [list(heard) for heard in infer_span(replace(span, pieces=pieces), *models)]
+    return [list(heard) for heard in infer_span(span, *models)]
 
 
 def _one_of(stream: Iterable[list[list[Any]]], number: int) -> Iterator[Any]:

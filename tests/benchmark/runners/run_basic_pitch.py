@@ -1,11 +1,8 @@
-"""The same with basic-pitch's library and its ONNX model, its own thresholds; from decoded samples to notes."""
+"""basic-pitch's library and its ONNX model, with its own thresholds."""
 
 import contextlib
-import json
 import logging
-import resource
 import sys
-import time
 
 logging.disable(logging.WARNING)
 import librosa  # noqa: E402
@@ -14,6 +11,7 @@ import onnxruntime  # noqa: E402
 from basic_pitch import ICASSP_2022_MODEL_PATH, note_creation  # noqa: E402
 from basic_pitch.constants import AUDIO_N_SAMPLES, AUDIO_SAMPLE_RATE, FFT_HOP  # noqa: E402
 from basic_pitch.inference import Model, unwrap_output, window_audio_file  # noqa: E402
+from protocol import serve  # noqa: E402
 
 OVERLAP_FRAMES = 30  # as its run_inference has it
 MIN_NOTE_FRAMES = round(0.1277 * AUDIO_SAMPLE_RATE / FFT_HOP)  # the default of its command
@@ -22,28 +20,29 @@ model = Model(ICASSP_2022_MODEL_PATH)
 options = onnxruntime.SessionOptions()
 options.intra_op_num_threads = int(sys.argv[1])
 model.model = onnxruntime.InferenceSession(str(ICASSP_2022_MODEL_PATH), options, providers=["CPUExecutionProvider"])
-for line in sys.stdin:
-    samples, _ = librosa.load(line.rstrip("\n"), sr=AUDIO_SAMPLE_RATE, mono=True)
-    cpu, wall = time.process_time(), time.perf_counter()
+
+
+def load(path):
+    samples, _ = librosa.load(path, sr=AUDIO_SAMPLE_RATE, mono=True)
+    return samples, len(samples) / AUDIO_SAMPLE_RATE
+
+
+def hear(samples):
     overlap = OVERLAP_FRAMES * FFT_HOP
     padded = np.concatenate([np.zeros(overlap // 2, np.float32), samples])
     outputs: dict = {"note": [], "onset": [], "contour": []}
     for window, _ in window_audio_file(padded, AUDIO_N_SAMPLES - overlap):
         for name, value in model.predict(window[None]).items():
             outputs[name].append(value)
-    output = {k: unwrap_output(np.concatenate(v), len(samples), OVERLAP_FRAMES) for k, v in outputs.items()}
-    network_cpu = time.process_time() - cpu
+    return {k: unwrap_output(np.concatenate(v), len(samples), OVERLAP_FRAMES) for k, v in outputs.items()}
+
+
+def decode(output):
     with contextlib.redirect_stdout(sys.stderr):
         _, notes = note_creation.model_output_to_notes(
             output, onset_thresh=0.5, frame_thresh=0.3, min_note_len=MIN_NOTE_FRAMES
         )
-    cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
-    answer = {
-        "notes": [(float(n[0]), float(n[1]), int(n[2]), max(1, round(float(n[3]) * 127))) for n in notes],
-        "seconds": len(samples) / AUDIO_SAMPLE_RATE,
-        "cpu": cpu,
-        "network_cpu": network_cpu,
-        "wall": wall,
-        "peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
-    }
-    print(json.dumps(answer), flush=True)
+    return [(float(n[0]), float(n[1]), int(n[2]), max(1, round(float(n[3]) * 127))) for n in notes]
+
+
+serve(load, hear, decode)

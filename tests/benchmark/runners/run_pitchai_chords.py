@@ -4,11 +4,10 @@ import json
 import sys
 import time
 
-import torch
-
+from transcribe.inference import set_threads
 from transcribe.pipeline import ChordRecogniser
 
-torch.set_num_threads(int(sys.argv[1]))
+set_threads(int(sys.argv[1]))
 recogniser = ChordRecogniser(device="cpu")
 for line in sys.stdin:
     cpu = time.process_time()
