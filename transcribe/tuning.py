@@ -19,8 +19,8 @@ _WINDOW, _HOP = 0.5, 0.25
 _LOWEST, _HIGHEST = 100.0, 2000.0
 # Peaks so far below the loudest of their frame, in dB, don't count.
 _RANGE = 30.0
-# Agreement of the peaks, 0-1, below which nothing is said: noise, speech and drums stay under 0.04, music reaches 0.2 to
-# 0.9, and no less than 0.1 in a piano's fast repeats or in white noise at 10 dB.
+# Agreement of the peaks, 0-1, below which nothing is said: noise, speech and drums stay under 0.04, music reaches 0.2
+# to 0.9, and no less than 0.1 in a piano's fast repeats or in white noise at 10 dB.
 _SURE = 0.06
 # The networks don't mind less.
 _CENTS = 8
