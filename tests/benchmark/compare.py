@@ -76,9 +76,9 @@ def _runs(python: str) -> bool:
     return found is not None and subprocess.run([found, "--version"], capture_output=True).returncode == 0
 
 
-def ours(model: str) -> Tool:
+def ours(model: str, threads: int) -> Tool:
     """Enter weights of ours into the competition."""
-    command = ("pitchai", "{wav}", "-o", "{out}/ours.mid", "--overwrite", "--model", model)
+    command = ("pitchai", "{wav}", "-o", "{out}/ours.mid", "--overwrite", "--model", model, "--threads", str(threads))
     return Tool(f"pitchai {model}", ("run_pitchai.py", model), (), command)
 
 
@@ -176,6 +176,30 @@ def time_command(tool: Tool, programs: Path, wav: Path, threads: int) -> dict[st
     return {"wall": wall, "cpu": usage.ru_utime + usage.ru_stime, "peak": usage.ru_maxrss * 1024}
 
 
+def draw(speeds: dict[str, float], accuracies: dict[str, float], data: str, out: Path) -> None:
+    """Draw the tools by speed, in times real time, and note F1, and the front: what nothing else is better than."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(7, 3.6), layout="constrained")
+    axes = figure.subplots()
+    front = [
+        name
+        for name in sorted(speeds, key=lambda name: speeds[name])
+        if not any(speeds[o] > speeds[name] and accuracies[o] > accuracies[name] for o in speeds)
+    ]
+    axes.plot([speeds[n] for n in front], [accuracies[n] for n in front], color="tab:blue", alpha=0.4)
+    for name, speed in speeds.items():
+        own = name.startswith("pitchai")
+        axes.plot(speed, accuracies[name], "o", color="tab:blue" if own else "gray")
+        axes.annotate(
+            name, (speed, accuracies[name]), (5, 5), textcoords="offset points", weight="bold" if own else None
+        )
+    axes.set(xscale="log", xlabel="times as fast as the music, decoded samples to notes", ylabel=f"note F1, {data}")
+    axes.grid(alpha=0.3)
+    axes.margins(x=0.15, y=0.12)
+    figure.savefig(out, dpi=110)
+
+
 def main() -> None:
     """Compare, print tables, write JSON."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -189,9 +213,13 @@ def main() -> None:
     parser.add_argument("--command-minutes", type=float, nargs="*", default=[1.0, 10.0])
     parser.add_argument("--peers", nargs="*", default=[peer.name for peer in PEERS], help="those to compare with")
     parser.add_argument("--json", type=Path, help="write the figures here")
+    parser.add_argument("--picture", type=Path, help="draw accuracy over speed here")
     options = parser.parse_args()
 
-    tools = [*map(ours, options.models), *(peer for peer in PEERS if peer.name in options.peers)]
+    tools = [
+        *(ours(model, options.threads) for model in options.models),
+        *(peer for peer in PEERS if peer.name in options.peers),
+    ]
     for tool in tools:
         if tool.python is None:
             print(f"left out: {tool.name}, as none of {', '.join(tool.pythons)} is there", file=sys.stderr)
@@ -250,6 +278,12 @@ def main() -> None:
         for length, run in runs.items():
             table.add_row(name, f"{length} min", f"{run['wall']:.2f}", f"{run['cpu']:.2f}", f"{run['peak'] / 1e6:.0f}")
     console.print(table)
+    if options.picture:
+        data = next(iter(folders))
+        minutes = {name: sum(c["seconds"] for c in cost) / 60 for name, cost in costs.items()}
+        speeds = {name: 60 * minutes[name] / sum(c["wall"] for c in cost) for name, cost in costs.items()}
+        accuracies = {name: mean_scores(scores[data, name])["note"].f1 for name in costs}
+        draw(speeds, accuracies, data, options.picture)
     if options.json:
         means = {
             f"{data}, {name}": {m: s.f1 for m, s in mean_scores(found).items()}
