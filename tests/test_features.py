@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from tests.signals import RATE, silence, sine
-from transcribe.features import FeatureConfig, FrameGrid, LogMel
+from transcribe.features import FeatureConfig, FrameGrid, LogMel, mel_filters
 from transcribe.networks import BINS_PER_SEMITONE, HARMONICS, HarmonicStack
 
 CONFIG = FeatureConfig()
@@ -64,6 +64,24 @@ def test_mel_bands_are_the_triangles_of_the_htk_scale() -> None:
     rising = (bins - edges[100]) / (edges[101] - edges[100])
     falling = (edges[102] - bins) / (edges[102] - edges[101])
     expected = np.clip(np.minimum(rising, falling), 0, None)
-    matrix = LogMel(CONFIG).filters
+    matrix = mel_filters(CONFIG)
     np.testing.assert_allclose(matrix[:, 100], expected, atol=1e-4)
     assert CONFIG.mel_frequencies()[100] == pytest.approx(edges[101])
+
+
+@pytest.mark.parametrize("tuning", [0, -40, 33])
+@pytest.mark.parametrize(
+    "config", [CONFIG, FeatureConfig(n_fft=512, n_mels=200), FeatureConfig(f_min=0.0), FeatureConfig(f_max=6000.0)]
+)
+def test_bands_are_what_a_matrix_product_makes(config: FeatureConfig, tuning: int, rng: np.random.Generator) -> None:
+    samples = rng.standard_normal(RATE).astype(np.float32)
+    frames = np.lib.stride_tricks.sliding_window_view(samples, config.n_fft)[:: config.hop_length]
+    window = np.hanning(config.n_fft + 1)[:-1]
+    power = np.abs(np.fft.rfft(frames * window * (2 / window.sum()))) ** 2
+    expected = (10 * np.log10(power @ mel_filters(config, tuning) + 1e-10) + config.offset_db) / config.scale_db
+    np.testing.assert_allclose(LogMel(config, tuning)(samples), expected, atol=1e-3)
+
+
+def test_a_tuning_moves_the_bands_with_the_sound() -> None:
+    flat = LogMel(CONFIG, tuning=-40).whole(sine(1000 * 2 ** (-40 / 1200), 1.0))
+    np.testing.assert_allclose(flat[20:30], LogMel(CONFIG).whole(sine(1000, 1.0))[20:30], atol=0.1)

@@ -79,6 +79,8 @@ def truth_of(name: str, vocabulary: str = "instruments") -> Truth:
         If the name is none that is known.
     """
     n_families = len(FAMILIES)
+    if name == "noise":
+        return Truth((), ())
     if name == "speech":
         return Truth((), (FAMILIES.index("vocal"), n_families + _INSTRUMENTS.index("voice")))
     instrument, family = OTHERS.get(name, (name, INSTRUMENTS.get(name)))

@@ -4,8 +4,8 @@
         --notes NOTES --pianos PIANOS --midi POP909 --hours 10
 
 writes ``violin/00012.flac`` and so on: General MIDI sounds through FluidSynth, single real notes strung together,
-modelled strings and winds, sampled pianos, drums as a kit and one by one, and speech. They play melodies, chords,
-excerpts of songs or held notes with pauses. ``train/instruments.py`` mixes them.
+modelled strings and winds, sampled pianos, drums as a kit and one by one, speech, and noise. They play melodies,
+chords, excerpts of songs or held notes with pauses. ``train/instruments.py`` mixes them.
 """
 
 from __future__ import annotations
@@ -92,7 +92,7 @@ NOTES = {
 }  # fmt: skip
 DRUMS = {"bass drum": (KICK, 35), "snare drum": (SNARE, 40, 37), "hi-hat": (CLOSED_HIHAT, 44, OPEN_HIHAT)}
 # How many clips of what has no program of its own go with one of each program's.
-SHARES = {"real": 8, "modelled": 2, "sampled piano": 3, "drums": 4, "drum": 6, "speech": 4}
+SHARES = {"real": 8, "modelled": 2, "sampled piano": 3, "drums": 4, "drum": 6, "speech": 4, "noise": 4}
 
 # A guitar's chords over the root: fifth, octave, third …, as the shapes under a hand have them.
 SHAPES = ((0, 7, 12, 16, 19, 24), (0, 7, 12, 15, 19, 24), (0, 7, 12), (0, 7, 10, 16, 19), (0, 5, 9, 16), (0, 4, 7, 12))
@@ -243,6 +243,17 @@ def one_drum(soundfonts: Sequence[Path], keys: Sequence[int], rng: np.random.Gen
     return np.zeros(int(SECONDS * SAMPLE_RATE))
 
 
+def noise(rng: np.random.Generator) -> np.ndarray:
+    """Make noise of any colour from white to brown, steady or swelling: what is no instrument."""
+    n_samples = int(SECONDS * SAMPLE_RATE)
+    spectrum = np.fft.rfft(rng.standard_normal(n_samples))
+    spectrum *= np.maximum(np.fft.rfftfreq(n_samples, 1 / SAMPLE_RATE), 20.0) ** (-rng.choice([0, rng.uniform(0, 1)]))
+    samples = np.fft.irfft(spectrum, n_samples)
+    swell = np.interp(np.arange(n_samples), np.arange(0, n_samples + 1, n_samples / 10), rng.uniform(-1, 1, 11))
+    samples *= 10 ** (rng.choice([0, rng.uniform(0, 12)]) * swell / 20)
+    return np.asarray(samples * (10 ** (rng.uniform(-35, 0) / 20) / np.abs(samples).max()))
+
+
 @dataclass(frozen=True)
 class _Sources:
     soundfonts: tuple[Path, ...]
@@ -278,6 +289,7 @@ def plan(sources: _Sources, n_clips: int) -> list[tuple[str, str]]:
     if sources.drums:
         jobs += [("drums", "drums")] * SHARES["drums"]
         jobs += [("drum", name) for name in DRUMS for _ in range(SHARES["drum"] // 2)]
+    jobs += [("noise", "noise")] * SHARES["noise"]
     jobs += [("speech", "speech")] * SHARES["speech"] if sources.sounds else []
     return [jobs[i % len(jobs)] for i in range(n_clips)]
 
@@ -304,6 +316,8 @@ def solo(kind: str, name: str, sources: _Sources, rng: np.random.Generator) -> n
         performance = read_midi(sources.midi[int(rng.integers(len(sources.midi)))])
         start = rng.uniform(0, max(0.0, performance.notes[-1, 0] - SECONDS))
         return play(bank[int(rng.integers(len(bank)))], excerpt(performance, start, SECONDS), SECONDS, rng)
+    if kind == "noise":
+        return noise(rng)
     if kind == "drums":
         return drums(sources.drums[int(rng.integers(len(sources.drums)))], SECONDS, rng)
     if kind == "drum":

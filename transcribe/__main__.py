@@ -6,8 +6,6 @@ import sys
 
 def run() -> None:
     """Run the command and leave with its exit code."""
-    # Networks share out windows among threads; those of NumPy's BLAS would only get in the way. Before NumPy loads.
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     try:
         _mute_c_libraries()
         from transcribe.cli import main

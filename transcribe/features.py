@@ -91,6 +91,12 @@ class FeatureConfig:
         return _mel_frequencies(self, self.n_mels + 2)[1:-1]
 
 
+def _bins(config: FeatureConfig, tuning: float) -> np.ndarray:
+    """Frequencies of a spectrum in Hz, as they would be if the recording were in tune."""
+    resolution = config.sample_rate / config.n_fft * 2.0 ** (-tuning / 1200)
+    return np.asarray(np.arange(config.n_fft // 2 + 1) * resolution)
+
+
 def _mel_frequencies(config: FeatureConfig, n: int) -> np.ndarray:
     """Equal steps of the mel scale from ``f_min`` to ``f_max``, in Hz."""
     mel = np.linspace(_hz_to_mel(config.f_min), _hz_to_mel(config.f_max), n)
@@ -117,7 +123,7 @@ class LogMel:
         window = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(config.n_fft) / config.n_fft)
         # A full-scale sine has a peak power of 1, whatever the window.
         self.window = (window * (2.0 / window.sum())).astype(np.float32)
-        self.filters = mel_filters(config, tuning)
+        self._bands = _Bands(config, tuning)
 
     def __call__(self, samples: np.ndarray) -> np.ndarray:
         """Transform a span of samples.
@@ -140,7 +146,7 @@ class LogMel:
             # In single precision from NumPy 2 on.
             spectrum = np.fft.rfft(frames[rows] * self.window)
             power = np.square(spectrum.real) + np.square(spectrum.imag)
-            np.matmul(power.astype(np.float32, copy=False), self.filters, out=log_mel[rows])
+            log_mel[rows] = self._bands(power)
         log_mel += np.float32(10.0 ** (config.floor_db / 10.0))
         np.log10(log_mel, out=log_mel)
         log_mel *= 10.0 / config.scale_db
@@ -169,14 +175,43 @@ class LogMel:
         return self(np.pad(samples.astype(np.float32, copy=False), (before, max(after, 0))))
 
 
+class _Bands:
+    """Power in the triangles of :func:`mel_filters`.
+
+    Every bin lies on the slopes of two bands, so that sums over the bins between neighbouring edges are all it takes:
+    sooner done than a matrix product, whose threads would get in the way of the networks'.
+    """
+
+    def __init__(self, config: FeatureConfig, tuning: float) -> None:
+        filters = mel_filters(config, tuning)
+        edges = _mel_frequencies(config, config.n_mels + 2)
+        between = np.searchsorted(edges, _bins(config, tuning), side="right") - 1
+        self._starts = np.searchsorted(between, np.arange(config.n_mels + 1))
+        self._used = int(np.searchsorted(between, config.n_mels + 1))
+        # Where no bin lies between two edges, the sum would be that of the next.
+        self._there = (np.diff(self._starts, append=self._used) > 0).astype(np.float32)
+        self._starts = np.minimum(self._starts, self._used - 1)
+        slope, row = np.clip(between, 0, config.n_mels), np.arange(len(between))
+        rising = filters[row, np.minimum(slope, config.n_mels - 1)] * (slope < config.n_mels)
+        falling = filters[row, np.maximum(slope - 1, 0)] * (slope > 0)
+        self._rising, self._falling = (weights[: self._used].astype(np.float32) for weights in (rising, falling))
+
+    def __call__(self, power: np.ndarray) -> np.ndarray:
+        """(n_frames, n_fft // 2 + 1) -> (n_frames, n_mels)."""
+        power = power[:, : self._used].astype(np.float32, copy=False)
+        up = np.add.reduceat(power * self._rising, self._starts, axis=1) * self._there
+        down = np.add.reduceat(power * self._falling, self._starts, axis=1) * self._there
+        bands: np.ndarray = up[:, :-1] + down[:, 1:]
+        return bands
+
+
 def mel_filters(config: FeatureConfig, tuning: float = 0.0) -> np.ndarray:
     """Triangles on the HTK mel scale, their peaks 1, as a matrix: float32 (n_fft // 2 + 1, n_mels).
 
     They are moved up by ``tuning`` cents.
     """
     edges = _mel_frequencies(config, config.n_mels + 2)
-    bins = np.arange(config.n_fft // 2 + 1)[:, None] * (config.sample_rate / config.n_fft)
-    bins = bins * 2.0 ** (-tuning / 1200)
+    bins = _bins(config, tuning)[:, None]
     widths = np.diff(edges)
     rising, falling = (bins - edges[:-2]) / widths[:-1], (edges[2:] - bins) / widths[1:]
     filters: np.ndarray = np.maximum(0, np.minimum(rising, falling)).astype(np.float32)
