@@ -82,6 +82,10 @@ def test_bands_are_what_a_matrix_product_makes(config: FeatureConfig, tuning: in
     np.testing.assert_allclose(LogMel(config, tuning)(samples), expected, atol=1e-3)
 
 
-def test_a_tuning_moves_the_bands_with_the_sound() -> None:
-    flat = LogMel(CONFIG, tuning=-40).whole(sine(1000 * 2 ** (-40 / 1200), 1.0))
-    np.testing.assert_allclose(flat[20:30], LogMel(CONFIG).whole(sine(1000, 1.0))[20:30], atol=0.1)
+@pytest.mark.parametrize("frequency", [262.0, 1003.0, 3000.0])
+def test_a_tuning_moves_the_bands_with_the_sound(frequency: float) -> None:
+    flat = LogMel(CONFIG, tuning=-40).whole(sine(frequency * 2 ** (-40 / 1200), 1.0))[25]
+    true = LogMel(CONFIG).whole(sine(frequency, 1.0))[25]
+    assert flat.argmax() == true.argmax()
+    loud = true > true.max() - 0.5
+    np.testing.assert_allclose(flat[loud], true[loud], atol=0.1)

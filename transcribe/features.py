@@ -186,11 +186,11 @@ class _Bands:
         filters = mel_filters(config, tuning)
         edges = _mel_frequencies(config, config.n_mels + 2)
         between = np.searchsorted(edges, _bins(config, tuning), side="right") - 1
-        self._starts = np.searchsorted(between, np.arange(config.n_mels + 1))
-        self._used = int(np.searchsorted(between, config.n_mels + 1))
-        # Where no bin lies between two edges, the sum would be that of the next.
-        self._there = (np.diff(self._starts, append=self._used) > 0).astype(np.float32)
-        self._starts = np.minimum(self._starts, self._used - 1)
+        starts = np.searchsorted(between, np.arange(config.n_mels + 1))
+        self._n_mels, self._used = config.n_mels, int(np.searchsorted(between, config.n_mels + 1))
+        # Where no bin lies between two edges, the sum would be that of the next; there is none above the last bin.
+        self._there = (np.diff(starts, append=self._used) > 0).astype(np.float32)[starts < self._used]
+        self._starts = starts[starts < self._used]
         slope, row = np.clip(between, 0, config.n_mels), np.arange(len(between))
         rising = filters[row, np.minimum(slope, config.n_mels - 1)] * (slope < config.n_mels)
         falling = filters[row, np.maximum(slope - 1, 0)] * (slope > 0)
@@ -199,8 +199,9 @@ class _Bands:
     def __call__(self, power: np.ndarray) -> np.ndarray:
         """(n_frames, n_fft // 2 + 1) -> (n_frames, n_mels)."""
         power = power[:, : self._used].astype(np.float32, copy=False)
-        up = np.add.reduceat(power * self._rising, self._starts, axis=1) * self._there
-        down = np.add.reduceat(power * self._falling, self._starts, axis=1) * self._there
+        up, down = np.zeros((2, len(power), self._n_mels + 1), np.float32)
+        for sums, weights in ((up, self._rising), (down, self._falling)):
+            sums[:, : len(self._starts)] = np.add.reduceat(power * weights, self._starts, axis=1) * self._there
         bands: np.ndarray = up[:, :-1] + down[:, 1:]
         return bands
 
