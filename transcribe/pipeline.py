@@ -125,8 +125,7 @@ class Transcriber(_Listener[NotesModel]):
     chords
         Listens for chords too; no chords where None.
     precision
-        ``float32``, ``bfloat16``, or ``auto``: bfloat16 where the processor computes in it; a loaded model keeps its
-        own.
+        ``float32``, ``bfloat16`` (in torch), or ``auto``, which is float32; a loaded model keeps its own.
     instruments
         Listens for instruments too; they are not told where None.
     genre
