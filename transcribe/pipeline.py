@@ -51,8 +51,8 @@ _SHORTEST = 1.0
 # Samples that reach full scale: more than this share of them is clipping.
 _CLIPPED_SHARE = 1e-3
 # Where something else than a piano is heard more than so much of the time, the notes can't be trusted. Between what
-# instruments-2 says of renders of pianos, rooms and other instruments that it never heard.
-_NOVEL = 0.6
+# instruments-3 says of renders of pianos, rooms and other instruments that it never heard.
+_NOVEL = 0.65
 
 _Model = TypeVar("_Model", bound=NotesModel | ChordsModel | InstrumentsModel | GenreModel)
 _StepModel = TypeVar("_StepModel", bound=ChordsModel | InstrumentsModel)
