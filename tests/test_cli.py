@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from tests.conftest import FIVE_NOTES
+from tests.conftest import EXAMPLE, FIVE_NOTES
 from tests.signals import RATE, strum
 from tests.test_datasets import make_maestro, make_maps
 from transcribe import __version__, cli, jobs
@@ -308,6 +308,14 @@ def test_help_needs_no_torch() -> None:
     code = (
         "import sys; from transcribe.cli import main; main(['--help']); "
         "assert not {'torch', 'numpy', 'pretty_midi'} & set(sys.modules), 'heavy imports'"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+
+
+def test_a_cpu_needs_no_torch(tmp_path: Path) -> None:
+    code = (
+        f"import sys; from transcribe.cli import main; assert main([{str(EXAMPLE)!r}, '--device', 'cpu', "
+        f"'-o', {str(tmp_path / 'waltz.mid')!r}]) == 0; assert 'torch' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
 

@@ -40,6 +40,8 @@ def test_every_file_that_is_named_exists() -> None:
     for text in (README, (ROOT / "train" / "README.md").read_text(encoding="utf-8")):
         for name in re.findall(r"`((?:transcribe|train|tests|examples|weights)/[\w./-]+)`", text):
             assert (ROOT / name).exists() or (ROOT / f"{name}.md").exists(), name
+    for name in re.findall(r"\]\((?!https?:)([^)#]+)\)", README):
+        assert (ROOT / name).exists(), name
     assert __version__ in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
     assert all(form in README.lower() for form in (*FORMATS, *CHORD_FORMATS))
     assert not re.search(r"EXAMPLE_OUTPUT|FIGURES|EXPECT_ROWS|STEPS|HOURS", README)

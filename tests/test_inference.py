@@ -33,6 +33,7 @@ from transcribe.weights import (
     load_chords_model,
     load_instruments_model,
     load_notes_model,
+    manifest,
     weights_folder,
 )
 
@@ -91,7 +92,7 @@ def test_activations_are_probabilities(tiny_model: NotesModel, rng: np.random.Ge
             assert values.max() <= 1
 
 
-@pytest.mark.parametrize("name", ["notes-small-3", "chords-1", "instruments-3"])
+@pytest.mark.parametrize("name", [entry.name for entry in manifest().values() if entry.graph])
 def test_the_graphs_hear_what_torch_hears(name: str, rng: np.random.Generator) -> None:
     task, samples = name.partition("-")[0], white_noise(rng, 25.0, 0.1)
     load = {"notes": load_notes_model, "chords": load_chords_model, "instruments": load_instruments_model}[task]

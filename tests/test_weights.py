@@ -2,9 +2,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import pickle
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load
@@ -76,6 +78,22 @@ def test_one_changed_byte_is_noticed(copied: Path) -> None:
     path.write_bytes(bytes(content))
     with pytest.raises(WeightsError, match="altered"):
         load_notes_model()
+
+
+def test_one_changed_byte_of_a_graph_is_noticed(copied: Path) -> None:
+    path = copied / f"{default_name('notes')}.onnx"
+    path.write_bytes(path.read_bytes()[:-1] + b"?")
+    with pytest.raises(WeightsError, match="altered"):
+        load_notes_model()
+    assert load_notes_model(precision="bfloat16").name == default_name("notes")  # torch needs none
+
+
+def test_models_can_be_sent_to_other_processes() -> None:
+    model = load_notes_model("small")
+    there = pickle.loads(pickle.dumps(model))
+    log_mel = np.zeros((200, 229), np.float32)
+    for here, other in zip(model.network(log_mel), there.network(log_mel), strict=True):
+        np.testing.assert_array_equal(here, other)
 
 
 def test_missing_file_and_damaged_manifest(copied: Path) -> None:

@@ -34,7 +34,7 @@ from transcribe.inference import choose_device
 from transcribe.networks import NotesLogits, NotesNetwork, TrunkConfig
 from transcribe.output.midi import PEDAL_CONTROL
 from transcribe.pipeline import Transcriber
-from transcribe.weights import load_notes_model, load_tensors
+from transcribe.weights import load_tensors, read_header
 
 # Half the width of the triangles that mark onsets and offsets, in frames (40 ms).
 TARGET_REACH = 2.0
@@ -165,6 +165,14 @@ class Excerpts:
         return batch, torch.from_numpy(target).to(self.device)
 
 
+def load_network(path: Path, features: FeatureConfig) -> NotesNetwork:
+    """Load the network of a weights file as it was trained: folded together, it would hear ends of excerpts wrongly."""
+    described = read_header(path.read_bytes())["network"]
+    network = NotesNetwork(features, TrunkConfig(**described | {"dilations": tuple(described["dilations"])}))
+    network.load_state_dict(load_tensors(path), strict=True)
+    return network.eval().requires_grad_(False)
+
+
 def read_labels(path: Path) -> dict[str, np.ndarray]:
     """Read ``notes`` (n, 4), onset and offset in s, pitch, velocity (0 where unknown), and ``pedals`` (m, 2) in s.
 
@@ -211,7 +219,7 @@ def main(arguments: list[str] | None = None) -> None:
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     criterion: loop.Losses = losses
     if options.teacher is not None:
-        teacher = load_notes_model(str(options.teacher), str(device)).network
+        teacher = load_network(options.teacher, features).to(device)
         # Compiled like the network that it teaches; under autocast it hears in the same precision.
         criterion = Distilled(
             torch.compile(teacher) if options.compile else teacher,  # type: ignore[arg-type]

@@ -1,6 +1,7 @@
 """``python -m transcribe`` is ``pitchai``."""
 
 import os
+import signal
 import sys
 
 
@@ -13,6 +14,9 @@ def run() -> None:
         code = main()
     except KeyboardInterrupt:  # before main was there to catch it
         code = 130
+    if code in (130, 143):  # on the way out: another signal would only spoil the end
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
     try:
         sys.stdout.flush()
     except OSError:

@@ -8,6 +8,7 @@ from importlib import metadata
 
 from transcribe import __version__
 from transcribe.errors import PitchaiError
+from transcribe.onnx_network import OnnxNetwork
 
 _PACKAGES = (
     "onnxruntime",
@@ -116,7 +117,7 @@ def _weights() -> dict[str, str]:
         try:
             size = len(verified_bytes(entry.file, entry.sha256))
             if entry.graph:
-                verified_bytes(entry.graph, entry.graph_sha256)
+                OnnxNetwork(verified_bytes(entry.graph, entry.graph_sha256))
             found[name] = f"{entry.task}, {size / 1e3:.0f} kB, sha256 {entry.sha256[:16]}… checked; {entry.licence}"
         except PitchaiError as error:
             found[name] = f"FAULTY: {error}"

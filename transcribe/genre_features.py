@@ -73,7 +73,7 @@ def table_row(samples: np.ndarray) -> np.ndarray:
 
 
 def log_mel(samples: np.ndarray) -> np.ndarray:
-    """Compute the log-mel of the other networks, float32 (n_frames, n_mels), of samples at their rate."""
+    """Compute the log-mel of the other networks, out of tune where the samples are: float32 (n_frames, n_mels)."""
     from transcribe.features import LogMel
 
     return LogMel(FeatureConfig()).whole(samples)

@@ -7,6 +7,7 @@ the same bytes however the audio is cut.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 import re
@@ -48,13 +49,21 @@ _threads: int | None = None
 
 
 def set_threads(threads: int | None) -> None:
-    """Let networks use so many threads of the CPU; where None, one a core, at most 8."""
+    """Let networks use so many threads of the CPU; where None, one a core, at most 8 (in torch, its own choice)."""
     global _threads
     _threads = threads
 
 
+def set_torch_threads() -> None:
+    """Let torch use as many threads as :func:`set_threads` says, its own choice where that says nothing."""
+    import torch
+
+    if _threads is not None:
+        torch.set_num_threads(_threads)
+
+
 def n_threads() -> int:
-    """Count the threads that networks use."""
+    """Count the threads that ONNX graphs are shared out among."""
     affinity = getattr(os, "sched_getaffinity", None)
     n_cores = len(affinity(0)) if affinity is not None else os.cpu_count() or 1
     return _threads or min(n_cores, _MOST_THREADS)
@@ -70,7 +79,7 @@ def choose_device(device: str = "auto") -> str:
     """
     if not re.fullmatch(r"auto|cpu|mps|cuda(:\d+)?", device):
         raise UsageError(f"there is no device {device!r}; use auto, cpu or cuda")
-    if device == "cpu" or (device == "auto" and not _has_cuda_driver()):
+    if device == "cpu" or (device == "auto" and not _has_gpu_driver()):
         return "cpu"
     import torch
 
@@ -86,13 +95,13 @@ def choose_device(device: str = "auto") -> str:
     return device
 
 
-def _has_cuda_driver() -> bool:
-    """Look for NVIDIA's driver, which takes no time, before torch is loaded to ask it."""
-    try:
-        ctypes.CDLL("nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1")
-    except OSError:
-        return False
-    return True
+def _has_gpu_driver() -> bool:
+    """Look for the driver of NVIDIA or AMD, which takes no time, before torch is loaded to ask it."""
+    for library in ("nvcuda.dll",) if sys.platform == "win32" else ("libcuda.so.1", "libamdhip64.so"):
+        with contextlib.suppress(OSError):
+            ctypes.CDLL(library)
+            return True
+    return False
 
 
 def choose_precision(precision: str = "auto") -> str:
@@ -124,10 +133,11 @@ def infer(blocks: Iterable[np.ndarray], model: NotesModel, batch_size: int = GPU
     batch_size
         Windows that a GPU takes at once. A thread of a CPU takes one at a time: a batch would only leave its cache.
 
-    Yields
-    ------
-    Activations
-        Of consecutive frames, ``ceil(n_samples / hop_length)`` in all; nothing for no samples.
+    Returns
+    -------
+    Iterator of Activations
+        Of consecutive frames, ``ceil(n_samples / hop_length)`` in all; nothing for no samples. The first minute is
+        taken from ``blocks`` at once, to find how far they are out of tune.
     """
     tuning, blocks = tuned(blocks, model.features.sample_rate)
     (heard,) = infer_together(blocks, model, tuning=tuning, batch_size=batch_size)
@@ -331,25 +341,31 @@ def _side_by_side(windows: Iterable[Frames], network: OnnxNetwork) -> Iterator[t
         yield from ((network(frames), n_frames) for frames, n_frames in windows)
         return
     ahead: deque[tuple[Future[tuple[np.ndarray, ...]], int]] = deque()
-    for frames, n_frames in windows:
-        ahead.append((_pool(threads).submit(network, frames), n_frames))
-        if len(ahead) > threads:
+    try:
+        for frames, n_frames in windows:
+            ahead.append((_pool(threads).submit(network, frames), n_frames))
+            if len(ahead) > threads:
+                future, n_frames = ahead.popleft()
+                yield future.result(), n_frames
+        while ahead:
             future, n_frames = ahead.popleft()
             yield future.result(), n_frames
-    for future, n_frames in ahead:
-        yield future.result(), n_frames
+    finally:  # somebody has had enough
+        for future, _ in ahead:
+            future.cancel()
 
 
-# One for all networks, which take turns in it.
+# One for all networks, which take turns in it; its threads don't outlive a fork.
 _pool = cache(ThreadPoolExecutor)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_pool.cache_clear)
 
 
 def _in_torch(windows: Iterable[Frames], network: Any, batch_size: int) -> Iterator[tuple[tuple[np.ndarray, ...], int]]:
     """Hear windows in torch, on a GPU in batches."""
     import torch
 
-    if _threads is not None:
-        torch.set_num_threads(_threads)
+    set_torch_threads()
     parameter = next(network.parameters())
     size = batch_size if parameter.device.type == "cuda" else 1
 

@@ -269,7 +269,7 @@ def _is_done(job: Job, manifest: Manifest | None, there: set[str]) -> bool:
 
 
 def _check_input_exists(jobs: list[Job]) -> None:
-    """Save a person with a typing error the seconds that torch takes to load."""
+    """Save a person with a typing error the second that networks take to load."""
     from transcribe.scale.storage import is_remote
 
     path = jobs[0].recording.path

@@ -22,9 +22,9 @@ HARMONICS = (0.5, 1, 2, 3, 4, 5, 6, 7, 8, 10, 12)
 HARMONIC_STEPS = ((1, 1), (12, 3), (19, 1), (28, 1), (31, 1))
 # In steps of the trunk, one a convolution: what all pitches say is heard half a second around, the pedal for longer.
 CONTEXT_DILATIONS = (1, 2)
+PEDAL_DILATIONS = (1, 4, 8)
 # The harmonics, filled up to what processors compute at once.
 _CHANNELS_WITHOUT_RISE = 16
-PEDAL_DILATIONS = (1, 4, 8)
 
 
 @dataclass(frozen=True)

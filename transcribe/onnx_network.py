@@ -10,6 +10,8 @@ import json
 
 import numpy as np
 
+from transcribe.errors import UsageError
+
 INPUT = "log_mel"
 METADATA = "pitchai"
 
@@ -28,11 +30,19 @@ class OnnxNetwork:
     ------
     ValueError
         If they are no such graph.
+    UsageError
+        If ONNX Runtime can't be loaded.
     """
 
     def __init__(self, content: bytes) -> None:
-        import onnxruntime
-
+        try:
+            import onnxruntime
+        except (ImportError, OSError) as error:
+            reason = " ".join(str(error).split())[:120]
+            raise UsageError(
+                f"ONNX Runtime can't be loaded: {reason}; pip install --force-reinstall onnxruntime"
+            ) from None
+        self._content = content
         options = onnxruntime.SessionOptions()
         # Windows are shared out among threads, not layers: no thread waits for another, and the bytes never change.
         options.intra_op_num_threads = 1
@@ -45,6 +55,9 @@ class OnnxNetwork:
             raise ValueError(f"no ONNX graph of pitchai's: {' '.join(str(error).split())[:120]}") from None
         self.border = int(described["border"])
         self.stride = int(described["stride"])
+
+    def __reduce__(self) -> tuple[type[OnnxNetwork], tuple[bytes]]:
+        return OnnxNetwork, (self._content,)
 
     def __call__(self, log_mel: np.ndarray) -> tuple[np.ndarray, ...]:
         """Hear a window.

@@ -30,7 +30,11 @@ Precision = Annotated[
 ]
 Threads = Annotated[
     int | None,
-    typer.Option(min=1, max=1024, help="CPU threads; one a core, at most 8, if not given; 1 with --workers or --ray."),
+    typer.Option(
+        min=1,
+        max=64,
+        help="CPU threads, some 70 MB each; one a core, at most 8, if not given; 1 with --workers or --ray.",
+    ),
 ]
 MaxDuration = Annotated[
     float, typer.Option(min=0.0, help="Hours; longer recordings are refused.", metavar="HOURS", show_default=True)

@@ -228,7 +228,10 @@ class Transcriber(_Listener[NotesModel]):
         return infer(blocks, self.model)
 
     def decode(self, activations: Iterable[Activations], **settings: float) -> Transcription:
-        """Turn activations, block by block, into notes and pedal; ``settings`` replace the transcriber's own."""
+        """Turn activations, block by block, into notes and pedal; ``settings`` replace the transcriber's own.
+
+        The tuning isn't told: activations are those of a recording in tune.
+        """
         decoding = replace(self.decoding, **settings)  # type: ignore[arg-type]
         decoder = NoteDecoder(decoding)
         seconds = 0.0
@@ -493,6 +496,9 @@ class GenreRecogniser(_Recogniser[GenreModel]):
         """Give the logits (n_labels,) of an excerpt at :attr:`sample_rate`."""
         import torch
 
+        from transcribe.inference import set_torch_threads
+
+        set_torch_threads()
         features = torch.from_numpy(self.model.features.compute(excerpt).astype(np.float32))
         with torch.inference_mode():
             return np.asarray(self.model.network(features[None].to(self.device))[0].float().cpu().numpy())

@@ -39,8 +39,11 @@ def find_tuning(samples: np.ndarray, sample_rate: int) -> int:
     Returns
     -------
     int
-        -50 … 50; 0 where it is less than 8, or where nothing can be said.
+        -50 … 50; 0 where it is less than 8, or where nothing can be said: of noise, of half a second, of sample rates
+        under 8 kHz.
     """
+    if sample_rate < 4 * _HIGHEST:
+        return 0
     n_fft = 1 << round(np.log2(_WINDOW * sample_rate))
     if len(samples) < n_fft:
         return 0
@@ -53,8 +56,9 @@ def find_tuning(samples: np.ndarray, sample_rate: int) -> int:
     if not len(peak):
         return 0
     # The vertex of the parabola through three points.
-    low, middle, high = before[frame, peak], here[frame, peak], after[frame, peak]
-    frequencies = (first + peak + 0.5 * (low - high) / (low - 2 * middle + high)) * sample_rate / n_fft
+    low, middle, high = (level[frame, peak].astype(np.float64) for level in (before, here, after))
+    vertex = np.clip(0.5 * (low - high) / np.minimum(low - 2 * middle + high, -1e-9), -0.5, 0.5)
+    frequencies = (first + peak + vertex) * sample_rate / n_fft
     mean = np.average(np.exp(2j * np.pi * 12 * np.log2(frequencies / 440.0)), weights=np.exp(0.5 * middle))
     cents = round(float(np.angle(mean)) / (2 * np.pi) * 100)
     return cents if abs(mean) >= _SURE and abs(cents) >= _CENTS else 0

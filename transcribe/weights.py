@@ -2,7 +2,8 @@
 
 ``weights/manifest.json`` maps a name (``notes-large-3``) to its file, task, checksum and terms. A file holds tensors in
 half precision and one metadata key ``pitchai``: JSON with everything needed to build the network and decode its
-output. Nothing is ever unpickled.
+output. Beside it may lie the same network as an ONNX graph, with a checksum of its own, which the CPU runs. Nothing is
+ever unpickled.
 """
 
 from __future__ import annotations

@@ -3,9 +3,9 @@
     python tests/benchmark/cluster.py --files 100 --rounds 3
 
 The same one-minute recordings go through both, in turn, a thread each; rates are taken from the time when both workers
-are at work, so that loading torch doesn't count. Then a thousand recordings go through Ray whose listener does nothing
-but give back what was heard in a real one: what that takes is Ray's, the queue's and the writing's, and is set against
-the time that a thousand real ones would take. The last lines are the bars: 0.9 and 10 %.
+are at work, so that loading the networks doesn't count. Then a thousand recordings go through Ray whose listener does
+nothing but give back what was heard in a real one: what that takes is Ray's, the queue's and the writing's, and is set
+against the time that a thousand real ones would take. The last lines are the bars: 0.9 and 10 %.
 """
 
 from __future__ import annotations

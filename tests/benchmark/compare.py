@@ -23,6 +23,7 @@ import sys
 import tempfile
 import time
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -121,6 +122,11 @@ PEERS = [
 ]
 
 
+def _use_cores(n_cores: int) -> None:
+    """Keep a process to so many cores: not every tool can be told."""
+    os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:n_cores])
+
+
 class Runner:
     """A tool's process."""
 
@@ -132,6 +138,7 @@ class Runner:
             stdout=subprocess.PIPE,
             text=True,
             env=environment,
+            preexec_fn=partial(_use_cores, threads),
         )
 
     def __call__(self, path: Path) -> dict:
@@ -168,6 +175,7 @@ def time_command(tool: Tool, programs: Path, wav: Path, threads: int) -> dict[st
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             env=environment,
+            preexec_fn=partial(_use_cores, threads),
         )
         _, status, usage = os.wait4(process.pid, 0)
         wall = time.perf_counter() - started

@@ -158,6 +158,8 @@ def checked(transcription: Transcription) -> Transcription:
         raise InputError("the duration or a beat is no number of seconds between 0 and a month")
     if not all(value is None or (isinstance(value, (int, float)) and value >= 0) for value in (t.tempo, t.novelty)):
         raise InputError("the tempo or the novelty is no number")
+    if not (type(t.tuning) is int and abs(t.tuning) <= 50):
+        raise InputError("the tuning is no whole number of cents from -50 to 50")
     if not all(isinstance(text, str) for text in t.warnings):
         raise InputError("a warning is no text")
     for key in (*(section.label for section in t.keys), *([] if t.key is None else [t.key])):
