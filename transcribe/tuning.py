@@ -48,9 +48,10 @@ def find_tuning(samples: np.ndarray, sample_rate: int) -> int:
     if len(samples) < n_fft:
         return 0
     frames = np.lib.stride_tricks.sliding_window_view(samples, n_fft)[:: round(_HOP * sample_rate)]
-    levels = np.log(np.abs(np.fft.rfft(frames * np.hanning(n_fft).astype(np.float32))) + 1e-9)
     first, last = (round(frequency * n_fft / sample_rate) for frequency in (_LOWEST, _HIGHEST))
-    here, before, after = (levels[:, first + d : last + d] for d in (0, -1, 1))
+    spectrum = np.fft.rfft(frames * np.hanning(n_fft).astype(np.float32))[:, first - 1 : last + 1]
+    levels = np.log(np.abs(spectrum) + 1e-9)
+    before, here, after = levels[:, :-2], levels[:, 1:-1], levels[:, 2:]
     loud = here.max(axis=1, keepdims=True) - np.log(10) * _RANGE / 20
     frame, peak = np.nonzero((here > before) & (here >= after) & (here > loud))
     if not len(peak):
