@@ -165,7 +165,7 @@ def shorten(piece: Piece, seconds: float | None, folder: Path) -> tuple[Path, li
 
 
 def time_command(tool: Tool, programs: Path, wav: Path, threads: int) -> dict[str, float]:
-    """Run a tool's own command on one file: wall and CPU seconds, peak memory."""
+    """Run a tool's own command on one file: wall and CPU seconds, peak memory; none of them where it fails."""
     with tempfile.TemporaryDirectory() as out:
         command = [part.format(wav=wav, out=out) for part in tool.command]
         environment = {**os.environ, "OMP_NUM_THREADS": str(threads)}
@@ -180,7 +180,8 @@ def time_command(tool: Tool, programs: Path, wav: Path, threads: int) -> dict[st
         _, status, usage = os.wait4(process.pid, 0)
         wall = time.perf_counter() - started
     if status:
-        raise SystemExit(f"{tool.name}'s command failed: {command}")
+        print(f"{tool.name}'s command failed: {command}", file=sys.stderr)
+        return {"wall": np.nan, "cpu": np.nan, "peak": np.nan}
     return {"wall": wall, "cpu": usage.ru_utime + usage.ru_stime, "peak": usage.ru_maxrss * 1024}
 
 
