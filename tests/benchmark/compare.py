@@ -205,7 +205,7 @@ def draw(speeds: dict[str, float], accuracies: dict[str, float], data: str, out:
         )
     axes.set(xscale="log", xlabel="times as fast as the music, decoded samples to notes", ylabel=f"note F1, {data}")
     axes.grid(alpha=0.3)
-    axes.margins(x=0.15, y=0.12)
+    axes.margins(x=0.2, y=0.12)
     figure.savefig(out, dpi=110)
 
 
