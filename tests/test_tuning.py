@@ -54,4 +54,4 @@ def test_a_recording_out_of_tune_is_heard_like_one_in_tune() -> None:
     flat = transcriber.transcribe_audio(detuned(PIANO, -40), RATE)
     assert there.tuning == 0
     assert flat.tuning == pytest.approx(-40, abs=4)
-    assert [note.pitch for note in flat.notes] == [note.pitch for note in there.notes]
+    assert sorted(note.pitch for note in flat.notes) == sorted(note.pitch for note in there.notes)
