@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, fields
 from functools import cache
@@ -285,14 +285,13 @@ def parse_notes_model(
     with _fitting(name):
         header, features = _checked_header(content, "notes")
         decoding = _build(DecodingConfig, header["decoding"])
-        network: NotesNetwork | OnnxNetwork
-        if graph is not None:
-            network = OnnxNetwork(graph)
-        else:
+
+        def untrained() -> NotesNetwork:
             from transcribe.networks import NotesNetwork, TrunkConfig
 
-            untrained = NotesNetwork(features, _build(TrunkConfig, header["network"]))
-            network = _filled(untrained, content, device, precision)
+            return NotesNetwork(features, _build(TrunkConfig, header["network"]))
+
+        network = _running(untrained, content, device, precision, graph)
         return NotesModel(name, network, features, decoding, dict(header["trained_on"]))
 
 
@@ -305,14 +304,13 @@ def parse_chords_model(
     with _fitting(name):
         header, features = _checked_header(content, "chords")
         decoding = _build(ChordDecodingConfig, header["decoding"])
-        network: ChordsNetwork | OnnxNetwork
-        if graph is not None:
-            network = OnnxNetwork(graph)
-        else:
+
+        def untrained() -> ChordsNetwork:
             from transcribe.chord_network import ChordsConfig, ChordsNetwork
 
-            untrained = ChordsNetwork(features, _build(ChordsConfig, header["network"]))
-            network = _filled(untrained, content, device, precision)
+            return ChordsNetwork(features, _build(ChordsConfig, header["network"]))
+
+        network = _running(untrained, content, device, precision, graph)
         return ChordsModel(name, network, features, decoding, load(content)["changes"].astype(np.float32))
 
 
@@ -323,14 +321,13 @@ def parse_instruments_model(
     with _fitting(name):
         header, features = _checked_header(content, "instruments")
         decoding = _build(TagDecodingConfig, header["decoding"])
-        network: InstrumentsNetwork | OnnxNetwork
-        if graph is not None:
-            network = OnnxNetwork(graph)
-        else:
+
+        def untrained() -> InstrumentsNetwork:
             from transcribe.instrument_network import InstrumentsConfig, InstrumentsNetwork
 
-            untrained = InstrumentsNetwork(features, _build(InstrumentsConfig, header["network"]))
-            network = _filled(untrained, content, device, precision)
+            return InstrumentsNetwork(features, _build(InstrumentsConfig, header["network"]))
+
+        network = _running(untrained, content, device, precision, graph)
         return InstrumentsModel(name, network, features, decoding)
 
 
@@ -375,6 +372,13 @@ class _Fusible(Protocol):
 
 
 _Network = TypeVar("_Network", bound=_Fusible)
+
+
+def _running(
+    untrained: Callable[[], _Network], content: bytes, device: str, precision: str, graph: bytes | None
+) -> _Network | OnnxNetwork:
+    """Take the graph where one is given; else build the network, for which torch must be loaded, and fill it."""
+    return OnnxNetwork(graph) if graph is not None else _filled(untrained(), content, device, precision)
 
 
 def _filled(network: _Network, content: bytes, device: str, precision: str) -> _Network:

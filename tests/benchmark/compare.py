@@ -289,8 +289,7 @@ def main() -> None:
     console.print(table)
     if options.picture:
         data = next(iter(folders))
-        minutes = {name: sum(c["seconds"] for c in cost) / 60 for name, cost in costs.items()}
-        speeds = {name: 60 * minutes[name] / sum(c["wall"] for c in cost) for name, cost in costs.items()}
+        speeds = {name: sum(c["seconds"] for c in cost) / sum(c["wall"] for c in cost) for name, cost in costs.items()}
         accuracies = {name: mean_scores(scores[data, name])["note"].f1 for name in costs}
         draw(speeds, accuracies, data, options.picture)
     if options.json:
