@@ -15,7 +15,7 @@ from torch import nn
 from tests.conftest import ROOT
 from tests.test_datasets import make_maestro
 from train import export, loop, notes
-from train.augment import augment
+from train.augment import augment, narrow
 from train.cache import Prepared
 from train.notes import targets
 from transcribe.features import FeatureConfig
@@ -77,6 +77,18 @@ def test_augmentation_keeps_shape_and_stays_finite() -> None:
     assert torch.isfinite(changed).all()
     torch.testing.assert_close(changed, augment(log_mel, torch.Generator().manual_seed(1)))
     assert changed.std() > 0.1
+
+
+def test_narrow_cuts_the_ends_of_the_band_down_to_the_floor() -> None:
+    log_mel = torch.zeros((16, 3, 229))
+    log_mel[:, 0] = -2.0
+    frequencies = FEATURES.mel_frequencies()
+    cut = narrow(log_mel, torch.Generator().manual_seed(2), frequencies, share=1.0)
+    speech = torch.from_numpy((frequencies > 500) & (frequencies < 2500))
+    torch.testing.assert_close(cut[..., speech], log_mel[..., speech])
+    assert (cut[:, 1:, frequencies < 50].max() < -0.5) and (cut[:, 1:, frequencies > 7900].max() < 0)
+    assert cut.min() == -2.0
+    torch.testing.assert_close(narrow(log_mel, torch.Generator(), frequencies, share=0.0), log_mel)
 
 
 def small_network(seed: int = 0) -> NotesNetwork:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -44,6 +45,31 @@ def augment(log_mel: Tensor, generator: torch.Generator, colour: float = 0.12, n
     grain = uniform(0.02, 1, n_batch, n_frames, n_mels).log().neg().log10() * 0.5
     natural = 2 * 2.302585  # a unit is 20 dB: the exponent of power is 2 * ln 10
     return torch.logaddexp(changed * natural, (floor + grain) * natural) / natural
+
+
+def narrow(log_mel: Tensor, generator: torch.Generator, frequencies: np.ndarray, share: float = 0.15) -> Tensor:
+    """Cut the band of a ``share`` of the excerpts as telephones and small loudspeakers do.
+
+    Below 100-500 Hz and above 2.5-7 kHz they fall by 12-96 dB an octave.
+
+    Parameters
+    ----------
+    log_mel
+        Shape (batch, n_frames, n_mels), in units of 20 dB.
+    generator
+        On the CPU; all randomness comes from it.
+    frequencies
+        Of the bands, in Hz.
+    share
+        0-1.
+    """
+    octaves = torch.from_numpy(np.log2(frequencies)).float()
+    low, high, slope, lot = torch.rand((4, len(log_mel), 1, 1), generator=generator)
+    below = (np.log2(100) + low * np.log2(5) - octaves).clamp(min=0)
+    above = (octaves - np.log2(2500) - high * np.log2(2.8)).clamp(min=0)
+    cut = (below + above) * (0.6 + 4.2 * slope) * (lot < share)
+    floor = log_mel.clamp(max=-2.0)  # -100 dB: the features know nothing softer
+    return torch.maximum(log_mel - cut.to(log_mel.device), floor)
 
 
 def hide(log_mel: Tensor, generator: torch.Generator, spans: Sequence[tuple[int, int]]) -> Tensor:

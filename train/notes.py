@@ -23,7 +23,7 @@ import torch
 from torch import Tensor, nn
 
 from train import export, loop
-from train.augment import augment
+from train.augment import augment, narrow
 from train.cache import Prepared, prepare
 from train.performances import from_transcription
 from transcribe import datasets
@@ -161,7 +161,8 @@ class Excerpts:
             target[row] = targets(piece.labels, first, self.n_frames, self.features.grid.frames_per_second)
         batch = torch.from_numpy(log_mel).to(self.device)
         if self.augmented:
-            batch = augment(batch, torch.Generator().manual_seed(int(rng.integers(1 << 62))))
+            generator = torch.Generator().manual_seed(int(rng.integers(1 << 62)))
+            batch = augment(narrow(batch, generator, self.features.mel_frequencies()), generator)
         return batch, torch.from_numpy(target).to(self.device)
 
 
