@@ -13,7 +13,8 @@ from transcribe.errors import InputError
 from transcribe.events import Chord
 from transcribe.harte import parse
 from transcribe.output.confusion import to_png
-from transcribe.pipeline import ChordRecogniser, Transcriber
+from transcribe.pipeline import Transcriber
+from transcribe.recognisers import ChordRecogniser
 
 # Three progressions as guitars and pianos voice them; two seconds a chord.
 PROGRESSIONS = {

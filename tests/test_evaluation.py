@@ -10,8 +10,8 @@ from tests.test_datasets import make_maestro
 from transcribe.datasets import load_dataset
 from transcribe.evaluation import Report, Score, compare, evaluate, mean_scores, piano_roll, score_notes
 from transcribe.events import Note, Pedal, Transcription
+from transcribe.models import NotesModel
 from transcribe.pipeline import Transcriber
-from transcribe.weights import NotesModel
 
 
 def test_perfect_is_one() -> None:

@@ -24,8 +24,8 @@ from transcribe.genre_datasets import load_fma, load_genres, load_gtzan
 from transcribe.genre_evaluation import judge
 from transcribe.genre_features import COLUMNS, TABLE_SAMPLE_RATE, constant_q, excerpts, starts, table_row
 from transcribe.genre_network import GenreConfig, yeo_johnson
-from transcribe.pipeline import GenreRecogniser
-from transcribe.weights import load_genre_model
+from transcribe.models import load_genre_model
+from transcribe.recognisers import GenreRecogniser
 
 needs_librosa = pytest.mark.skipif(importlib.util.find_spec("librosa") is None, reason="librosa isn't installed")
 RATE = TABLE_SAMPLE_RATE

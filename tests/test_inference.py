@@ -13,29 +13,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.signals import RATE, white_noise
-from transcribe import inference
+from transcribe import devices, inference
 from transcribe.decoding import Activations
+from transcribe.devices import choose_device, choose_precision, n_threads, set_threads
 from transcribe.errors import UsageError
 from transcribe.features import FeatureConfig, LogMel
-from transcribe.inference import (
-    STEP_FRAMES,
-    choose_device,
-    choose_precision,
-    infer,
-    infer_together,
-    n_threads,
-    set_threads,
-)
+from transcribe.inference import infer, infer_together
+from transcribe.models import NotesModel, load_chords_model, load_instruments_model, load_notes_model
 from transcribe.networks import NotesNetwork, TorchLogMel, TrunkConfig
 from transcribe.onnx_network import OnnxNetwork
-from transcribe.weights import (
-    NotesModel,
-    load_chords_model,
-    load_instruments_model,
-    load_notes_model,
-    manifest,
-    weights_folder,
-)
+from transcribe.weights import manifest, weights_folder
+from transcribe.windows import STEP_FRAMES
 
 NAMES = ("onset", "frame", "offset", "velocity", "pedal")
 
@@ -110,14 +98,14 @@ def test_threads_give_the_same_bytes(rng: np.random.Generator, monkeypatch: pyte
     samples, model = white_noise(rng, 65.0, 0.1), load_notes_model("small")
     found = []
     for threads in (1, 3):
-        monkeypatch.setattr(inference, "_threads", threads)
+        monkeypatch.setattr(devices, "_threads", threads)
         found.append(joined(list(infer([samples], model))))
     for name in NAMES:
         np.testing.assert_array_equal(found[0][name], found[1][name])
 
 
 def test_threads(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(inference, "_threads", None)
+    monkeypatch.setattr(devices, "_threads", None)
     assert 1 <= n_threads() <= 8
     set_threads(5)
     assert n_threads() == 5

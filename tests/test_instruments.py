@@ -23,9 +23,9 @@ from transcribe.features import FeatureConfig
 from transcribe.instrument_datasets import load_clips, load_irmas, load_nsynth, load_tagged
 from transcribe.instrument_evaluation import judge
 from transcribe.instrument_network import STRIDE, InstrumentsConfig, InstrumentsNetwork
-from transcribe.pipeline import InstrumentRecogniser
+from transcribe.models import load_instruments_model
+from transcribe.recognisers import InstrumentRecogniser
 from transcribe.tags import FAMILIES, INSTRUMENTS
-from transcribe.weights import load_instruments_model
 
 FEATURES, CPU = FeatureConfig(), torch.device("cpu")
 SMALL = InstrumentsConfig((4, 4, 4, 8, 8), 16)

@@ -13,13 +13,15 @@ from tests.conftest import ROOT
 
 # Imports point up this list only.
 LAYERS = [
-    {"errors", "events", "harte", "rows", "onnx_network"},
+    {"errors", "events", "harte", "rows", "onnx_network", "devices"},
     {"audio", "features", "tuning", "genre_features", "decoding", "chords", "tags", "genre", "output"}
     | {"beats", "key", "rhythm", "hands", "voices", "analysis", "notation"},
     {"networks"},
     {"chord_network", "instrument_network", "genre_network"},
-    {"weights", "inference"},
+    {"weights", "models", "windows", "inference"},
     {
+        "listener",
+        "recognisers",
         "pipeline",
         "datasets",
         "instrument_datasets",
@@ -38,6 +40,19 @@ LAYERS = [
     {"__main__"},
 ]
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
+# What imports torch only where something is computed with it.
+TORCH_LATE = {
+    "cli",
+    "jobs",
+    "judging",
+    "devices",
+    "weights",
+    "models",
+    "windows",
+    "inference",
+    "recognisers",
+    "pipeline",
+}
 TORCH_FREE = {
     "errors",
     "events",
@@ -48,6 +63,7 @@ TORCH_FREE = {
     "features",
     "tuning",
     "onnx_network",
+    "listener",
     "decoding",
     "chords",
     "tags",
@@ -104,7 +120,7 @@ def test_torch_is_imported_only_where_tensors_are() -> None:
     for name, path in modules():
         if name in TORCH_FREE:
             assert not {i.split(".")[0] for i in imports_of(path)} & {"torch", "torchaudio"}, path
-        if name in {"cli", "jobs", "judging", "weights", "inference", "pipeline"}:
+        if name in TORCH_LATE:
             assert "torch" not in imports_of(path, top_level_only=True), path
 
 

@@ -12,8 +12,8 @@ from hypothesis.extra import numpy as arrays
 from tests.conftest import FIVE_NOTES
 from tests.signals import RATE, melody, silence, sine
 from transcribe.errors import InputError, UsageError
+from transcribe.models import NotesModel
 from transcribe.pipeline import Transcriber, transcribe_audio, transcribe_file
-from transcribe.weights import NotesModel
 
 
 @pytest.fixture(scope="module")

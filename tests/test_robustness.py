@@ -26,11 +26,11 @@ from tests import corpus
 from transcribe import audio
 from transcribe.audio import AudioReader
 from transcribe.errors import InputError, OutputError, PitchaiError, WeightsError
+from transcribe.models import parse_notes_model
 from transcribe.output.atomic import write_atomically
 from transcribe.output.formats import read_transcription
 from transcribe.scale.manifest import Line, Manifest
 from transcribe.scale.pool import DiedError, each
-from transcribe.weights import parse_notes_model
 
 EXIT_CODES = {0, 2, 3}
 

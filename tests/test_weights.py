@@ -12,22 +12,13 @@ import torch
 from safetensors.torch import load
 
 from tests.conftest import ROOT
-from transcribe import weights
+from transcribe import models, weights
 from transcribe.decoding import DecodingConfig
 from transcribe.errors import UsageError, WeightsError
 from transcribe.features import FeatureConfig
+from transcribe.models import load_chords_model, load_notes_model, parse_chords_model, parse_notes_model
 from transcribe.networks import NotesNetwork, TrunkConfig
-from transcribe.weights import (
-    default_name,
-    load_chords_model,
-    load_notes_model,
-    manifest,
-    notes_header,
-    parse_chords_model,
-    parse_notes_model,
-    read_header,
-    to_bytes,
-)
+from transcribe.weights import default_name, manifest, notes_header, read_header, to_bytes
 
 SMALL = TrunkConfig(4, 4, 2, (1,))
 
@@ -66,9 +57,9 @@ def copied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = tmp_path / "weights"
     shutil.copytree(ROOT / "weights", folder)
     monkeypatch.setattr(weights, "weights_folder", lambda: folder)
-    weights._cached_notes.cache_clear()
+    models._kept.clear()
     yield folder
-    weights._cached_notes.cache_clear()
+    models._kept.clear()
 
 
 def test_one_changed_byte_is_noticed(copied: Path) -> None:
@@ -156,10 +147,10 @@ def test_chords_weights_must_fit_too(copied: Path) -> None:
         with pytest.raises(WeightsError):
             parse_chords_model(content[:cut], "chords")
     path.write_bytes(content[:-1])
-    weights._cached_chords.cache_clear()
+    models._kept.clear()
     with pytest.raises(WeightsError, match="altered"):
         load_chords_model()
-    weights._cached_chords.cache_clear()
+    models._kept.clear()
 
 
 def test_manifest_is_sorted_json() -> None:

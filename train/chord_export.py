@@ -47,8 +47,9 @@ from transcribe.datasets import Piece, load_dataset
 from transcribe.events import Chord
 from transcribe.features import FeatureConfig
 from transcribe.harte import parse
-from transcribe.pipeline import ChordRecogniser
-from transcribe.weights import ChordsModel, chords_header, parse_chords_model, to_bytes
+from transcribe.models import ChordsModel, parse_chords_model
+from transcribe.recognisers import ChordRecogniser
+from transcribe.weights import chords_header, to_bytes
 
 EVIDENCE = (0.1, 0.2, 0.35, 0.6, 1.0)
 STAY = (0.8, 0.9, 0.95, 0.98)

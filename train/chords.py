@@ -34,10 +34,10 @@ from transcribe.chord_evaluation import ClipReport, evaluate_clips
 from transcribe.chord_network import ChordsConfig, ChordsLogits, ChordsNetwork
 from transcribe.chords import change_counts, class_of, label_of, simplified
 from transcribe.datasets import Piece, load_dataset, read_chords
+from transcribe.devices import choose_device
 from transcribe.features import FeatureConfig
 from transcribe.harte import Label, parse, parse_name
-from transcribe.inference import choose_device
-from transcribe.pipeline import ChordRecogniser
+from transcribe.recognisers import ChordRecogniser
 from transcribe.weights import load_tensors, read_header
 
 IGNORED = -1

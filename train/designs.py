@@ -25,12 +25,12 @@ from train import export, loop
 from train.cache import prepare
 from train.notes import Excerpts, dataset, load, losses, read_labels
 from transcribe.decoding import DecodingConfig
+from transcribe.devices import choose_device
 from transcribe.evaluation import evaluate
 from transcribe.features import N_PITCHES, FeatureConfig
-from transcribe.inference import choose_device
+from transcribe.models import NotesModel
 from transcribe.networks import NotesLogits, NotesNetwork, TrunkConfig
 from transcribe.pipeline import Transcriber
-from transcribe.weights import NotesModel
 
 
 def _to_logits(heads: Tensor) -> NotesLogits:

@@ -27,9 +27,10 @@ from transcribe.decoding import Activations, DecodingConfig, decode_blocks
 from transcribe.evaluation import METRICS, Report, evaluate, score_pedals
 from transcribe.events import Note, Pedal
 from transcribe.features import FeatureConfig
+from transcribe.models import NotesModel, parse_notes_model
 from transcribe.networks import NotesNetwork, TrunkConfig
 from transcribe.pipeline import Transcriber
-from transcribe.weights import NotesModel, notes_header, parse_notes_model, to_bytes
+from transcribe.weights import notes_header, to_bytes
 
 WEIGHTS = Path(__file__).parent.parent / "weights"
 UNKNOWN_TERMS = "terms unknown: those of the data it was trained on"

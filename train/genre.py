@@ -28,13 +28,13 @@ from train.cache import prepare
 from train.export import WEIGHTS, commit, load_averaged, write_weights
 from train.genre_table import temperature_of
 from transcribe.datasets import Piece
+from transcribe.devices import choose_device
 from transcribe.errors import InputError, UsageError
 from transcribe.features import FeatureConfig
 from transcribe.genre import GenreDecodingConfig
 from transcribe.genre_datasets import LAYOUTS, GenreClip, gtzan_root, load_genres
 from transcribe.genre_features import FRONTS
 from transcribe.genre_network import GenreConfig, GenreNetwork
-from transcribe.inference import choose_device
 from transcribe.weights import genre_header, to_bytes
 
 SECONDS = FRONTS["mel"].seconds

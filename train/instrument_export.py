@@ -23,9 +23,10 @@ from transcribe.features import FeatureConfig
 from transcribe.instrument_datasets import load_tagged
 from transcribe.instrument_evaluation import TagReport, evaluate_instruments
 from transcribe.instrument_network import InstrumentsNetwork
-from transcribe.pipeline import InstrumentRecogniser
+from transcribe.models import parse_instruments_model
+from transcribe.recognisers import InstrumentRecogniser
 from transcribe.tags import FAMILIES, TagDecodingConfig
-from transcribe.weights import instruments_header, parse_instruments_model, to_bytes
+from transcribe.weights import instruments_header, to_bytes
 
 VOCABULARIES = {"families": slice(0, len(FAMILIES)), "instruments": slice(len(FAMILIES), None)}
 

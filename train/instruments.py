@@ -26,9 +26,9 @@ from train.augment import augment, hide
 from train.cache import Prepared, Transform, prepare
 from train.export import load_averaged
 from transcribe.datasets import Piece
+from transcribe.devices import choose_device
 from transcribe.errors import UsageError
 from transcribe.features import FeatureConfig
-from transcribe.inference import choose_device
 from transcribe.instrument_datasets import load_tagged
 from transcribe.instrument_network import STRIDE, InstrumentsConfig, InstrumentsLogits, InstrumentsNetwork
 from transcribe.tags import FAMILIES, INSTRUMENTS

@@ -28,9 +28,9 @@ from train.cache import Prepared, prepare
 from train.performances import from_transcription
 from transcribe import datasets
 from transcribe.decoding import DecodingConfig
+from transcribe.devices import choose_device
 from transcribe.evaluation import evaluate
 from transcribe.features import LOWEST_PITCH, N_PITCHES, FeatureConfig
-from transcribe.inference import choose_device
 from transcribe.networks import NotesLogits, NotesNetwork, TrunkConfig
 from transcribe.output.midi import PEDAL_CONTROL
 from transcribe.pipeline import Transcriber

@@ -22,14 +22,8 @@ if TYPE_CHECKING:
     from transcribe.decoding import Activations, DecodingConfig, decode
     from transcribe.evaluation import score_notes
     from transcribe.features import FeatureConfig, FrameGrid, LogMel
-    from transcribe.pipeline import (
-        ChordRecogniser,
-        GenreRecogniser,
-        InstrumentRecogniser,
-        Transcriber,
-        transcribe_audio,
-        transcribe_file,
-    )
+    from transcribe.pipeline import Transcriber, transcribe_audio, transcribe_file
+    from transcribe.recognisers import ChordRecogniser, GenreRecogniser, InstrumentRecogniser
 
 __version__ = "0.1.0"
 

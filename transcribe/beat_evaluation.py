@@ -18,7 +18,8 @@ from transcribe.key import signature, usual
 from transcribe.output.beatfile import read_beats
 
 if TYPE_CHECKING:
-    from transcribe.pipeline import Progress, Transcriber
+    from transcribe.listener import Progress
+    from transcribe.pipeline import Transcriber
 
 METRICS = {
     "beats": "beats, F1",

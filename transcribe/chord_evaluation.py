@@ -17,7 +17,8 @@ from transcribe.datasets import Piece, read_chords
 from transcribe.errors import InputError
 from transcribe.events import Chord
 from transcribe.harte import Label, parse
-from transcribe.pipeline import ChordRecogniser, Progress
+from transcribe.listener import Progress
+from transcribe.recognisers import ChordRecogniser
 
 COMPARISONS = ("root", "majmin", "majmin_inv", "thirds", "triads", "sevenths", "tetrads", "mirex")
 SEGMENTATIONS = ("overseg", "underseg", "seg")

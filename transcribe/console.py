@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from transcribe.events import Chord, Transcription
     from transcribe.genre_evaluation import GenreReport
     from transcribe.instrument_evaluation import TagReport
-    from transcribe.pipeline import Progress
+    from transcribe.listener import Progress
 
 
 def print_line(text: str) -> None:

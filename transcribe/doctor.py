@@ -72,7 +72,7 @@ def _devices() -> dict[str, str]:
         import torch
         import torchaudio  # noqa: F401 - it must load beside this torch
 
-        from transcribe.inference import n_threads
+        from transcribe.devices import n_threads
     except (ImportError, OSError) as error:
         return {"torch": f"FAULTY: {' '.join(str(error).split())[:200]}"}
     found = {"cpu": f"{os.cpu_count()} cores, {n_threads()} threads"}

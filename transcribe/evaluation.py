@@ -20,7 +20,8 @@ from transcribe.datasets import Piece, extend_by_pedal, read_labels
 from transcribe.decoding import Activations
 from transcribe.events import Note, Pedal, Transcription
 from transcribe.features import LOWEST_PITCH, N_PITCHES
-from transcribe.pipeline import Progress, Transcriber
+from transcribe.listener import Progress
+from transcribe.pipeline import Transcriber
 
 FRAME_SECONDS = 0.01
 PEDAL_FRAME_SECONDS = 0.02

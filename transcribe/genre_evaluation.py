@@ -14,7 +14,8 @@ from transcribe.genre_datasets import GenreClip
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from transcribe.pipeline import GenreRecogniser, Progress
+    from transcribe.listener import Progress
+    from transcribe.recognisers import GenreRecogniser
 
 CONVENTIONS = (
     "the likeliest genre of each recording, sure or not; every recording counts alike, in macro F1 every genre"

@@ -11,7 +11,8 @@ import numpy as np
 from transcribe.instrument_datasets import TaggedClip
 
 if TYPE_CHECKING:
-    from transcribe.pipeline import InstrumentRecogniser, Progress
+    from transcribe.listener import Progress
+    from transcribe.recognisers import InstrumentRecogniser
 
 CONVENTIONS = "the likeliest of the labels that the set has; F1 at the model's threshold; every clip counts alike"
 

@@ -20,8 +20,8 @@ from transcribe.errors import InputError, PitchaiError, UsageError
 if TYPE_CHECKING:
     from transcribe.analysis import Timing
     from transcribe.events import Transcription
+    from transcribe.listener import Progress
     from transcribe.output.formats import Format
-    from transcribe.pipeline import Progress
     from transcribe.scale.batch import Job
     from transcribe.scale.manifest import Line, Manifest
     from transcribe.scale.work import Done, Work

@@ -160,7 +160,7 @@ def evaluate(
 
 
 def _set_threads(threads: int | None) -> None:
-    from transcribe.inference import set_threads
+    from transcribe.devices import set_threads
 
     set_threads(threads)
 
@@ -198,7 +198,7 @@ def _evaluate_chords(
 ) -> None:
     """Measure chords over songs, or over clips where every label is a folder's name."""
     from transcribe.chord_evaluation import evaluate_chords, evaluate_clips
-    from transcribe.pipeline import ChordRecogniser
+    from transcribe.recognisers import ChordRecogniser
 
     clips = [piece for piece in pieces if piece.labels.is_dir()]
     if clips and len(clips) < len(pieces):
@@ -245,7 +245,7 @@ def _evaluate_instruments(
     from transcribe.datasets import folder_of
     from transcribe.instrument_datasets import LAYOUTS, load_tagged
     from transcribe.instrument_evaluation import evaluate_instruments
-    from transcribe.pipeline import InstrumentRecogniser
+    from transcribe.recognisers import InstrumentRecogniser
 
     clips = load_tagged(layout, folder_of(layout, data, LAYOUTS[layout][1]))
     if plot is not None:
@@ -272,7 +272,7 @@ def _evaluate_genres(
     from transcribe.datasets import folder_of
     from transcribe.genre_datasets import LAYOUTS, load_genres
     from transcribe.genre_evaluation import evaluate_genres
-    from transcribe.pipeline import GenreRecogniser
+    from transcribe.recognisers import GenreRecogniser
 
     folder = folder_of(layout, data, LAYOUTS[layout][1])
     clips = load_genres(layout, folder, None if split == "all" else split or "test", lists)

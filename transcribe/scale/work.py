@@ -21,7 +21,9 @@ if TYPE_CHECKING:
     import numpy as np
 
     from transcribe.decoding import Activations
-    from transcribe.pipeline import ChordRecogniser, GenreRecogniser, InstrumentRecogniser, Progress, Transcriber
+    from transcribe.listener import Progress
+    from transcribe.pipeline import Transcriber
+    from transcribe.recognisers import ChordRecogniser, GenreRecogniser, InstrumentRecogniser
 
 # What a report's listener and the front end hear, in Hz.
 _REPORT_SAMPLE_RATE, _PICTURE_SAMPLE_RATE = 24_000, 16_000
@@ -155,8 +157,9 @@ def open_transcriber(
     timing: Timing = Timing(),  # noqa: B008 (frozen)
 ) -> Listening:
     """Load what transcribes; ``others`` are chords, instruments and genre, whichever is wanted too."""
-    from transcribe.inference import set_threads
-    from transcribe.pipeline import ChordRecogniser, GenreRecogniser, InstrumentRecogniser, Transcriber
+    from transcribe.devices import set_threads
+    from transcribe.pipeline import Transcriber
+    from transcribe.recognisers import ChordRecogniser, GenreRecogniser, InstrumentRecogniser
 
     set_threads(threads)
     chords = ChordRecogniser(device=device, precision=precision) if "chords" in others else None
@@ -177,8 +180,8 @@ def open_recogniser(
     settings: dict[str, Any],
 ) -> Listening:
     """Load what tells chords, instruments or the genre."""
-    from transcribe.inference import set_threads
-    from transcribe.pipeline import ChordRecogniser, GenreRecogniser, InstrumentRecogniser
+    from transcribe.devices import set_threads
+    from transcribe.recognisers import ChordRecogniser, GenreRecogniser, InstrumentRecogniser
 
     set_threads(threads)
     recogniser: ChordRecogniser | InstrumentRecogniser | GenreRecogniser

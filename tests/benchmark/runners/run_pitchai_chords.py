@@ -4,8 +4,8 @@ import json
 import sys
 import time
 
-from transcribe.inference import set_threads
-from transcribe.pipeline import ChordRecogniser
+from transcribe.devices import set_threads
+from transcribe.recognisers import ChordRecogniser
 
 set_threads(int(sys.argv[1]))
 recogniser = ChordRecogniser(device="cpu")

@@ -1,0 +1,154 @@
+"""What all that listen have in common: a loaded model, a file or samples opened, their level watched."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+import numpy as np
+
+from transcribe.audio import MAX_DURATION, AudioReader
+from transcribe.chords import ChordDecodingConfig
+from transcribe.decoding import DecodingConfig
+from transcribe.devices import choose_device, choose_precision, device_of
+from transcribe.errors import UsageError
+from transcribe.events import Transcription
+from transcribe.genre import GenreDecodingConfig
+from transcribe.models import ChordsModel, GenreModel, InstrumentsModel, NotesModel
+from transcribe.tags import TagDecodingConfig
+from transcribe.tuning import tuned
+
+# (seconds done, seconds in all or None where the file doesn't say)
+Progress = Callable[[float, float | None], None]
+# Runs networks over a stream of samples, as transcribe.inference.infer_together
+Infer = Callable[..., list[Iterator[Any]]]
+
+# A peak under -80 dBFS is silence.
+SILENCE = 1e-4
+
+Model = TypeVar("Model", bound=NotesModel | ChordsModel | InstrumentsModel | GenreModel)
+_Config = TypeVar("_Config", DecodingConfig, ChordDecodingConfig, TagDecodingConfig, GenreDecodingConfig)
+
+
+class Listener(ABC, Generic[Model]):
+    """A loaded model, and what it takes to listen to recordings with it.
+
+    ``max_duration``: recordings that last longer, in seconds, are refused. ``infer``, where it is set, runs the
+    networks instead of :func:`transcribe.inference.infer_together`, which it must equal.
+    """
+
+    max_duration = MAX_DURATION
+    infer: Infer | None = None
+
+    def __init__(
+        self, model: str | Model | None, load: Callable[[str | None, str, str], Model], device: str, precision: str
+    ) -> None:
+        if model is None or isinstance(model, str):
+            device = choose_device(device)
+            model = load(model, device, choose_precision(precision))
+        self.model: Model = model
+        self.device = device_of(model.network)
+
+    @property
+    def sample_rate(self) -> int:
+        """The rate in Hz that the model listens at."""
+        return self.model.features.sample_rate
+
+    def _together(self, blocks: Iterable[np.ndarray]) -> tuple[int, list[Iterator[Any]]]:
+        """Find the tuning, then run the networks, which hear the recording as if it were in tune."""
+        from transcribe.inference import infer_together
+
+        tuning, blocks = tuned(blocks, self.sample_rate)
+        return tuning, (self.infer or infer_together)(blocks, *self.models, tuning=tuning)
+
+    @property
+    def models(self) -> tuple[Any, ...]:
+        """The models whose networks listen together."""
+        return (self.model,)
+
+    @abstractmethod
+    def _listen(
+        self, blocks: Iterable[np.ndarray], duration: float | None, progress: Progress | None
+    ) -> Transcription: ...
+
+    def _listen_to_file(self, path: str | Path, progress: Progress | None) -> Transcription:
+        with AudioReader(path, self.sample_rate, max_duration=self.max_duration) as reader:
+            result = self._listen(reader.blocks(), reader.duration, progress)
+            return replace(result, warnings=(*reader.warnings, *result.warnings))
+
+    def _listen_to_audio(self, samples: np.ndarray, sample_rate: int) -> Transcription:
+        mono = resampled(samples, sample_rate, self.sample_rate)
+        return self._listen([mono], len(mono) / self.sample_rate, None)
+
+
+def with_settings(decoding: _Config, settings: Mapping[str, Any]) -> _Config:
+    """Replace some of the settings that were tuned for a model.
+
+    Raises
+    ------
+    UsageError
+        If there is no such setting, or it makes no sense.
+    """
+    try:
+        return replace(decoding, **settings)
+    except (TypeError, ValueError) as error:
+        raise UsageError(f"settings: {error}") from None
+
+
+class Level:
+    """Pass blocks on and keep their count, peak and clipping."""
+
+    def __init__(self, blocks: Iterable[np.ndarray]) -> None:
+        self._blocks = blocks
+        self.n_samples = 0
+        self.n_clipped = 0
+        self.peak = 0.0
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        for block in self._blocks:
+            if len(block):
+                size = np.abs(block)
+                self.n_samples += len(block)
+                self.n_clipped += int(np.count_nonzero(size >= 0.999))
+                self.peak = max(self.peak, float(size.max()))
+            yield block
+
+
+def silence(level: Level) -> Iterator[str]:
+    """Say so where nothing sounds."""
+    if level.peak < SILENCE:
+        yield "the recording is silent" if level.n_samples else "the recording holds no samples"
+
+
+def resampled(samples: np.ndarray, sample_rate: int, wanted_rate: int) -> np.ndarray:
+    """Mix samples down and bring them to another rate.
+
+    Raises
+    ------
+    ValueError
+        If the shape, the type or the rate is wrong, or a value isn't finite.
+    """
+    mono = _to_mono(samples)
+    if sample_rate <= 0:
+        raise ValueError("sample_rate must be positive")
+    if sample_rate != wanted_rate:
+        import soxr
+
+        mono = soxr.resample(mono, sample_rate, wanted_rate)
+    return mono
+
+
+def _to_mono(samples: Any) -> np.ndarray:
+    array = np.asarray(samples)
+    if array.ndim not in (1, 2) or not np.issubdtype(array.dtype, np.floating):
+        raise ValueError("samples must be floats of shape (n_samples,) or (n_samples, n_channels)")
+    if array.ndim == 2:
+        if array.shape[1] == 0:
+            raise ValueError("samples have no channels")
+        array = array.mean(axis=1)
+    if not np.isfinite(array).all():
+        raise ValueError("samples must be finite; replace NaN and infinity first")
+    return np.ascontiguousarray(array, np.float32)
