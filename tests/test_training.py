@@ -18,7 +18,9 @@ from train import export, loop, notes
 from train.augment import augment, narrow
 from train.cache import Prepared
 from train.notes import targets
-from transcribe.features import FeatureConfig
+from transcribe.decoding import Activations, DecodingConfig
+from transcribe.events import Note
+from transcribe.features import FeatureConfig, FrameGrid
 from transcribe.models import load_notes_model
 from transcribe.networks import NotesLogits, NotesNetwork, TrunkConfig
 
@@ -90,6 +92,17 @@ def test_narrow_cuts_the_ends_of_the_band_down_to_the_floor() -> None:
     assert cut[:, 1:, frequencies > 7900].max() < 0
     assert cut.min() == -2.0
     torch.testing.assert_close(narrow(log_mel, torch.Generator(), frequencies, share=0.0), log_mel)
+
+
+def test_of_thresholds_that_hardly_differ_the_more_cautious_is_chosen() -> None:
+    grid = FrameGrid(16000, 320)
+    onset, frame = np.zeros((2, 200, 88), np.float32)
+    for first, key, sure in ((10, 40, 0.9), (60, 44, 0.46), (110, 47, 0.28)):
+        onset[first, key], frame[first : first + 20, key] = sure, 0.9
+    activations = Activations(onset, frame, np.zeros_like(onset), np.full_like(onset, 0.5), onset[:, 0], grid)
+    truth = (Note(0.2, 61, 0.6, 64), Note(1.2, 65, 1.6, 64))
+    heard = export.Heard("piece", truth, [activations])
+    assert export.tune([heard], DecodingConfig()).onset_threshold == 0.45
 
 
 def small_network(seed: int = 0) -> NotesNetwork:
