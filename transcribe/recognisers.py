@@ -99,12 +99,7 @@ class ChordRecogniser(StepRecogniser[ChordsModel]):
 
     Parameters
     ----------
-    model
-        A name in the weights' manifest, the path of a ``.safetensors`` file, or a loaded model; the default
-        weights where None.
-    device
-        ``auto`` (CUDA where there is a GPU), ``cpu``, ``cuda`` or ``cuda:N``; a loaded model stays where it is.
-    precision
+    model, device, precision
         As for :class:`transcribe.pipeline.Transcriber`.
     settings
         Fields of :class:`transcribe.chords.ChordDecodingConfig` that replace those tuned for the model.
@@ -160,12 +155,7 @@ class InstrumentRecogniser(StepRecogniser[InstrumentsModel]):
 
     Parameters
     ----------
-    model
-        A name in the weights' manifest, the path of a ``.safetensors`` file, or a loaded model; the default
-        weights where None.
-    device
-        ``auto`` (CUDA where there is a GPU), ``cpu``, ``cuda`` or ``cuda:N``; a loaded model stays where it is.
-    precision
+    model, device, precision
         As for :class:`transcribe.pipeline.Transcriber`.
     settings
         Fields of :class:`transcribe.tags.TagDecodingConfig` that replace those tuned for the model.
@@ -218,10 +208,7 @@ class GenreRecogniser(Recogniser[GenreModel]):
 
     Parameters
     ----------
-    model
-        A name in the weights' manifest, the path of a ``.safetensors`` file, or a loaded model; the default
-        weights where None.
-    device
+    model, device
         As for :class:`transcribe.pipeline.Transcriber`.
     settings
         Fields of :class:`transcribe.genre.GenreDecodingConfig` that replace those tuned for the model.
