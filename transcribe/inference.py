@@ -25,7 +25,7 @@ from transcribe.models import ChordsModel, InstrumentsModel, NotesModel
 from transcribe.onnx_network import OnnxNetwork
 from transcribe.tags import TagActivations
 from transcribe.tuning import tuned
-from transcribe.windows import STEP_FRAMES, Frames, Piece, pieces_of, spectrogram, windows_of
+from transcribe.windows import STEP_FRAMES, Frames, Piece, cut_pieces, cut_windows, spectrogram
 
 if TYPE_CHECKING:
     import torch
@@ -70,7 +70,7 @@ def infer_together(
     """
     fronts = dict.fromkeys(map(_front, models))
     streams = tee(blocks, len(fronts))
-    pieces = [pieces_of(stream, features) for stream, (features, _) in zip(streams, fronts, strict=True)]
+    pieces = [cut_pieces(stream, features) for stream, (features, _) in zip(streams, fronts, strict=True)]
     return _infer(pieces, models, batch_size, tuning)
 
 
@@ -98,7 +98,7 @@ def spans(
     around = -(-max(model.network.border for model in models) // STEP_FRAMES)
     held: list[Piece] = []
     n_before = 0
-    for piece in pieces_of(blocks, features):
+    for piece in cut_pieces(blocks, features):
         held.append(piece)
         if len(held) == n_before + n_windows + around:
             yield Span(tuple(held), n_before, n_windows, tuning)
@@ -132,7 +132,7 @@ def _infer(
     }
     heard = []
     for model, front in zip(models, fronts, strict=True):
-        windows = islice(windows_of(shared[front].pop(), model.network.border, model.features), first, last)
+        windows = islice(cut_windows(shared[front].pop(), model.network.border, model.features), first, last)
         heard.append(runners[type(model)](windows, model, batch_size))  # type: ignore[operator]
     return heard
 

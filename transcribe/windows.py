@@ -30,7 +30,7 @@ Piece = tuple[np.ndarray, int]
 Frames = tuple[Any, int]
 
 
-def pieces_of(blocks: Iterable[np.ndarray], features: FeatureConfig) -> Iterator[Piece]:
+def cut_pieces(blocks: Iterable[np.ndarray], features: FeatureConfig) -> Iterator[Piece]:
     """Cut a stream of samples on a fixed grid, ``STEP_FRAMES`` frames a piece."""
     step, half = STEP_FRAMES * features.hop_length, features.n_fft // 2
     spill = -(-half // features.hop_length)
@@ -97,7 +97,7 @@ def _log_mel(features: FeatureConfig, device: str, tuning: float) -> Callable[[n
     return there
 
 
-def windows_of(frames: Iterable[Frames], border: int, features: FeatureConfig) -> Iterator[Frames]:
+def cut_windows(frames: Iterable[Frames], border: int, features: FeatureConfig) -> Iterator[Frames]:
     """Cut frames into windows on the grid: (frames with ``border`` at both ends, how many it answers for).
 
     The last one is no longer than it need be.
