@@ -186,7 +186,7 @@ def wrong_json(content: bytes, rng: np.random.Generator) -> bytes:
 def weights(seed: int, n_mangled: int) -> Iterator[tuple[str, bytes]]:
     """The smallest weights, mangled."""
     rng = np.random.default_rng(seed)
-    entry = manifest()["notes-small-5"]
+    entry = next(entry for entry in manifest().values() if (entry.task, entry.size) == ("notes", "small"))
     content = verified_bytes(entry.file, entry.sha256)
     for i in range(n_mangled):
         yield f"weights-{i}.safetensors", mangled(content, rng)

@@ -18,14 +18,13 @@ LAYERS = [
     | {"beats", "key", "rhythm", "hands", "voices", "analysis", "notation"},
     {"networks"},
     {"chord_network", "instrument_network", "genre_network"},
-    {"weights", "models", "windows", "inference"},
+    {"weights", "windows"},
+    {"models"},
+    {"inference"},
+    {"listener"},
+    {"recognisers"},
+    {"pipeline", "datasets", "instrument_datasets", "genre_datasets"},
     {
-        "listener",
-        "recognisers",
-        "pipeline",
-        "datasets",
-        "instrument_datasets",
-        "genre_datasets",
         "evaluation",
         "beat_evaluation",
         "chord_evaluation",
@@ -41,18 +40,8 @@ LAYERS = [
 ]
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
 # What imports torch only where something is computed with it.
-TORCH_LATE = {
-    "cli",
-    "jobs",
-    "judging",
-    "devices",
-    "weights",
-    "models",
-    "windows",
-    "inference",
-    "recognisers",
-    "pipeline",
-}
+TORCH_LATE = {"devices", "weights", "models", "windows", "inference", "recognisers"}
+# What never imports it.
 TORCH_FREE = {
     "errors",
     "events",
@@ -64,6 +53,7 @@ TORCH_FREE = {
     "tuning",
     "onnx_network",
     "listener",
+    "pipeline",
     "decoding",
     "chords",
     "tags",
@@ -135,6 +125,8 @@ def test_all_public_names_can_be_had() -> None:
     assert sorted(transcribe.__all__) == transcribe.__all__
     for name in transcribe.__all__:
         assert getattr(transcribe, name).__doc__
+    for name, module in transcribe._LAZY.items():
+        assert getattr(transcribe, name).__module__ == f"transcribe.{module}"
     assert set(transcribe.__all__) <= set(dir(transcribe))
 
 

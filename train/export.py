@@ -8,6 +8,7 @@ Nothing is chosen on what is only reported.
 from __future__ import annotations
 
 import argparse
+import functools
 import hashlib
 import itertools
 import json
@@ -94,9 +95,10 @@ def tune(heard: Sequence[Heard], start: DecodingConfig) -> DecodingConfig:
 
     config = replace(start, onset_shift=-_median_lateness(heard, start))
     thresholds = np.arange(0.2, 0.71, 0.05)
-    scores = {t: mean_f1(replace(config, onset_threshold=t)) for t in thresholds.round(2).tolist()}
-    # The best is flat. Of those near it the highest: a note that nobody played disturbs more than a missing soft one.
-    best = max(threshold for threshold, f1 in scores.items() if f1 >= max(scores.values()) - _FLAT)
+    f1_of = {t: mean_f1(replace(config, onset_threshold=t)) for t in thresholds.round(2).tolist()}
+    # Around its maximum F1 hardly changes. The highest of the thresholds there: a note that nobody played disturbs more
+    # than a missing soft one.
+    best = max(threshold for threshold, f1 in f1_of.items() if f1 >= max(f1_of.values()) - _FLAT)
     config = replace(config, onset_threshold=best)
     pairs = itertools.product((0.2, 0.3, 0.4, 0.5), (0.3, 0.5, 1.0))
     frame, offset = max(pairs, key=lambda p: mean_f1(replace(config, frame_threshold=p[0], offset_threshold=p[1]), 0.2))
@@ -279,6 +281,7 @@ def write_weights(
     manifest.write_text(json.dumps(lines, indent=2, sort_keys=True) + "\n", encoding="utf-8")
 
 
+@functools.cache  # a card and its file say the same
 def commit() -> str:
     """Name the commit of the program, ``unknown`` outside a repository."""
     command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "HEAD"]

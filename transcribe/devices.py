@@ -1,4 +1,4 @@
-"""What networks compute on: a device, so many threads, a precision. torch is only asked where a GPU may be."""
+"""What networks compute on: a device, a number of threads, a precision. torch is only asked where a GPU may be."""
 
 from __future__ import annotations
 
@@ -7,10 +7,13 @@ import ctypes
 import os
 import re
 import sys
-from typing import Any
+from typing import TYPE_CHECKING
 
 from transcribe.errors import UsageError
 from transcribe.onnx_network import OnnxNetwork
+
+if TYPE_CHECKING:
+    import torch
 
 # Each holds some 80 MB while it hears a window, and more are seldom free on a laptop.
 _MOST_THREADS = 8
@@ -90,6 +93,6 @@ def choose_precision(precision: str = "auto") -> str:
     return "float32" if precision == "auto" else precision
 
 
-def device_of(network: Any) -> str:
+def device_of(network: torch.nn.Module | OnnxNetwork) -> str:
     """Name the device where a network lies."""
     return "cpu" if isinstance(network, OnnxNetwork) else str(next(network.parameters()).device)

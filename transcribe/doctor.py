@@ -7,6 +7,7 @@ import platform
 from importlib import metadata
 
 from transcribe import __version__
+from transcribe.devices import n_threads
 from transcribe.errors import PitchaiError
 from transcribe.onnx_network import OnnxNetwork
 
@@ -71,8 +72,6 @@ def _devices() -> dict[str, str]:
     try:
         import torch
         import torchaudio  # noqa: F401 - it must load beside this torch
-
-        from transcribe.devices import n_threads
     except (ImportError, OSError) as error:
         return {"torch": f"FAULTY: {' '.join(str(error).split())[:200]}"}
     found = {"cpu": f"{os.cpu_count()} cores, {n_threads()} threads"}

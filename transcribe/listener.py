@@ -1,4 +1,4 @@
-"""What all that listen have in common: a loaded model, a file or samples opened, their level watched."""
+"""What everything that listens has in common: a loaded model, an opened file or samples, a watch on their level."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from transcribe.devices import choose_device, choose_precision, device_of
 from transcribe.errors import UsageError
 from transcribe.events import Transcription
 from transcribe.genre import GenreDecodingConfig
+from transcribe.inference import infer_together
 from transcribe.models import ChordsModel, GenreModel, InstrumentsModel, NotesModel
 from transcribe.tags import TagDecodingConfig
 from transcribe.tuning import tuned
@@ -29,11 +30,11 @@ Infer = Callable[..., list[Iterator[Any]]]
 # A peak under -80 dBFS is silence.
 SILENCE = 1e-4
 
-Model = TypeVar("Model", bound=NotesModel | ChordsModel | InstrumentsModel | GenreModel)
+AnyModel = TypeVar("AnyModel", bound=NotesModel | ChordsModel | InstrumentsModel | GenreModel)
 _Config = TypeVar("_Config", DecodingConfig, ChordDecodingConfig, TagDecodingConfig, GenreDecodingConfig)
 
 
-class Listener(ABC, Generic[Model]):
+class Listener(ABC, Generic[AnyModel]):
     """A loaded model, and what it takes to listen to recordings with it.
 
     ``max_duration``: recordings that last longer, in seconds, are refused. ``infer``, where it is set, runs the
@@ -44,12 +45,16 @@ class Listener(ABC, Generic[Model]):
     infer: Infer | None = None
 
     def __init__(
-        self, model: str | Model | None, load: Callable[[str | None, str, str], Model], device: str, precision: str
+        self,
+        model: str | AnyModel | None,
+        load: Callable[[str | None, str, str], AnyModel],
+        device: str,
+        precision: str,
     ) -> None:
         if model is None or isinstance(model, str):
             device = choose_device(device)
             model = load(model, device, choose_precision(precision))
-        self.model: Model = model
+        self.model: AnyModel = model
         self.device = device_of(model.network)
 
     @property
@@ -59,8 +64,6 @@ class Listener(ABC, Generic[Model]):
 
     def _together(self, blocks: Iterable[np.ndarray]) -> tuple[int, list[Iterator[Any]]]:
         """Find the tuning, then run the networks, which hear the recording as if it were in tune."""
-        from transcribe.inference import infer_together
-
         tuning, blocks = tuned(blocks, self.sample_rate)
         return tuning, (self.infer or infer_together)(blocks, *self.models, tuning=tuning)
 
@@ -117,8 +120,8 @@ class Level:
             yield block
 
 
-def silence(level: Level) -> Iterator[str]:
-    """Say so where nothing sounds."""
+def warn_of_silence(level: Level) -> Iterator[str]:
+    """Yield a remark where nothing sounds."""
     if level.peak < SILENCE:
         yield "the recording is silent" if level.n_samples else "the recording holds no samples"
 

@@ -123,7 +123,11 @@ def load_genre_model(name: str | None = None, device: str = "cpu", precision: st
 
     It computes in float32 whatever ``precision`` says: a table's figures span too many orders of magnitude.
     """
-    return _loaded("genre", name, parse_genre_model, device, "float32")
+
+    def parse(content: bytes, name: str, device: str, *_: Any) -> GenreModel:
+        return parse_genre_model(content, name, device)
+
+    return _loaded("genre", name, parse, device, "float32")
 
 
 def _loaded(task: str, name: str | None, parse: Callable[..., _Model], device: str, precision: str) -> _Model:
@@ -223,7 +227,7 @@ def parse_instruments_model(
         return InstrumentsModel(name, network, features, decoding)
 
 
-def parse_genre_model(content: bytes, name: str, device: str = "cpu", precision: str = "float32") -> GenreModel:
+def parse_genre_model(content: bytes, name: str, device: str = "cpu") -> GenreModel:
     """Build the genre network that a weights file describes; see :func:`parse_notes_model`. It has no graph."""
     from transcribe.genre_features import FRONTS
     from transcribe.genre_network import GenreConfig, GenreNetwork
@@ -231,7 +235,7 @@ def parse_genre_model(content: bytes, name: str, device: str = "cpu", precision:
     with _fitting(name):
         header = _checked_task(content, "genre")
         config = _build(GenreConfig, header["network"])
-        network = _filled(GenreNetwork(config), content, device, precision)
+        network = _filled(GenreNetwork(config), content, device, "float32")
         return GenreModel(name, network, FRONTS[config.front], _build(GenreDecodingConfig, header["decoding"]))
 
 

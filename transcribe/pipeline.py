@@ -19,7 +19,8 @@ from transcribe.analysis import Timing, analysed
 from transcribe.decoding import Activations, DecodingConfig, NoteDecoder
 from transcribe.errors import UsageError
 from transcribe.events import Transcription
-from transcribe.listener import SILENCE, Level, Listener, Progress, silence, with_settings
+from transcribe.inference import infer
+from transcribe.listener import SILENCE, Level, Listener, Progress, warn_of_silence, with_settings
 from transcribe.models import NotesModel, load_notes_model
 from transcribe.recognisers import ChordRecogniser, GenreRecogniser, InstrumentRecogniser
 
@@ -143,8 +144,6 @@ class Transcriber(Listener[NotesModel]):
 
     def activations(self, blocks: Iterable[np.ndarray]) -> Iterator[Activations]:
         """Listen to blocks of samples at :attr:`sample_rate`: what the network hears, before any threshold."""
-        from transcribe.inference import infer
-
         return infer(blocks, self.model)
 
     def decode(self, activations: Iterable[Activations], **settings: float) -> Transcription:
@@ -231,7 +230,7 @@ def _with_all(model: str | None, device: str, precision: str, **settings: float)
 
 
 def _remarks(level: Level, result: Transcription) -> Iterator[str]:
-    yield from silence(level)
+    yield from warn_of_silence(level)
     if level.peak >= SILENCE and not result.notes:
         yield "no notes were heard"
     if level.n_samples and level.n_clipped / level.n_samples > _CLIPPED_SHARE:

@@ -12,11 +12,12 @@ import numpy as np
 
 from transcribe.audio import AudioReader
 from transcribe.chords import ChordDecoder, likeliest
+from transcribe.devices import set_torch_threads
 from transcribe.events import Transcription
 from transcribe.genre import probabilities, ranked
 from transcribe.genre_features import excerpts, import_librosa, starts
 from transcribe.harte import Label
-from transcribe.listener import SILENCE, Level, Listener, Model, Progress, silence, with_settings
+from transcribe.listener import SILENCE, AnyModel, Level, Listener, Progress, warn_of_silence, with_settings
 from transcribe.models import (
     ChordsModel,
     GenreModel,
@@ -33,8 +34,8 @@ _SHORTEST = 1.0
 _StepModel = TypeVar("_StepModel", bound=ChordsModel | InstrumentsModel)
 
 
-class Recogniser(Listener[Model]):
-    """What tells something about the whole sound, without regard to its notes."""
+class Recogniser(Listener[AnyModel]):
+    """A listener that recognises something in files and in samples."""
 
     def recognise_file(self, path: str | Path, progress: Progress | None = None) -> Transcription:
         """Listen to a recording of any length; ``-`` reads standard input.
@@ -52,7 +53,7 @@ class Recogniser(Listener[Model]):
 
 
 class StepRecogniser(Recogniser[_StepModel]):
-    """What tells it step by step."""
+    """A recogniser whose network answers step by step, and is decoded as it does."""
 
     def activations(self, blocks: Iterable[np.ndarray]) -> Iterator[Any]:
         """Listen to blocks of samples at :attr:`sample_rate`: what the network hears, before it is decoded."""
@@ -91,7 +92,7 @@ class StepRecogniser(Recogniser[_StepModel]):
                 progress(min(seconds, duration or seconds), duration)
         length = level.n_samples / self.sample_rate
         result = self.added(Transcription(duration=length, tuning=tuning), decoder, length)
-        return replace(result, warnings=tuple(silence(level)) or tuple(self._remarks(result)))
+        return replace(result, warnings=tuple(warn_of_silence(level)) or tuple(self._remarks(result)))
 
 
 class ChordRecogniser(StepRecogniser[ChordsModel]):
@@ -231,8 +232,6 @@ class GenreRecogniser(Recogniser[GenreModel]):
         """Give the logits (n_labels,) of an excerpt at :attr:`sample_rate`."""
         import torch
 
-        from transcribe.devices import set_torch_threads
-
         set_torch_threads()
         features = torch.from_numpy(self.model.features.compute(excerpt).astype(np.float32))
         with torch.inference_mode():
@@ -257,7 +256,7 @@ class GenreRecogniser(Recogniser[GenreModel]):
             duration=seconds,
             models={"genre": self.model.name},
             settings={"genre": asdict(self.decoding)},
-            warnings=tuple(silence(level)) or tuple(self._short(seconds, bool(logits))),
+            warnings=tuple(warn_of_silence(level)) or tuple(self._short(seconds, bool(logits))),
         )
 
     def _short(self, seconds: float, judged: bool) -> Iterator[str]:

@@ -1,0 +1,96 @@
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load
+
+from transcribe.decoding import DecodingConfig
+from transcribe.errors import WeightsError
+from transcribe.features import FeatureConfig
+from transcribe.models import load_genre_model, load_notes_model, parse_chords_model, parse_notes_model
+from transcribe.networks import NotesNetwork, TrunkConfig
+from transcribe.weights import default_name, manifest, notes_header, read_header, to_bytes, weights_folder
+
+SMALL = TrunkConfig(4, 4, 2, (1,))
+
+
+def small_file() -> bytes:
+    torch.manual_seed(0)
+    network = NotesNetwork(FeatureConfig(), SMALL)
+    return to_bytes(network.state_dict(), notes_header(FeatureConfig(), SMALL, DecodingConfig(onset_threshold=0.3)))
+
+
+def test_the_same_tensors_give_the_same_bytes_and_come_back() -> None:
+    assert small_file() == small_file()
+    model = parse_notes_model(small_file(), "small")
+    assert model.decoding.onset_threshold == 0.3
+    assert model.network.config == SMALL
+    assert read_header(small_file())["task"] == "notes"
+
+
+def test_models_can_be_sent_to_other_processes() -> None:
+    model = load_notes_model("small")
+    there = pickle.loads(pickle.dumps(model))
+    log_mel = np.zeros((200, 229), np.float32)
+    for here, other in zip(model.network(log_mel), there.network(log_mel), strict=True):
+        np.testing.assert_array_equal(here, other)
+
+
+def test_shipped_models_stay_loaded_each_as_it_was_asked_for(tmp_path: Path) -> None:
+    assert load_notes_model("small") is load_notes_model("small")
+    assert load_notes_model("small") is not load_notes_model("small", precision="bfloat16")
+    assert load_genre_model(precision="bfloat16") is load_genre_model()
+    path = tmp_path / "mine.safetensors"
+    path.write_bytes(small_file())
+    assert load_notes_model(str(path)) is not load_notes_model(str(path))
+
+
+@pytest.mark.parametrize("cut", [0, 5, 100, 1000, -1])
+def test_a_file_that_breaks_off_is_refused(cut: int) -> None:
+    with pytest.raises(WeightsError) as caught:
+        parse_notes_model(small_file()[:cut], "small")
+    assert "\n" not in str(caught.value)
+
+
+def test_headers_and_tensors_must_fit_strictly(tmp_path: Path) -> None:
+    network = NotesNetwork(FeatureConfig(), SMALL)
+    header = notes_header(FeatureConfig(), SMALL, DecodingConfig())
+    tensors = network.state_dict()
+    for damaged in (
+        {**header, "task": "chords"},
+        {**header, "network": {**header["network"], "wings": 2}},
+        {**header, "network": {**header["network"], "channels": 8}},
+        {key: value for key, value in header.items() if key != "decoding"},
+    ):
+        with pytest.raises(WeightsError):
+            parse_notes_model(to_bytes(tensors, damaged), "small")
+    with pytest.raises(WeightsError, match="don't fit"):
+        parse_notes_model(to_bytes({**tensors, "more": torch.zeros(1)}, header), "small")
+    (tmp_path / "mine.safetensors").write_bytes(to_bytes(tensors, header))
+    assert load_notes_model(str(tmp_path / "mine.safetensors")).name == "mine"
+    with pytest.raises(WeightsError, match="can't be read"):
+        load_notes_model(str(tmp_path / "nowhere.safetensors"))
+    (tmp_path / "zip.safetensors").write_bytes(b"PK\x03\x04" + bytes(200))
+    with pytest.raises(WeightsError):
+        load_notes_model(str(tmp_path / "zip.safetensors"))
+
+
+def test_chords_weights_must_fit_too() -> None:
+    content = (weights_folder() / manifest()[default_name("chords")].file).read_bytes()
+    header = read_header(content)
+    assert parse_chords_model(content, "chords").network.config.front == "mel"
+    tensors = load(content)
+    for damaged in (
+        {**header, "task": "notes"},
+        {**header, "network": {**header["network"], "front": "ears"}},
+        {**header, "decoding": {**header["decoding"], "stay": 1.0}},
+    ):
+        with pytest.raises(WeightsError):
+            parse_chords_model(to_bytes(tensors, damaged), "chords")
+    for cut in (0, 100, 5000, -1):
+        with pytest.raises(WeightsError):
+            parse_chords_model(content[:cut], "chords")
