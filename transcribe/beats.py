@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 
 from transcribe.events import Note
 
@@ -184,15 +185,18 @@ def _track(strength: np.ndarray, periods: np.ndarray) -> list[np.ndarray]:
     # Frames before the first hold nothing; the newest is last.
     score = np.full((n_periods, longest + n_frames), -np.inf, np.float32)
     before = np.zeros((n_periods, n_frames), np.int32)
-    rows = np.arange(n_periods)
-    turned = cost[:, ::-1]
-    for frame in range(n_frames):
-        sums = turned + score[:, frame : frame + longest]
-        best = sums.argmax(1)
-        gain = sums[rows, best]
+    turned = cost[:, None, ::-1]
+    earlier = sliding_window_view(score, longest, axis=1)  # it sees what is written to the scores
+    # No beat follows another sooner than half a period: so many frames don't depend on each other.
+    n_at_once = int(np.ceil(periods.min() / 2))
+    for first in range(0, n_frames, n_at_once):
+        last = min(first + n_at_once, n_frames)
+        sums = turned + earlier[:, first:last]
+        best = sums.argmax(2)
+        gain = np.take_along_axis(sums, best[..., None], 2)[..., 0]
         linked = gain > 0
-        score[:, longest + frame] = strength[frame] + np.where(linked, gain, 0)
-        before[:, frame] = np.where(linked, frame - longest + best, -1)
+        score[:, longest + first : longest + last] = strength[first:last] + np.where(linked, gain, 0)
+        before[:, first:last] = np.where(linked, np.arange(first, last) - longest + best, -1)
     tracks = []
     for row, period in enumerate(periods):
         last = n_frames - 1 - int(np.argmax(score[row, longest:][::-1][: int(2 * period) + 1]))

@@ -23,7 +23,8 @@ def rows(result: Transcription) -> Iterator[tuple[str, str]]:
         sure = sum(note.confidence for note in result.notes) / len(result.notes)
         yield "range", f"{pitch_name(min(pitches))} – {pitch_name(max(pitches))}"
         yield "velocity", f"{velocities[0]} – {velocities[-1]}, median {velocities[len(velocities) // 2]}"
-        yield "confidence", f"{sure:.0%} of the notes are expected to be right"
+        # The calibration is off by a point or two itself: nothing is certain.
+        yield "confidence", f"{min(sure, 0.99):.0%} of the notes are expected to be right"
     if result.pedals:
         held = sum(pedal.offset - pedal.onset for pedal in result.pedals)
         yield "pedal", f"{len(result.pedals)} × down, {held / max(result.duration, 1e-9):.0%} of the time"
