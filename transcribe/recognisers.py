@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from transcribe.audio import AudioReader
-from transcribe.chords import ChordDecoder, likeliest
+from transcribe.chords import ChordDecoder, ChordDecodingConfig, likeliest
 from transcribe.devices import set_torch_threads
 from transcribe.events import Transcription
 from transcribe.genre import probabilities, ranked
@@ -26,7 +26,7 @@ from transcribe.models import (
     load_genre_model,
     load_instruments_model,
 )
-from transcribe.tags import TagDecoder, likelihoods
+from transcribe.tags import TagDecoder, TagDecodingConfig, likelihoods
 
 # Shorter excerpts tell nothing of a genre, in seconds.
 _SHORTEST = 1.0
@@ -53,7 +53,13 @@ class Recogniser(Listener[AnyModel]):
 
 
 class StepRecogniser(Recogniser[_StepModel]):
-    """A recogniser whose network answers step by step, and is decoded as it does."""
+    """A recogniser whose network answers step by step, and is decoded as it does.
+
+    ``task`` is what its model and its settings are called in a transcription.
+    """
+
+    task: str
+    decoding: ChordDecodingConfig | TagDecodingConfig
 
     def activations(self, blocks: Iterable[np.ndarray]) -> Iterator[Any]:
         """Listen to blocks of samples at :attr:`sample_rate`: what the network hears, before it is decoded."""
@@ -75,8 +81,17 @@ class StepRecogniser(Recogniser[_StepModel]):
         """Begin to decode: something with ``push`` and ``finish``."""
 
     @abstractmethod
+    def found(self, decoder: Any, duration: float) -> dict[str, Any]:
+        """End the decoding: what was found, as fields of a transcription."""
+
     def added(self, result: Transcription, decoder: Any, duration: float) -> Transcription:
         """Put what was found into a transcription, with the model and the settings it comes from."""
+        return replace(
+            result,
+            **self.found(decoder, duration),
+            models={**result.models, self.task: self.model.name},
+            settings={**result.settings, self.task: asdict(self.decoding)},
+        )
 
     def _remarks(self, result: Transcription) -> Iterator[str]:
         yield from ()
@@ -113,6 +128,9 @@ class ChordRecogniser(StepRecogniser[ChordsModel]):
         If the weights can't be loaded.
     """
 
+    task = "chords"
+    decoding: ChordDecodingConfig
+
     def __init__(
         self,
         model: str | ChordsModel | None = None,
@@ -137,14 +155,9 @@ class ChordRecogniser(StepRecogniser[ChordsModel]):
         """Begin a search for chords."""
         return ChordDecoder(self.model.changes, self.decoding)
 
-    def added(self, result: Transcription, decoder: ChordDecoder, duration: float) -> Transcription:
-        """Put the chords into a transcription, with the model and the settings they come from."""
-        return replace(
-            result,
-            chords=tuple(decoder.finish(duration)),
-            models={**result.models, "chords": self.model.name},
-            settings={**result.settings, "chords": asdict(self.decoding)},
-        )
+    def found(self, decoder: ChordDecoder, duration: float) -> dict[str, Any]:
+        """End the search: the chords."""
+        return {"chords": tuple(decoder.finish(duration))}
 
     def _remarks(self, result: Transcription) -> Iterator[str]:
         if all(chord.label == "N" for chord in result.chords):
@@ -168,6 +181,9 @@ class InstrumentRecogniser(StepRecogniser[InstrumentsModel]):
     WeightsError
         If the weights can't be loaded.
     """
+
+    task = "instruments"
+    decoding: TagDecodingConfig
 
     def __init__(
         self,
@@ -193,15 +209,12 @@ class InstrumentRecogniser(StepRecogniser[InstrumentsModel]):
         """Begin to collect who plays."""
         return TagDecoder(self.decoding)
 
-    def added(self, result: Transcription, decoder: TagDecoder, duration: float) -> Transcription:
-        """Put the instruments into a transcription, with the model and the settings they come from."""
-        return replace(
-            result,
-            instruments=tuple(decoder.finish(duration)),
-            novelty=decoder.share_of_others("keyboard"),
-            models={**result.models, "instruments": self.model.name},
-            settings={**result.settings, "instruments": asdict(self.decoding)},
-        )
+    def found(self, decoder: TagDecoder, duration: float) -> dict[str, Any]:
+        """End the collecting: the instruments, and how much else than a keyboard there is."""
+        return {
+            "instruments": tuple(decoder.finish(duration)),
+            "novelty": decoder.share_of_others("keyboard"),
+        }
 
 
 class GenreRecogniser(Recogniser[GenreModel]):
