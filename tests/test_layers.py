@@ -13,7 +13,7 @@ from tests.conftest import ROOT
 
 # Imports point up this list only.
 LAYERS = [
-    {"errors", "events", "harte", "rows", "onnx_network", "devices"},
+    {"errors", "events", "harte", "rows", "onnx_network", "devices", "matching"},
     {"audio", "features", "tuning", "genre_features", "decoding", "chords", "tags", "genre", "output"}
     | {"beats", "key", "rhythm", "hands", "voices", "analysis", "notation"},
     {"networks"},
@@ -47,6 +47,7 @@ TORCH_FREE = {
     "events",
     "harte",
     "rows",
+    "matching",
     "console",
     "audio",
     "features",

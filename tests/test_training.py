@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import socket
@@ -153,9 +154,10 @@ def test_a_teacher_says_what_the_labels_do_not() -> None:
     assert told["onset"] > untold["onset"]
 
 
-def test_a_run_that_was_stopped_ends_the_same_to_the_bit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("optimizer", ["adamw", "muon"])
+def test_a_run_that_was_stopped_ends_the_same_to_the_bit(tmp_path: Path, optimizer: str) -> None:
     batches = notes.Excerpts([piece(tmp_path)], FEATURES, 2, 64, 0, CPU)
-    config = loop.LoopConfig(steps=8, warmup=2)
+    config = loop.LoopConfig(steps=8, warmup=2, optimizer=optimizer)
     straight = loop.train(small_network(), batches, notes.losses, config, tmp_path / "a").state_dict()
 
     calls = 0
@@ -167,7 +169,7 @@ def test_a_run_that_was_stopped_ends_the_same_to_the_bit(tmp_path: Path, monkeyp
             raise KeyboardInterrupt
         return batches(step, rank)
 
-    eager = loop.LoopConfig(steps=8, warmup=2, checkpoint_minutes=0.0)
+    eager = dataclasses.replace(config, checkpoint_minutes=0.0)
     with pytest.raises(KeyboardInterrupt):
         loop.train(small_network(), stopped, notes.losses, eager, tmp_path / "b")
     resumed = loop.train(small_network(1), batches, notes.losses, config, tmp_path / "b").state_dict()

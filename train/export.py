@@ -28,6 +28,7 @@ from transcribe.decoding import Activations, DecodingConfig, decode_blocks
 from transcribe.evaluation import METRICS, Report, evaluate, score_pedals
 from transcribe.events import Note, Pedal
 from transcribe.features import FeatureConfig
+from transcribe.matching import match_notes
 from transcribe.models import NotesModel, parse_notes_model
 from transcribe.networks import NotesNetwork, TrunkConfig
 from transcribe.pipeline import Transcriber
@@ -89,7 +90,7 @@ def tune(heard: Sequence[Heard], start: DecodingConfig) -> DecodingConfig:
         scores = []
         for piece in heard:
             estimate = _decode(piece, candidate)
-            hits = len(_matches(piece.reference, estimate, offset_ratio))
+            hits = len(match_notes(piece.reference, estimate, offset_ratio))
             scores.append(2 * hits / max(len(piece.reference) + len(estimate), 1))
         return float(np.mean(scores))
 
@@ -125,28 +126,11 @@ def _decode(heard: Heard, config: DecodingConfig) -> tuple[Note, ...]:
     return tuple(decode_blocks(heard.activations, config)[0])
 
 
-def _matches(
-    reference: Sequence[Note], estimate: Sequence[Note], offset_ratio: float | None = None
-) -> list[tuple[int, int]]:
-    from mir_eval.transcription import match_notes
-    from mir_eval.util import midi_to_hz
-
-    if not reference or not estimate:
-        return []
-
-    def arrays(notes: Sequence[Note]) -> tuple[np.ndarray, np.ndarray]:
-        intervals = np.array([(n.onset, max(n.offset, n.onset + 1e-4)) for n in notes])
-        return intervals, midi_to_hz(np.array([n.pitch for n in notes], float))
-
-    found: list[tuple[int, int]] = match_notes(*arrays(reference), *arrays(estimate), offset_ratio=offset_ratio)
-    return found
-
-
 def _median_lateness(heard: Sequence[Heard], config: DecodingConfig) -> float:
     late = []
     for piece in heard:
         estimate = _decode(piece, config)
-        late += [estimate[j].onset - piece.reference[i].onset for i, j in _matches(piece.reference, estimate)]
+        late += [estimate[j].onset - piece.reference[i].onset for i, j in match_notes(piece.reference, estimate)]
     return round(float(np.median(late)), 4) if late else 0.0
 
 
@@ -156,7 +140,7 @@ def _fit_confidence(heard: Sequence[Heard], config: DecodingConfig) -> tuple[flo
     for piece in heard:
         by_peak = _decode(piece, replace(config, confidence=(0.0, 1.0, 0.0)))
         by_sustain = _decode(piece, replace(config, confidence=(0.0, 0.0, 1.0)))
-        hits = {j for _, j in _matches(piece.reference, by_peak)}
+        hits = {j for _, j in match_notes(piece.reference, by_peak)}
         columns += [(a.confidence, b.confidence) for a, b in zip(by_peak, by_sustain, strict=True)]
         right += [j in hits for j in range(len(by_peak))]
     if not columns:
@@ -196,7 +180,7 @@ def reliability(heard: Sequence[Heard], transcriber: Transcriber, bins: int = 10
     sure, right = [], []
     for piece in heard:
         estimate = _decode(piece, transcriber.decoding)
-        hits = {j for _, j in _matches(piece.reference, estimate)}
+        hits = {j for _, j in match_notes(piece.reference, estimate)}
         sure += [note.confidence for note in estimate]
         right += [j in hits for j in range(len(estimate))]
     return reliability_table(np.array(sure), np.array(right, float), bins)

@@ -21,6 +21,8 @@ from torch import Tensor, distributed, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from tqdm import tqdm
 
+from train.muon import MuonAndAdamW
+
 # (step, rank) -> the batch, on the device
 Batches = Callable[[int, int], tuple[Tensor, ...]]
 # (network, batch) -> the losses by name; their sum is minimised
@@ -34,7 +36,8 @@ class LoopConfig:
     """How long and how fast to train.
 
     ``average`` is the decay of the moving average of the weights; ``precision`` is ``float32`` or ``bfloat16``
-    (autocast: time a step in both first, processors differ); ``compile`` fuses operations: a minute of work first.
+    (autocast: time a step in both first, processors differ); ``compile`` fuses operations: a minute of work first;
+    ``optimizer`` is ``adamw`` or ``muon`` (:mod:`train.muon`).
     """
 
     steps: int = 8400
@@ -45,6 +48,7 @@ class LoopConfig:
     clip_norm: float = 3.0
     precision: str = "float32"
     compile: bool = False
+    optimizer: str = "adamw"
     validate_every: int = 1000
     checkpoint_minutes: float = 5.0
 
@@ -105,7 +109,11 @@ def train(
     network.to(device)
     average = get_ema_multi_avg_fn(config.average)  # type: ignore[no-untyped-call]
     averaged = AveragedModel(network, multi_avg_fn=average, use_buffers=True)
-    optimizer = torch.optim.AdamW(network.parameters(), config.learning_rate, weight_decay=config.weight_decay)
+    optimizer: MuonAndAdamW | torch.optim.AdamW
+    if config.optimizer == "muon":
+        optimizer = MuonAndAdamW(network, config.learning_rate, config.weight_decay)
+    else:
+        optimizer = torch.optim.AdamW(network.parameters(), config.learning_rate, weight_decay=config.weight_decay)
     parallel = network
     if distributed.is_initialized():
         ids = [device.index] if device.type == "cuda" else None
@@ -150,12 +158,12 @@ def train(
         if step + 1 < config.steps:
             coming = ahead.submit(batches, step + 1, rank)
         for group in optimizer.param_groups:
-            group["lr"] = learning_rate(step, config)
+            group["lr"] = learning_rate(step, config) * group.get("ratio", 1.0)
         network.train()
         with autocast:
             parts = losses(parallel, batch)
         loss = torch.stack(list(parts.values())).sum()
-        optimizer.zero_grad(set_to_none=True)
+        network.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(network.parameters(), config.clip_norm)
         optimizer.step()

@@ -244,6 +244,7 @@ def main(arguments: list[str] | None = None) -> None:
         loop.LoopConfig(
             steps=options.steps,
             learning_rate=options.learning_rate,
+            optimizer=options.optimizer,
             precision=options.precision,
             validate_every=options.validate_every,
             compile=options.compile,
@@ -291,6 +292,7 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--batch", type=int, default=6, help="excerpts a step")
     parser.add_argument("--frames", type=int, default=256, help="frames an excerpt")
     parser.add_argument("--learning-rate", type=float, default=2e-3)
+    parser.add_argument("--optimizer", choices=("adamw", "muon"), default="muon", help="adamw as the first parts were")
     parser.add_argument("--precision", choices=("float32", "bfloat16"), default="float32")
     parser.add_argument("--compile", action="store_true", help="torch.compile: a minute of work, then faster steps")
     size = TrunkConfig()

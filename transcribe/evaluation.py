@@ -21,6 +21,7 @@ from transcribe.decoding import Activations
 from transcribe.events import Note, Pedal, Transcription
 from transcribe.features import LOWEST_PITCH, N_PITCHES
 from transcribe.listener import Progress
+from transcribe.matching import to_arrays
 from transcribe.pipeline import Transcriber
 
 FRAME_SECONDS = 0.01
@@ -86,14 +87,11 @@ def score_notes(name: str, reference: Sequence[Note], estimate: Sequence[Note]) 
     Both empty: everything is right (1.0). One empty: nothing is (0.0).
     """
     from mir_eval import transcription, transcription_velocity
-    from mir_eval.util import midi_to_hz
 
     known_velocity = any(note.velocity > 0 for note in reference)
     scores = dict.fromkeys(NOTE_METRICS, _all_or_nothing(reference, estimate))
     if reference and estimate:
-        ref, est = _intervals(reference), _intervals(estimate)
-        ref_hz = midi_to_hz(np.array([note.pitch for note in reference], float))
-        est_hz = midi_to_hz(np.array([note.pitch for note in estimate], float))
+        (ref, ref_hz), (est, est_hz) = to_arrays(reference), to_arrays(estimate)
         ref_velocity = np.array([note.velocity for note in reference], float)
         est_velocity = np.array([note.velocity for note in estimate], float)
         for metric, ratio in (("note", None), ("note_offset", 0.2)):
@@ -137,11 +135,6 @@ def _score_frames(reference: np.ndarray, estimate: np.ndarray) -> tuple[Score, f
 def _all_or_nothing(reference: Sequence[Note], estimate: Sequence[Note]) -> Score:
     value = float(not reference and not estimate)
     return Score(value, value, value)
-
-
-def _intervals(notes: Sequence[Note]) -> np.ndarray:
-    # mir_eval wants positive lengths.
-    return np.array([(note.onset, max(note.offset, note.onset + 1e-4)) for note in notes], float)
 
 
 def mean_scores(pieces: Sequence[PieceScores]) -> dict[str, Score]:

@@ -17,6 +17,7 @@ import numpy as np
 
 from transcribe.events import Note, Transcription
 from transcribe.harte import chord_name
+from transcribe.matching import match_notes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -275,16 +276,7 @@ def _clock(seconds: float) -> str:
 
 def compare(reference: Sequence[Note], estimate: Sequence[Note]) -> tuple[list[Note], list[Note], list[Note]]:
     """Tell hits (as estimated), misses and extras apart: onsets within 50 ms, the same pitch."""
-    if not reference or not estimate:
-        return [], list(reference), list(estimate)
-    from mir_eval.transcription import match_notes
-    from mir_eval.util import midi_to_hz
-
-    arrays = []
-    for notes in (reference, estimate):
-        intervals = np.array([(note.onset, max(note.offset, note.onset + 1e-4)) for note in notes])
-        arrays += [intervals, midi_to_hz(np.array([note.pitch for note in notes], float))]
-    matched = match_notes(*arrays, offset_ratio=None)
+    matched = match_notes(reference, estimate)
     found, heard = {i for i, _ in matched}, {j for _, j in matched}
     return (
         [estimate[j] for j in sorted(heard)],
