@@ -229,13 +229,7 @@ def main(arguments: list[str] | None = None) -> None:
         network,
         batches,
         losses,
-        loop.LoopConfig(
-            steps=options.steps,
-            learning_rate=options.learning_rate,
-            precision=options.precision,
-            validate_every=options.validate_every,
-            compile=options.compile,
-        ),
+        loop.chosen(options),
         options.run,
         validate if pieces["valid"] else None,
         device,
@@ -277,8 +271,6 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--train", type=Path, nargs="+", required=True, help="folders of recordings and labels")
     parser.add_argument("--valid", type=Path, nargs="*", default=[])
     parser.add_argument("--test", type=Path, nargs="*", default=[], help="folders of clips to test on at the end")
-    parser.add_argument("--run", type=Path, required=True, help="folder for checkpoints and TensorBoard files")
-    parser.add_argument("--cache", type=Path, default=Path("runs/features"), help="folder for features")
     parser.add_argument("--task", choices=("full", "majmin", "clips"), default="full", help="what is told apart")
     parser.add_argument("--labels", default="", help="with --task clips: the chords, such as Am,Bb,C")
     parser.add_argument("--features", choices=("mel", "chroma"), default="mel", help="what the network reads")
@@ -288,21 +280,14 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--export", help="name of the weights to write, such as chords-1")
     parser.add_argument("--licence", default="terms unknown: those of the data it was trained on")
     parser.add_argument("--weights", type=Path, default=WEIGHTS, help="folder to export to")
-    parser.add_argument("--steps", type=int, default=6000)
-    parser.add_argument("--batch", type=int, default=6, help="excerpts a step")
+    loop.add_options(parser, loop.LoopConfig(steps=6000), batch=6)
     parser.add_argument("--frames", type=int, default=800, help="frames an excerpt")
-    parser.add_argument("--learning-rate", type=float, default=2e-3)
-    parser.add_argument("--precision", choices=("float32", "bfloat16"), default="float32")
-    parser.add_argument("--compile", action="store_true", help="torch.compile: a minute of work, then faster steps")
     size = ChordsConfig()
     parser.add_argument("--channels", type=int, default=size.channels)
     parser.add_argument("--stem-channels", type=int, default=size.stem_channels)
     parser.add_argument("--mix-channels", type=int, default=size.mix_channels)
     parser.add_argument("--dilations", type=int, nargs="+", default=list(size.dilations))
     parser.add_argument("--stride", type=int, default=size.stride, help="frames a step")
-    parser.add_argument("--device", default="auto")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--validate-every", type=int, default=1000, help="steps; 0 never")
     parser.add_argument("--valid-pieces", type=int, default=12)
     options = parser.parse_args(arguments)
     if (options.task == "clips") != bool(options.labels):

@@ -14,7 +14,7 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -144,20 +144,11 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=dataset, required=True, help="gtzan:folder or fma:folder")
     parser.add_argument("--lists", type=Path, help="folder of GTZAN's *_filtered.txt, or of FMA's tracks.csv")
-    parser.add_argument("--run", type=Path, required=True)
     parser.add_argument("--network", choices=("cnn", "resnet"), default="cnn")
     parser.add_argument("--features", choices=("mel", "cqt"), default="mel")
     parser.add_argument("--channels", type=int, nargs="+", default=[32, 48, 64, 96])
-    parser.add_argument("--cache", type=Path, default=Path("runs/features"))
-    parser.add_argument("--steps", type=int, default=3000)
-    parser.add_argument("--batch", type=int, default=16)
-    parser.add_argument("--learning-rate", type=float, default=1e-3)
-    parser.add_argument("--average", type=float, default=0.995, help="of the weights: how much of it stays in a step")
-    parser.add_argument("--precision", choices=("float32", "bfloat16"), default="float32")
-    parser.add_argument("--compile", action="store_true")
-    parser.add_argument("--validate-every", type=int, default=500)
-    parser.add_argument("--device", default="auto")
-    parser.add_argument("--seed", type=int, default=0)
+    defaults = loop.LoopConfig(steps=3000, learning_rate=1e-3, average=0.995, validate_every=500)
+    loop.add_options(parser, defaults, batch=16)
     parser.add_argument("--export", metavar="NAME", help="write the weights when trained")
     parser.add_argument("--licence", default="no licence stated")
     options = parser.parse_args(arguments)
@@ -194,15 +185,7 @@ def _train(options: argparse.Namespace) -> None:
         network,
         Excerpts(tracks, labels, options.batch, options.seed, device),
         losses,
-        loop.LoopConfig(
-            steps=options.steps,
-            warmup=min(300, options.steps // 10),
-            learning_rate=options.learning_rate,
-            precision=options.precision,
-            compile=options.compile,
-            average=options.average,
-            validate_every=options.validate_every,
-        ),
+        replace(loop.chosen(options), warmup=min(300, options.steps // 10)),
         options.run,
         partial(accuracy, tracks=valid, labels=labels, device=device),
         device,

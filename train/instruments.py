@@ -353,24 +353,14 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--train", type=dataset, nargs="+", required=True)
     parser.add_argument("--valid", type=dataset, nargs="+", required=True)
-    parser.add_argument("--run", type=Path, required=True)
-    parser.add_argument("--cache", type=Path, default=Path("runs/features"))
     parser.add_argument("--mixtures", action="store_true", help="the second stage: up to five clips at once")
     parser.add_argument("--init-from", type=Path, help="a run or a weights file to start from")
     parser.add_argument("--frozen", action="store_true", help="train the heads and the context only")
     size = InstrumentsConfig()
     parser.add_argument("--channels", type=int, nargs=5, default=list(size.channels))
     parser.add_argument("--width", type=int, default=size.width)
-    parser.add_argument("--steps", type=int, default=2500)
-    parser.add_argument("--batch", type=int, default=32)
+    loop.add_options(parser, loop.LoopConfig(steps=2500, average=0.995, validate_every=500), batch=32)
     parser.add_argument("--frames", type=int, default=256)
-    parser.add_argument("--learning-rate", type=float, default=2e-3)
-    parser.add_argument("--average", type=float, default=0.995, help="of the weights: how much of it stays in a step")
-    parser.add_argument("--precision", choices=("float32", "bfloat16"), default="float32")
-    parser.add_argument("--compile", action="store_true")
-    parser.add_argument("--validate-every", type=int, default=500)
-    parser.add_argument("--device", default="auto")
-    parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args(arguments)
     rank, device = loop.start_process_group(torch.device(choose_device(options.device)))
     features, config = FeatureConfig(), InstrumentsConfig(tuple(options.channels), options.width)
@@ -394,14 +384,7 @@ def main(arguments: list[str] | None = None) -> None:
         network,
         Mixtures(clips, Spectra(), options.batch, options.frames, options.seed, device, sizes),
         losses,
-        loop.LoopConfig(
-            steps=options.steps,
-            learning_rate=options.learning_rate,
-            precision=options.precision,
-            validate_every=options.validate_every,
-            compile=options.compile,
-            average=options.average,
-        ),
+        loop.chosen(options),
         options.run,
         lambda averaged: accuracy(averaged, valid, device),
         device,

@@ -6,13 +6,14 @@ weights to the bit.
 
 from __future__ import annotations
 
+import argparse
 import math
 import os
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import timedelta
 from pathlib import Path
 
@@ -51,6 +52,29 @@ class LoopConfig:
     optimizer: str = "adamw"
     validate_every: int = 1000
     checkpoint_minutes: float = 5.0
+
+
+def add_options(parser: argparse.ArgumentParser, defaults: LoopConfig, batch: int) -> None:
+    """Add the options that all training programs share; :func:`chosen` reads the loop's from them."""
+    parser.add_argument("--run", type=Path, required=True, help="folder for checkpoints and TensorBoard files")
+    parser.add_argument("--cache", type=Path, default=Path("runs/features"), help="folder for features")
+    parser.add_argument("--steps", type=int, default=defaults.steps)
+    parser.add_argument("--batch", type=int, default=batch, help="excerpts a step")
+    parser.add_argument("--learning-rate", type=float, default=defaults.learning_rate, help="AdamW's")
+    parser.add_argument("--optimizer", choices=("adamw", "muon"), default=defaults.optimizer)
+    parser.add_argument(
+        "--average", type=float, default=defaults.average, help="of the weights: how much of it stays in a step"
+    )
+    parser.add_argument("--precision", choices=("float32", "bfloat16"), default=defaults.precision)
+    parser.add_argument("--compile", action="store_true", help="torch.compile: a minute of work, then faster steps")
+    parser.add_argument("--validate-every", type=int, default=defaults.validate_every, help="steps; 0 never")
+    parser.add_argument("--device", default="auto")
+    parser.add_argument("--seed", type=int, default=0)
+
+
+def chosen(options: argparse.Namespace) -> LoopConfig:
+    """Read what :func:`add_options` added."""
+    return LoopConfig(**{f.name: getattr(options, f.name) for f in fields(LoopConfig) if hasattr(options, f.name)})
 
 
 def learning_rate(step: int, config: LoopConfig) -> float:

@@ -241,14 +241,7 @@ def main(arguments: list[str] | None = None) -> None:
         network,
         batches,
         criterion,
-        loop.LoopConfig(
-            steps=options.steps,
-            learning_rate=options.learning_rate,
-            optimizer=options.optimizer,
-            precision=options.precision,
-            validate_every=options.validate_every,
-            compile=options.compile,
-        ),
+        loop.chosen(options),
         options.run,
         validate,
         device,
@@ -280,30 +273,20 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--train", type=dataset, nargs="+", required=True, help="data sets, name:folder")
     parser.add_argument("--valid", type=dataset, nargs="+", required=True)
-    parser.add_argument("--run", type=Path, required=True, help="folder for checkpoints and TensorBoard files")
-    parser.add_argument("--cache", type=Path, default=Path("runs/features"), help="folder for features")
     parser.add_argument("--init-from", type=Path, help="weights file to start from")
     parser.add_argument("--teacher", type=Path, help="weights file to learn from, beside the labels")
     parser.add_argument("--teacher-share", type=float, default=0.7, help="of the targets, 0-1")
     parser.add_argument("--export", help="name of the weights to write, such as notes-2")
     parser.add_argument("--licence", default=export.UNKNOWN_TERMS, help="terms of the weights, for the card")
     parser.add_argument("--weights", type=Path, default=export.WEIGHTS, help="folder to export to")
-    parser.add_argument("--steps", type=int, default=8400)
-    parser.add_argument("--batch", type=int, default=6, help="excerpts a step")
+    loop.add_options(parser, loop.LoopConfig(optimizer="muon"), batch=6)
     parser.add_argument("--frames", type=int, default=256, help="frames an excerpt")
-    parser.add_argument("--learning-rate", type=float, default=2e-3)
-    parser.add_argument("--optimizer", choices=("adamw", "muon"), default="muon", help="adamw as the first parts were")
-    parser.add_argument("--precision", choices=("float32", "bfloat16"), default="float32")
-    parser.add_argument("--compile", action="store_true", help="torch.compile: a minute of work, then faster steps")
     size = TrunkConfig()
     parser.add_argument("--channels", type=int, default=size.channels)
     parser.add_argument("--stem-channels", type=int, default=size.stem_channels)
     parser.add_argument("--mix-channels", type=int, default=size.mix_channels)
     parser.add_argument("--dilations", type=int, nargs="+", default=list(size.dilations))
     parser.add_argument("--stride", type=int, default=size.stride, help="frames a step of the trunk")
-    parser.add_argument("--device", default="auto")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--validate-every", type=int, default=1000, help="steps; 0 never")
     parser.add_argument("--valid-pieces", type=int, default=12)
     return parser.parse_args(arguments)
 
