@@ -23,6 +23,7 @@ OVERSAMPLING = 2  # samples are kept at twice the rate, so that linear interpola
 LAST_DAMPER = 88  # strings above have no dampers
 # Where the attack of every sample is put: its envelope passes -20 dB of its peak this many seconds after its start.
 ATTACK = 0.003
+_MOST_DETUNED = 42  # cents, of the whole piano; with the stretch of its ends and uneven keys still under 50
 _RINGS = 6  # patterns of sympathetic ring to choose from
 
 
@@ -117,7 +118,12 @@ class Voicing:
     def draw(rng: np.random.Generator) -> Voicing:
         """Draw: mostly well kept, now and then a wreck."""
         keys = np.arange(128)
-        tuning = rng.normal(0, 14) if rng.random() < 0.7 else rng.uniform(-65, 65)
+        # Half a semitone off would be the next key's: recordings are heard as if they were in tune.
+        tuning = (
+            np.clip(rng.normal(0, 14), -_MOST_DETUNED, _MOST_DETUNED)
+            if rng.random() < 0.7
+            else (rng.uniform(-_MOST_DETUNED, _MOST_DETUNED))
+        )
         stretch = rng.uniform(-2, 12) * ((keys - 60) / 48.0) ** 3
         doubled = np.full(128, rng.uniform(6, 18) if rng.random() < 0.06 else 0.0)
         dead = np.zeros(128, bool)
