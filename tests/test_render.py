@@ -153,6 +153,11 @@ def test_excerpts_without_music_have_no_notes(tmp_path: Path) -> None:
         assert performance.pedals is not None
 
 
+def test_no_piano_is_out_of_tune_by_half_a_semitone() -> None:
+    middles = [np.median(Voicing.draw(np.random.default_rng(seed)).cents[48:73]) for seed in range(500)]
+    assert 38 < np.abs(middles).max() < 50
+
+
 def test_pedals_change_after_chords() -> None:
     onsets = np.array([0.0, 0.01, 2.0, 2.02, 4.0, 6.0])
     for seed in range(10):
