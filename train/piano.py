@@ -23,7 +23,8 @@ OVERSAMPLING = 2  # samples are kept at twice the rate, so that linear interpola
 LAST_DAMPER = 88  # strings above have no dampers
 # Where the attack of every sample is put: its envelope passes -20 dB of its peak this many seconds after its start.
 ATTACK = 0.003
-_MOST_DETUNED = 42  # cents, of the whole piano; with the stretch of its ends and uneven keys still under 50
+# Cents that a whole piano is off at most. Half a semitone would be the next key's: recordings are heard as if in tune.
+_MOST_DETUNED = 42
 _RINGS = 6  # patterns of sympathetic ring to choose from
 
 
@@ -118,12 +119,8 @@ class Voicing:
     def draw(rng: np.random.Generator) -> Voicing:
         """Draw: mostly well kept, now and then a wreck."""
         keys = np.arange(128)
-        # Half a semitone off would be the next key's: recordings are heard as if they were in tune.
-        tuning = (
-            np.clip(rng.normal(0, 14), -_MOST_DETUNED, _MOST_DETUNED)
-            if rng.random() < 0.7
-            else (rng.uniform(-_MOST_DETUNED, _MOST_DETUNED))
-        )
+        tuning = rng.normal(0, 14) if rng.random() < 0.7 else rng.uniform(-_MOST_DETUNED, _MOST_DETUNED)
+        tuning = np.clip(tuning, -_MOST_DETUNED, _MOST_DETUNED)
         stretch = rng.uniform(-2, 12) * ((keys - 60) / 48.0) ** 3
         doubled = np.full(128, rng.uniform(6, 18) if rng.random() < 0.06 else 0.0)
         dead = np.zeros(128, bool)
