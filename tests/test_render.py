@@ -214,12 +214,13 @@ def test_rooms_and_compressors_keep_onsets() -> None:
 def test_recording_anew_moves_pitches_and_times_together() -> None:
     samples = np.zeros(4 * SAMPLE_RATE, np.float32)
     samples[2 * SAMPLE_RATE :] = pluck(60, 2.0)
-    for seed in range(12):
+    for seed in range(24):
         labels = Performance(np.array([[2.0, 3.5, 60, 90]]), None)
         audio, moved = render.rerecord(samples, labels, np.random.default_rng(seed))
         onset, _, pitch, _ = moved.notes[0]
         ratio = 2.0 / onset
-        assert 1200 * abs(np.log2(ratio) - (pitch - 60) / 12) < 80
+        # Far enough from half a semitone for recordings that are 19 cents off themselves.
+        assert 1200 * abs(np.log2(ratio) - (pitch - 60) / 12) < 35
         assert len(audio) == pytest.approx(4 * SAMPLE_RATE / ratio, abs=2)
         assert moved.pedals is None
 
