@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import jsonschema
+import numpy as np
 import pretty_midi
 import pytest
 from hypothesis import given
@@ -29,6 +30,21 @@ from transcribe.output.schema import schema
 
 TICK = 60 / 120 / 960
 READABLE = [form for form in FORMATS.values() if form.read]
+
+
+def test_the_pedals_of_several_tracks_are_one_pedal() -> None:
+    midi = pretty_midi.PrettyMIDI()
+    for spans in ([(1.0, 5.0), (7.0, 8.0)], [(2.0, 3.0), (4.5, 6.0)], [(8.0, 9.0)]):
+        track = pretty_midi.Instrument(0)
+        track.notes = [pretty_midi.Note(64, 60, 0.0, 0.5)]
+        for down, up in spans:
+            changes = (pretty_midi.ControlChange(64, 127, down), pretty_midi.ControlChange(64, 0, up))
+            track.control_changes += changes
+        midi.instruments.append(track)
+    content = io.BytesIO()
+    midi.write(content)
+    spans = [(p.onset, p.offset) for p in from_midi(content.getvalue()).pedals]
+    np.testing.assert_allclose(spans, [(1.0, 6.0), (7.0, 8.0), (8.0, 9.0)], atol=2e-3)
 
 
 @given(transcription=transcriptions())

@@ -12,6 +12,7 @@ from tests.signals import pluck, sine
 from train import performances, recorder, render
 from train.performances import Performance
 from train.piano import ATTACK, OVERSAMPLING, SAMPLE_RATE, Piano, Voicing, attack_time, load_pianos, play, sounding
+from transcribe.datasets import read_labels
 from transcribe.events import Note, Pedal, Transcription
 from transcribe.output.midi import from_midi, to_midi
 
@@ -61,7 +62,7 @@ def test_pitch_within_the_tuning_that_is_drawn(piano: Piano, pitch: int, rng: np
     spectrum = np.abs(np.fft.rfft(samples * np.hanning(len(samples)), 1 << 17))
     frequency = np.argmax(spectrum) * SAMPLE_RATE / (1 << 17)
     cents = 1200 * np.log2(frequency / (440 * 2 ** ((pitch - 69) / 12)))
-    assert abs(cents - 1200 * round(cents / 1200)) < 80
+    assert abs(cents) < 60
 
 
 def test_dampers_and_the_pedal(piano: Piano) -> None:
@@ -155,7 +156,7 @@ def test_excerpts_without_music_have_no_notes(tmp_path: Path) -> None:
 
 def test_no_piano_is_out_of_tune_by_half_a_semitone() -> None:
     middles = [np.median(Voicing.draw(np.random.default_rng(seed)).cents[48:73]) for seed in range(500)]
-    assert 38 < np.abs(middles).max() < 50
+    assert 32 < np.abs(middles).max() < 40  # 10 less than half a semitone: a bank may be off itself
 
 
 def test_pedals_change_after_chords() -> None:
@@ -219,8 +220,8 @@ def test_recording_anew_moves_pitches_and_times_together() -> None:
         audio, moved = render.rerecord(samples, labels, np.random.default_rng(seed))
         onset, _, pitch, _ = moved.notes[0]
         ratio = 2.0 / onset
-        # Far enough from half a semitone for recordings that are 19 cents off themselves.
-        assert 1200 * abs(np.log2(ratio) - (pitch - 60) / 12) < 35
+        # Less than half a semitone with the 19 cents that recordings are off themselves.
+        assert 1200 * abs(np.log2(ratio) - (pitch - 60) / 12) < 31
         assert len(audio) == pytest.approx(4 * SAMPLE_RATE / ratio, abs=2)
         assert moved.pedals is None
 
@@ -274,10 +275,49 @@ def test_the_program_renders_and_goes_on(bank: Path, tmp_path: Path, monkeypatch
     monkeypatch.setattr(render, "_pianos", [])
     render.main()
     made = {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()}
-    assert sorted(made) == [f"{i:05d}.{suffix}" for i in range(3) for suffix in ("flac", "mid")]
+    assert sorted(made) == [*(f"{i:05d}.{suffix}" for i in range(3) for suffix in ("flac", "mid")), "render.json"]
     (tmp_path / "out" / "00001.mid").unlink()
     render.main()
     assert {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()} == made
+    monkeypatch.setattr("sys.argv", [*command, "--seed", "1"])
+    with pytest.raises(SystemExit):
+        render.main()
+    assert {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()} == made
+
+
+def test_recordings_are_heard_anew_with_their_labels(
+    bank: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rate, onsets = 44100, np.arange(1.0, 90.0, 1.5)
+    samples = np.zeros(91 * rate, np.float32)
+    for onset in onsets:  # clicks: whatever room, key and speed they are played in, they stand out
+        samples[round(onset * rate) : round(onset * rate) + 20] = 0.9
+    (tmp_path / "songs").mkdir()
+    soundfile.write(tmp_path / "songs" / "a.wav", samples, rate)
+    # No velocities: nobody says how loud the notes were.
+    rows = [f"{onset:.4f}\t{onset + 0.3:.4f}\t60" for onset in onsets]
+    (tmp_path / "songs" / "a.txt").write_text("OnsetTime\tOffsetTime\tMidiPitch\n" + "\n".join(rows) + "\n")
+    command = ["render", "--out", str(tmp_path / "out"), "--pianos", str(bank.parent), "--midi", str(tmp_path)]
+    command += ["--recordings", "pairs", str(tmp_path / "songs"), "--rerecord-share", "1", "--silent-share", "0"]
+    monkeypatch.setattr("sys.argv", [*command, "--exercise-share", "0", "--hours", str(4 / 60), "--workers", "1"])
+    monkeypatch.setattr(recorder, "record", lambda samples, *_, **__: samples.astype(np.float32))
+    render._start(render._parse())
+    for index in range(4):
+        render._render_one(index)
+        heard, _ = soundfile.read(tmp_path / "out" / f"{index:05d}.flac")
+        labels = read_labels(tmp_path / "out" / f"{index:05d}.tsv").notes
+        assert len(labels) > 30
+        for note in labels[1:-1]:
+            around = heard[round((note.onset - 0.2) * SAMPLE_RATE) : round((note.onset + 0.2) * SAMPLE_RATE)]
+            assert np.argmax(np.abs(around)) / SAMPLE_RATE == pytest.approx(0.2, abs=5e-3)
+            assert note.velocity == 0
+
+
+def test_labels_of_long_recordings_can_be_read(tmp_path: Path) -> None:
+    late = Performance(np.array([[1200.5, 1201.0, 60, 80]]), None)
+    render.write_pair(tmp_path, "long", np.zeros(1300 * SAMPLE_RATE, np.float32), late)
+    (note,) = from_midi((tmp_path / "long.mid").read_bytes()).notes
+    assert (note.onset, note.offset) == (pytest.approx(1200.5, abs=1e-3), pytest.approx(1201, abs=1e-3))
 
 
 def test_excerpts_of_recordings_begin_where_no_key_is_down(rng: np.random.Generator) -> None:

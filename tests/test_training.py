@@ -10,15 +10,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 import torch
 from torch import nn
 
 from tests.conftest import ROOT
+from tests.signals import sine
 from tests.test_datasets import make_maestro
 from train import export, loop, notes
 from train.augment import augment, narrow
-from train.cache import Prepared
+from train.cache import Prepared, prepare
 from train.notes import targets
+from transcribe.datasets import load_dataset
 from transcribe.decoding import Activations, DecodingConfig
 from transcribe.events import Note
 from transcribe.features import FeatureConfig, FrameGrid
@@ -111,6 +114,20 @@ def test_of_thresholds_that_hardly_differ_the_more_cautious_is_chosen(monkeypatc
     assert export.tune([heard], DecodingConfig()).onset_threshold == 0.7
 
 
+def test_nothing_heard_in_silence_counts_when_thresholds_are_chosen() -> None:
+    grid = FrameGrid(16000, 320)
+    onset, frame, nothing = np.zeros((3, 200, 88), np.float32)
+    onset[10, 40], frame[10:30, 40] = 0.45, 0.9
+    played = Activations(onset, frame, nothing, np.full_like(onset, 0.5), onset[:, 0], grid)
+    quiet = Activations(onset * 0.9, frame, nothing, played.velocity, onset[:, 0], grid)
+    music = export.Heard("music", (Note(0.2, 61, 0.6, 64),), [played])
+    silence = export.Heard("silence", (), [quiet])
+    # Both thresholds find the note; only the higher one leaves the silence alone.
+    assert export.tune([music], DecodingConfig()).onset_threshold == 0.45
+    assert export.tune([music, silence], DecodingConfig()).onset_threshold == 0.45
+    assert export.tune([silence], DecodingConfig()).onset_threshold == 0.7
+
+
 def small_network(seed: int = 0) -> NotesNetwork:
     torch.manual_seed(seed)
     return NotesNetwork(FEATURES, SMALL)
@@ -188,6 +205,50 @@ def test_a_loss_that_is_no_number_ends_the_training_and_keeps_the_checkpoint(tmp
     with pytest.raises(FloatingPointError, match="no number after step 3"):
         loop.train(small_network(), batches, losses, loop.LoopConfig(steps=3), tmp_path)
     assert not (tmp_path / "checkpoint.pt").exists()
+
+
+def test_gradients_that_are_no_numbers_end_the_training_before_a_checkpoint(tmp_path: Path) -> None:
+    def losses(network: torch.nn.Module, batch: tuple[torch.Tensor, ...]) -> dict[str, torch.Tensor]:
+        return {"onset": (network(batch[0]).onset.sum() * 0).abs().sqrt()}  # 0, but its slope is infinite
+
+    eager = loop.LoopConfig(steps=3, checkpoint_minutes=0.0)
+    with pytest.raises(FloatingPointError, match="no number after step 1"):
+        loop.train(small_network(), lambda *_: (torch.zeros(1, 64, 229),), losses, eager, tmp_path)
+    assert not (tmp_path / "checkpoint.pt").exists()
+
+
+def test_a_run_goes_on_as_it_was_begun_or_not_at_all(tmp_path: Path) -> None:
+    batches = notes.Excerpts([piece(tmp_path)], FEATURES, 1, 64, 0, CPU)
+    config = loop.LoopConfig(steps=1, warmup=1)
+    loop.train(small_network(), batches, notes.losses, config, tmp_path)
+    for other, what in (({"optimizer": "muon"}, "optimizer adamw, not muon"), ({"steps": 2}, "steps 1, not 2")):
+        with pytest.raises(ValueError, match=what):
+            loop.train(small_network(), batches, notes.losses, dataclasses.replace(config, **other), tmp_path)  # type: ignore[arg-type]
+    loop.train(small_network(), batches, notes.losses, dataclasses.replace(config, validate_every=5), tmp_path)
+
+
+def test_features_are_kept_and_what_cannot_be_read_is_left_out(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    soundfile.write(tmp_path / "a.wav", sine(440, 1.0), 16000)
+    (tmp_path / "a.txt").write_text("0.1 0.9 69\n")
+    soundfile.write(tmp_path / "b.wav", sine(440, 1.0), 16000)
+    (tmp_path / "b.txt").write_text("no labels\n")
+    pieces = load_dataset("pairs", tmp_path)
+    (prepared,) = prepare(pieces, tmp_path / "cache", notes.read_labels)
+    assert "b.txt" in capsys.readouterr().err
+    np.testing.assert_allclose(prepared.labels["notes"], [[0.1, 0.9, 69, 0]])
+    assert len(prepared.span(0, 1000)) == prepared.n_frames > 40
+    before = prepared.features.stat().st_mtime_ns
+    (again,) = prepare(pieces[:1], tmp_path / "cache", notes.read_labels)
+    assert again.features.stat().st_mtime_ns == before
+    # Another reader of labels finds other arrays.
+    (other,) = prepare(pieces[:1], tmp_path / "cache", read_lengths)
+    assert other.labels["lengths"].tolist() == [11]
+
+
+def read_lengths(path: Path) -> dict[str, np.ndarray]:
+    return {"lengths": np.array([len(path.read_text())])}
 
 
 def test_the_learning_rate_rises_and_falls() -> None:

@@ -52,7 +52,10 @@ def prepare(
     What can't be read is named on stderr and left out.
     """
     cache.mkdir(parents=True, exist_ok=True)
-    jobs = [(piece, cache / _key(piece, features, transform), features, read_labels, transform) for piece in pieces]
+    jobs = [
+        (piece, cache / _key(piece, features, read_labels, transform), features, read_labels, transform)
+        for piece in pieces
+    ]
     missing = [job for job in jobs if not job[1].with_suffix(".npz").exists()]
     if missing:
         with multiprocessing.get_context("spawn").Pool(os.cpu_count(), torch.set_num_threads, (1,)) as pool:
@@ -75,18 +78,18 @@ def in_tune(features: FeatureConfig, samples: np.ndarray) -> np.ndarray:
     return LogMel(features, find_tuning(beginning, features.sample_rate)).whole(samples)
 
 
-def _key(piece: Piece, features: FeatureConfig, transform: Transform | None) -> str:
+def _key(piece: Piece, features: FeatureConfig, read_labels: ReadLabels, transform: Transform | None) -> str:
     found = [(path.absolute(), path.stat()) for path in (piece.audio, piece.labels)]
     stamps = [(str(path), stat.st_mtime_ns, stat.st_size) for path, stat in found]
-    kind = (stamps, features, (transform or in_tune).__qualname__)
+    kind = (stamps, features, (transform or in_tune).__qualname__, read_labels.__module__, read_labels.__qualname__)
     return hashlib.sha256(repr(kind).encode()).hexdigest()[:24]
 
 
 def _prepare_one(job: tuple[Piece, Path, FeatureConfig, ReadLabels, Transform | None]) -> str:
     """Prepare a piece; say why if it can't be."""
     piece, path, features, read_labels, transform = job
-    arrays = read_labels(piece.labels)
     try:
+        arrays = read_labels(piece.labels)
         samples = load_audio(piece.audio, features.sample_rate).samples
     except InputError as error:
         return str(error)

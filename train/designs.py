@@ -23,7 +23,8 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from train import export, loop
 from train.cache import prepare
-from train.notes import Excerpts, dataset, load, losses, read_labels
+from train.export import dataset, load
+from train.notes import Excerpts, losses, read_labels
 from transcribe.decoding import DecodingConfig
 from transcribe.devices import choose_device
 from transcribe.evaluation import evaluate

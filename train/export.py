@@ -91,7 +91,8 @@ def tune(heard: Sequence[Heard], start: DecodingConfig) -> DecodingConfig:
         for piece in heard:
             estimate = _decode(piece, candidate)
             hits = len(match_notes(piece.reference, estimate, offset_ratio))
-            scores.append(2 * hits / max(len(piece.reference) + len(estimate), 1))
+            notes = len(piece.reference) + len(estimate)
+            scores.append(2 * hits / notes if notes else 1.0)  # nothing heard in silence is right, as in evaluation
         return float(np.mean(scores))
 
     config = replace(start, onset_shift=-_median_lateness(heard, start))
@@ -321,7 +322,20 @@ def load_averaged(network: torch.nn.Module, run: Path) -> None:
     network.eval()
 
 
-def _dataset(value: str) -> tuple[str, Path]:
+def load(name: str, folder: Path, split: str) -> list[datasets.Piece]:
+    """Find the pieces of a split; ``pairs`` has none and gives all of it."""
+    return datasets.load_dataset(name, folder, "all" if name == "pairs" else split)
+
+
+def dataset(value: str) -> tuple[str, Path]:
+    """Read ``name:folder`` from the command line."""
+    name, _, folder = value.partition(":")
+    if name not in datasets.DATASETS or not folder:
+        raise argparse.ArgumentTypeError(f"{value!r} is not name:folder with a name of {', '.join(datasets.DATASETS)}")
+    return name, Path(folder)
+
+
+def _titled(value: str) -> tuple[str, Path]:
     title, _, folder = value.partition(":")
     return title, Path(folder)
 
@@ -331,8 +345,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--run", type=Path, required=True)
     parser.add_argument("--name", required=True, help="notes-large-6, …")
-    parser.add_argument("--valid", type=_dataset, required=True, help="pairs:folder to tune on")
-    parser.add_argument("--report", type=_dataset, nargs="*", default=[], help="title:folder, reported only")
+    parser.add_argument("--valid", type=dataset, required=True, help="data set to tune on, name:folder")
+    parser.add_argument("--report", type=_titled, nargs="*", default=[], help="title:folder, reported only")
     parser.add_argument("--licence", default=UNKNOWN_TERMS)
     parser.add_argument("--default", action="store_true", help="make it the model that is used unless told otherwise")
     parser.add_argument("--size", default="", help="small or large: what --model calls it")
@@ -345,7 +359,7 @@ def main() -> None:
         FeatureConfig(),
         options.name,
         Training({name: ["train"] for name in options.trained_on}, options.licence, options.command),
-        datasets.load_dataset("pairs", options.valid[1]),
+        load(options.valid[0], options.valid[1], "validation"),
         [(title, datasets.load_dataset("pairs", folder)) for title, folder in options.report],
         default=options.default,
         size=options.size,

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from datetime import timedelta
 from pathlib import Path
 
@@ -52,6 +52,10 @@ class LoopConfig:
     optimizer: str = "adamw"
     validate_every: int = 1000
     checkpoint_minutes: float = 5.0
+
+
+# What may change when a run goes on; all else would make it another run.
+_FREE = ("precision", "compile", "validate_every", "checkpoint_minutes")
 
 
 def add_options(parser: argparse.ArgumentParser, defaults: LoopConfig, batch: int) -> None:
@@ -127,6 +131,8 @@ def train(
     ------
     FloatingPointError
         If the loss is no number any more.
+    ValueError
+        If the checkpoint was begun with another optimizer, another number of steps or other settings of them.
     """
     device = device or torch.device("cpu")
     rank = distributed.get_rank() if distributed.is_initialized() else 0
@@ -148,6 +154,12 @@ def train(
     first = 0
     if checkpoint is not None and checkpoint.exists():
         state = torch.load(checkpoint, map_location=device, weights_only=True)
+        for name, value in state["config"].items():
+            if value != getattr(config, name):
+                raise ValueError(
+                    f"{folder} was begun with {name} {value}, not {getattr(config, name)}: go on with that, or in "
+                    "another folder"
+                )
         network.load_state_dict(state["network"])
         averaged.load_state_dict(state["averaged"])
         optimizer.load_state_dict(state["optimizer"])
@@ -163,6 +175,7 @@ def train(
                 "averaged": averaged.state_dict(),
                 "optimizer": optimizer.state_dict(),
                 "step": step,
+                "config": {name: value for name, value in asdict(config).items() if name not in _FREE},
             },
             part,
         )
@@ -189,11 +202,12 @@ def train(
         loss = torch.stack(list(parts.values())).sum()
         network.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
-        nn.utils.clip_grad_norm_(network.parameters(), config.clip_norm)
+        norm = nn.utils.clip_grad_norm_(network.parameters(), config.clip_norm)
         optimizer.step()
         averaged.update_parameters(network)
         due = time.monotonic() - saved > 60 * config.checkpoint_minutes
-        if ((step + 1) % 20 == 0 or due or step + 1 == config.steps) and not torch.isfinite(loss.detach()):
+        # The norm of the gradients is no number where the loss is none, and sometimes before.
+        if ((step + 1) % 20 == 0 or due or step + 1 == config.steps) and not torch.isfinite(norm):
             ahead.shutdown(cancel_futures=True)
             raise FloatingPointError(
                 f"the loss is no number after step {step + 1}; the last checkpoint stays: go on in float32, or slower"

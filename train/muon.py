@@ -14,7 +14,7 @@ from torch import nn
 
 # How much larger than AdamW's its learning rate is: its steps have a spectral norm of 1, not elements of about 1.
 _RATIO = 10.0
-# Matrices with no more rows or columns, such as those of the last layers, are left to AdamW.
+# Matrices with no more rows or columns, such as those that give a few logits, are left to AdamW.
 _FEWEST = 8
 
 

@@ -25,6 +25,7 @@ from torch import Tensor, nn
 from train import export, loop
 from train.augment import augment, narrow
 from train.cache import Prepared, prepare
+from train.export import dataset, load
 from train.performances import from_transcription
 from transcribe import datasets
 from transcribe.decoding import DecodingConfig
@@ -254,19 +255,6 @@ def main(arguments: list[str] | None = None) -> None:
             f"python -m train.notes {shlex.join(sys.argv[1:] if arguments is None else arguments)}",
         )
         export.export(averaged, features, options.export, loaded, pieces["valid"], folder=options.weights)
-
-
-def load(name: str, folder: Path, split: str) -> list[datasets.Piece]:
-    """Find the pieces of a split; ``pairs`` has none and gives all of it."""
-    return datasets.load_dataset(name, folder, "all" if name == "pairs" else split)
-
-
-def dataset(value: str) -> tuple[str, Path]:
-    """Read ``name:folder`` from the command line."""
-    name, _, folder = value.partition(":")
-    if name not in datasets.DATASETS or not folder:
-        raise argparse.ArgumentTypeError(f"{value!r} is not name:folder with a name of {', '.join(datasets.DATASETS)}")
-    return name, Path(folder)
 
 
 def _parse(arguments: list[str] | None) -> argparse.Namespace:

@@ -23,8 +23,9 @@ OVERSAMPLING = 2  # samples are kept at twice the rate, so that linear interpola
 LAST_DAMPER = 88  # strings above have no dampers
 # Where the attack of every sample is put: its envelope passes -20 dB of its peak this many seconds after its start.
 ATTACK = 0.003
-# Cents that a whole piano is off at most. Half a semitone would be the next key's: recordings are heard as if in tune.
-_MOST_DETUNED = 42
+# Cents that a whole piano is off at most, beside the 10 or so of its bank. Half a semitone would be the next key's:
+# recordings are heard as if in tune.
+_MOST_DETUNED = 36
 _RINGS = 6  # patterns of sympathetic ring to choose from
 
 

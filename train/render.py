@@ -11,6 +11,7 @@ microphone, noise). The core needs numpy, scipy and soundfile; ``--rooms`` (:mod
 from __future__ import annotations
 
 import argparse
+import json
 import multiprocessing
 import os
 from pathlib import Path
@@ -57,9 +58,9 @@ def rerecord(
 ) -> tuple[np.ndarray, Performance]:
     """Record audio anew, a little sharper or flatter (whole semitones change the labels; times stretch with it)."""
     semitones = int(rng.choice([-2, -1, 0, 0, 1, 2]))
-    # Less than half a semitone with what the recording is off itself, up to 19 cents in MAPS: heard as if in tune, more
-    # would be the next key's.
-    ratio = 2 ** ((semitones + np.clip(rng.normal(0, 0.2), -0.3, 0.3)) / 12)
+    # Less than half a semitone with what the recording is off itself, up to 19 cents in MAPS, and the 4 by which the
+    # ratio is rounded: heard as if in tune, more would be the next key's.
+    ratio = 2 ** ((semitones + np.clip(rng.normal(0, 0.2), -0.25, 0.25)) / 12)
     # Numerator and denominator small enough for a short filter; the ratio that results is the one the labels get.
     up, down = 200, round(200 * ratio)
     ratio = down / up
@@ -80,11 +81,23 @@ def quiet_start(performance: Performance, latest: float, rng: np.random.Generato
 
 
 def write_pair(out: Path, name: str, samples: np.ndarray, performance: Performance) -> None:
-    """Write ``name.flac`` and ``name.mid``; the labels last, so that a pair is whole when they are there."""
+    """Write ``name.flac`` and ``name.mid``; the labels last, so that a pair is whole when they are there.
+
+    Where nobody knows the velocities (all are 0) the labels are a table, ``name.tsv``: MIDI can't say so.
+    """
     import pretty_midi
 
     soundfile.write(out / f"{name}.flac", samples, SAMPLE_RATE, subtype="PCM_16")
-    midi = pretty_midi.PrettyMIDI(resolution=9600)
+    part = out / f"{name}.part"
+    if len(performance.notes) and not performance.notes[:, 3].any():
+        np.savetxt(part, performance.notes, "%.6f\t%.6f\t%d\t%d", header="onset\toffset\tpitch\tvelocity")
+        part.replace(out / f"{name}.tsv")
+        return
+    # pretty_midi reads up to ten million ticks, of which a second has twice the resolution.
+    resolution = 9600
+    while 2 * resolution * len(samples) / SAMPLE_RATE > 9.9e6:
+        resolution //= 2
+    midi = pretty_midi.PrettyMIDI(resolution=resolution)
     piano = pretty_midi.Instrument(0)
     piano.notes = [pretty_midi.Note(int(v), int(p), float(on), float(off)) for on, off, p, v in performance.notes]
     if performance.pedals is not None:  # a first CC64 says that the pedal is known, even if it is never used
@@ -95,7 +108,6 @@ def write_pair(out: Path, name: str, samples: np.ndarray, performance: Performan
             pretty_midi.ControlChange(64, 0, float(up)),
         ]
     midi.instruments = [piano]
-    part = out / f"{name}.part"
     midi.write(str(part))
     part.replace(out / f"{name}.mid")
 
@@ -121,7 +133,7 @@ def _render_one(index: int) -> int:
     """Render the excerpt ``index``; everything about it follows from the seed and the index."""
     out: Path = _sources.out
     name = f"{index:05d}"
-    if not (out / f"{name}.mid").exists():
+    if not any((out / f"{name}{suffix}").exists() for suffix in (".mid", ".tsv")):
         rng = np.random.default_rng([_sources.seed, index])
         kind = rng.random()
         if kind < _sources.silent_share:
@@ -168,6 +180,19 @@ def _chosen(paths: list[Path], without: list[str], only: list[str], root: Path) 
 
 def main() -> None:
     """Render in parallel; a second call goes on where the first was stopped."""
+    sources = _parse()
+    count = round(sources.hours * 3600 / EXCERPT)
+    from tqdm import tqdm
+
+    # Not forked: what decoders' threads hold at that moment, nobody would let go of.
+    spawned = multiprocessing.get_context("spawn")
+    with spawned.Pool(sources.workers, initializer=_start, initargs=(sources,)) as pool:
+        for _ in tqdm(pool.imap_unordered(_render_one, range(count)), total=count, unit="min"):
+            pass
+
+
+def _parse() -> argparse.Namespace:
+    """Read the command line and find what it names."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, required=True, help="folder for the pairs")
     parser.add_argument("--pianos", type=Path, nargs="+", required=True, help="folders with one folder a sampled piano")
@@ -192,7 +217,9 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=os.cpu_count())
     arguments = parser.parse_args()
     arguments.out.mkdir(parents=True, exist_ok=True)
-    folders = sorted(path.parent for folder in arguments.pianos for path in folder.glob("*/samples.csv"))
+    _write_down(arguments, parser)
+    folders = [path.parent for folder in arguments.pianos for path in folder.glob("*/samples.csv")]
+    folders.sort(key=lambda folder: folder.name)  # not by path: the same seed, the same pianos, wherever they lie
     arguments.piano_folders = [
         f for f in folders if f.name not in arguments.without and (not arguments.only or f.name in arguments.only)
     ]
@@ -205,14 +232,18 @@ def main() -> None:
         pieces = load_dataset(name, folder, "all")
         audio = _chosen([p.audio for p in pieces], arguments.recordings_without, arguments.recordings_only, folder)
         arguments.recordings = [piece for piece in pieces if piece.audio in set(audio)]
-    count = round(arguments.hours * 3600 / EXCERPT)
-    from tqdm import tqdm
+    return arguments
 
-    # Not forked: what decoders' threads hold at that moment, nobody would let go of.
-    spawned = multiprocessing.get_context("spawn")
-    with spawned.Pool(arguments.workers, initializer=_start, initargs=(arguments,)) as pool:
-        for _ in tqdm(pool.imap_unordered(_render_one, range(count)), total=count, unit="min"):
-            pass
+
+def _write_down(arguments: argparse.Namespace, parser: argparse.ArgumentParser) -> None:
+    """Write the options beside what is rendered, or compare them with those that stand there."""
+    options = {name: value for name, value in vars(arguments).items() if name not in ("out", "hours", "workers")}
+    described = json.dumps(options, indent=2, default=str) + "\n"
+    path = arguments.out / "render.json"
+    if not path.exists():
+        path.write_text(described, encoding="utf-8")
+    elif path.read_text(encoding="utf-8") != described:
+        parser.error(f"{path} tells of other options: go on with those, or render to another folder")
 
 
 if __name__ == "__main__":

@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +24,7 @@ from scipy import signal
 
 from train import recorder, rooms
 from train.performances import Performance, excerpt, from_transcription, read_midi, without_overlaps
-from train.piano import SAMPLE_RATE, Voicing, load_pianos, play
+from train.piano import SAMPLE_RATE, Voicing, load_pianos, play, sounding
 from train.render import write_pair
 from train.sounds import drums, synthesise
 from transcribe.audio import load_audio
@@ -92,17 +91,10 @@ def degraded(pieces: list[Piece], out: Path, seed: int = 0) -> None:
 
 
 def _write(folder: Path, name: str, samples: np.ndarray, notes: np.ndarray) -> None:
-    """Write a pair; velocities that nobody knows stay 0 in a table, as MIDI can't say so."""
+    """Write a pair, as loud as can be without clipping."""
     folder.mkdir(parents=True, exist_ok=True)
-    loudest = float(np.abs(samples).max(initial=0.0))
-    if loudest > 1:
-        samples = samples / loudest
-    if len(notes) and not notes[:, 3].any():
-        soundfile.write(folder / f"{name}.flac", samples, SAMPLE_RATE, subtype="PCM_16")
-        header = "onset\toffset\tpitch\tvelocity"
-        np.savetxt(folder / f"{name}.tsv", notes, "%.6f\t%.6f\t%d\t%d", header=header)
-    else:
-        write_pair(folder, name, samples, Performance(notes, None))
+    loudest = max(1.0, float(np.abs(samples).max(initial=0.0)))
+    write_pair(folder, name, samples / loudest, Performance(notes, None))
 
 
 def ghosts(sounds: Path, out: Path, minutes: float = 15.0) -> None:
@@ -150,8 +142,9 @@ def repeats(piano: Path, out: Path, minutes: int = 10) -> None:
                 time += step * rng.uniform(0.97, 1.03)
             time += rng.uniform(0.3, 0.8)
         performance = Performance(without_overlaps(np.round(np.array(notes), 6)), np.zeros((0, 2)))
-        samples = recorder.level(play(bank, performance, 60.0, rng), rng)
-        _write(out, f"repeats-{number:02d}", samples, performance.notes)
+        voicing = Voicing.draw(rng)
+        samples = recorder.level(play(bank, performance, 60.0, rng, voicing), rng)
+        _write(out, f"repeats-{number:02d}", samples, sounding(performance, voicing).notes)
 
 
 # General MIDI programs, from 0; a band is guitar, bass and strings over drums.
@@ -179,9 +172,9 @@ def strangers(soundfont: Path, midi: Path, out: Path, pieces: int = 8) -> None:
             chosen = programs if kind == "band" else (programs[number % len(programs)],)
             for i, program in enumerate(chosen):
                 part = pretty_midi.Instrument(program)
-                low = np.quantile(notes[:, 2], i / len(chosen)), np.quantile(notes[:, 2], (i + 1) / len(chosen))
+                low, high = np.quantile(notes[:, 2], [i / len(chosen), (i + 1) / len(chosen)])
                 for on, off, pitch, velocity in notes:
-                    if low[0] <= pitch < low[1] or (i + 1 == len(chosen) and pitch == low[1]):
+                    if low <= pitch < high or (i + 1 == len(chosen) and pitch == high):
                         part.notes.append(pretty_midi.Note(int(velocity), int(pitch), on, min(off, 59.5)))
                 score.instruments.append(part)
             samples = synthesise(soundfont, score)[: 60 * SAMPLE_RATE]
@@ -202,11 +195,7 @@ def songs(midi: Path, piano: Path, responses: Path, out: Path, seconds: float = 
     for number, path in enumerate(sorted(midi.glob("*.mid"))[1::9]):
         rng = np.random.default_rng(number)
         performance = excerpt(read_midi(path), 0.0, seconds)
-        voicing = Voicing.draw(rng)
-        # Further out of tune a piano stands in the next key, and nobody could tell.
-        tuned = replace(voicing, cents=np.clip(voicing.cents, -CENTS, CENTS))
-        played = play(bank, performance, seconds, rng, tuned)
-        samples = recorder.record(played, SAMPLE_RATE, rng, studio=studio)
+        samples = recorder.record(play(bank, performance, seconds, rng), SAMPLE_RATE, rng, studio=studio)
         soundfile.write(out / f"{path.stem}.flac", samples, SAMPLE_RATE, subtype="PCM_16")
         beats = np.loadtxt(midi / f"{path.stem}_beat_midi.txt")
         lines, place = [], 1  # a pick-up begins no bar

@@ -283,7 +283,8 @@ class NoteDecoder:
 
     def _to_pedals(self) -> list[Pedal]:
         assert self._grid is not None
-        edges = np.array(self._pedal_edges, np.int64)
+        # A frame is the first that a change precedes: by half a frame, on average.
+        edges = np.maximum(np.array(self._pedal_edges, float) - 0.5, 0)
         if len(edges) % 2:
             edges = np.append(edges, self._pedal_frames)
         times = np.asarray(self._grid.frames_to_time(edges), float)

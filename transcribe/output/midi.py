@@ -234,7 +234,7 @@ def from_midi(content: bytes) -> Transcription:
     duration = max([midi.get_end_time(), *(chord.offset for chord in chords)])
     found = _beats(midi, notes)
     return Transcription(
-        tuple(notes), tuple(sorted(pedals)), found.beats, found.downbeats, chords, duration=duration, tempo=found.tempo
+        tuple(notes), _union(pedals), found.beats, found.downbeats, chords, duration=duration, tempo=found.tempo
     )
 
 
@@ -250,6 +250,17 @@ def _pedals(changes: Iterable[Any], end: float) -> Iterator[Pedal]:
             down = None
     if down is not None:
         yield Pedal(down, end)
+
+
+def _union(pedals: Iterable[Pedal]) -> tuple[Pedal, ...]:
+    """Take together what several tracks hold down: a piano has one pedal."""
+    union: list[Pedal] = []
+    for pedal in sorted(pedals):
+        if union and pedal.onset < union[-1].offset:
+            union[-1] = Pedal(union[-1].onset, max(union[-1].offset, pedal.offset))
+        else:
+            union.append(pedal)
+    return tuple(union)
 
 
 def _beats(midi: Any, notes: Sequence[Note]) -> Beats:
