@@ -11,7 +11,7 @@ from transcribe.evaluation import score
 from transcribe.harte import parse
 from transcribe.output.formats import read_transcription
 
-# On this piano, which the network learned from; the floor that the model card promises.
+# On a piano that the networks learned from, so no figure of how good they are: below this something is broken.
 FLOORS = {"small": (0.90, 0.78, 0.50), "large": (0.95, 0.80, 0.80)}  # onset, frame, pedal
 
 

@@ -227,7 +227,9 @@ def main(arguments: list[str] | None = None) -> None:
             torch.compile(teacher) if options.compile else teacher,  # type: ignore[arg-type]
             options.teacher_share,
         )
-    some = pieces["valid"][:: max(1, len(pieces["valid"]) // options.valid_pieces)]
+    # One without notes is all right or all wrong: a few of those would drown the rest.
+    sounding = [piece for piece in pieces["valid"] if len(read_labels(piece.labels)["notes"])]
+    some = sounding[:: max(1, len(sounding) // options.valid_pieces)]
 
     def validate(averaged: nn.Module) -> dict[str, float]:
         assert isinstance(averaged, NotesNetwork)
