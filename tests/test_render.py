@@ -190,6 +190,16 @@ def test_recordings_keep_length_and_onsets_and_never_clip(seed: int) -> None:
         assert attack(changed) == pytest.approx(0.5, abs=5e-3)
 
 
+@pytest.mark.parametrize("seed", range(8))
+def test_careful_recordings_have_hardly_any_noise(seed: int) -> None:
+    dry = np.zeros(2 * SAMPLE_RATE, np.float32)
+    dry[SAMPLE_RATE // 2 :] = pluck(72, 1.5)
+    heard = recorder.record(dry, SAMPLE_RATE, np.random.default_rng(seed), clean=0.0, careful=1.0)
+    loudness = np.sqrt(np.mean(heard**2))
+    assert 0 < np.sqrt(np.mean(heard[: SAMPLE_RATE * 2 // 5] ** 2)) < loudness * 10 ** (-35 / 20)
+    assert attack(heard) == pytest.approx(0.5, abs=5e-3)
+
+
 @pytest.mark.parametrize("codec", recorder.CODECS)
 def test_codecs_add_no_delay(codec: str) -> None:
     dry = np.zeros(3 * SAMPLE_RATE, np.float32)

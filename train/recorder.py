@@ -43,8 +43,12 @@ def record(
     rng: np.random.Generator,
     clean: float = 0.12,
     studio: Studio | None = None,
+    careful: float = 0.0,
 ) -> np.ndarray:
-    """Record a dry signal as one of many possible recordings; a share of ``clean`` changes only in level.
+    """Record a dry signal as one of many possible recordings.
+
+    A share of ``clean`` changes only in level; of the others a share of ``careful`` is recorded well: in a room, with
+    microphones of some colour, hardly any noise and nothing else.
 
     Returns
     -------
@@ -54,11 +58,15 @@ def record(
     studio = studio or Studio()
     if rng.random() < clean:
         return level(samples, rng)
+    well_made = careful > 0 and rng.random() < careful
     if rng.random() < 0.65:
         if studio.rooms and rng.random() < 0.5:
             samples = in_room(samples, studio.rooms[int(rng.integers(len(studio.rooms)))], rng)
         else:
             samples = room(samples, sample_rate, rng)
+    if well_made:
+        samples = equalise(samples, sample_rate, rng, strongest=3)
+        return level(samples + noise_floor(samples, sample_rate, rng, nearest=40, farthest=70), rng)
     if studio.voices and rng.random() < 0.06:
         voice = excerpt_of(studio.voices[int(rng.integers(len(studio.voices)))], len(samples), rng)
         samples = samples + voice * _ratio(samples, voice, rng.uniform(6, 30))
@@ -112,10 +120,10 @@ def room(samples: np.ndarray, sample_rate: int, rng: np.random.Generator) -> np.
     return _as_loud(signal.oaconvolve(samples, response)[: len(samples)], samples)
 
 
-def equalise(samples: np.ndarray, sample_rate: int, rng: np.random.Generator) -> np.ndarray:
-    """Colour with a smooth random curve of up to about +-10 dB, by a linear-phase filter without its delay."""
+def equalise(samples: np.ndarray, sample_rate: int, rng: np.random.Generator, strongest: float = 6) -> np.ndarray:
+    """Colour with a smooth random curve, its standard deviation up to so many dB, by a filter without delay."""
     knots = np.sort(np.exp(rng.uniform(np.log(40), np.log(sample_rate / 2), 6)))
-    gains = rng.normal(0, rng.uniform(1, 6), 6)
+    gains = rng.normal(0, rng.uniform(1, strongest), 6)
     return _filter(samples, sample_rate, knots, gains)
 
 
@@ -207,8 +215,10 @@ def _delay(samples: np.ndarray, heard: np.ndarray, sample_rate: int) -> int:
     return int(np.argmax(match)) - most
 
 
-def noise_floor(samples: np.ndarray, sample_rate: int, rng: np.random.Generator) -> np.ndarray:
-    """Hiss, rumble, hum or a hall 8-60 dB under the music."""
+def noise_floor(
+    samples: np.ndarray, sample_rate: int, rng: np.random.Generator, nearest: float = 8, farthest: float = 60
+) -> np.ndarray:
+    """Hiss, rumble, hum or a hall, between ``nearest`` and ``farthest`` dB under the music."""
     n = len(samples)
     spectrum = rng.standard_normal(n // 2 + 1) + 1j * rng.standard_normal(n // 2 + 1)
     frequencies = np.maximum(np.fft.rfftfreq(n, 1 / sample_rate), 20)
@@ -220,7 +230,7 @@ def noise_floor(samples: np.ndarray, sample_rate: int, rng: np.random.Generator)
     if rng.random() < 0.3:  # a hall: it swells and ebbs
         swell = np.interp(np.arange(n), np.linspace(0, n, 20), rng.normal(0, 4, 20))
         noise = noise * 10 ** (swell / 20)
-    return noise * _ratio(samples, noise, rng.uniform(8, 60))
+    return noise * _ratio(samples, noise, rng.uniform(nearest, farthest))
 
 
 def level(samples: np.ndarray, rng: np.random.Generator) -> np.ndarray:

@@ -34,11 +34,13 @@ def render(
     seconds: float,
     rng: np.random.Generator,
     studio: recorder.Studio | None = None,
+    careful: float = 0.0,
 ) -> tuple[np.ndarray, Performance]:
     """Play and record: samples and the labels that go with them."""
     voicing = Voicing.draw(rng)
     dry = play(piano, performance, seconds, rng, voicing)
-    return recorder.record(dry, SAMPLE_RATE, rng, studio=studio), sounding(performance, voicing)
+    recorded = recorder.record(dry, SAMPLE_RATE, rng, studio=studio, careful=careful)
+    return recorded, sounding(performance, voicing)
 
 
 def without_music(seconds: float, rng: np.random.Generator, studio: recorder.Studio) -> tuple[np.ndarray, Performance]:
@@ -54,7 +56,11 @@ def without_music(seconds: float, rng: np.random.Generator, studio: recorder.Stu
 
 
 def rerecord(
-    samples: np.ndarray, performance: Performance, rng: np.random.Generator, studio: recorder.Studio | None = None
+    samples: np.ndarray,
+    performance: Performance,
+    rng: np.random.Generator,
+    studio: recorder.Studio | None = None,
+    careful: float = 0.0,
 ) -> tuple[np.ndarray, Performance]:
     """Record audio anew, a little sharper or flatter (whole semitones change the labels; times stretch with it)."""
     semitones = int(rng.choice([-2, -1, 0, 0, 1, 2]))
@@ -69,7 +75,8 @@ def rerecord(
     notes[:, :2] /= ratio
     notes[:, 2] += semitones
     notes = notes[(notes[:, 2] >= performances.LOWEST) & (notes[:, 2] <= performances.HIGHEST)]
-    return recorder.record(resampled, SAMPLE_RATE, rng, studio=studio), Performance(notes, None)
+    recorded = recorder.record(resampled, SAMPLE_RATE, rng, studio=studio, careful=careful)
+    return recorded, Performance(notes, None)
 
 
 def quiet_start(performance: Performance, latest: float, rng: np.random.Generator) -> float:
@@ -157,7 +164,7 @@ def _rerecord_one(rng: np.random.Generator) -> tuple[np.ndarray, Performance]:
     performance = performances.excerpt(whole, int(start * rate) / rate, EXCERPT)
     if rate != SAMPLE_RATE:
         samples = signal.resample_poly(samples, SAMPLE_RATE, rate)
-    return rerecord(samples, performance, rng, _studio)
+    return rerecord(samples, performance, rng, _studio, _sources.careful_share)
 
 
 def _play_one(rng: np.random.Generator, exercise: bool) -> tuple[np.ndarray, Performance]:
@@ -169,7 +176,7 @@ def _play_one(rng: np.random.Generator, exercise: bool) -> tuple[np.ndarray, Per
         whole = performances.vary(performances.read_midi(path), rng)
         start = rng.uniform(0, max(0.0, whole.duration - EXCERPT))
         performance = performances.excerpt(whole, start, EXCERPT - 2)
-    return render(_pianos[rng.integers(len(_pianos))], performance, EXCERPT, rng, _studio)
+    return render(_pianos[rng.integers(len(_pianos))], performance, EXCERPT, rng, _studio, _sources.careful_share)
 
 
 def _chosen(paths: list[Path], without: list[str], only: list[str], root: Path) -> list[Path]:
@@ -209,6 +216,9 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--rerecord-share", type=float, default=0.3)
     parser.add_argument("--exercise-share", type=float, default=0.2)
     parser.add_argument("--silent-share", type=float, default=0.07, help="silence, noise, speech, drums")
+    parser.add_argument(
+        "--careful-share", type=float, default=0.0, help="recorded well: a room, hardly any noise, nothing else"
+    )
     parser.add_argument("--rooms", type=Path, help="impulse responses made by train.rooms")
     parser.add_argument("--sounds", type=Path, help="folder of speech and drums made by train.sounds")
     parser.add_argument("--codecs", action="store_true", help="MP3, AAC and Opus, by PyAV")
