@@ -81,7 +81,9 @@ def in_tune(features: FeatureConfig, samples: np.ndarray) -> np.ndarray:
 def _key(piece: Piece, features: FeatureConfig, read_labels: ReadLabels, transform: Transform | None) -> str:
     found = [(path.absolute(), path.stat()) for path in (piece.audio, piece.labels)]
     stamps = [(str(path), stat.st_mtime_ns, stat.st_size) for path, stat in found]
-    kind = (stamps, features, (transform or in_tune).__qualname__, read_labels.__module__, read_labels.__qualname__)
+    # The file, as the module is __main__ where a program is run.
+    reader = Path(read_labels.__code__.co_filename).name, read_labels.__qualname__
+    kind = (stamps, features, (transform or in_tune).__qualname__, reader)
     return hashlib.sha256(repr(kind).encode()).hexdigest()[:24]
 
 
