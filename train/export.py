@@ -1,6 +1,6 @@
 """A trained notes network → thresholds tuned on the validation set → weights file, manifest and model card.
 
-    python -m train.export --run runs/notes --name notes-large-6 --valid pairs:renders-valid --report maps:maps-real-dev
+    python -m train.export --run runs/notes --name notes-large-7 --valid pairs:renders-valid --report maps:maps-real-dev
 
 Nothing is chosen on what is only reported.
 """
@@ -344,7 +344,7 @@ def main() -> None:
     """Export the network of a run."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--run", type=Path, required=True)
-    parser.add_argument("--name", required=True, help="notes-large-6, …")
+    parser.add_argument("--name", required=True, help="notes-large-7, …")
     parser.add_argument("--valid", type=dataset, required=True, help="data set to tune on, name:folder")
     parser.add_argument("--report", type=_titled, nargs="*", default=[], help="title:folder, reported only")
     parser.add_argument("--licence", default=UNKNOWN_TERMS)
