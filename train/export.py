@@ -122,7 +122,8 @@ def _best_pedal_threshold(heard: Sequence[Heard], config: DecodingConfig) -> flo
         found = [score_pedals(p.pedals, decode_blocks(p.activations, candidate)[1]).f1 for p in pedalled]
         return float(np.mean(found)) if found else 0.0
 
-    return max(dict.fromkeys((config.pedal_threshold, 0.2, 0.3, 0.4, 0.5, 0.6)), key=mean_f1)
+    thresholds: list[float] = np.arange(0.1, 0.61, 0.05).round(2).tolist()
+    return max(dict.fromkeys((config.pedal_threshold, *thresholds)), key=mean_f1)
 
 
 def _decode(heard: Heard, config: DecodingConfig) -> tuple[Note, ...]:
