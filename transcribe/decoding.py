@@ -283,7 +283,7 @@ class NoteDecoder:
 
     def _to_pedals(self) -> list[Pedal]:
         assert self._grid is not None
-        # A frame is the first that a change precedes: by half a frame, on average.
+        # The first frame after a change lies half a frame behind it, on average.
         edges = np.maximum(np.array(self._pedal_edges, float) - 0.5, 0)
         if len(edges) % 2:
             edges = np.append(edges, self._pedal_frames)
