@@ -30,7 +30,7 @@ from train.performances import from_transcription
 from transcribe import datasets
 from transcribe.decoding import DecodingConfig
 from transcribe.devices import choose_device
-from transcribe.evaluation import evaluate
+from transcribe.evaluation import evaluate, mean_scores
 from transcribe.features import LOWEST_PITCH, N_PITCHES, FeatureConfig
 from transcribe.networks import NotesLogits, NotesNetwork, TrunkConfig
 from transcribe.output.midi import PEDAL_CONTROL
@@ -227,15 +227,15 @@ def main(arguments: list[str] | None = None) -> None:
             torch.compile(teacher) if options.compile else teacher,  # type: ignore[arg-type]
             options.teacher_share,
         )
-    # One without notes is all right or all wrong: a few of those would drown the rest.
-    sounding = [piece for piece in pieces["valid"] if len(read_labels(piece.labels)["notes"])]
-    some = sounding[:: max(1, len(sounding) // options.valid_pieces)]
+    some = pieces["valid"][:: max(1, len(pieces["valid"]) // options.valid_pieces)]
 
     def validate(averaged: nn.Module) -> dict[str, float]:
         assert isinstance(averaged, NotesNetwork)
         model = export.to_model(averaged, features, DecodingConfig(onset_threshold=0.4), str(device))
         report = evaluate("pairs", some, Transcriber(model, str(device)))
-        return {f"valid/{metric}": score.f1 for metric, score in report.means.items()}
+        # One without notes is all right or all wrong: a few of those would drown the rest.
+        sounding = [piece for piece in report.pieces if piece.n_reference]
+        return {f"valid/{metric}": score.f1 for metric, score in mean_scores(sounding).items()}
 
     if rank == 0:
         options.run.mkdir(parents=True, exist_ok=True)

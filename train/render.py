@@ -23,7 +23,7 @@ from scipy import signal
 from train import performances, recorder, rooms
 from train.performances import Performance
 from train.piano import SAMPLE_RATE, Piano, Voicing, load_pianos, play, sounding
-from transcribe.datasets import load_dataset, read_labels
+from transcribe.datasets import LABEL_SUFFIXES, load_dataset, read_labels
 
 EXCERPT = 60.0  # seconds
 
@@ -140,7 +140,7 @@ def _render_one(index: int) -> int:
     """Render the excerpt ``index``; everything about it follows from the seed and the index."""
     out: Path = _sources.out
     name = f"{index:05d}"
-    if not any((out / f"{name}{suffix}").exists() for suffix in (".mid", ".tsv")):
+    if not any((out / f"{name}{suffix}").exists() for suffix in LABEL_SUFFIXES):
         rng = np.random.default_rng([_sources.seed, index])
         kind = rng.random()
         if kind < _sources.silent_share:
@@ -226,8 +226,7 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--workers", type=int, default=os.cpu_count())
     arguments = parser.parse_args()
-    arguments.out.mkdir(parents=True, exist_ok=True)
-    _write_down(arguments, parser)
+    options = {name: value for name, value in vars(arguments).items() if name not in ("out", "hours", "workers")}
     folders = [path.parent for folder in arguments.pianos for path in folder.glob("*/samples.csv")]
     folders.sort(key=lambda folder: folder.name)  # not by path: the same seed, the same pianos, wherever they lie
     arguments.piano_folders = [
@@ -242,14 +241,15 @@ def _parse() -> argparse.Namespace:
         pieces = load_dataset(name, folder, "all")
         audio = _chosen([p.audio for p in pieces], arguments.recordings_without, arguments.recordings_only, folder)
         arguments.recordings = [piece for piece in pieces if piece.audio in set(audio)]
+    # Last: options that end in an error above must not stand in the way of the right ones.
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    _write_down(options, arguments.out / "render.json", parser)
     return arguments
 
 
-def _write_down(arguments: argparse.Namespace, parser: argparse.ArgumentParser) -> None:
+def _write_down(options: dict[str, object], path: Path, parser: argparse.ArgumentParser) -> None:
     """Write the options beside what is rendered, or compare them with those that stand there."""
-    options = {name: value for name, value in vars(arguments).items() if name not in ("out", "hours", "workers")}
     described = json.dumps(options, indent=2, default=str) + "\n"
-    path = arguments.out / "render.json"
     if not path.exists():
         path.write_text(described, encoding="utf-8")
     elif path.read_text(encoding="utf-8") != described:
