@@ -27,6 +27,7 @@ from transcribe import audio
 from transcribe.audio import AudioReader
 from transcribe.errors import InputError, OutputError, PitchaiError, WeightsError
 from transcribe.models import parse_notes_model
+from transcribe.output import atomic
 from transcribe.output.atomic import write_atomically
 from transcribe.output.formats import read_transcription
 from transcribe.scale.manifest import Line, Manifest
@@ -314,6 +315,18 @@ def test_a_manifest_is_read_and_gone_on_with(tmp_path: Path) -> None:
     for anew in (False, True):  # somebody else's file, whatever was asked for
         with pytest.raises(OutputError, match="line 1"):
             Manifest(path, anew)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="files without a name are Linux's")
+def test_a_new_result_has_no_name_before_it_is_whole(tmp_path: Path) -> None:
+    try:
+        os.close(os.open(tmp_path, os.O_TMPFILE | os.O_WRONLY))
+    except OSError:
+        pytest.skip("this file system has no files without a name")
+    assert atomic._written_unnamed(tmp_path / "a", b"whole")
+    assert [(path.name, path.read_bytes()) for path in tmp_path.iterdir()] == [("a", b"whole")]
+    with pytest.raises(FileExistsError):
+        atomic._written_unnamed(tmp_path / "a", b"other")
 
 
 def many(folder: Path, n: int) -> None:

@@ -73,7 +73,8 @@ def _written_unnamed(path: Path, content: bytes) -> bool:
         file.write(content)
         file.flush()
         try:
-            os.link(f"/proc/self/fd/{descriptor}", path, follow_symlinks=True)
+            # With a directory, which an absolute path makes no use of, Python follows the link; without, it doesn't.
+            os.link(f"/proc/self/fd/{descriptor}", path, src_dir_fd=descriptor, follow_symlinks=True)
         except FileExistsError:
             raise
         except (OSError, NotImplementedError):
