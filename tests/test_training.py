@@ -20,7 +20,8 @@ from tests.test_datasets import make_maestro
 from train import export, loop, notes
 from train.augment import augment, narrow
 from train.cache import Prepared, prepare
-from train.notes import targets
+from train.excerpts import Excerpts, ExcerptsOnCard, targets
+from train.grow import grow
 from transcribe.datasets import load_dataset
 from transcribe.decoding import Activations, DecodingConfig
 from transcribe.events import Note
@@ -66,14 +67,55 @@ def test_onsets_between_frames_are_drawn_between_them(tmp_path: Path) -> None:
 
 def test_excerpts_depend_on_seed_step_and_rank_alone(tmp_path: Path) -> None:
     pieces = [piece(tmp_path), piece(tmp_path, 300, 1)]
-    batches = notes.Excerpts(pieces, FEATURES, 3, 64, 5, CPU)
-    again = notes.Excerpts(pieces, FEATURES, 3, 64, 5, CPU)
+    batches = Excerpts(pieces, FEATURES, 3, 64, 5, CPU)
+    again = Excerpts(pieces, FEATURES, 3, 64, 5, CPU)
     for a, b in zip(batches(7, 0), again(7, 0), strict=True):
         torch.testing.assert_close(a, b, rtol=0, atol=0)
     assert not torch.equal(batches(7, 0)[0], batches(8, 0)[0])
     assert not torch.equal(batches(7, 0)[0], batches(7, 1)[0])
-    short = notes.Excerpts([piece(tmp_path, 10)], FEATURES, 1, 64, 5, CPU, augmented=False)
+    short = Excerpts([piece(tmp_path, 10)], FEATURES, 1, 64, 5, CPU, augmented=False)
     assert short(0)[0][0, 20:].unique().tolist() == [-2.0]
+
+
+def test_excerpts_on_the_card_are_those_on_disk(tmp_path: Path) -> None:
+    unknown = piece(tmp_path, 300, 1)
+    del unknown.labels["pedals"]
+    pieces = [piece(tmp_path), piece(tmp_path, 10, 2), unknown]
+    on_disk, on_card = (kind(pieces, FEATURES, 32, 64, 5, CPU, augmented=False) for kind in (Excerpts, ExcerptsOnCard))
+    for a, b in zip(on_disk(7), on_card(7), strict=True):
+        torch.testing.assert_close(a, b, rtol=0, atol=0.5 / 255 + 1e-6)
+    assert (on_card(7)[1][:, 5] == -1).any()
+    on_disk.augmented = on_card.augmented = True
+    torch.testing.assert_close(on_disk(8)[0], on_card(8)[0])
+
+
+@pytest.mark.parametrize("dilations", [(1, 2), (1, 4, 2, 8)])
+def test_a_grown_network_begins_with_what_the_smaller_one_hears(dilations: tuple[int, ...]) -> None:
+    torch.manual_seed(0)
+    small = NotesNetwork(FEATURES, SMALL)
+    for module in small.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.running_mean.normal_()
+            module.running_var.uniform_(0.5, 2)
+            nn.init.normal_(module.weight)
+    large = grow(small, FEATURES, TrunkConfig(16, 12, 6, dilations))
+    log_mel = torch.randn(1, 64, 229) - 1
+    with torch.no_grad():
+        heard, before = large.eval()(log_mel), small.eval()(log_mel)
+    # New blocks have next to no voice; without any nothing changes.
+    tolerance = 1e-4 if len(dilations) == 2 else 0.3 * float(before.onset.std())
+    assert float((heard.onset - before.onset).std()) < tolerance
+    assert float((heard.pedal - before.pedal).std()) < tolerance
+    learning = grow(small, FEATURES, TrunkConfig(16, 12, 6, dilations))
+    sum(head.sum() for head in learning(log_mel).activations()).backward()
+    assert all(p.grad is not None and p.grad.abs().sum() > 0 for n, p in learning.named_parameters() if "mix" in n)
+
+
+def test_a_network_grows_only_into_a_larger_one() -> None:
+    small = NotesNetwork(FEATURES, SMALL)
+    for config in (TrunkConfig(4, 8, 4, (1, 2)), TrunkConfig(8, 8, 4, (1,)), TrunkConfig(8, 8, 4, (2, 1))):
+        with pytest.raises(ValueError, match="can't begin with"):
+            grow(small, FEATURES, config)
 
 
 def test_augmentation_keeps_shape_and_stays_finite() -> None:
@@ -132,7 +174,7 @@ def small_network(seed: int = 0) -> NotesNetwork:
 
 @pytest.mark.slow
 def test_two_clips_are_learned_by_heart(tmp_path: Path) -> None:
-    batches = notes.Excerpts([piece(tmp_path), piece(tmp_path, 400, 1)], FEATURES, 2, 128, 0, CPU, augmented=False)
+    batches = Excerpts([piece(tmp_path), piece(tmp_path, 400, 1)], FEATURES, 2, 128, 0, CPU, augmented=False)
     start = sum(float(v.detach()) for v in notes.losses(small_network(), batches(0)).values())
     config = loop.LoopConfig(steps=80, learning_rate=1e-2, warmup=5, average=0.8)
     trained = loop.train(small_network(), batches, notes.losses, config, tmp_path)
@@ -170,7 +212,7 @@ def test_a_teacher_says_what_the_labels_do_not() -> None:
 
 @pytest.mark.parametrize("optimizer", ["adamw", "muon"])
 def test_a_run_that_was_stopped_ends_the_same_to_the_bit(tmp_path: Path, optimizer: str) -> None:
-    batches = notes.Excerpts([piece(tmp_path)], FEATURES, 2, 64, 0, CPU)
+    batches = Excerpts([piece(tmp_path)], FEATURES, 2, 64, 0, CPU)
     config = loop.LoopConfig(steps=8, warmup=2, optimizer=optimizer)
     straight = loop.train(small_network(), batches, notes.losses, config, tmp_path / "a").state_dict()
 
@@ -215,7 +257,7 @@ def test_gradients_that_are_no_numbers_end_the_training_before_a_checkpoint(tmp_
 
 
 def test_a_run_goes_on_as_it_was_begun_or_not_at_all(tmp_path: Path) -> None:
-    batches = notes.Excerpts([piece(tmp_path)], FEATURES, 1, 64, 0, CPU)
+    batches = Excerpts([piece(tmp_path)], FEATURES, 1, 64, 0, CPU)
     config = loop.LoopConfig(steps=1, warmup=1)
     loop.train(small_network(), batches, notes.losses, config, tmp_path)
     for other, what in (({"optimizer": "muon"}, "optimizer adamw, not muon"), ({"steps": 2}, "steps 1, not 2")):

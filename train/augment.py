@@ -20,7 +20,7 @@ def augment(log_mel: Tensor, generator: torch.Generator, colour: float = 0.12, n
     log_mel
         Shape (batch, n_frames, n_mels), in units of 20 dB.
     generator
-        On the CPU; all randomness comes from it.
+        All randomness comes from it; on the CPU or where the features are.
     colour
         Standard deviation of the equalisation's seven points; 0.12 is 2.4 dB.
     noisiest
@@ -29,10 +29,11 @@ def augment(log_mel: Tensor, generator: torch.Generator, colour: float = 0.12, n
     n_batch, n_frames, n_mels = log_mel.shape
 
     def normal(*shape: int) -> Tensor:
-        return torch.randn(shape, generator=generator).to(log_mel.device)
+        return torch.randn(shape, generator=generator, device=generator.device).to(log_mel.device)
 
     def uniform(low: float, high: float, *shape: int) -> Tensor:
-        return (torch.rand(shape, generator=generator) * (high - low) + low).to(log_mel.device)
+        lot = torch.rand(shape, generator=generator, device=generator.device)
+        return (lot * (high - low) + low).to(log_mel.device)
 
     def curve(spread: float) -> Tensor:
         knots = normal(n_batch, 1, 7) * spread
@@ -57,14 +58,14 @@ def narrow(log_mel: Tensor, generator: torch.Generator, frequencies: np.ndarray,
     log_mel
         Shape (batch, n_frames, n_mels), in units of 20 dB.
     generator
-        On the CPU; all randomness comes from it.
+        All randomness comes from it; on the CPU or where the features are.
     frequencies
         Of the bands, in Hz.
     share
         0-1.
     """
-    octaves = torch.from_numpy(np.log2(frequencies)).float()
-    low, high, slope, lot = torch.rand((4, len(log_mel), 1, 1), generator=generator)
+    octaves = torch.from_numpy(np.log2(frequencies)).float().to(generator.device)
+    low, high, slope, lot = torch.rand((4, len(log_mel), 1, 1), generator=generator, device=generator.device)
     below = (np.log2(100) + low * np.log2(5) - octaves).clamp(min=0)
     above = (octaves - np.log2(2500) - high * np.log2(2.8)).clamp(min=0)
     cut = (below + above) * (0.6 + 4.2 * slope) * (lot < share)

@@ -23,8 +23,9 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from train import export, loop
 from train.cache import prepare
+from train.excerpts import Excerpts
 from train.export import dataset, load
-from train.notes import Excerpts, losses, read_labels
+from train.notes import losses, read_labels
 from transcribe.decoding import DecodingConfig
 from transcribe.devices import choose_device
 from transcribe.evaluation import evaluate

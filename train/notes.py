@@ -23,55 +23,20 @@ import torch
 from torch import Tensor, nn
 
 from train import export, loop
-from train.augment import augment, narrow
-from train.cache import Prepared, prepare
+from train.cache import prepare
+from train.excerpts import excerpts
 from train.export import dataset, load
+from train.grow import grow
 from train.performances import from_transcription
 from transcribe import datasets
 from transcribe.decoding import DecodingConfig
 from transcribe.devices import choose_device
 from transcribe.evaluation import evaluate, mean_scores
-from transcribe.features import LOWEST_PITCH, N_PITCHES, FeatureConfig
+from transcribe.features import FeatureConfig
 from transcribe.networks import NotesLogits, NotesNetwork, TrunkConfig
 from transcribe.output.midi import PEDAL_CONTROL
 from transcribe.pipeline import Transcriber
 from transcribe.weights import load_tensors, read_header
-
-# Half the width of the triangles that mark onsets and offsets, in frames (40 ms).
-TARGET_REACH = 2.0
-
-
-def targets(labels: dict[str, np.ndarray], first: int, n_frames: int, frames_per_second: float) -> np.ndarray:
-    """Draw the labels of a span of frames.
-
-    Returns
-    -------
-    np.ndarray
-        float32 (6, n_frames, 88): onset and offset as triangles, frame, velocity (0-1, where the onset is),
-        velocity weight, and the pedal (in the last, over all pitches; -1 where it is not known).
-    """
-    drawn = np.zeros((6, n_frames, N_PITCHES), np.float32)
-    onset, frame, offset, velocity, weight, pedal = drawn
-    times = labels["notes"][:, :2] * frames_per_second - first
-    near = (times[:, 0] < n_frames + TARGET_REACH) & (times[:, 1] > -TARGET_REACH)
-    for (start, end), (pitch, loudness) in zip(times[near], labels["notes"][near, 2:], strict=True):
-        key = int(pitch) - LOWEST_PITCH
-        if not 0 <= key < N_PITCHES:
-            continue
-        frame[max(0, int(np.ceil(start))) : max(0, int(np.ceil(end))), key] = 1
-        for target, centre in ((onset, start), (offset, end)):
-            low = max(0, int(np.ceil(centre - TARGET_REACH)))
-            span = np.arange(low, min(n_frames, int(np.floor(centre + TARGET_REACH)) + 1))
-            target[span, key] = np.maximum(target[span, key], 1 - np.abs(span - centre) / TARGET_REACH)
-        low, high = max(0, round(start) - 1), max(0, round(start) + 2)
-        velocity[low:high, key] = loudness / 127
-        weight[low:high, key] = loudness > 0
-    if "pedals" not in labels:
-        pedal[:] = -1
-    else:
-        for start, end in labels["pedals"] * frames_per_second - first:
-            pedal[max(0, int(np.ceil(start))) : max(0, int(np.ceil(end)))] = 1
-    return drawn
 
 
 def losses(network: nn.Module, batch: tuple[Tensor, ...]) -> dict[str, Tensor]:
@@ -130,48 +95,17 @@ class Distilled:
         return losses(network, (log_mel, mixed))
 
 
-class Excerpts:
-    """Random excerpts of pieces as batches; which ones depends on the seed, the step and the rank alone."""
-
-    def __init__(
-        self,
-        pieces: list[Prepared],
-        features: FeatureConfig,
-        n_batch: int,
-        n_frames: int,
-        seed: int,
-        device: torch.device,
-        augmented: bool = True,
-    ) -> None:
-        self.pieces, self.n_batch, self.n_frames, self.seed = pieces, n_batch, n_frames, seed
-        self.features, self.device, self.augmented = features, device, augmented
-        lengths = np.array([piece.n_frames for piece in pieces], float)
-        self.weights = np.cumsum(lengths) / lengths.sum()
-
-    def __call__(self, step: int, rank: int = 0) -> tuple[Tensor, Tensor]:
-        """Features (batch, n_frames, n_mels) and targets (batch, 6, n_frames, 88)."""
-        rng = np.random.default_rng([self.seed, step, rank])
-        floor = (self.features.floor_db + self.features.offset_db) / self.features.scale_db
-        log_mel = np.full((self.n_batch, self.n_frames, self.features.n_mels), floor, np.float32)
-        target = np.zeros((self.n_batch, 6, self.n_frames, N_PITCHES), np.float32)
-        for row in range(self.n_batch):
-            piece = self.pieces[min(int(np.searchsorted(self.weights, rng.random())), len(self.pieces) - 1)]
-            first = int(rng.integers(0, max(1, piece.n_frames - self.n_frames)))
-            span = piece.span(first, self.n_frames)
-            log_mel[row, : len(span)] = span
-            target[row] = targets(piece.labels, first, self.n_frames, self.features.grid.frames_per_second)
-        batch = torch.from_numpy(log_mel).to(self.device)
-        if self.augmented:
-            generator = torch.Generator().manual_seed(int(rng.integers(1 << 62)))
-            batch = augment(narrow(batch, generator, self.features.mel_frequencies()), generator)
-        return batch, torch.from_numpy(target).to(self.device)
-
-
 def load_network(path: Path, features: FeatureConfig) -> NotesNetwork:
-    """Load the network of a weights file as it was trained: folded together, it would hear ends of excerpts wrongly."""
-    described = read_header(path.read_bytes())["network"]
-    network = NotesNetwork(features, TrunkConfig(**described | {"dilations": tuple(described["dilations"])}))
-    network.load_state_dict(load_tensors(path), strict=True)
+    """Load the network of a weights file, or the averaged one of a run, as it was trained.
+
+    Folded together, it would hear ends of excerpts wrongly.
+    """
+    if path.is_dir():
+        network = export.load_run(path)
+    else:
+        described = read_header(path.read_bytes())["network"]
+        network = NotesNetwork(features, TrunkConfig(**described | {"dilations": tuple(described["dilations"])}))
+        network.load_state_dict(load_tensors(path), strict=True)
     return network.eval().requires_grad_(False)
 
 
@@ -213,11 +147,14 @@ def main(arguments: list[str] | None = None) -> None:
         prepare(pieces["train"], options.cache, read_labels, features)
     loop.wait_for_all()
     prepared = prepare(pieces["train"], options.cache, read_labels, features)
-    batches = Excerpts(prepared, features, options.batch, options.frames, options.seed, device)
+    batches = excerpts(prepared, features, options.batch, options.frames, options.seed, device)
     torch.manual_seed(options.seed)
-    network = NotesNetwork(features, config)
-    if options.init_from is not None:
-        network.load_state_dict(load_tensors(options.init_from), strict=True)
+    if options.init_from is None:
+        network = NotesNetwork(features, config)
+    else:
+        network = load_network(options.init_from, features).requires_grad_(True)
+        if network.config != config:
+            network = grow(network, features, config)
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     criterion: loop.Losses = losses
     if options.teacher is not None:
@@ -263,8 +200,8 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--train", type=dataset, nargs="+", required=True, help="data sets, name:folder")
     parser.add_argument("--valid", type=dataset, nargs="+", required=True)
-    parser.add_argument("--init-from", type=Path, help="weights file to start from")
-    parser.add_argument("--teacher", type=Path, help="weights file to learn from, beside the labels")
+    parser.add_argument("--init-from", type=Path, help="weights or run to start from, of this size or smaller")
+    parser.add_argument("--teacher", type=Path, help="weights or run to learn from, beside the labels")
     parser.add_argument("--teacher-share", type=float, default=0.7, help="of the targets, 0-1")
     parser.add_argument("--export", help="name of the weights to write, such as notes-2")
     parser.add_argument("--licence", default=export.UNKNOWN_TERMS, help="terms of the weights, for the card")

@@ -1,0 +1,168 @@
+"""What the notes network learns from: random excerpts of recordings, and their labels drawn frame by frame."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from train.augment import augment, narrow
+from train.cache import Prepared
+from transcribe.features import LOWEST_PITCH, N_PITCHES, FeatureConfig
+
+# Half the width of the triangles that mark onsets and offsets, in frames (40 ms).
+TARGET_REACH = 2.0
+# Of a graphics card's free memory, what recordings may take; the network needs the rest.
+_SHARE_OF_CARD = 0.6
+# The pedal's mark on the card where nobody knows it.
+_UNKNOWN = 2
+
+
+def targets(labels: dict[str, np.ndarray], first: int, n_frames: int, frames_per_second: float) -> np.ndarray:
+    """Draw the labels of a span of frames.
+
+    Returns
+    -------
+    np.ndarray
+        float32 (6, n_frames, 88): onset and offset as triangles, frame, velocity (0-1, where the onset is),
+        velocity weight, and the pedal (in the last, over all pitches; -1 where it is not known).
+    """
+    drawn = np.zeros((6, n_frames, N_PITCHES), np.float32)
+    onset, frame, offset, velocity, weight, pedal = drawn
+    times = labels["notes"][:, :2] * frames_per_second - first
+    keys = labels["notes"][:, 2].astype(int) - LOWEST_PITCH
+    near = (times[:, 0] < n_frames + TARGET_REACH) & (times[:, 1] > -TARGET_REACH) & (keys >= 0) & (keys < N_PITCHES)
+    times, keys, loudness = times[near], keys[near], labels["notes"][near, 3]
+    for target, centres in ((onset, times[:, 0]), (offset, times[:, 1])):
+        frames = np.ceil(centres[:, None] - TARGET_REACH).astype(int) + np.arange(round(2 * TARGET_REACH) + 1)
+        heights = 1 - np.abs(frames - centres[:, None]) / TARGET_REACH
+        seen = (frames >= 0) & (frames < n_frames) & (heights > 0)
+        np.maximum.at(target, (frames[seen], np.broadcast_to(keys[:, None], frames.shape)[seen]), heights[seen])
+    sounding = np.zeros((n_frames + 1, N_PITCHES), np.int32)
+    for moments, change in ((times[:, 0], 1), (times[:, 1], -1)):
+        np.add.at(sounding, (np.clip(np.ceil(moments), 0, n_frames).astype(int), keys), change)
+    frame[:] = sounding.cumsum(0)[:-1] > 0
+    frames = np.round(times[:, :1]).astype(int) + np.arange(-1, 2)
+    seen = (frames >= 0) & (frames < n_frames)
+    places = frames[seen], np.broadcast_to(keys[:, None], frames.shape)[seen]
+    loud = np.broadcast_to(loudness[:, None], frames.shape)[seen]
+    velocity[places] = loud / 127
+    weight[places] = loud > 0
+    if "pedals" not in labels:
+        pedal[:] = -1
+    else:
+        for start, end in labels["pedals"] * frames_per_second - first:
+            pedal[max(0, int(np.ceil(start))) : max(0, int(np.ceil(end)))] = 1
+    return drawn
+
+
+class Excerpts:
+    """Random excerpts of pieces as batches; which ones depends on the seed, the step and the rank alone."""
+
+    def __init__(
+        self,
+        pieces: list[Prepared],
+        features: FeatureConfig,
+        n_batch: int,
+        n_frames: int,
+        seed: int,
+        device: torch.device,
+        augmented: bool = True,
+    ) -> None:
+        self.pieces, self.n_batch, self.n_frames, self.seed = pieces, n_batch, n_frames, seed
+        self.features, self.device, self.augmented = features, device, augmented
+        # What the features have where nothing sounds.
+        self.floor = (features.floor_db + features.offset_db) / features.scale_db
+        lengths = np.array([piece.n_frames for piece in pieces], float)
+        self.weights = np.cumsum(lengths) / lengths.sum()
+
+    def __call__(self, step: int, rank: int = 0) -> tuple[Tensor, Tensor]:
+        """Features (batch, n_frames, n_mels) and targets (batch, 6, n_frames, 88)."""
+        rng = np.random.default_rng([self.seed, step, rank])
+        log_mel, target = self.read([self._choose(rng) for _ in range(self.n_batch)])
+        if self.augmented:
+            generator = torch.Generator(self.device).manual_seed(int(rng.integers(1 << 62)))
+            log_mel = augment(narrow(log_mel, generator, self.features.mel_frequencies()), generator)
+        return log_mel, target
+
+    def _choose(self, rng: np.random.Generator) -> tuple[int, int]:
+        """Choose a piece and the first frame of an excerpt of it."""
+        index = min(int(np.searchsorted(self.weights, rng.random())), len(self.pieces) - 1)
+        return index, int(rng.integers(0, max(1, self.pieces[index].n_frames - self.n_frames)))
+
+    def read(self, spans: Sequence[tuple[int, int]]) -> tuple[Tensor, Tensor]:
+        """Read excerpts, each a piece and its first frame, from disk."""
+        log_mel = np.full((len(spans), self.n_frames, self.features.n_mels), self.floor, np.float32)
+        target = np.zeros((len(spans), 6, self.n_frames, N_PITCHES), np.float32)
+        for row, (index, first) in enumerate(spans):
+            piece = self.pieces[index]
+            span = piece.span(first, self.n_frames)
+            log_mel[row, : len(span)] = span
+            target[row] = targets(piece.labels, first, self.n_frames, self.features.grid.frames_per_second)
+        return torch.from_numpy(log_mel).to(self.device), torch.from_numpy(target).to(self.device)
+
+
+class ExcerptsOnCard(Excerpts):
+    """The same excerpts from recordings that lie in a graphics card's memory: 0.15 GB an hour, a byte a target.
+
+    What is read from disk and drawn for every batch keeps the processor busy for longer than the card.
+    """
+
+    def __init__(
+        self,
+        pieces: list[Prepared],
+        features: FeatureConfig,
+        n_batch: int,
+        n_frames: int,
+        seed: int,
+        device: torch.device,
+        augmented: bool = True,
+    ) -> None:
+        super().__init__(pieces, features, n_batch, n_frames, seed, device, augmented)
+        ends = np.cumsum([max(piece.n_frames, n_frames) for piece in pieces])
+        self.starts = [0, *ends[:-1].tolist()]
+        total = int(ends[-1])
+        self.log_mel = torch.full((total, features.n_mels), self.floor, dtype=torch.float16, device=device)
+        # Onset, frame, offset and velocity of every pitch, and the pedal.
+        self.drawn = torch.zeros((total, 4 * N_PITCHES + 1), dtype=torch.uint8, device=device)
+        with ThreadPoolExecutor() as pool:
+            for _ in pool.map(self._load, pieces, self.starts):
+                pass
+
+    def _load(self, piece: Prepared, start: int) -> None:
+        span = piece.span(0, piece.n_frames)
+        self.log_mel[start : start + len(span)] = torch.from_numpy(span).to(self.device)
+        n_frames = max(piece.n_frames, self.n_frames)
+        onset, frame, offset, velocity, _, pedal = targets(
+            piece.labels, 0, n_frames, self.features.grid.frames_per_second
+        )
+        heads = np.stack([onset * 255, frame, offset * 255, velocity * 127], 1).reshape(n_frames, -1)
+        known = np.where(pedal[:, :1] < 0, _UNKNOWN, pedal[:, :1])
+        packed = torch.from_numpy(np.hstack([heads.round(), known]).astype(np.uint8))
+        self.drawn[start : start + n_frames] = packed.to(self.device)
+
+    def read(self, spans: Sequence[tuple[int, int]]) -> tuple[Tensor, Tensor]:
+        """Read excerpts, each a piece and its first frame, from the card."""
+        firsts = torch.tensor([self.starts[index] + first for index, first in spans], device=self.device)
+        frames = firsts[:, None] + torch.arange(self.n_frames, device=self.device)
+        drawn = self.drawn[frames].float()
+        heads = drawn[..., :-1].view(*frames.shape, 4, N_PITCHES)
+        onset, frame, offset, velocity = (heads / heads.new_tensor([255, 1, 255, 127])[:, None]).unbind(2)
+        pedal = torch.where(drawn[..., -1:] == _UNKNOWN, -1.0, drawn[..., -1:]).expand_as(onset)
+        target = torch.stack([onset, frame, offset, velocity, (velocity > 0).float(), pedal], 1)
+        return self.log_mel[frames].float(), target
+
+
+def excerpts(
+    pieces: list[Prepared], features: FeatureConfig, n_batch: int, n_frames: int, seed: int, device: torch.device
+) -> Excerpts:
+    """Make excerpts of recordings on the card where there is one and they fit, of those on disk else."""
+    kind = Excerpts
+    if device.type == "cuda":
+        needed = sum(piece.n_frames for piece in pieces) * (2 * features.n_mels + 4 * N_PITCHES + 1)
+        if needed < _SHARE_OF_CARD * torch.cuda.mem_get_info(device)[0]:
+            kind = ExcerptsOnCard
+    return kind(pieces, features, n_batch, n_frames, seed, device)
