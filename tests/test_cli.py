@@ -325,7 +325,7 @@ def test_doctor_finds_all_well(call) -> None:
     report = json.loads(out)
     assert code == 0
     assert set(report) == {"program", "packages", "devices", "decoders", "weights"}
-    assert "checked" in report["weights"]["notes-large-7"]
+    assert "checked" in report["weights"]["notes-medium-8"]
     assert "FAULTY" not in out
     code, out, _ = call("doctor")
     assert "torchaudio" in out

@@ -20,7 +20,7 @@ def section(title: str) -> str:
     return README.split(f"\n## {title}\n")[1].split("\n## ")[0]
 
 
-@pytest.mark.parametrize(("size", "table"), [("large", 0), ("small", 1)])
+@pytest.mark.parametrize(("size", "table"), [("medium", 0), ("small", 1), ("large", 2)])
 def test_the_figures_are_those_of_the_model_cards(size: str, table: int) -> None:
     (name,) = (entry.name for entry in manifest().values() if (entry.task, entry.size) == ("notes", size))
     card = (ROOT / "weights" / f"{name}.md").read_text(encoding="utf-8")

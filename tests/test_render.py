@@ -301,6 +301,18 @@ def test_the_program_renders_and_goes_on(bank: Path, tmp_path: Path, monkeypatch
     assert {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()} == made
 
 
+def test_what_leaves_nothing_to_render_is_said_at_once(
+    bank: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["render", "--out", str(tmp_path / "out"), "--pianos", str(bank.parent), "--midi", str(tmp_path)]
+    for options, said in (([], "no .mid file"), (["--without", bank.name], "no piano")):
+        monkeypatch.setattr("sys.argv", [*command, *options])
+        with pytest.raises(SystemExit):
+            render.main()
+        assert said in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
 def test_recordings_are_heard_anew_with_their_labels(
     bank: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,7 +1,7 @@
 """Train the chords network.
 
     python -m train.chords --train runs/songs-train --valid runs/songs-valid --run runs/chords \
-        --init-from weights/notes-small-9.safetensors --export chords-1
+        --init-from weights/notes-small-10.safetensors --export chords-1
 
 A folder holds recordings beside ``.lab`` files of their names (what :mod:`train.arrangements` writes; Isophonics, RWC
 and Billboard, once laid out so), or folders of clips named by their chord (``Am/``, ``A#_maj/``). A run that was

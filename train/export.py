@@ -1,6 +1,6 @@
 """A trained notes network → thresholds tuned on the validation set → weights file, manifest and model card.
 
-    python -m train.export --run runs/notes --name notes-large-7 --valid pairs:renders-valid --report maps:maps-real-dev
+    python -m train.export --run runs/notes --name notes-medium-8 --valid pairs:renders-valid --report maps:maps-real-dev
 
 Nothing is chosen on what is only reported.
 """
@@ -347,12 +347,12 @@ def main() -> None:
     """Export the network of a run."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--run", type=Path, required=True)
-    parser.add_argument("--name", required=True, help="notes-large-7, …")
+    parser.add_argument("--name", required=True, help="notes-medium-8, …")
     parser.add_argument("--valid", type=dataset, required=True, help="data set to tune on, name:folder")
     parser.add_argument("--report", type=_titled, nargs="*", default=[], help="title:folder, reported only")
     parser.add_argument("--licence", default=UNKNOWN_TERMS)
     parser.add_argument("--default", action="store_true", help="make it the model that is used unless told otherwise")
-    parser.add_argument("--size", default="", help="small or large: what --model calls it")
+    parser.add_argument("--size", default="", help="small, medium or large: what --model calls it")
     parser.add_argument("--command", default="", help="the command that trained it, for the card")
     parser.add_argument("--trained-on", nargs="*", default=[], help="data sets whose train split was used")
     parser.add_argument("--card", type=Path, help="text to open the model card with")

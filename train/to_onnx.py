@@ -1,6 +1,6 @@
 """Shipped weights → ONNX graphs beside them, which the CPU runs.
 
-    python -m train.to_onnx notes-large-7 chords-1
+    python -m train.to_onnx notes-medium-8 chords-1
 
 The graphs are made of the very network that torch runs, with every normalisation folded in; the manifest gets their
 checksums.

@@ -23,7 +23,7 @@ PlotReference = Annotated[
     Path | None,
     typer.Option(help="The true notes: a picture shows what was hit, missed and added.", show_default=False),
 ]
-Model = Annotated[str | None, typer.Option(help="small, large, or a .safetensors file.", show_default=False)]
+Model = Annotated[str | None, typer.Option(help="small, medium, large, or a .safetensors file.", show_default=False)]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")]
 Precision = Annotated[
     str, typer.Option(help="auto, float32 or bfloat16; bfloat16 is for torch, on processors that compute in it.")

@@ -77,7 +77,7 @@ def main() -> None:
     parser.add_argument("--files", type=int, default=100)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--empty", type=int, default=1000, help="recordings of the batch without work")
-    parser.add_argument("--model", default=None, help="small or large")
+    parser.add_argument("--model", default=None, help="small, medium or large")
     options = parser.parse_args()
     # Ray has its workers stand back behind all others; ours wouldn't.
     os.environ.setdefault("RAY_worker_niceness", "0")

@@ -213,7 +213,7 @@ def main() -> None:
     """Compare, print tables, write JSON."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, nargs="+", required=True, help="folders of recordings and labels")
-    parser.add_argument("--models", nargs="+", default=["small", "large"], help="our weights")
+    parser.add_argument("--models", nargs="+", default=["small", "medium", "large"], help="our weights")
     parser.add_argument("--labels", type=Path, help="take the labels from this folder instead")
     parser.add_argument("--venvs", type=Path, required=True, help="folder for the peers' virtual environments")
     parser.add_argument("--seconds", type=float, help="only the first seconds of every piece")
