@@ -20,7 +20,7 @@ from tests.test_datasets import make_maestro
 from train import export, loop, notes
 from train.augment import augment, narrow
 from train.cache import Prepared, prepare
-from train.excerpts import Excerpts, ExcerptsOnCard, targets
+from train.excerpts import Excerpts, ExcerptsOnCard, excerpts, targets
 from train.grow import grow
 from transcribe.datasets import load_dataset
 from transcribe.decoding import Activations, DecodingConfig
@@ -85,6 +85,7 @@ def test_excerpts_on_the_card_are_those_on_disk(tmp_path: Path) -> None:
     for a, b in zip(on_disk(7), on_card(7), strict=True):
         torch.testing.assert_close(a, b, rtol=0, atol=0.5 / 255 + 1e-6)
     assert (on_card(7)[1][:, 5] == -1).any()
+    assert type(excerpts(pieces, FEATURES, 32, 64, 5, CPU)) is Excerpts
     on_disk.augmented = on_card.augmented = True
     torch.testing.assert_close(on_disk(8)[0], on_card(8)[0])
 
@@ -355,6 +356,10 @@ def test_from_maestros_tree_to_weights(tmp_path: Path) -> None:
     more = ["--init-from", str(tmp_path / "weights" / "notes-9.safetensors"), "--run", str(tmp_path / "more")]
     notes.main([*command, *more])
     assert (tmp_path / "more" / "checkpoint.pt").exists()
+    # A run is learned from as weights are, and what is begun with may be smaller.
+    larger = ["--init-from", str(tmp_path / "more"), "--teacher", str(tmp_path / "run"), "--channels", "6"]
+    notes.main([*command, *larger, "--run", str(tmp_path / "larger")])
+    assert export.load_run(tmp_path / "larger").config.channels == 6
 
 
 @pytest.mark.slow

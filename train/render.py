@@ -242,10 +242,11 @@ def _parse() -> argparse.Namespace:
         audio = _chosen([p.audio for p in pieces], arguments.recordings_without, arguments.recordings_only, folder)
         arguments.recordings = [piece for piece in pieces if piece.audio in set(audio)]
     if not arguments.piano_folders:
-        parser.error("no piano is left to play on: --pianos wants folders of folders with a samples.csv, as train.banks makes")
-    made_up = arguments.silent_share + arguments.exercise_share + bool(arguments.recordings) * arguments.rerecord_share
+        parser.error("no piano is left; see --pianos, --without and --only, and train.banks, which makes pianos")
+    without_midi = arguments.silent_share + arguments.exercise_share
+    without_midi += arguments.rerecord_share if arguments.recordings else 0
     for folder, paths in zip(arguments.midi, arguments.midi_folders, strict=True):
-        if not paths and made_up < 1:
+        if not paths and without_midi < 1:
             parser.error(f"{folder}: no .mid file is left to play; see --midi, --midi-without and --midi-only")
     if arguments.recordings == []:
         parser.error("no recording is left; see --recordings, --recordings-without and --recordings-only")
