@@ -32,6 +32,23 @@ def test_the_rest_is_left_to_adamw() -> None:
     assert [group.get("ratio", 1.0) for group in optimizer.param_groups] == [10.0, 1.0]
 
 
+def test_the_steps_are_those_of_torchs_own() -> None:
+    torch.manual_seed(0)
+    network = nn.Sequential(nn.Conv2d(12, 24, (3, 3)), nn.Conv2d(24, 24, 1), nn.Conv2d(24, 24, 1), nn.Conv2d(24, 10, 1))
+    network.to(memory_format=torch.channels_last)
+    matrices = [kernel.weight.detach().flatten(1).clone() for kernel in network]
+    ours = MuonAndAdamW(network, 1e-3, weight_decay=0.1)
+    theirs = torch.optim.Muon(matrices, 1e-2, weight_decay=0.1)
+    for _ in range(4):
+        for kernel, matrix in zip(network, matrices, strict=True):
+            kernel.weight.grad = torch.randn_like(kernel.weight)
+            matrix.grad = kernel.weight.grad.flatten(1).clone()
+        ours.step()
+        theirs.step()
+    for kernel, matrix in zip(network, matrices, strict=True):
+        torch.testing.assert_close(kernel.weight.detach().flatten(1), matrix, rtol=0, atol=1e-6)
+
+
 def test_weights_without_gradients_stay() -> None:
     network = nn.Conv2d(12, 16, 1)
     before = network.weight.detach().clone()

@@ -305,12 +305,27 @@ def test_what_leaves_nothing_to_render_is_said_at_once(
     bank: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     command = ["render", "--out", str(tmp_path / "out"), "--pianos", str(bank.parent), "--midi", str(tmp_path)]
-    for options, said in (([], "no .mid file"), (["--without", bank.name], "no piano")):
+    songs = tmp_path / "songs"
+    songs.mkdir()
+    soundfile.write(songs / "a.wav", np.zeros(100), 16000)
+    (songs / "a.txt").write_text("OnsetTime\tOffsetTime\tMidiPitch\n1.0\t2.0\t60\n")
+    for options, said in (
+        ([], "no .mid file"),
+        (["--without", bank.name], "no piano"),
+        (["--recordings", "pairs", str(songs), "--recordings-without", "a", "--exercise-share", "1"], "no recording"),
+        (["--recordings", "pairs", str(tmp_path / "none")], "none"),
+    ):
         monkeypatch.setattr("sys.argv", [*command, *options])
         with pytest.raises(SystemExit):
             render.main()
         assert said in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
+    # Exercises need no MIDI, and silence no piano.
+    monkeypatch.setattr("sys.argv", [*command, "--exercise-share", "0.93"])
+    render._parse()
+    (tmp_path / "out" / "render.json").unlink()
+    monkeypatch.setattr("sys.argv", [*command, "--silent-share", "1", "--without", bank.name])
+    render._parse()
 
 
 def test_recordings_are_heard_anew_with_their_labels(

@@ -64,7 +64,7 @@ def narrow(log_mel: Tensor, generator: torch.Generator, frequencies: np.ndarray,
     share
         0-1.
     """
-    octaves = torch.from_numpy(np.log2(frequencies)).float().to(generator.device)
+    octaves = torch.from_numpy(np.log2(frequencies)).float().to(generator.device, non_blocking=True)
     low, high, slope, lot = torch.rand((4, len(log_mel), 1, 1), generator=generator, device=generator.device)
     below = (np.log2(100) + low * np.log2(5) - octaves).clamp(min=0)
     above = (octaves - np.log2(2500) - high * np.log2(2.8)).clamp(min=0)

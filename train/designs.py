@@ -23,7 +23,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from train import export, loop
 from train.cache import prepare
-from train.excerpts import Excerpts
+from train.excerpts import Excerpts, choose_excerpts
 from train.export import dataset, load
 from train.notes import losses, read_labels
 from transcribe.decoding import DecodingConfig
@@ -223,7 +223,7 @@ def main() -> None:
     features, device = FeatureConfig(), torch.device(choose_device(options.device))
     pieces = [piece for name, folder in options.train for piece in load(name, folder, "train")]
     prepared = prepare(pieces, options.cache, read_labels)
-    batches = Excerpts(prepared, features, options.batch, options.frames, 0, device)
+    batches = choose_excerpts(prepared, features, options.batch, options.frames, 0, device)
     (valid, *reported) = [
         load(name, folder, "validation")[:: options.every] for name, folder in (options.valid, *options.report)
     ]

@@ -15,7 +15,8 @@ from transcribe.features import LOWEST_PITCH, N_PITCHES, FeatureConfig
 
 # Half the width of the triangles that mark onsets and offsets, in frames (40 ms).
 TARGET_REACH = 2.0
-# Of a graphics card's free memory, what recordings may take; the network needs the rest.
+# Of a graphics card's free memory, what recordings may take; the network needs the rest: the largest so far took 6 GB
+# with 64 excerpts a batch.
 _SHARE_OF_CARD = 0.6
 # The pedal's mark on the card where nobody knows it.
 _UNKNOWN = 2
@@ -24,15 +25,27 @@ _UNKNOWN = 2
 def targets(labels: dict[str, np.ndarray], first: int, n_frames: int, frames_per_second: float) -> np.ndarray:
     """Draw the labels of a span of frames.
 
+    Parameters
+    ----------
+    labels
+        ``notes`` (n, 4), onset and offset in s, pitch, velocity (0 where unknown), and ``pedals`` (m, 2) in s where the
+        pedal is known.
+    first
+        The span's first frame.
+    n_frames
+        Of the span; it may go beyond the recording.
+    frames_per_second
+        Of the features.
+
     Returns
     -------
     np.ndarray
-        float32 (6, n_frames, 88): onset and offset as triangles, frame, velocity (0-1, where the onset is),
-        velocity weight, and the pedal (in the last, over all pitches; -1 where it is not known).
+        float32 (6, n_frames, 88): onset, frame, offset (onset and offset as triangles), velocity (0-1, at onsets),
+        whether a velocity is known there, and the pedal (over all pitches; -1 where it is not known).
     """
     drawn = np.zeros((6, n_frames, N_PITCHES), np.float32)
     onset, frame, offset, velocity, weight, pedal = drawn
-    times = labels["notes"][:, :2] * frames_per_second - first
+    times = np.maximum.accumulate(labels["notes"][:, :2], axis=1) * frames_per_second - first  # no end before its start
     keys = labels["notes"][:, 2].astype(int) - LOWEST_PITCH
     near = (times[:, 0] < n_frames + TARGET_REACH) & (times[:, 1] > -TARGET_REACH) & (keys >= 0) & (keys < N_PITCHES)
     times, keys, loudness = times[near], keys[near], labels["notes"][near, 3]
@@ -60,7 +73,30 @@ def targets(labels: dict[str, np.ndarray], first: int, n_frames: int, frames_per
 
 
 class Excerpts:
-    """Random excerpts of pieces as batches; which ones depends on the seed, the step and the rank alone."""
+    """Random excerpts of pieces as batches; which ones depends on the seed, the step and the rank alone.
+
+    (How they are augmented depends on the kind of device too: each has random numbers of its own.)
+
+    Parameters
+    ----------
+    pieces
+        At least one; the longer, the likelier.
+    features
+        What they were prepared with.
+    n_batch, n_frames
+        Excerpts a batch, frames an excerpt.
+    seed
+        Of all randomness.
+    device
+        Where batches lie.
+    augmented
+        Whether :mod:`train.augment` changes the features.
+
+    Raises
+    ------
+    ValueError
+        If there are no pieces.
+    """
 
     def __init__(
         self,
@@ -72,12 +108,14 @@ class Excerpts:
         device: torch.device,
         augmented: bool = True,
     ) -> None:
+        if not pieces:
+            raise ValueError("no recordings with labels to learn from")
         self.pieces, self.n_batch, self.n_frames, self.seed = pieces, n_batch, n_frames, seed
         self.features, self.device, self.augmented = features, device, augmented
         # What the features have where nothing sounds.
         self.floor = (features.floor_db + features.offset_db) / features.scale_db
         lengths = np.array([piece.n_frames for piece in pieces], float)
-        self.weights = np.cumsum(lengths) / lengths.sum()
+        self.shares = np.cumsum(lengths) / lengths.sum()
 
     def __call__(self, step: int, rank: int = 0) -> tuple[Tensor, Tensor]:
         """Features (batch, n_frames, n_mels) and targets (batch, 6, n_frames, 88)."""
@@ -90,7 +128,7 @@ class Excerpts:
 
     def _choose(self, rng: np.random.Generator) -> tuple[int, int]:
         """Choose a piece and the first frame of an excerpt of it."""
-        index = min(int(np.searchsorted(self.weights, rng.random())), len(self.pieces) - 1)
+        index = min(int(np.searchsorted(self.shares, rng.random())), len(self.pieces) - 1)
         return index, int(rng.integers(0, max(1, self.pieces[index].n_frames - self.n_frames)))
 
     def read(self, spans: Sequence[tuple[int, int]]) -> tuple[Tensor, Tensor]:
@@ -108,7 +146,8 @@ class Excerpts:
 class ExcerptsOnCard(Excerpts):
     """The same excerpts from recordings that lie in a graphics card's memory: 0.15 GB an hour, a byte a target.
 
-    What is read from disk and drawn for every batch keeps the processor busy for longer than the card.
+    Onsets and offsets are rounded to 255ths. To read and draw 64 excerpts keeps a core busy for 35 ms, as long as an
+    H200 takes for a step.
     """
 
     def __init__(
@@ -122,47 +161,64 @@ class ExcerptsOnCard(Excerpts):
         augmented: bool = True,
     ) -> None:
         super().__init__(pieces, features, n_batch, n_frames, seed, device, augmented)
-        ends = np.cumsum([max(piece.n_frames, n_frames) for piece in pieces])
+        ends = np.cumsum([_room(piece, n_frames) for piece in pieces])
         self.starts = [0, *ends[:-1].tolist()]
         total = int(ends[-1])
         self.log_mel = torch.full((total, features.n_mels), self.floor, dtype=torch.float16, device=device)
         # Onset, frame, offset and velocity of every pitch, and the pedal.
-        self.drawn = torch.zeros((total, 4 * N_PITCHES + 1), dtype=torch.uint8, device=device)
-        with ThreadPoolExecutor() as pool:
+        self.packed = torch.zeros((total, 4 * N_PITCHES + 1), dtype=torch.uint8, device=device)
+        self.scale = torch.tensor([[255.0], [1.0], [255.0], [127.0]], device=device)
+        self.frames = torch.arange(n_frames, device=device)
+        with ThreadPoolExecutor(4) as pool:  # a piece takes 7 kB a frame until it is packed
             for _ in pool.map(self._load, pieces, self.starts):
                 pass
 
     def _load(self, piece: Prepared, start: int) -> None:
         span = piece.span(0, piece.n_frames)
         self.log_mel[start : start + len(span)] = torch.from_numpy(span).to(self.device)
-        n_frames = max(piece.n_frames, self.n_frames)
+        n_frames = _room(piece, self.n_frames)
         onset, frame, offset, velocity, _, pedal = targets(
             piece.labels, 0, n_frames, self.features.grid.frames_per_second
         )
         heads = np.stack([onset * 255, frame, offset * 255, velocity * 127], 1).reshape(n_frames, -1)
         known = np.where(pedal[:, :1] < 0, _UNKNOWN, pedal[:, :1])
         packed = torch.from_numpy(np.hstack([heads.round(), known]).astype(np.uint8))
-        self.drawn[start : start + n_frames] = packed.to(self.device)
+        self.packed[start : start + n_frames] = packed.to(self.device)
 
     def read(self, spans: Sequence[tuple[int, int]]) -> tuple[Tensor, Tensor]:
         """Read excerpts, each a piece and its first frame, from the card."""
-        firsts = torch.tensor([self.starts[index] + first for index, first in spans], device=self.device)
-        frames = firsts[:, None] + torch.arange(self.n_frames, device=self.device)
-        drawn = self.drawn[frames].float()
-        heads = drawn[..., :-1].view(*frames.shape, 4, N_PITCHES)
-        onset, frame, offset, velocity = (heads / heads.new_tensor([255, 1, 255, 127])[:, None]).unbind(2)
-        pedal = torch.where(drawn[..., -1:] == _UNKNOWN, -1.0, drawn[..., -1:]).expand_as(onset)
+        firsts = torch.tensor([self.starts[index] + first for index, first in spans])
+        # Not to wait here for the step that is under way.
+        frames = firsts.to(self.device, non_blocking=True)[:, None] + self.frames
+        packed = self.packed[frames].float()
+        onset, frame, offset, velocity = (packed[..., :-1].view(*frames.shape, 4, N_PITCHES) / self.scale).unbind(2)
+        pedal = torch.where(packed[..., -1:] == _UNKNOWN, -1.0, packed[..., -1:]).expand_as(onset)
         target = torch.stack([onset, frame, offset, velocity, (velocity > 0).float(), pedal], 1)
         return self.log_mel[frames].float(), target
 
 
-def excerpts(
-    pieces: list[Prepared], features: FeatureConfig, n_batch: int, n_frames: int, seed: int, device: torch.device
+def _room(piece: Prepared, n_frames: int) -> int:
+    """Count the frames that a piece takes on the card: those of an excerpt at least."""
+    return max(piece.n_frames, n_frames)
+
+
+def fit_on_card(pieces: list[Prepared], features: FeatureConfig, n_frames: int, free: int) -> bool:
+    """Say whether recordings fit in ``free`` bytes beside the network that learns from them."""
+    needed = sum(_room(piece, n_frames) for piece in pieces) * (2 * features.n_mels + 4 * N_PITCHES + 1)
+    return needed < _SHARE_OF_CARD * free
+
+
+def choose_excerpts(
+    pieces: list[Prepared],
+    features: FeatureConfig,
+    n_batch: int,
+    n_frames: int,
+    seed: int,
+    device: torch.device,
+    where: str = "auto",
 ) -> Excerpts:
-    """Make excerpts of recordings on the card where there is one and they fit, of those on disk else."""
-    kind = Excerpts
-    if device.type == "cuda":
-        needed = sum(piece.n_frames for piece in pieces) * (2 * features.n_mels + 4 * N_PITCHES + 1)
-        if needed < _SHARE_OF_CARD * torch.cuda.mem_get_info(device)[0]:
-            kind = ExcerptsOnCard
-    return kind(pieces, features, n_batch, n_frames, seed, device)
+    """Make excerpts of recordings on the ``card`` or on ``disk``; ``auto``: on the card where they fit on one."""
+    on_card = where == "card"
+    if where == "auto" and device.type == "cuda":
+        on_card = fit_on_card(pieces, features, n_frames, torch.cuda.mem_get_info(device)[0])
+    return (ExcerptsOnCard if on_card else Excerpts)(pieces, features, n_batch, n_frames, seed, device)

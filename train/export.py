@@ -1,6 +1,6 @@
 """A trained notes network → thresholds tuned on the validation set → weights file, manifest and model card.
 
-    python -m train.export --run runs/notes --name notes-medium-8 --valid pairs:renders-valid --report maps:MAPS
+    python -m train.export --run runs/notes --name notes-medium-8 --valid pairs:renders-valid --report real:REAL
 
 Nothing is chosen on what is only reported.
 """

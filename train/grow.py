@@ -8,7 +8,7 @@ from torch import Tensor
 from transcribe.features import FeatureConfig
 from transcribe.networks import NotesNetwork, TrunkConfig
 
-# Scale at the end of a block that is new: next to nothing, but not nothing, or it would never learn.
+# Scale at the end of a block that is new: next to nothing, but not nothing, or it would never learn. Not tuned.
 _NEW_BLOCK = 0.05
 
 
@@ -17,21 +17,26 @@ def grow(network: NotesNetwork, features: FeatureConfig, config: TrunkConfig) ->
     """Copy a network into a larger one: the old channels as they were, the new ones at random and unseen by the old.
 
     Blocks that are new stand at the ends of the halves before and after the trunk's context, and begin with next to
-    no voice (Net2Net, Chen et al. 2016).
+    no voice. (To begin with what a smaller network does is the idea of Net2Net, Chen et al. 2016, who copy channels.)
 
     Parameters
     ----------
     network
-        What to begin with.
+        What to begin with, on the CPU.
     features
         The front end of both.
     config
         Of the larger one; each half of its dilations begins with the old one's.
 
+    Returns
+    -------
+    NotesNetwork
+        Ready to be trained.
+
     Raises
     ------
     ValueError
-        If the larger network is no larger, or its blocks are others.
+        If a size is less than the old one's, the stride another, or the old blocks aren't where they must be.
     """
     before = network.config
     old_half, new_half = (len(before.dilations) - 1) // 2 + 1, (len(config.dilations) - 1) // 2 + 1
@@ -52,6 +57,7 @@ def grow(network: NotesNetwork, features: FeatureConfig, config: TrunkConfig) ->
         parts = name.split(".")
         if parts[:2] == ["trunk", "blocks"]:
             parts[2] = str(places[int(parts[2])])
+        # As networks.PitchContext pools: its normalisation, and the columns of its first convolution.
         _copy(old, new[".".join(parts)], pooled=parts[-2] == "norm" or parts[-3:] == ["time", "0", "weight"])
     return larger
 

@@ -137,7 +137,8 @@ def train(
     device = device or torch.device("cpu")
     rank = distributed.get_rank() if distributed.is_initialized() else 0
     network.to(device)
-    torch.backends.cudnn.benchmark = True  # the same shapes in every step: the quickest kernels for them
+    if device.type == "cuda":
+        torch.backends.cudnn.benchmark = True  # the same shapes in every step: the quickest kernels for them
     average = get_ema_multi_avg_fn(config.average)  # type: ignore[no-untyped-call]
     averaged = AveragedModel(network, multi_avg_fn=average, use_buffers=True)
     optimizer: MuonAndAdamW | torch.optim.AdamW

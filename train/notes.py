@@ -24,7 +24,7 @@ from torch import Tensor, nn
 
 from train import export, loop
 from train.cache import prepare
-from train.excerpts import excerpts
+from train.excerpts import choose_excerpts
 from train.export import dataset, load
 from train.grow import grow
 from train.performances import from_transcription
@@ -139,6 +139,8 @@ def main(arguments: list[str] | None = None) -> None:
     config = TrunkConfig(
         options.channels, options.stem_channels, options.mix_channels, tuple(options.dilations), options.stride
     )
+    torch.manual_seed(options.seed)
+    network = _begin(options.init_from, features, config)
     pieces = {
         use: [piece for name, folder in sets for piece in load(name, folder, split)]
         for use, sets, split in (("train", options.train, "train"), ("valid", options.valid, "validation"))
@@ -147,14 +149,12 @@ def main(arguments: list[str] | None = None) -> None:
         prepare(pieces["train"], options.cache, read_labels, features)
     loop.wait_for_all()
     prepared = prepare(pieces["train"], options.cache, read_labels, features)
-    batches = excerpts(prepared, features, options.batch, options.frames, options.seed, device)
-    torch.manual_seed(options.seed)
-    if options.init_from is None:
-        network = NotesNetwork(features, config)
-    else:
-        network = load_network(options.init_from, features).requires_grad_(True)
-        if network.config != config:
-            network = grow(network, features, config)
+    try:
+        batches = choose_excerpts(
+            prepared, features, options.batch, options.frames, options.seed, device, options.recordings
+        )
+    except ValueError as error:
+        sys.exit(f"train.notes: {error}; see --train")
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     criterion: loop.Losses = losses
     if options.teacher is not None:
@@ -196,6 +196,21 @@ def main(arguments: list[str] | None = None) -> None:
         export.export(averaged, features, options.export, loaded, pieces["valid"], folder=options.weights)
 
 
+def _begin(smaller: Path | None, features: FeatureConfig, config: TrunkConfig) -> NotesNetwork:
+    """Make the network: from nothing, from weights, or grown from those of a smaller one."""
+    if smaller is None:
+        return NotesNetwork(features, config)
+    network = load_network(smaller, features).requires_grad_(True)
+    if network.config == config:
+        return network
+    try:
+        grown = grow(network, features, config)
+    except ValueError as error:
+        sys.exit(f"train.notes: {error}; see --init-from and the sizes")
+    print(f"grown from {network.config}", file=sys.stderr)
+    return grown
+
+
 def _parse(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--train", type=dataset, nargs="+", required=True, help="data sets, name:folder")
@@ -208,6 +223,9 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--weights", type=Path, default=export.WEIGHTS, help="folder to export to")
     loop.add_options(parser, loop.LoopConfig(optimizer="muon"), batch=6)
     parser.add_argument("--frames", type=int, default=256, help="frames an excerpt")
+    parser.add_argument(
+        "--recordings", choices=("auto", "card", "disk"), default="auto", help="where their features lie in training"
+    )
     size = TrunkConfig()
     parser.add_argument("--channels", type=int, default=size.channels)
     parser.add_argument("--stem-channels", type=int, default=size.stem_channels)

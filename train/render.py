@@ -24,6 +24,7 @@ from train import performances, recorder, rooms
 from train.performances import Performance
 from train.piano import SAMPLE_RATE, Piano, Voicing, load_pianos, play, sounding
 from transcribe.datasets import LABEL_SUFFIXES, load_dataset, read_labels
+from transcribe.errors import PitchaiError
 
 EXCERPT = 60.0  # seconds
 
@@ -238,17 +239,20 @@ def _parse() -> argparse.Namespace:
     ]
     if arguments.recordings:
         name, folder = arguments.recordings[0], Path(arguments.recordings[1])
-        pieces = load_dataset(name, folder, "all")
+        try:
+            pieces = load_dataset(name, folder, "all")
+        except PitchaiError as error:
+            parser.error(str(error))
         audio = _chosen([p.audio for p in pieces], arguments.recordings_without, arguments.recordings_only, folder)
         arguments.recordings = [piece for piece in pieces if piece.audio in set(audio)]
-    if not arguments.piano_folders:
+    rerecorded = arguments.rerecord_share if arguments.recordings else 0.0
+    played = 1 - arguments.silent_share - rerecorded
+    if played > 1e-9 and not arguments.piano_folders:
         parser.error("no piano is left; see --pianos, --without and --only, and train.banks, which makes pianos")
-    without_midi = arguments.silent_share + arguments.exercise_share
-    without_midi += arguments.rerecord_share if arguments.recordings else 0
     for folder, paths in zip(arguments.midi, arguments.midi_folders, strict=True):
-        if not paths and without_midi < 1:
+        if played > arguments.exercise_share + 1e-9 and not paths:
             parser.error(f"{folder}: no .mid file is left to play; see --midi, --midi-without and --midi-only")
-    if arguments.recordings == []:
+    if arguments.recordings == [] and arguments.rerecord_share:
         parser.error("no recording is left; see --recordings, --recordings-without and --recordings-only")
     # Last: options that end in an error above must not stand in the way of the right ones.
     arguments.out.mkdir(parents=True, exist_ok=True)

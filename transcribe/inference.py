@@ -215,7 +215,7 @@ def _in_torch(windows: Iterable[Frames], network: Any, batch_size: int) -> Itera
         rows = [torch.as_tensor(window) for window, _ in batch]
         rows += rows[:1] * (size - len(rows))
         # TF32 would cost three of the digits in which devices agree.
-        with torch.inference_mode(), torch.backends.cudnn.flags(allow_tf32=False):
+        with torch.inference_mode(), torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
             heads = _within_memory(hear, torch.stack(rows).to(parameter.dtype), network)
             arrays = [head.cpu().numpy() for head in heads]
         for row, (_, n_frames) in enumerate(batch):

@@ -1,7 +1,7 @@
 """Weights on disk: a manifest with a sha256 for every file, safetensors with one header, strict loading.
 
-``weights/manifest.json`` maps a name (``notes-medium-8``) to its file, task, checksum and terms. A file holds tensors in
-half precision and one metadata key ``pitchai``: JSON with everything needed to build the network and decode its
+``weights/manifest.json`` maps a name (``notes-medium-8``) to its file, task, checksum and terms. A file holds tensors
+in half precision and one metadata key ``pitchai``: JSON with everything needed to build the network and decode its
 output. Beside it may lie the same network as an ONNX graph, with a checksum of its own, which the CPU runs. Nothing is
 ever unpickled.
 """
