@@ -24,7 +24,7 @@ from train.excerpts import Excerpts, ExcerptsOnCard, choose_excerpts, fit_on_car
 from train.grow import grow
 from transcribe.datasets import load_dataset
 from transcribe.decoding import Activations, DecodingConfig
-from transcribe.events import Note
+from transcribe.events import Note, Pedal
 from transcribe.features import FeatureConfig, FrameGrid
 from transcribe.models import load_notes_model
 from transcribe.networks import NotesLogits, NotesNetwork, TrunkConfig
@@ -195,6 +195,19 @@ def test_of_thresholds_that_hardly_differ_the_more_cautious_is_chosen(monkeypatc
     assert export.tune([heard], DecodingConfig()).onset_threshold == 0.45
     monkeypatch.setattr(export, "_FLAT", 0.4)  # F1 without the second note is 0.667
     assert export.tune([heard], DecodingConfig()).onset_threshold == 0.7
+
+
+def test_of_pedal_thresholds_that_hardly_differ_the_lowest_is_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
+    nothing, pedal = np.zeros((200, 88), np.float32), np.zeros((200, 1), np.float32)
+    pedal[50:100], pedal[120:150] = 0.9, 0.37  # the second was never pressed
+    activations = Activations(nothing, nothing, nothing, nothing, pedal[:, 0], FrameGrid(16000, 320))
+    heard = export.Heard("piece", (), [activations], (Pedal(1.0, 2.0),))
+    assert export.tune([heard], DecodingConfig()).pedal_threshold == 0.4
+    monkeypatch.setattr(export, "_FLAT", 0.5)
+    assert export.tune([heard], DecodingConfig()).pedal_threshold == 0.1
+    monkeypatch.undo()
+    unknown = export.Heard("piece", (), [activations])
+    assert export.tune([unknown], DecodingConfig(pedal_threshold=0.44)).pedal_threshold == 0.44
 
 
 def test_a_piece_without_notes_does_not_outweigh_those_with_notes() -> None:
