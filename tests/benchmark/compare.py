@@ -186,7 +186,7 @@ def time_command(tool: Tool, programs: Path, wav: Path, threads: int) -> dict[st
 
 
 def draw(speeds: dict[str, float], accuracies: dict[str, float], data: str, out: Path) -> None:
-    """Draw the tools by speed, in times real time, and note F1, and the front: what nothing else is better than."""
+    """Draw the tools by seconds of music a CPU second, and note F1, and the front: what nothing else is better than."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(7, 3.6), layout="constrained")
@@ -203,9 +203,9 @@ def draw(speeds: dict[str, float], accuracies: dict[str, float], data: str, out:
         axes.annotate(
             name, (speed, accuracies[name]), (5, 5), textcoords="offset points", weight="bold" if own else None
         )
-    axes.set(xscale="log", xlabel="times as fast as the music, decoded samples to notes", ylabel=f"note F1, {data}")
+    axes.set(xscale="log", xlabel="seconds of music a CPU second, decoded samples to notes", ylabel=f"note F1, {data}")
     axes.grid(alpha=0.3)
-    axes.margins(x=0.2, y=0.12)
+    axes.margins(x=0.3, y=0.12)
     figure.savefig(out, dpi=110)
 
 
@@ -289,7 +289,7 @@ def main() -> None:
     console.print(table)
     if options.picture:
         data = next(iter(folders))
-        speeds = {name: sum(c["seconds"] for c in cost) / sum(c["wall"] for c in cost) for name, cost in costs.items()}
+        speeds = {name: sum(c["seconds"] for c in cost) / sum(c["cpu"] for c in cost) for name, cost in costs.items()}
         accuracies = {name: mean_scores(scores[data, name])["note"].f1 for name in costs}
         draw(speeds, accuracies, data, options.picture)
     if options.json:
