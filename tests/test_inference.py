@@ -224,3 +224,25 @@ def test_torch_has_the_same_spectrum(rng: np.random.Generator) -> None:
     samples, features = white_noise(rng, 2.0, 0.3), FeatureConfig()
     there = TorchLogMel(features)(torch.from_numpy(samples)).numpy()
     np.testing.assert_allclose(there, LogMel(features)(samples), atol=1e-4)
+
+
+def test_torch_listens_through_cudnn_but_without_tf32() -> None:
+    seen = []
+
+    class Listener(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.weight = torch.nn.Parameter(torch.ones(()))
+
+        def forward(self, log_mel: torch.Tensor) -> Listener:
+            seen.append((torch.backends.cudnn.enabled, torch.backends.cudnn.allow_tf32))
+            self.heard = log_mel
+            return self
+
+        def activations(self) -> tuple[torch.Tensor, ...]:
+            return (self.heard,)
+
+    ((heads, n_frames),) = inference._in_torch([(np.ones((8, 3), np.float32), 8)], Listener(), 1)
+    assert heads[0].shape == (8, 3)
+    assert n_frames == 8
+    assert seen == [(True, False)]
