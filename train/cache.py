@@ -40,6 +40,41 @@ class Prepared:
         return np.array(np.load(self.features, mmap_mode="r")[first : first + n_frames])
 
 
+def draw_spans(
+    pieces: Sequence[Prepared], shares: np.ndarray, n_frames: int, count: int, rng: np.random.Generator
+) -> list[tuple[int, int]]:
+    """Draw ``count`` spans of ``n_frames`` frames at random, each the index of a piece and its first frame.
+
+    ``shares`` says how often each piece is drawn, as by :func:`shares_of`.
+    """
+    spans = []
+    for _ in range(count):
+        index = min(int(np.searchsorted(shares, rng.random())), len(pieces) - 1)
+        spans.append((index, int(rng.integers(0, max(1, pieces[index].n_frames - n_frames)))))
+    return spans
+
+
+def shares_of(lengths: Sequence[int]) -> np.ndarray:
+    """Accumulate how often pieces of such lengths are drawn; the last is 1."""
+    return np.cumsum(np.array(lengths, float)) / float(sum(lengths))
+
+
+def read_spans(
+    pieces: Sequence[Prepared], spans: Sequence[tuple[int, int]], n_frames: int, features: FeatureConfig
+) -> np.ndarray:
+    """Read spans that :func:`draw_spans` drew: float32 (n, n_frames, n_mels), nothing sounding after a piece's end."""
+    log_mel = np.full((len(spans), n_frames, features.n_mels), silence(features), np.float32)
+    for row, (index, first) in zip(log_mel, spans, strict=True):
+        span = pieces[index].span(first, n_frames)
+        row[: len(span)] = span
+    return log_mel
+
+
+def silence(features: FeatureConfig) -> float:
+    """Give what the features have where nothing sounds."""
+    return (features.floor_db + features.offset_db) / features.scale_db
+
+
 def prepare(
     pieces: Sequence[Piece],
     cache: Path,

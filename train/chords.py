@@ -27,7 +27,7 @@ from torch import Tensor, nn
 
 from train import loop
 from train.augment import augment
-from train.cache import Prepared, prepare
+from train.cache import Prepared, draw_spans, prepare, read_spans, shares_of
 from train.chord_export import Making, evaluate, export, to_model
 from train.export import WEIGHTS
 from transcribe.chord_evaluation import ClipReport, evaluate_clips
@@ -107,22 +107,19 @@ class Excerpts:
         self.pieces, self.features, self.config, self.device = pieces, features, config, device
         self.n_batch, self.n_frames, self.seed = n_batch, n_frames // config.stride * config.stride, seed
         # A long recording is drawn more often, but a clip not hardly ever.
-        lengths = np.array([max(piece.n_frames, self.n_frames) for piece in pieces], float)
-        self.weights = np.cumsum(lengths) / lengths.sum()
+        lengths = [max(piece.n_frames, self.n_frames) for piece in pieces]
+        self.shares = shares_of(lengths)
 
     def __call__(self, step: int, rank: int = 0) -> tuple[Tensor, Tensor]:
         """Features (batch, n_frames, n_mels) and targets (batch, 2, n_steps)."""
         rng = np.random.default_rng([self.seed, step, rank])
         grid, stride = self.features.grid, self.config.stride
-        floor = (self.features.floor_db + self.features.offset_db) / self.features.scale_db
-        log_mel = np.full((self.n_batch, self.n_frames, self.features.n_mels), floor, np.float32)
+        spans = draw_spans(self.pieces, self.shares, self.n_frames, self.n_batch, rng)
+        log_mel = read_spans(self.pieces, spans, self.n_frames, self.features)
         target = np.full((self.n_batch, 2, self.n_frames // stride), IGNORED, np.int64)
-        for row in range(self.n_batch):
-            piece = self.pieces[min(int(np.searchsorted(self.weights, rng.random())), len(self.pieces) - 1)]
-            first = int(rng.integers(0, max(1, piece.n_frames - self.n_frames)))
-            span = piece.span(first, self.n_frames)
-            log_mel[row, : len(span)] = span
-            n_steps = len(span) // stride
+        for row, (index, first) in enumerate(spans):
+            piece = self.pieces[index]
+            n_steps = min(self.n_frames, piece.n_frames - first) // stride
             target[row, :, :n_steps] = targets(piece.labels, first, n_steps, self.config, 1 / grid.frames_per_second)
         batch = augment(
             torch.from_numpy(log_mel).to(self.device), torch.Generator().manual_seed(int(rng.integers(1 << 62)))

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from train.augment import augment, narrow
-from train.cache import Prepared
+from train.cache import Prepared, draw_spans, read_spans, shares_of, silence
 from transcribe.features import LOWEST_PITCH, N_PITCHES, FeatureConfig
 
 # Half the width of the triangles that mark onsets and offsets, in frames (40 ms).
@@ -18,7 +19,9 @@ TARGET_REACH = 2.0
 # Of a graphics card's free memory, what recordings may take; the network needs the rest: the largest so far took 6 GB
 # with 64 excerpts a batch.
 _SHARE_OF_CARD = 0.6
-# The pedal's mark on the card where nobody knows it.
+# Bytes a frame there: onset, frame, offset and velocity of every pitch, and the pedal.
+_PACKED = 4 * N_PITCHES + 1
+# The pedal's mark where nobody knows it.
 _UNKNOWN = 2
 
 
@@ -52,18 +55,17 @@ def targets(labels: dict[str, np.ndarray], first: int, n_frames: int, frames_per
     for target, centres in ((onset, times[:, 0]), (offset, times[:, 1])):
         frames = np.ceil(centres[:, None] - TARGET_REACH).astype(int) + np.arange(round(2 * TARGET_REACH) + 1)
         heights = 1 - np.abs(frames - centres[:, None]) / TARGET_REACH
-        seen = (frames >= 0) & (frames < n_frames) & (heights > 0)
-        np.maximum.at(target, (frames[seen], np.broadcast_to(keys[:, None], frames.shape)[seen]), heights[seen])
+        seen = np.nonzero((frames >= 0) & (frames < n_frames) & (heights > 0))
+        np.maximum.at(target, (frames[seen], keys[seen[0]]), heights[seen])
     sounding = np.zeros((n_frames + 1, N_PITCHES), np.int32)
     for moments, change in ((times[:, 0], 1), (times[:, 1], -1)):
         np.add.at(sounding, (np.clip(np.ceil(moments), 0, n_frames).astype(int), keys), change)
     frame[:] = sounding.cumsum(0)[:-1] > 0
     frames = np.round(times[:, :1]).astype(int) + np.arange(-1, 2)
-    seen = (frames >= 0) & (frames < n_frames)
-    places = frames[seen], np.broadcast_to(keys[:, None], frames.shape)[seen]
-    loud = np.broadcast_to(loudness[:, None], frames.shape)[seen]
-    velocity[places] = loud / 127
-    weight[places] = loud > 0
+    seen = np.nonzero((frames >= 0) & (frames < n_frames))
+    places = frames[seen], keys[seen[0]]
+    velocity[places] = loudness[seen[0]] / 127
+    weight[places] = loudness[seen[0]] > 0
     if "pedals" not in labels:
         pedal[:] = -1
     else:
@@ -72,6 +74,7 @@ def targets(labels: dict[str, np.ndarray], first: int, n_frames: int, frames_per
     return drawn
 
 
+@dataclass(eq=False)
 class Excerpts:
     """Random excerpts of pieces as batches; which ones depends on the seed, the step and the rank alone.
 
@@ -98,51 +101,39 @@ class Excerpts:
         If there are no pieces.
     """
 
-    def __init__(
-        self,
-        pieces: list[Prepared],
-        features: FeatureConfig,
-        n_batch: int,
-        n_frames: int,
-        seed: int,
-        device: torch.device,
-        augmented: bool = True,
-    ) -> None:
-        if not pieces:
+    pieces: list[Prepared]
+    features: FeatureConfig
+    n_batch: int
+    n_frames: int
+    seed: int
+    device: torch.device
+    augmented: bool = True
+
+    def __post_init__(self) -> None:
+        """Get ready to draw."""
+        if not self.pieces:
             raise ValueError("no recordings with labels to learn from")
-        self.pieces, self.n_batch, self.n_frames, self.seed = pieces, n_batch, n_frames, seed
-        self.features, self.device, self.augmented = features, device, augmented
-        # What the features have where nothing sounds.
-        self.floor = (features.floor_db + features.offset_db) / features.scale_db
-        lengths = np.array([piece.n_frames for piece in pieces], float)
-        self.shares = np.cumsum(lengths) / lengths.sum()
+        self.shares = shares_of([piece.n_frames for piece in self.pieces])
+        self.frequencies = self.features.mel_frequencies()
 
     def __call__(self, step: int, rank: int = 0) -> tuple[Tensor, Tensor]:
         """Features (batch, n_frames, n_mels) and targets (batch, 6, n_frames, 88)."""
         rng = np.random.default_rng([self.seed, step, rank])
-        log_mel, target = self.read([self._choose(rng) for _ in range(self.n_batch)])
+        log_mel, target = self.read(draw_spans(self.pieces, self.shares, self.n_frames, self.n_batch, rng))
         if self.augmented:
             generator = torch.Generator(self.device).manual_seed(int(rng.integers(1 << 62)))
-            log_mel = augment(narrow(log_mel, generator, self.features.mel_frequencies()), generator)
+            log_mel = augment(narrow(log_mel, generator, self.frequencies), generator)
         return log_mel, target
-
-    def _choose(self, rng: np.random.Generator) -> tuple[int, int]:
-        """Choose a piece and the first frame of an excerpt of it."""
-        index = min(int(np.searchsorted(self.shares, rng.random())), len(self.pieces) - 1)
-        return index, int(rng.integers(0, max(1, self.pieces[index].n_frames - self.n_frames)))
 
     def read(self, spans: Sequence[tuple[int, int]]) -> tuple[Tensor, Tensor]:
         """Read excerpts, each a piece and its first frame, from disk."""
-        log_mel = np.full((len(spans), self.n_frames, self.features.n_mels), self.floor, np.float32)
-        target = np.zeros((len(spans), 6, self.n_frames, N_PITCHES), np.float32)
-        for row, (index, first) in enumerate(spans):
-            piece = self.pieces[index]
-            span = piece.span(first, self.n_frames)
-            log_mel[row, : len(span)] = span
-            target[row] = targets(piece.labels, first, self.n_frames, self.features.grid.frames_per_second)
+        log_mel = read_spans(self.pieces, spans, self.n_frames, self.features)
+        rate = self.features.grid.frames_per_second
+        target = np.stack([targets(self.pieces[index].labels, first, self.n_frames, rate) for index, first in spans])
         return torch.from_numpy(log_mel).to(self.device), torch.from_numpy(target).to(self.device)
 
 
+@dataclass(eq=False)
 class ExcerptsOnCard(Excerpts):
     """The same excerpts from recordings that lie in a graphics card's memory: 0.15 GB an hour, a byte a target.
 
@@ -150,27 +141,19 @@ class ExcerptsOnCard(Excerpts):
     H200 takes for a step.
     """
 
-    def __init__(
-        self,
-        pieces: list[Prepared],
-        features: FeatureConfig,
-        n_batch: int,
-        n_frames: int,
-        seed: int,
-        device: torch.device,
-        augmented: bool = True,
-    ) -> None:
-        super().__init__(pieces, features, n_batch, n_frames, seed, device, augmented)
-        ends = np.cumsum([_room(piece, n_frames) for piece in pieces])
+    def __post_init__(self) -> None:
+        """Put all recordings on the card."""
+        super().__post_init__()
+        device, n_mels = self.device, self.features.n_mels
+        ends = np.cumsum([_room(piece, self.n_frames) for piece in self.pieces])
         self.starts = [0, *ends[:-1].tolist()]
         total = int(ends[-1])
-        self.log_mel = torch.full((total, features.n_mels), self.floor, dtype=torch.float16, device=device)
-        # Onset, frame, offset and velocity of every pitch, and the pedal.
-        self.packed = torch.zeros((total, 4 * N_PITCHES + 1), dtype=torch.uint8, device=device)
+        self.log_mel = torch.full((total, n_mels), silence(self.features), dtype=torch.float16, device=device)
+        self.packed = torch.zeros((total, _PACKED), dtype=torch.uint8, device=device)
         self.scale = torch.tensor([[255.0], [1.0], [255.0], [127.0]], device=device)
-        self.frames = torch.arange(n_frames, device=device)
+        self.frames = torch.arange(self.n_frames, device=device)
         with ThreadPoolExecutor(4) as pool:  # a piece takes 7 kB a frame until it is packed
-            for _ in pool.map(self._load, pieces, self.starts):
+            for _ in pool.map(self._load, self.pieces, self.starts):
                 pass
 
     def _load(self, piece: Prepared, start: int) -> None:
@@ -204,7 +187,7 @@ def _room(piece: Prepared, n_frames: int) -> int:
 
 def fit_on_card(pieces: list[Prepared], features: FeatureConfig, n_frames: int, free: int) -> bool:
     """Say whether recordings fit in ``free`` bytes beside the network that learns from them."""
-    needed = sum(_room(piece, n_frames) for piece in pieces) * (2 * features.n_mels + 4 * N_PITCHES + 1)
+    needed = sum(_room(piece, n_frames) for piece in pieces) * (2 * features.n_mels + _PACKED)
     return needed < _SHARE_OF_CARD * free
 
 

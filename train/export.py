@@ -29,7 +29,7 @@ from transcribe.evaluation import METRICS, Report, evaluate, score_pedals
 from transcribe.events import Note, Pedal
 from transcribe.features import FeatureConfig
 from transcribe.matching import match_notes
-from transcribe.models import NotesModel, parse_notes_model
+from transcribe.models import NotesModel, build, parse_notes_model
 from transcribe.networks import NotesNetwork, TrunkConfig
 from transcribe.pipeline import Transcriber
 from transcribe.weights import notes_header, to_bytes
@@ -318,7 +318,7 @@ def _card(
 def load_run(run: Path) -> NotesNetwork:
     """Load the averaged network of a run's checkpoint."""
     config = json.loads((run / "config.json").read_text())
-    network = NotesNetwork(FeatureConfig(), TrunkConfig(**config | {"dilations": tuple(config["dilations"])}))
+    network = NotesNetwork(FeatureConfig(), build(TrunkConfig, config))
     load_averaged(network, run)
     return network
 

@@ -33,6 +33,7 @@ from transcribe.decoding import DecodingConfig
 from transcribe.devices import choose_device
 from transcribe.evaluation import evaluate, mean_scores
 from transcribe.features import FeatureConfig
+from transcribe.models import build
 from transcribe.networks import NotesLogits, NotesNetwork, TrunkConfig
 from transcribe.output.midi import PEDAL_CONTROL
 from transcribe.pipeline import Transcriber
@@ -103,8 +104,7 @@ def load_network(path: Path, features: FeatureConfig) -> NotesNetwork:
     if path.is_dir():
         network = export.load_run(path)
     else:
-        described = read_header(path.read_bytes())["network"]
-        network = NotesNetwork(features, TrunkConfig(**described | {"dilations": tuple(described["dilations"])}))
+        network = NotesNetwork(features, build(TrunkConfig, read_header(path.read_bytes())["network"]))
         network.load_state_dict(load_tensors(path), strict=True)
     return network.eval().requires_grad_(False)
 

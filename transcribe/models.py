@@ -180,12 +180,12 @@ def parse_notes_model(
     """
     with _fitting(name):
         header, features = _checked_header(content, "notes")
-        decoding = _build(DecodingConfig, header["decoding"])
+        decoding = build(DecodingConfig, header["decoding"])
 
         def untrained() -> NotesNetwork:
             from transcribe.networks import NotesNetwork, TrunkConfig
 
-            return NotesNetwork(features, _build(TrunkConfig, header["network"]))
+            return NotesNetwork(features, build(TrunkConfig, header["network"]))
 
         network = _running(untrained, content, device, precision, graph)
         return NotesModel(name, network, features, decoding, dict(header["trained_on"]))
@@ -199,12 +199,12 @@ def parse_chords_model(
 
     with _fitting(name):
         header, features = _checked_header(content, "chords")
-        decoding = _build(ChordDecodingConfig, header["decoding"])
+        decoding = build(ChordDecodingConfig, header["decoding"])
 
         def untrained() -> ChordsNetwork:
             from transcribe.chord_network import ChordsConfig, ChordsNetwork
 
-            return ChordsNetwork(features, _build(ChordsConfig, header["network"]))
+            return ChordsNetwork(features, build(ChordsConfig, header["network"]))
 
         network = _running(untrained, content, device, precision, graph)
         return ChordsModel(name, network, features, decoding, load(content)["changes"].astype(np.float32))
@@ -216,12 +216,12 @@ def parse_instruments_model(
     """Build the instruments network that a weights file describes; see :func:`parse_notes_model`."""
     with _fitting(name):
         header, features = _checked_header(content, "instruments")
-        decoding = _build(TagDecodingConfig, header["decoding"])
+        decoding = build(TagDecodingConfig, header["decoding"])
 
         def untrained() -> InstrumentsNetwork:
             from transcribe.instrument_network import InstrumentsConfig, InstrumentsNetwork
 
-            return InstrumentsNetwork(features, _build(InstrumentsConfig, header["network"]))
+            return InstrumentsNetwork(features, build(InstrumentsConfig, header["network"]))
 
         network = _running(untrained, content, device, precision, graph)
         return InstrumentsModel(name, network, features, decoding)
@@ -234,9 +234,9 @@ def parse_genre_model(content: bytes, name: str, device: str = "cpu") -> GenreMo
 
     with _fitting(name):
         header = _checked_task(content, "genre")
-        config = _build(GenreConfig, header["network"])
+        config = build(GenreConfig, header["network"])
         network = _filled(GenreNetwork(config), content, device, "float32")
-        return GenreModel(name, network, FRONTS[config.front], _build(GenreDecodingConfig, header["decoding"]))
+        return GenreModel(name, network, FRONTS[config.front], build(GenreDecodingConfig, header["decoding"]))
 
 
 @contextmanager
@@ -253,7 +253,7 @@ def _fitting(name: str) -> Iterator[None]:
 
 def _checked_header(content: bytes, task: str) -> tuple[dict[str, Any], FeatureConfig]:
     header = _checked_task(content, task)
-    return header, _build(FeatureConfig, header["features"])
+    return header, build(FeatureConfig, header["features"])
 
 
 def _checked_task(content: bytes, task: str) -> dict[str, Any]:
@@ -294,7 +294,14 @@ def _filled(network: _Network, content: bytes, device: str, precision: str) -> _
     return network
 
 
-def _build(kind: type[_Config], values: dict[str, Any]) -> _Config:
+def build(kind: type[_Config], values: dict[str, Any]) -> _Config:
+    """Make a dataclass of what JSON says of it, lists as tuples.
+
+    Raises
+    ------
+    ValueError
+        If a field is missing or unknown.
+    """
     known = {f.name for f in fields(kind)}  # type: ignore[arg-type]
     if set(values) != known:
         raise ValueError(f"{kind.__name__} has other fields: {sorted(set(values) ^ known)}")
