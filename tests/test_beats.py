@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from transcribe.beats import find_beats
 from transcribe.events import Note
-from transcribe.key import find_key, likenesses, pitch_classes
+from transcribe.theory.keys import find_key, likenesses, pitch_classes
 
 
 def off_by(found: tuple[float, ...], wanted: np.ndarray) -> float:

@@ -11,10 +11,10 @@ from transcribe.chord_evaluation import evaluate_chords, evaluate_clips, score_c
 from transcribe.datasets import load_dataset, read_chords
 from transcribe.errors import InputError
 from transcribe.events import Chord
-from transcribe.harte import parse
 from transcribe.output.confusion import to_png
 from transcribe.pipeline import Transcriber
 from transcribe.recognisers import ChordRecogniser
+from transcribe.theory.chords import parse
 
 # Three progressions as guitars and pianos voice them; two seconds a chord.
 PROGRESSIONS = {

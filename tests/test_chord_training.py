@@ -16,9 +16,9 @@ from transcribe.chords import NONE, class_of
 from transcribe.decoding import DecodingConfig
 from transcribe.errors import WeightsError
 from transcribe.features import FeatureConfig
-from transcribe.harte import parse
 from transcribe.models import load_chords_model, load_notes_model
 from transcribe.networks import NotesNetwork, TrunkConfig
+from transcribe.theory.chords import parse
 from transcribe.weights import notes_header, to_bytes
 
 TINY = ["--channels", "4", "--stem-channels", "4", "--mix-channels", "2", "--dilations", "1", "2"]

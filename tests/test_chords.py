@@ -24,7 +24,7 @@ from transcribe.chords import (
 )
 from transcribe.events import Chord
 from transcribe.features import FrameGrid
-from transcribe.harte import Label, parse
+from transcribe.theory.chords import Label, parse
 
 GRID = FrameGrid(16000, 320)
 STRIDE = 4

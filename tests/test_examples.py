@@ -8,8 +8,8 @@ import pytest
 from tests.conftest import EXAMPLE, ROOT
 from transcribe import ChordRecogniser, Transcriber
 from transcribe.evaluation import score
-from transcribe.harte import parse
 from transcribe.output.formats import read_transcription
+from transcribe.theory.chords import parse
 
 # On a piano that the networks learned from, so no figure of how good they are: below this something is broken.
 FLOORS = {"small": (0.90, 0.78, 0.50), "medium": (0.95, 0.80, 0.80), "large": (0.95, 0.80, 0.80)}  # onset, frame, pedal

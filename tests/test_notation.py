@@ -15,9 +15,9 @@ from transcribe.beats import BeatGrid, Beats, is_grid
 from transcribe.errors import InputError
 from transcribe.events import Note, Transcription
 from transcribe.hands import find_hands, struck_together
-from transcribe.key import find_keys, signature, usual
 from transcribe.notation import Bar, Chord, cut, in_bars, notate
 from transcribe.rhythm import is_compound, quantize, quantized
+from transcribe.theory.keys import find_keys, signature, usual
 from transcribe.voices import Struck, find_voices
 
 BEATS = tuple(1.0 + 0.5 * k for k in range(33))

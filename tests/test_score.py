@@ -172,7 +172,7 @@ def test_pitches_are_spelled_by_the_key(pitch: int, key: str, name: str) -> None
 
 
 def test_all_pitches_are_spelled_as_what_they_are() -> None:
-    from transcribe.key import name_of
+    from transcribe.theory.keys import name_of
 
     for key in map(name_of, range(24)):
         for pitch in range(128):

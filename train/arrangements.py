@@ -28,7 +28,7 @@ from train import recorder, rooms
 from train.performances import Performance
 from train.piano import Piano, Voicing, load_pianos, play
 from train.sounds import CLOSED_HIHAT, KICK, RIDE, SAMPLE_RATE, SNARE, synthesise
-from transcribe.harte import NO_CHORD, Label, parse, parse_name
+from transcribe.theory.chords import NO_CHORD, Label, parse, parse_name
 
 EXCERPT = 60.0  # seconds
 # (onset s, offset s, label)

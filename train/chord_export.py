@@ -46,9 +46,9 @@ from transcribe.chords import ChordActivations, ChordDecoder, ChordDecodingConfi
 from transcribe.datasets import Piece, load_dataset
 from transcribe.events import Chord
 from transcribe.features import FeatureConfig
-from transcribe.harte import parse
 from transcribe.models import ChordsModel, parse_chords_model
 from transcribe.recognisers import ChordRecogniser
+from transcribe.theory.chords import parse
 from transcribe.weights import chords_header, to_bytes
 
 EVIDENCE = (0.1, 0.2, 0.35, 0.6, 1.0)

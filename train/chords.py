@@ -36,8 +36,8 @@ from transcribe.chords import change_counts, class_of, label_of, simplified
 from transcribe.datasets import Piece, load_dataset, read_chords
 from transcribe.devices import choose_device
 from transcribe.features import FeatureConfig
-from transcribe.harte import Label, parse, parse_name
 from transcribe.recognisers import ChordRecogniser
+from transcribe.theory.chords import Label, parse, parse_name
 from transcribe.weights import load_tensors, read_header
 
 IGNORED = -1

@@ -29,7 +29,7 @@ from train.render import write_pair
 from train.sounds import drums, synthesise
 from transcribe.audio import load_audio
 from transcribe.datasets import Piece, load_dataset, read_labels
-from transcribe.harte import parse_name
+from transcribe.theory.chords import parse_name
 
 CENTS = 40.0
 

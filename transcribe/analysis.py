@@ -9,8 +9,8 @@ from typing import Any
 
 from transcribe.beats import Beats, find_beats
 from transcribe.events import Transcription
-from transcribe.key import find_key, find_keys
 from transcribe.rhythm import quantized
+from transcribe.theory.keys import find_key, find_keys
 
 
 @dataclass(frozen=True)

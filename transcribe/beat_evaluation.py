@@ -14,8 +14,8 @@ import numpy as np
 from transcribe.datasets import Piece
 from transcribe.errors import InputError
 from transcribe.events import Transcription
-from transcribe.key import signature, usual
 from transcribe.output.beatfile import read_beats
+from transcribe.theory.keys import signature, usual
 
 if TYPE_CHECKING:
     from transcribe.listener import Progress

@@ -16,9 +16,9 @@ from transcribe.chords import class_of
 from transcribe.datasets import Piece, read_chords
 from transcribe.errors import InputError
 from transcribe.events import Chord
-from transcribe.harte import Label, parse
 from transcribe.listener import Progress
 from transcribe.recognisers import ChordRecogniser
+from transcribe.theory.chords import Label, parse
 
 COMPARISONS = ("root", "majmin", "majmin_inv", "thirds", "triads", "sevenths", "tetrads", "mirex")
 SEGMENTATIONS = ("overseg", "underseg", "seg")

@@ -16,8 +16,8 @@ import numpy as np
 
 from transcribe.events import Chord
 from transcribe.features import FrameGrid
-from transcribe.harte import NO_CHORD, Label
 from transcribe.rows import Rows
+from transcribe.theory.chords import NO_CHORD, Label
 
 QUALITIES = (
     "maj", "min", "dim", "aug", "sus2", "sus4", "7", "maj7", "min7", "minmaj7", "hdim7", "dim7", "maj6", "min6",

@@ -184,8 +184,8 @@ def chord_chart(title: str, chords: Iterable[Chord]) -> Iterator[Table | Text]:
     from rich.text import Text
 
     from transcribe.events import Transcription
-    from transcribe.harte import parse
     from transcribe.output.chart import to_lead_sheet
+    from transcribe.theory.chords import parse
 
     found = tuple(chords)
     yield Text(clean(title), style="bold")

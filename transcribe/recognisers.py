@@ -16,7 +16,6 @@ from transcribe.devices import set_torch_threads
 from transcribe.events import Transcription
 from transcribe.genre import probabilities, ranked
 from transcribe.genre_features import excerpts, import_librosa, starts
-from transcribe.harte import Label
 from transcribe.listener import SILENCE, AnyModel, Level, Listener, Progress, warn_of_silence, with_settings
 from transcribe.models import (
     ChordsModel,
@@ -27,6 +26,7 @@ from transcribe.models import (
     load_instruments_model,
 )
 from transcribe.tags import TagDecoder, TagDecodingConfig, likelihoods
+from transcribe.theory.chords import Label
 
 # Shorter excerpts tell nothing of a genre, in seconds.
 _SHORTEST = 1.0

@@ -27,7 +27,7 @@ from transcribe.chord_evaluation import COMPARISONS, SEGMENTATIONS, mean_scores,
 from transcribe.chords import simplified
 from transcribe.datasets import load_dataset
 from transcribe.events import Chord
-from transcribe.harte import parse, parse_name
+from transcribe.theory.chords import parse, parse_name
 
 OURS = Tool("pitchai chords", ("run_pitchai_chords.py",), (), ())
 CHORDINO = Tool(

@@ -13,8 +13,8 @@ from typing import Any
 
 from transcribe.errors import InputError
 from transcribe.events import Chord, Transcription
-from transcribe.harte import parse
 from transcribe.output.beatfile import numbered
+from transcribe.theory.chords import parse
 
 # Nothing lasts longer than a month, in seconds.
 LONGEST = 31 * 24 * 3600.0

@@ -15,9 +15,9 @@ from typing import Any
 
 from transcribe.errors import InputError, UsageError
 from transcribe.events import Chord, Key, Note, Pedal, Tag, Transcription
-from transcribe.harte import parse
-from transcribe.key import signature
 from transcribe.output import activity, beatfile, chart, engraving, midi, npz, report, roll, schema, score
+from transcribe.theory.chords import parse
+from transcribe.theory.keys import signature
 
 
 @dataclass(frozen=True)

@@ -20,9 +20,9 @@ import numpy as np
 from transcribe.beats import BeatGrid, Beats, is_grid
 from transcribe.errors import InputError
 from transcribe.events import Chord, Note, Pedal, Transcription
-from transcribe.harte import parse
-from transcribe.key import signature
 from transcribe.output.chart import block
+from transcribe.theory.chords import parse
+from transcribe.theory.keys import signature
 
 # Ticks a quarter, or more where quarters are long: a tick is a millisecond at the most. MIDI has so many at the most.
 TICKS_PER_QUARTER, LONGEST_TICK, MOST_TICKS = 960, 1e-3, 32_767

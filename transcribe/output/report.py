@@ -14,9 +14,9 @@ from pathlib import Path
 from string import Template
 
 from transcribe.events import Note, Transcription
-from transcribe.harte import chord_name
 from transcribe.output import sonify, summary
 from transcribe.output.roll import Scene, compare
+from transcribe.theory.chords import chord_name
 
 _PAGE = Path(__file__).parent / "page"
 _HEARD, _HIT, _MISS, _EXTRA = range(4)  # as page.js knows them

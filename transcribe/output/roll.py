@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from transcribe.events import Note, Transcription
-from transcribe.harte import chord_name
 from transcribe.matching import match_notes
+from transcribe.theory.chords import chord_name
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -17,9 +17,9 @@ from typing import Any
 
 from transcribe.errors import UsageError
 from transcribe.events import Transcription
-from transcribe.harte import parse
-from transcribe.key import signature
 from transcribe.notation import Bar, Chord, Notation, Written, in_bars, notate
+from transcribe.theory.chords import parse
+from transcribe.theory.keys import signature
 
 # MusicXML's names of the qualities that Harte's shorthands name.
 _KINDS = {

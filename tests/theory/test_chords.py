@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from mir_eval import chord as mir
 
-from transcribe.harte import NO_CHORD, SHORTHANDS, UNKNOWN, Label, parse, parse_name
+from transcribe.theory.chords import NO_CHORD, SHORTHANDS, UNKNOWN, Label, parse, parse_name
 
 SPELT = [
     *(f"{root}{accidental}" for root in "ABCDEFG" for accidental in ("", "#", "b")),

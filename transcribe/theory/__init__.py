@@ -1,0 +1,1 @@
+"""Words of music: chords and keys. No audio."""
