@@ -9,12 +9,12 @@ import torch
 from hypothesis import settings
 
 from transcribe.decoding import DecodingConfig
+from transcribe.engine.features import FeatureConfig
+from transcribe.engine.models import NotesModel, parse_notes_model
+from transcribe.engine.trunk import NotesNetwork, TrunkConfig
+from transcribe.engine.weights import notes_header, to_bytes
 from transcribe.events import Note, Transcription
-from transcribe.features import FeatureConfig
-from transcribe.models import NotesModel, parse_notes_model
-from transcribe.networks import NotesNetwork, TrunkConfig
 from transcribe.output import sonify
-from transcribe.weights import notes_header, to_bytes
 
 # Busy machines are no reason to fail, and a failure must come back.
 settings.register_profile("pitchai", deadline=None, derandomize=True)

@@ -12,9 +12,9 @@ import av
 import numpy as np
 import soundfile
 
+from transcribe.engine.weights import manifest, verified_bytes
 from transcribe.events import Chord, Note, Pedal, Tag, Transcription
 from transcribe.output.formats import FORMATS
-from transcribe.weights import manifest, verified_bytes
 
 RATE = 8000
 # Everything that libsndfile writes here: container, encoding, suffix.

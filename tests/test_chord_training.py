@@ -14,12 +14,12 @@ from train import chord_export, chords
 from transcribe.chord_network import ChordsConfig, ChordsNetwork
 from transcribe.chords import NONE, class_of
 from transcribe.decoding import DecodingConfig
+from transcribe.engine.features import FeatureConfig
+from transcribe.engine.models import load_chords_model, load_notes_model
+from transcribe.engine.trunk import NotesNetwork, TrunkConfig
+from transcribe.engine.weights import notes_header, to_bytes
 from transcribe.errors import WeightsError
-from transcribe.features import FeatureConfig
-from transcribe.models import load_chords_model, load_notes_model
-from transcribe.networks import NotesNetwork, TrunkConfig
 from transcribe.theory.chords import parse
-from transcribe.weights import notes_header, to_bytes
 
 TINY = ["--channels", "4", "--stem-channels", "4", "--mix-channels", "2", "--dilations", "1", "2"]
 SMALL = ChordsConfig(4, 4, 2, (1, 2), width=8, reach=(1,))

@@ -22,8 +22,8 @@ from transcribe.chords import (
     likeliest,
     simplified,
 )
+from transcribe.engine.features import FrameGrid
 from transcribe.events import Chord
-from transcribe.features import FrameGrid
 from transcribe.theory.chords import Label, parse
 
 GRID = FrameGrid(16000, 320)

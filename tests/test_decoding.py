@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from tests.strategies import notes
 from transcribe.decoding import Activations, DecodingConfig, decode, decode_blocks
+from transcribe.engine.features import FrameGrid
 from transcribe.events import Note, Pedal
-from transcribe.features import FrameGrid
 
 GRID = FrameGrid(16000, 320)
 HOP = 0.02

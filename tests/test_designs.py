@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from train import designs
-from transcribe.features import FeatureConfig
-from transcribe.networks import NotesNetwork, TrunkConfig
+from transcribe.engine.features import FeatureConfig
+from transcribe.engine.trunk import NotesNetwork, TrunkConfig
 
 FEATURES = FeatureConfig()
 

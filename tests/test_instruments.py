@@ -18,12 +18,12 @@ from tests.signals import RATE
 from train import instrument_export, instrument_forest, instrument_inputs, instruments, labelled, solos
 from train.augment import augment
 from train.cache import Prepared
+from transcribe.engine.features import FeatureConfig
+from transcribe.engine.models import load_instruments_model
 from transcribe.errors import InputError, UsageError
-from transcribe.features import FeatureConfig
 from transcribe.instrument_datasets import load_clips, load_irmas, load_nsynth, load_tagged
 from transcribe.instrument_evaluation import judge
 from transcribe.instrument_network import STRIDE, InstrumentsConfig, InstrumentsNetwork
-from transcribe.models import load_instruments_model
 from transcribe.recognisers import InstrumentRecogniser
 from transcribe.tags import FAMILIES, INSTRUMENTS
 

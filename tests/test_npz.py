@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from transcribe.decoding import Activations
+from transcribe.engine.features import FrameGrid
 from transcribe.errors import UsageError
 from transcribe.events import Transcription
-from transcribe.features import FrameGrid
 from transcribe.output.formats import FORMATS
 from transcribe.output.npz import to_npz
 

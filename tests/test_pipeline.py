@@ -11,8 +11,8 @@ from hypothesis.extra import numpy as arrays
 
 from tests.conftest import FIVE_NOTES
 from tests.signals import RATE, melody, silence, sine
+from transcribe.engine.models import NotesModel
 from transcribe.errors import InputError, UsageError
-from transcribe.models import NotesModel
 from transcribe.pipeline import Transcriber, transcribe_audio, transcribe_file
 
 

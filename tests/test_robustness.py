@@ -25,8 +25,8 @@ import soundfile
 from tests import corpus
 from transcribe import audio
 from transcribe.audio import AudioReader
+from transcribe.engine.models import parse_notes_model
 from transcribe.errors import InputError, OutputError, PitchaiError, WeightsError
-from transcribe.models import parse_notes_model
 from transcribe.output import atomic
 from transcribe.output.atomic import write_atomically
 from transcribe.output.formats import read_transcription

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from transcribe.engine.features import FrameGrid
+from transcribe.engine.growing import Rows
 from transcribe.events import Tag
-from transcribe.features import FrameGrid
-from transcribe.rows import Rows
 from transcribe.tags import (
     FAMILIES,
     INSTRUMENTS,

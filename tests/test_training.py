@@ -24,10 +24,10 @@ from train.excerpts import Excerpts, ExcerptsOnCard, choose_excerpts, fit_on_car
 from train.grow import grow
 from transcribe.datasets import load_dataset
 from transcribe.decoding import Activations, DecodingConfig
+from transcribe.engine.features import FeatureConfig, FrameGrid
+from transcribe.engine.models import load_notes_model
+from transcribe.engine.trunk import NotesLogits, NotesNetwork, TrunkConfig
 from transcribe.events import Note, Pedal
-from transcribe.features import FeatureConfig, FrameGrid
-from transcribe.models import load_notes_model
-from transcribe.networks import NotesLogits, NotesNetwork, TrunkConfig
 
 FEATURES = FeatureConfig()
 SMALL = TrunkConfig(8, 8, 4, (1, 2))

@@ -17,9 +17,9 @@ from tqdm import tqdm
 
 from transcribe.audio import load_audio
 from transcribe.datasets import Piece
+from transcribe.engine.features import FeatureConfig, LogMel
+from transcribe.engine.tuning import SECONDS, find_tuning
 from transcribe.errors import InputError
-from transcribe.features import FeatureConfig, LogMel
-from transcribe.tuning import SECONDS, find_tuning
 
 # Samples -> (n_frames, n_bands), in place of the log-mel; also at the top of a module.
 Transform = Callable[[np.ndarray], np.ndarray]

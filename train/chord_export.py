@@ -44,12 +44,12 @@ from transcribe.chord_evaluation import (
 from transcribe.chord_network import ChordsConfig, ChordsNetwork
 from transcribe.chords import ChordActivations, ChordDecoder, ChordDecodingConfig, at, class_of
 from transcribe.datasets import Piece, load_dataset
+from transcribe.engine.features import FeatureConfig
+from transcribe.engine.models import ChordsModel, parse_chords_model
+from transcribe.engine.weights import chords_header, to_bytes
 from transcribe.events import Chord
-from transcribe.features import FeatureConfig
-from transcribe.models import ChordsModel, parse_chords_model
 from transcribe.recognisers import ChordRecogniser
 from transcribe.theory.chords import parse
-from transcribe.weights import chords_header, to_bytes
 
 EVIDENCE = (0.1, 0.2, 0.35, 0.6, 1.0)
 STAY = (0.8, 0.9, 0.95, 0.98)

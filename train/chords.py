@@ -34,11 +34,11 @@ from transcribe.chord_evaluation import ClipReport, evaluate_clips
 from transcribe.chord_network import ChordsConfig, ChordsLogits, ChordsNetwork
 from transcribe.chords import change_counts, class_of, label_of, simplified
 from transcribe.datasets import Piece, load_dataset, read_chords
-from transcribe.devices import choose_device
-from transcribe.features import FeatureConfig
+from transcribe.engine.devices import choose_device
+from transcribe.engine.features import FeatureConfig
+from transcribe.engine.weights import load_tensors, read_header
 from transcribe.recognisers import ChordRecogniser
 from transcribe.theory.chords import Label, parse, parse_name
-from transcribe.weights import load_tensors, read_header
 
 IGNORED = -1
 

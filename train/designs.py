@@ -5,7 +5,7 @@
 
 ``contexts`` is another question: how much a frame needs to see, 10, 20 or 60 frames, before, around or after it; asked
 of the design that is shared over pitch, as one slice a window takes too long to learn anything. Every design has the
-heads of :class:`transcribe.networks.NotesNetwork` and is decoded alike.
+heads of :class:`transcribe.engine.trunk.NotesNetwork` and is decoded alike.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ from train.excerpts import Excerpts, choose_excerpts
 from train.export import dataset, load
 from train.notes import losses, read_labels
 from transcribe.decoding import DecodingConfig
-from transcribe.devices import choose_device
+from transcribe.engine.devices import choose_device
+from transcribe.engine.features import N_PITCHES, FeatureConfig
+from transcribe.engine.models import NotesModel
+from transcribe.engine.trunk import NotesLogits, NotesNetwork, TrunkConfig
 from transcribe.evaluation import evaluate
-from transcribe.features import N_PITCHES, FeatureConfig
-from transcribe.models import NotesModel
-from transcribe.networks import NotesLogits, NotesNetwork, TrunkConfig
 from transcribe.pipeline import Transcriber
 
 

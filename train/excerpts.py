@@ -12,7 +12,7 @@ from torch import Tensor
 
 from train.augment import augment, narrow
 from train.cache import Prepared, draw_spans, read_spans, shares_of, silence
-from transcribe.features import LOWEST_PITCH, N_PITCHES, FeatureConfig
+from transcribe.engine.features import LOWEST_PITCH, N_PITCHES, FeatureConfig
 
 # Half the width of the triangles that mark onsets and offsets, in frames (40 ms).
 TARGET_REACH = 2.0

@@ -28,14 +28,14 @@ from train.cache import prepare
 from train.export import WEIGHTS, commit, load_averaged, write_weights
 from train.genre_table import temperature_of
 from transcribe.datasets import Piece
-from transcribe.devices import choose_device
+from transcribe.engine.devices import choose_device
+from transcribe.engine.features import FeatureConfig
+from transcribe.engine.weights import genre_header, to_bytes
 from transcribe.errors import InputError, UsageError
-from transcribe.features import FeatureConfig
 from transcribe.genre import GenreDecodingConfig
 from transcribe.genre_datasets import LAYOUTS, GenreClip, gtzan_root, load_genres
 from transcribe.genre_features import FRONTS
 from transcribe.genre_network import GenreConfig, GenreNetwork
-from transcribe.weights import genre_header, to_bytes
 
 SECONDS = FRONTS["mel"].seconds
 N_FRAMES = round(SECONDS * FeatureConfig().grid.frames_per_second)

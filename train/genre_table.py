@@ -21,12 +21,12 @@ import numpy as np
 import torch
 
 from train.export import WEIGHTS, commit, write_weights
+from transcribe.engine.weights import genre_header, to_bytes
 from transcribe.errors import InputError
 from transcribe.genre import GenreDecodingConfig
 from transcribe.genre_datasets import read_lists
 from transcribe.genre_features import COLUMNS
 from transcribe.genre_network import GenreConfig, GenreNetwork
-from transcribe.weights import genre_header, to_bytes
 
 SHRINKAGE = 0.15
 

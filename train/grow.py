@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from transcribe.features import FeatureConfig
-from transcribe.networks import NotesNetwork, TrunkConfig
+from transcribe.engine.features import FeatureConfig
+from transcribe.engine.trunk import NotesNetwork, TrunkConfig
 
 # Scale at the end of a block that is new: next to nothing, but not nothing, or it would never learn. Not tuned.
 _NEW_BLOCK = 0.05

@@ -19,14 +19,14 @@ import torch
 from train.export import WEIGHTS, calibration_error, commit, fit_logistic, reliability_table, write_weights
 from train.instruments import MIXED, Clip, Mixtures, Spectra, dataset, load, load_run
 from train.to_onnx import add_graph
-from transcribe.features import FeatureConfig
+from transcribe.engine.features import FeatureConfig
+from transcribe.engine.models import parse_instruments_model
+from transcribe.engine.weights import instruments_header, to_bytes
 from transcribe.instrument_datasets import load_tagged
 from transcribe.instrument_evaluation import TagReport, evaluate_instruments
 from transcribe.instrument_network import InstrumentsNetwork
-from transcribe.models import parse_instruments_model
 from transcribe.recognisers import InstrumentRecogniser
 from transcribe.tags import FAMILIES, TagDecodingConfig
-from transcribe.weights import instruments_header, to_bytes
 
 VOCABULARIES = {"families": slice(0, len(FAMILIES)), "instruments": slice(len(FAMILIES), None)}
 

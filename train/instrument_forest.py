@@ -18,7 +18,7 @@ import numpy as np
 
 from train.instrument_inputs import N_MFCC, cosines
 from train.instruments import Clip, dataset, load
-from transcribe.features import FeatureConfig
+from transcribe.engine.features import FeatureConfig
 
 FEW = 12
 

@@ -24,8 +24,8 @@ from train import loop
 from train.augment import augment
 from train.cache import Transform
 from train.instruments import COLOUR, NOISIEST, SINGLE, Mixtures, Spectra, accuracy, dataset, load, losses
-from transcribe.devices import choose_device
-from transcribe.features import FeatureConfig
+from transcribe.engine.devices import choose_device
+from transcribe.engine.features import FeatureConfig
 from transcribe.genre_features import CQT_BINS, constant_q
 from transcribe.instrument_network import InstrumentsConfig, InstrumentsLogits, InstrumentsNetwork
 from transcribe.tags import FAMILIES, INSTRUMENTS

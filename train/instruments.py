@@ -26,13 +26,13 @@ from train.augment import augment, hide
 from train.cache import Prepared, Transform, prepare
 from train.export import load_averaged
 from transcribe.datasets import Piece
-from transcribe.devices import choose_device
+from transcribe.engine.devices import choose_device
+from transcribe.engine.features import FeatureConfig
+from transcribe.engine.weights import load_tensors
 from transcribe.errors import UsageError
-from transcribe.features import FeatureConfig
 from transcribe.instrument_datasets import load_tagged
 from transcribe.instrument_network import STRIDE, InstrumentsConfig, InstrumentsLogits, InstrumentsNetwork
 from transcribe.tags import FAMILIES, INSTRUMENTS
-from transcribe.weights import load_tensors
 
 N_LABELS = len(FAMILIES) + len(INSTRUMENTS)
 _INSTRUMENTS = list(INSTRUMENTS)

@@ -30,14 +30,14 @@ from train.grow import grow
 from train.performances import from_transcription
 from transcribe import datasets
 from transcribe.decoding import DecodingConfig
-from transcribe.devices import choose_device
+from transcribe.engine.devices import choose_device
+from transcribe.engine.features import FeatureConfig
+from transcribe.engine.models import build
+from transcribe.engine.trunk import NotesLogits, NotesNetwork, TrunkConfig
+from transcribe.engine.weights import load_tensors, read_header
 from transcribe.evaluation import evaluate, mean_scores
-from transcribe.features import FeatureConfig
-from transcribe.models import build
-from transcribe.networks import NotesLogits, NotesNetwork, TrunkConfig
 from transcribe.output.midi import PEDAL_CONTROL
 from transcribe.pipeline import Transcriber
-from transcribe.weights import load_tensors, read_header
 
 
 def losses(network: nn.Module, batch: tuple[Tensor, ...]) -> dict[str, Tensor]:

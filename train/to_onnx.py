@@ -20,11 +20,11 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from transcribe.inference import Model
-from transcribe.models import NotesModel, load_chords_model, load_instruments_model, load_notes_model
-from transcribe.onnx_network import INPUT, METADATA, OnnxNetwork
-from transcribe.weights import weights_folder
-from transcribe.windows import WHOLE_FRAMES
+from transcribe.engine.inference import Model
+from transcribe.engine.models import NotesModel, load_chords_model, load_instruments_model, load_notes_model
+from transcribe.engine.onnx_backend import INPUT, METADATA, OnnxNetwork
+from transcribe.engine.weights import weights_folder
+from transcribe.engine.windows import WHOLE_FRAMES
 
 _LOADERS: dict[str, Callable[[str], Model]] = {
     "notes": load_notes_model,

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from transcribe.analysis import Timing, analysed
     from transcribe.audio import Audio, load_audio
     from transcribe.decoding import Activations, DecodingConfig, decode
+    from transcribe.engine.features import FeatureConfig, FrameGrid, LogMel
     from transcribe.evaluation import score_notes
-    from transcribe.features import FeatureConfig, FrameGrid, LogMel
     from transcribe.pipeline import Transcriber, transcribe_audio, transcribe_file
     from transcribe.recognisers import ChordRecogniser, GenreRecogniser, InstrumentRecogniser
 
@@ -33,11 +33,11 @@ _LAZY = {
     "Audio": "audio",
     "ChordRecogniser": "recognisers",
     "DecodingConfig": "decoding",
-    "FeatureConfig": "features",
-    "FrameGrid": "features",
+    "FeatureConfig": "engine.features",
+    "FrameGrid": "engine.features",
     "GenreRecogniser": "recognisers",
     "InstrumentRecogniser": "recognisers",
-    "LogMel": "features",
+    "LogMel": "engine.features",
     "Timing": "analysis",
     "Transcriber": "pipeline",
     "analysed": "analysis",

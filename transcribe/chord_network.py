@@ -12,8 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from transcribe.chords import N_CLASSES, QUALITIES
-from transcribe.features import LOWEST_PITCH, N_PITCHES, FeatureConfig
-from transcribe.networks import BINS_PER_SEMITONE, HARMONICS, HarmonicStack, Trunk, TrunkConfig, fold
+from transcribe.engine.features import LOWEST_PITCH, N_PITCHES, FeatureConfig
+from transcribe.engine.trunk import BINS_PER_SEMITONE, HARMONICS, HarmonicStack, Trunk, TrunkConfig, fold
 
 # A quality is a triad with or without a fourth note, so that rare chords borrow from common ones.
 TRIADS = ("maj", "min", "dim", "aug", "sus2", "sus4")

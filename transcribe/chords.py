@@ -14,9 +14,9 @@ from itertools import pairwise
 
 import numpy as np
 
+from transcribe.engine.features import FrameGrid
+from transcribe.engine.growing import Rows
 from transcribe.events import Chord
-from transcribe.features import FrameGrid
-from transcribe.rows import Rows
 from transcribe.theory.chords import NO_CHORD, Label
 
 QUALITIES = (

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from transcribe.engine.features import LOWEST_PITCH, N_PITCHES, FrameGrid
 from transcribe.events import Note, Pedal
-from transcribe.features import LOWEST_PITCH, N_PITCHES, FrameGrid
 
 # Onsets of one pitch are at least this many frames apart, plus one: 60 ms at a hop of 20 ms.
 PEAK_REACH = 2

@@ -7,9 +7,9 @@ import platform
 from importlib import metadata
 
 from transcribe import __version__
-from transcribe.devices import n_threads
+from transcribe.engine.devices import n_threads
+from transcribe.engine.onnx_backend import OnnxNetwork
 from transcribe.errors import PitchaiError
-from transcribe.onnx_network import OnnxNetwork
 
 _PACKAGES = (
     "onnxruntime",
@@ -102,7 +102,7 @@ def _decoders() -> dict[str, str]:
 
 
 def _weights() -> dict[str, str]:
-    from transcribe.weights import manifest, verified_bytes
+    from transcribe.engine.weights import manifest, verified_bytes
 
     try:
         entries = manifest()

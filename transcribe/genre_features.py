@@ -16,8 +16,8 @@ from typing import Any
 
 import numpy as np
 
+from transcribe.engine.features import FeatureConfig
 from transcribe.errors import UsageError
-from transcribe.features import FeatureConfig
 
 N_MFCC = 20
 _MEANS = ("chroma_stft", "rms", "spectral_centroid", "spectral_bandwidth", "rolloff", "zero_crossing_rate")
@@ -74,7 +74,7 @@ def table_row(samples: np.ndarray) -> np.ndarray:
 
 def log_mel(samples: np.ndarray) -> np.ndarray:
     """Compute the log-mel of the other networks, out of tune where the samples are: float32 (n_frames, n_mels)."""
-    from transcribe.features import LogMel
+    from transcribe.engine.features import LogMel
 
     return LogMel(FeatureConfig()).whole(samples)
 

@@ -12,8 +12,8 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from transcribe.features import FeatureConfig
-from transcribe.networks import fold
+from transcribe.engine.features import FeatureConfig
+from transcribe.engine.trunk import fold
 from transcribe.tags import FAMILIES, INSTRUMENTS
 
 STRIDE = 8

@@ -160,7 +160,7 @@ def evaluate(
 
 
 def _set_threads(threads: int | None) -> None:
-    from transcribe.devices import set_threads
+    from transcribe.engine.devices import set_threads
 
     set_threads(threads)
 

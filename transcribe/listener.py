@@ -13,18 +13,18 @@ import numpy as np
 from transcribe.audio import MAX_DURATION, AudioReader
 from transcribe.chords import ChordDecodingConfig
 from transcribe.decoding import DecodingConfig
-from transcribe.devices import choose_device, choose_precision, device_of
+from transcribe.engine.devices import choose_device, choose_precision, device_of
+from transcribe.engine.inference import infer_together
+from transcribe.engine.models import ChordsModel, GenreModel, InstrumentsModel, NotesModel
+from transcribe.engine.tuning import tuned
 from transcribe.errors import UsageError
 from transcribe.events import Transcription
 from transcribe.genre import GenreDecodingConfig
-from transcribe.inference import infer_together
-from transcribe.models import ChordsModel, GenreModel, InstrumentsModel, NotesModel
 from transcribe.tags import TagDecodingConfig
-from transcribe.tuning import tuned
 
 # (seconds done, seconds in all or None where the file doesn't say)
 Progress = Callable[[float, float | None], None]
-# Runs networks over a stream of samples, as transcribe.inference.infer_together
+# Runs networks over a stream of samples, as transcribe.engine.inference.infer_together
 Infer = Callable[..., list[Iterator[Any]]]
 
 # A peak under -80 dBFS is silence.
@@ -38,7 +38,7 @@ class Listener(ABC, Generic[AnyModel]):
     """A loaded model, and what it takes to listen to recordings with it.
 
     ``max_duration``: recordings that last longer, in seconds, are refused. ``infer``, where it is set, runs the
-    networks instead of :func:`transcribe.inference.infer_together`, which it must equal.
+    networks instead of :func:`transcribe.engine.inference.infer_together`, which it must equal.
     """
 
     max_duration = MAX_DURATION

@@ -17,11 +17,11 @@ import numpy as np
 
 from transcribe.analysis import Timing, analysed
 from transcribe.decoding import Activations, DecodingConfig, NoteDecoder
+from transcribe.engine.inference import infer
+from transcribe.engine.models import NotesModel, load_notes_model
 from transcribe.errors import UsageError
 from transcribe.events import Transcription
-from transcribe.inference import infer
 from transcribe.listener import SILENCE, Level, Listener, Progress, warn_of_silence, with_settings
-from transcribe.models import NotesModel, load_notes_model
 from transcribe.recognisers import ChordRecogniser, GenreRecogniser, InstrumentRecogniser
 
 Keep = Callable[[Activations], None]

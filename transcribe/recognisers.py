@@ -12,12 +12,8 @@ import numpy as np
 
 from transcribe.audio import AudioReader
 from transcribe.chords import ChordDecoder, ChordDecodingConfig, likeliest
-from transcribe.devices import set_torch_threads
-from transcribe.events import Transcription
-from transcribe.genre import probabilities, ranked
-from transcribe.genre_features import excerpts, import_librosa, starts
-from transcribe.listener import SILENCE, AnyModel, Level, Listener, Progress, warn_of_silence, with_settings
-from transcribe.models import (
+from transcribe.engine.devices import set_torch_threads
+from transcribe.engine.models import (
     ChordsModel,
     GenreModel,
     InstrumentsModel,
@@ -25,6 +21,10 @@ from transcribe.models import (
     load_genre_model,
     load_instruments_model,
 )
+from transcribe.events import Transcription
+from transcribe.genre import probabilities, ranked
+from transcribe.genre_features import excerpts, import_librosa, starts
+from transcribe.listener import SILENCE, AnyModel, Level, Listener, Progress, warn_of_silence, with_settings
 from transcribe.tags import TagDecoder, TagDecodingConfig, likelihoods
 from transcribe.theory.chords import Label
 

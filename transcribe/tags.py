@@ -11,9 +11,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from transcribe.engine.features import FrameGrid
+from transcribe.engine.growing import Rows
 from transcribe.events import Tag
-from transcribe.features import FrameGrid
-from transcribe.rows import Rows
 
 FAMILIES = (
     "bass", "brass", "flute", "guitar", "keyboard", "mallet", "organ", "reed", "string", "synth lead", "vocal", "drums",

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from transcribe.decoding import Activations
+from transcribe.engine.features import LOWEST_PITCH
 from transcribe.errors import UsageError
 from transcribe.events import Transcription
-from transcribe.features import LOWEST_PITCH
 
 
 def to_npz(blocks: Sequence[Activations]) -> bytes:

@@ -187,7 +187,7 @@ class _Image:
 
 def _spectrogram(scene: Scene, tuning: float) -> _Image:
     """Bring the recording's spectrogram onto the axis of pitches: what the network hears, to the eye."""
-    from transcribe.features import LOWEST_PITCH, N_PITCHES, FeatureConfig, LogMel
+    from transcribe.engine.features import LOWEST_PITCH, N_PITCHES, FeatureConfig, LogMel
 
     config = FeatureConfig()
     assert scene.recording is not None
@@ -203,7 +203,7 @@ def _spectrogram(scene: Scene, tuning: float) -> _Image:
 
 
 def _draw_spectrogram(axes: Axes, image: _Image, span: tuple[float, float], pitches: tuple[int, int]) -> None:
-    from transcribe.features import LOWEST_PITCH, N_PITCHES
+    from transcribe.engine.features import LOWEST_PITCH, N_PITCHES
 
     first, last = (round(time * image.frames_per_second) for time in span)
     low, high = max(pitches[0], LOWEST_PITCH), min(pitches[1] + 1, LOWEST_PITCH + N_PITCHES)

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     import numpy as np
 
-    from transcribe.inference import Model, Span
+    from transcribe.engine.inference import Model, Span
     from transcribe.scale.batch import Job
     from transcribe.scale.work import Done, Work
 
@@ -336,7 +336,7 @@ class _Listener:
         return _heard(span, self._listener.models)
 
     def _infer(self, blocks: Iterable[np.ndarray], *models: Model, tuning: float) -> list[Iterator[Any]]:
-        from transcribe.inference import infer_together
+        from transcribe.engine.inference import infer_together
 
         if len({model.features for model in models}) > 1:  # no span would fit them all
             return infer_together(blocks, *models, tuning=tuning)
@@ -347,7 +347,7 @@ class _Listener:
         self, blocks: Iterable[np.ndarray], models: Sequence[Model], tuning: float
     ) -> Iterator[list[list[Any]]]:
         """Have the helpers run the networks over the spans of a recording; yield what they hear in order."""
-        from transcribe.inference import spans
+        from transcribe.engine.inference import spans
 
         ray = import_ray()
         sent: deque[tuple[Any, Any]] = deque()
@@ -417,7 +417,7 @@ def _taken(kept: Any, heard: Any, models: Sequence[Model]) -> list[list[Any]]:
 
 
 def _heard(span: Span, models: Sequence[Model]) -> list[list[Any]]:
-    from transcribe.inference import infer_span
+    from transcribe.engine.inference import infer_span
 
     return [list(heard) for heard in infer_span(span, *models)]
 

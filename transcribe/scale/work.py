@@ -157,7 +157,7 @@ def open_transcriber(
     timing: Timing = Timing(),  # noqa: B008 (frozen)
 ) -> Listening:
     """Load what transcribes; ``others`` are chords, instruments and genre, whichever is wanted too."""
-    from transcribe.devices import set_threads
+    from transcribe.engine.devices import set_threads
     from transcribe.pipeline import Transcriber
     from transcribe.recognisers import ChordRecogniser, GenreRecogniser, InstrumentRecogniser
 
@@ -180,7 +180,7 @@ def open_recogniser(
     settings: dict[str, Any],
 ) -> Listening:
     """Load what tells chords, instruments or the genre."""
-    from transcribe.devices import set_threads
+    from transcribe.engine.devices import set_threads
     from transcribe.recognisers import ChordRecogniser, GenreRecogniser, InstrumentRecogniser
 
     set_threads(threads)

@@ -5,7 +5,7 @@ import sys
 from protocol import serve
 
 from transcribe import Transcriber, load_audio
-from transcribe.devices import set_threads
+from transcribe.engine.devices import set_threads
 
 set_threads(int(sys.argv[1]))
 transcriber = Transcriber(sys.argv[2] if len(sys.argv) > 2 else None, "cpu")

@@ -4,7 +4,7 @@ import json
 import sys
 import time
 
-from transcribe.devices import set_threads
+from transcribe.engine.devices import set_threads
 from transcribe.recognisers import ChordRecogniser
 
 set_threads(int(sys.argv[1]))

@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from tests.signals import RATE, silence, sine
-from transcribe.features import FeatureConfig, FrameGrid, LogMel, mel_filters
-from transcribe.networks import BINS_PER_SEMITONE, HARMONICS, HarmonicStack
+from transcribe.engine.features import FeatureConfig, FrameGrid, LogMel, mel_filters
+from transcribe.engine.trunk import BINS_PER_SEMITONE, HARMONICS, HarmonicStack
 
 CONFIG = FeatureConfig()
 

@@ -1,6 +1,6 @@
 """Windows → network → stitched activations, for audio of any length in flat memory.
 
-The windows lie on a fixed grid (:mod:`transcribe.windows`), so the result is the same bytes however the audio is cut.
+The windows lie on a fixed grid (:mod:`transcribe.engine.windows`), so the result is the same bytes however the audio is cut.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ import numpy as np
 
 from transcribe.chords import ChordActivations
 from transcribe.decoding import Activations
-from transcribe.devices import device_of, n_threads, set_torch_threads
-from transcribe.features import FeatureConfig
-from transcribe.models import ChordsModel, InstrumentsModel, NotesModel
-from transcribe.onnx_network import OnnxNetwork
+from transcribe.engine.devices import device_of, n_threads, set_torch_threads
+from transcribe.engine.features import FeatureConfig
+from transcribe.engine.models import ChordsModel, InstrumentsModel, NotesModel
+from transcribe.engine.onnx_backend import OnnxNetwork
+from transcribe.engine.tuning import tuned
+from transcribe.engine.windows import STEP_FRAMES, Frames, Piece, cut_pieces, cut_windows, spectrogram
 from transcribe.tags import TagActivations
-from transcribe.tuning import tuned
-from transcribe.windows import STEP_FRAMES, Frames, Piece, cut_pieces, cut_windows, spectrogram
 
 if TYPE_CHECKING:
     import torch
@@ -44,7 +44,7 @@ def infer(blocks: Iterable[np.ndarray], model: NotesModel, batch_size: int = GPU
     blocks
         float32 arrays (n_samples,) of any lengths, mono, at ``model.features.sample_rate``.
     model
-        From :func:`transcribe.models.load_notes_model`; where its network lies, and in its precision, the work is
+        From :func:`transcribe.engine.models.load_notes_model`; where its network lies, and in its precision, the work is
         done.
     batch_size
         Windows that a GPU takes at once. A thread of a CPU takes one at a time: a batch would only leave its cache.
@@ -65,7 +65,7 @@ def infer_together(
 ) -> list[Iterator[Any]]:
     """Run several networks over one stream of samples, which is transformed once where they read the same features.
 
-    ``tuning``: cents by which the recording lies above A = 440 Hz (:func:`transcribe.tuning.tuned`). Take from all
+    ``tuning``: cents by which the recording lies above A = 440 Hz (:func:`transcribe.engine.tuning.tuned`). Take from all
     iterators in turn: what only one has taken is kept for the others.
     """
     fronts = dict.fromkeys(map(_front, models))

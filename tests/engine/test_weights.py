@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import ROOT
-from transcribe import models, weights
+from transcribe.engine import models, weights
+from transcribe.engine.models import load_notes_model
+from transcribe.engine.weights import default_name, manifest
 from transcribe.errors import UsageError, WeightsError
-from transcribe.models import load_notes_model
-from transcribe.weights import default_name, manifest
 
 
 def test_every_shipped_file_is_in_the_manifest_with_its_checksum_and_card() -> None:

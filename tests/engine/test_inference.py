@@ -13,15 +13,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.signals import RATE, white_noise
-from transcribe import devices, inference
 from transcribe.decoding import Activations
-from transcribe.features import FeatureConfig, LogMel
-from transcribe.inference import infer, infer_together
-from transcribe.models import NotesModel, load_chords_model, load_instruments_model, load_notes_model
-from transcribe.networks import NotesNetwork, TorchLogMel, TrunkConfig
-from transcribe.onnx_network import OnnxNetwork
-from transcribe.weights import manifest, weights_folder
-from transcribe.windows import STEP_FRAMES
+from transcribe.engine import devices, inference
+from transcribe.engine.features import FeatureConfig, LogMel
+from transcribe.engine.inference import infer, infer_together
+from transcribe.engine.models import NotesModel, load_chords_model, load_instruments_model, load_notes_model
+from transcribe.engine.onnx_backend import OnnxNetwork
+from transcribe.engine.trunk import NotesNetwork, TorchLogMel, TrunkConfig
+from transcribe.engine.weights import manifest, weights_folder
+from transcribe.engine.windows import STEP_FRAMES
 
 NAMES = ("onset", "frame", "offset", "velocity", "pedal")
 

@@ -3,10 +3,10 @@ from __future__ import annotations
 import pytest
 import torch
 
-from transcribe import devices
-from transcribe.devices import choose_device, choose_precision, device_of, n_threads, set_threads
+from transcribe.engine import devices
+from transcribe.engine.devices import choose_device, choose_precision, device_of, n_threads, set_threads
+from transcribe.engine.models import load_notes_model
 from transcribe.errors import UsageError
-from transcribe.models import load_notes_model
 
 
 def test_threads(monkeypatch: pytest.MonkeyPatch) -> None:

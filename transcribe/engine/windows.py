@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from transcribe.features import FeatureConfig, LogMel
+from transcribe.engine.features import FeatureConfig, LogMel
 
 if TYPE_CHECKING:
     import torch
@@ -85,7 +85,7 @@ def _log_mel(features: FeatureConfig, device: str, tuning: float) -> Callable[[n
         return LogMel(features, tuning)
     import torch
 
-    from transcribe.networks import TorchLogMel
+    from transcribe.engine.trunk import TorchLogMel
 
     transform = TorchLogMel(features, tuning).to(device)
 

@@ -9,11 +9,11 @@ import torch
 from safetensors.torch import load
 
 from transcribe.decoding import DecodingConfig
+from transcribe.engine.features import FeatureConfig
+from transcribe.engine.models import load_genre_model, load_notes_model, parse_chords_model, parse_notes_model
+from transcribe.engine.trunk import NotesNetwork, TrunkConfig
+from transcribe.engine.weights import default_name, manifest, notes_header, read_header, to_bytes, weights_folder
 from transcribe.errors import WeightsError
-from transcribe.features import FeatureConfig
-from transcribe.models import load_genre_model, load_notes_model, parse_chords_model, parse_notes_model
-from transcribe.networks import NotesNetwork, TrunkConfig
-from transcribe.weights import default_name, manifest, notes_header, read_header, to_bytes, weights_folder
 
 SMALL = TrunkConfig(4, 4, 2, (1,))
 

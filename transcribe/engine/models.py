@@ -15,19 +15,19 @@ import numpy as np
 
 from transcribe.chords import ChordDecodingConfig
 from transcribe.decoding import DecodingConfig
+from transcribe.engine.features import FeatureConfig
+from transcribe.engine.onnx_backend import OnnxNetwork
+from transcribe.engine.weights import FORMAT, REINSTALL, Entry, default_name, manifest, read_header, verified_bytes
 from transcribe.errors import UsageError, WeightsError
-from transcribe.features import FeatureConfig
 from transcribe.genre import GenreDecodingConfig
-from transcribe.onnx_network import OnnxNetwork
 from transcribe.tags import TagDecodingConfig
-from transcribe.weights import FORMAT, REINSTALL, Entry, default_name, manifest, read_header, verified_bytes
 
 if TYPE_CHECKING:
     from transcribe.chord_network import ChordsNetwork
+    from transcribe.engine.trunk import NotesNetwork
     from transcribe.genre_features import Front
     from transcribe.genre_network import GenreNetwork
     from transcribe.instrument_network import InstrumentsNetwork
-    from transcribe.networks import NotesNetwork
 
 _Model = TypeVar("_Model")
 _Config = TypeVar("_Config")
@@ -183,7 +183,7 @@ def parse_notes_model(
         decoding = build(DecodingConfig, header["decoding"])
 
         def untrained() -> NotesNetwork:
-            from transcribe.networks import NotesNetwork, TrunkConfig
+            from transcribe.engine.trunk import NotesNetwork, TrunkConfig
 
             return NotesNetwork(features, build(TrunkConfig, header["network"]))
 

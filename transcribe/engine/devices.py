@@ -9,8 +9,8 @@ import re
 import sys
 from typing import TYPE_CHECKING
 
+from transcribe.engine.onnx_backend import OnnxNetwork
 from transcribe.errors import UsageError
-from transcribe.onnx_network import OnnxNetwork
 
 if TYPE_CHECKING:
     import torch

@@ -7,11 +7,11 @@ from hypothesis import strategies as st
 
 from tests.conftest import FIVE_NOTES
 from tests.signals import RATE, silence, sine, white_noise
+from transcribe.engine.tuning import find_tuning, tuned
 from transcribe.events import Transcription
 from transcribe.listener import resampled
 from transcribe.output import sonify
 from transcribe.pipeline import Transcriber
-from transcribe.tuning import find_tuning, tuned
 
 PIANO = resampled(sonify.synthesise(Transcription(notes=tuple(FIVE_NOTES), duration=3.0)), sonify.SAMPLE_RATE, RATE)
 

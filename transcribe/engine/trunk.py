@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from transcribe.features import LOWEST_PITCH, N_PITCHES, FeatureConfig, mel_filters
+from transcribe.engine.features import LOWEST_PITCH, N_PITCHES, FeatureConfig, mel_filters
 
 BINS_PER_SEMITONE = 3
 HARMONICS = (0.5, 1, 2, 3, 4, 5, 6, 7, 8, 10, 12)
@@ -74,7 +74,7 @@ class NotesLogits:
 
 
 class TorchLogMel(nn.Module):
-    """What :class:`transcribe.features.LogMel` computes, where a GPU listens."""
+    """What :class:`transcribe.engine.features.LogMel` computes, where a GPU listens."""
 
     def __init__(self, features: FeatureConfig, tuning: float = 0.0) -> None:
         from torchaudio.transforms import MelSpectrogram

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from transcribe.chords import ChordDecodingConfig
     from transcribe.decoding import DecodingConfig
-    from transcribe.features import FeatureConfig
+    from transcribe.engine.features import FeatureConfig
     from transcribe.genre import GenreDecodingConfig
     from transcribe.tags import TagDecodingConfig
 
