@@ -8,12 +8,12 @@ import soundfile
 import torch
 from hypothesis import settings
 
-from transcribe.decoding import DecodingConfig
 from transcribe.engine.features import FeatureConfig
 from transcribe.engine.models import NotesModel, parse_notes_model
 from transcribe.engine.trunk import NotesNetwork, TrunkConfig
 from transcribe.engine.weights import notes_header, to_bytes
 from transcribe.events import Note, Transcription
+from transcribe.notes.decoder import DecodingConfig
 from transcribe.output import sonify
 
 # Busy machines are no reason to fail, and a failure must come back.

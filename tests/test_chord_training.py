@@ -13,12 +13,12 @@ from tests.signals import RATE, strum
 from train import chord_export, chords
 from transcribe.chord_network import ChordsConfig, ChordsNetwork
 from transcribe.chords import NONE, class_of
-from transcribe.decoding import DecodingConfig
 from transcribe.engine.features import FeatureConfig
 from transcribe.engine.models import load_chords_model, load_notes_model
 from transcribe.engine.trunk import NotesNetwork, TrunkConfig
 from transcribe.engine.weights import notes_header, to_bytes
 from transcribe.errors import WeightsError
+from transcribe.notes.decoder import DecodingConfig
 from transcribe.theory.chords import parse
 
 TINY = ["--channels", "4", "--stem-channels", "4", "--mix-channels", "2", "--dilations", "1", "2"]

@@ -7,7 +7,7 @@ import pytest
 
 from tests.conftest import EXAMPLE, ROOT
 from transcribe import ChordRecogniser, Transcriber
-from transcribe.evaluation import score
+from transcribe.notes.metrics import score
 from transcribe.output.formats import read_transcription
 from transcribe.theory.chords import parse
 

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from transcribe.decoding import Activations
 from transcribe.engine.features import FrameGrid
 from transcribe.errors import UsageError
 from transcribe.events import Transcription
+from transcribe.notes.decoder import Activations
 from transcribe.output.formats import FORMATS
 from transcribe.output.npz import to_npz
 

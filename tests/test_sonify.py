@@ -12,8 +12,8 @@ from tests.conftest import FIVE_NOTES
 from tests.strategies import transcriptions
 from transcribe import Transcriber
 from transcribe.errors import UsageError
-from transcribe.evaluation import score
 from transcribe.events import Note, Pedal, Transcription
+from transcribe.notes.metrics import score
 from transcribe.output import sonify
 
 RATE = sonify.SAMPLE_RATE

@@ -23,11 +23,11 @@ from train.cache import Prepared, prepare
 from train.excerpts import Excerpts, ExcerptsOnCard, choose_excerpts, fit_on_card, targets
 from train.grow import grow
 from transcribe.datasets import load_dataset
-from transcribe.decoding import Activations, DecodingConfig
 from transcribe.engine.features import FeatureConfig, FrameGrid
 from transcribe.engine.models import load_notes_model
 from transcribe.engine.trunk import NotesLogits, NotesNetwork, TrunkConfig
 from transcribe.events import Note, Pedal
+from transcribe.notes.decoder import Activations, DecodingConfig
 
 FEATURES = FeatureConfig()
 SMALL = TrunkConfig(8, 8, 4, (1, 2))

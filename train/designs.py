@@ -26,12 +26,12 @@ from train.cache import prepare
 from train.excerpts import Excerpts, choose_excerpts
 from train.export import dataset, load
 from train.notes import losses, read_labels
-from transcribe.decoding import DecodingConfig
 from transcribe.engine.devices import choose_device
 from transcribe.engine.features import N_PITCHES, FeatureConfig
 from transcribe.engine.models import NotesModel
 from transcribe.engine.trunk import NotesLogits, NotesNetwork, TrunkConfig
-from transcribe.evaluation import evaluate
+from transcribe.notes.decoder import DecodingConfig
+from transcribe.notes.metrics import evaluate
 from transcribe.pipeline import Transcriber
 
 

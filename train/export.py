@@ -24,14 +24,14 @@ from tqdm import tqdm
 from train.to_onnx import add_graph
 from transcribe import datasets
 from transcribe.audio import AudioReader
-from transcribe.decoding import Activations, DecodingConfig, decode_blocks
 from transcribe.engine.features import FeatureConfig
 from transcribe.engine.models import NotesModel, build, parse_notes_model
 from transcribe.engine.trunk import NotesNetwork, TrunkConfig
 from transcribe.engine.weights import notes_header, to_bytes
-from transcribe.evaluation import METRICS, Report, evaluate, score_pedals
 from transcribe.events import Note, Pedal
 from transcribe.matching import match_notes
+from transcribe.notes.decoder import Activations, DecodingConfig, decode_blocks
+from transcribe.notes.metrics import METRICS, Report, evaluate, score_pedals
 from transcribe.pipeline import Transcriber
 
 WEIGHTS = Path(__file__).parent.parent / "weights"

@@ -29,13 +29,13 @@ from train.export import dataset, load
 from train.grow import grow
 from train.performances import from_transcription
 from transcribe import datasets
-from transcribe.decoding import DecodingConfig
 from transcribe.engine.devices import choose_device
 from transcribe.engine.features import FeatureConfig
 from transcribe.engine.models import build
 from transcribe.engine.trunk import NotesLogits, NotesNetwork, TrunkConfig
 from transcribe.engine.weights import load_tensors, read_header
-from transcribe.evaluation import evaluate, mean_scores
+from transcribe.notes.decoder import DecodingConfig
+from transcribe.notes.metrics import evaluate, mean_scores
 from transcribe.output.midi import PEDAL_CONTROL
 from transcribe.pipeline import Transcriber
 

@@ -19,9 +19,9 @@ from transcribe.events import Chord, Key, Note, Pedal, Tag, Transcription
 if TYPE_CHECKING:
     from transcribe.analysis import Timing, analysed
     from transcribe.audio import Audio, load_audio
-    from transcribe.decoding import Activations, DecodingConfig, decode
     from transcribe.engine.features import FeatureConfig, FrameGrid, LogMel
-    from transcribe.evaluation import score_notes
+    from transcribe.notes.decoder import Activations, DecodingConfig, decode
+    from transcribe.notes.metrics import score_notes
     from transcribe.pipeline import Transcriber, transcribe_audio, transcribe_file
     from transcribe.recognisers import ChordRecogniser, GenreRecogniser, InstrumentRecogniser
 
@@ -29,10 +29,10 @@ __version__ = "0.1.0"
 
 # What needs numpy or torch is imported when it is first used, so that importing this package costs nothing.
 _LAZY = {
-    "Activations": "decoding",
+    "Activations": "notes.decoder",
     "Audio": "audio",
     "ChordRecogniser": "recognisers",
-    "DecodingConfig": "decoding",
+    "DecodingConfig": "notes.decoder",
     "FeatureConfig": "engine.features",
     "FrameGrid": "engine.features",
     "GenreRecogniser": "recognisers",
@@ -41,9 +41,9 @@ _LAZY = {
     "Timing": "analysis",
     "Transcriber": "pipeline",
     "analysed": "analysis",
-    "decode": "decoding",
+    "decode": "notes.decoder",
     "load_audio": "audio",
-    "score_notes": "evaluation",
+    "score_notes": "notes.metrics",
     "transcribe_audio": "pipeline",
     "transcribe_file": "pipeline",
 }

@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 
     from transcribe.beat_evaluation import BeatReport
     from transcribe.chord_evaluation import ChordReport, ClipReport
-    from transcribe.evaluation import Report
     from transcribe.events import Chord, Transcription
     from transcribe.genre_evaluation import GenreReport
     from transcribe.instrument_evaluation import TagReport
     from transcribe.listener import Progress
+    from transcribe.notes.metrics import Report
 
 
 def print_line(text: str) -> None:
@@ -286,7 +286,7 @@ def figures(report: Report) -> Iterator[Table | str]:
     """Lay out the figures of notes."""
     from rich.table import Table
 
-    from transcribe.evaluation import METRICS
+    from transcribe.notes.metrics import METRICS
     from transcribe.output.summary import minutes
 
     table = Table("", "precision", "recall", "F1", title=f"{len(report.pieces)} pieces", title_justify="left")

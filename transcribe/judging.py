@@ -33,10 +33,10 @@ if TYPE_CHECKING:
 
     from transcribe.chord_evaluation import ClipReport
     from transcribe.datasets import Piece
-    from transcribe.evaluation import PieceScores, Report
     from transcribe.events import Transcription
     from transcribe.genre_evaluation import GenreReport
     from transcribe.instrument_evaluation import TagReport
+    from transcribe.notes.metrics import PieceScores, Report
 
 _INSTRUMENT_SETS = ("nsynth", "irmas", "clips")
 _GENRE_SETS = ("gtzan", "fma")
@@ -114,7 +114,7 @@ def evaluate(
         if any(labs):
             raise UsageError("chords (.lab) can't be compared with notes; pitchai convert makes .lab of both")
         from transcribe.datasets import read_labels
-        from transcribe.evaluation import compare
+        from transcribe.notes.metrics import compare
 
         truth, heard = read_labels(reference), read_labels(estimate)
         report = compare(truth, heard, pedal_extended)
@@ -140,7 +140,7 @@ def evaluate(
         if dataset == "beats":
             _evaluate_beats(pieces, model, device, precision, as_json, quiet)
             return
-        from transcribe.evaluation import evaluate as run
+        from transcribe.notes.metrics import evaluate as run
         from transcribe.pipeline import Transcriber
 
         transcriber = Transcriber(model, device, None, precision, None, **given(onset_threshold=onset_threshold))
@@ -173,7 +173,7 @@ def _write_pages(
     overwrite: bool,
 ) -> None:
     """Write a page with the worst pieces first."""
-    from transcribe.evaluation import METRICS
+    from transcribe.notes.metrics import METRICS
     from transcribe.output.atomic import write_atomically
     from transcribe.output.report import compared
 

@@ -12,7 +12,6 @@ import numpy as np
 
 from transcribe.audio import MAX_DURATION, AudioReader
 from transcribe.chords import ChordDecodingConfig
-from transcribe.decoding import DecodingConfig
 from transcribe.engine.devices import choose_device, choose_precision, device_of
 from transcribe.engine.inference import infer_together
 from transcribe.engine.models import ChordsModel, GenreModel, InstrumentsModel, NotesModel
@@ -20,6 +19,7 @@ from transcribe.engine.tuning import tuned
 from transcribe.errors import UsageError
 from transcribe.events import Transcription
 from transcribe.genre import GenreDecodingConfig
+from transcribe.notes.decoder import DecodingConfig
 from transcribe.tags import TagDecodingConfig
 
 # (seconds done, seconds in all or None where the file doesn't say)

@@ -16,12 +16,12 @@ from typing import Any
 import numpy as np
 
 from transcribe.analysis import Timing, analysed
-from transcribe.decoding import Activations, DecodingConfig, NoteDecoder
 from transcribe.engine.inference import infer
 from transcribe.engine.models import NotesModel, load_notes_model
 from transcribe.errors import UsageError
 from transcribe.events import Transcription
 from transcribe.listener import SILENCE, Level, Listener, Progress, warn_of_silence, with_settings
+from transcribe.notes.decoder import Activations, DecodingConfig, NoteDecoder
 from transcribe.recognisers import ChordRecogniser, GenreRecogniser, InstrumentRecogniser
 
 Keep = Callable[[Activations], None]
@@ -54,7 +54,7 @@ class Transcriber(Listener[NotesModel]):
     timing
         What is known of the beats, and whether notes are moved onto them.
     settings
-        Fields of :class:`transcribe.decoding.DecodingConfig` that replace those tuned for the model.
+        Fields of :class:`transcribe.notes.decoder.DecodingConfig` that replace those tuned for the model.
 
     Raises
     ------

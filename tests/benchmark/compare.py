@@ -32,8 +32,8 @@ from rich.console import Console
 from rich.table import Table
 
 from transcribe.datasets import Piece, load_dataset, read_labels, with_labels_from
-from transcribe.evaluation import METRICS, PieceScores, mean_scores, score_notes
 from transcribe.events import Note
+from transcribe.notes.metrics import METRICS, PieceScores, mean_scores, score_notes
 
 HERE = Path(__file__).parent
 

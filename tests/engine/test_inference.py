@@ -13,7 +13,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.signals import RATE, white_noise
-from transcribe.decoding import Activations
 from transcribe.engine import devices, inference
 from transcribe.engine.features import FeatureConfig, LogMel
 from transcribe.engine.inference import infer, infer_together
@@ -22,6 +21,7 @@ from transcribe.engine.onnx_backend import OnnxNetwork
 from transcribe.engine.trunk import NotesNetwork, TorchLogMel, TrunkConfig
 from transcribe.engine.weights import manifest, weights_folder
 from transcribe.engine.windows import STEP_FRAMES
+from transcribe.notes.decoder import Activations
 
 NAMES = ("onset", "frame", "offset", "velocity", "pedal")
 

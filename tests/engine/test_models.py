@@ -8,12 +8,12 @@ import pytest
 import torch
 from safetensors.torch import load
 
-from transcribe.decoding import DecodingConfig
 from transcribe.engine.features import FeatureConfig
 from transcribe.engine.models import load_genre_model, load_notes_model, parse_chords_model, parse_notes_model
 from transcribe.engine.trunk import NotesNetwork, TrunkConfig
 from transcribe.engine.weights import default_name, manifest, notes_header, read_header, to_bytes, weights_folder
 from transcribe.errors import WeightsError
+from transcribe.notes.decoder import DecodingConfig
 
 SMALL = TrunkConfig(4, 4, 2, (1,))
 

@@ -18,13 +18,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from transcribe.chords import ChordActivations
-from transcribe.decoding import Activations
 from transcribe.engine.devices import device_of, n_threads, set_torch_threads
 from transcribe.engine.features import FeatureConfig
 from transcribe.engine.models import ChordsModel, InstrumentsModel, NotesModel
 from transcribe.engine.onnx_backend import OnnxNetwork
 from transcribe.engine.tuning import tuned
 from transcribe.engine.windows import STEP_FRAMES, Frames, Piece, cut_pieces, cut_windows, spectrogram
+from transcribe.notes.decoder import Activations
 from transcribe.tags import TagActivations
 
 if TYPE_CHECKING:

@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 import numpy as np
 
 from transcribe.chords import ChordDecodingConfig
-from transcribe.decoding import DecodingConfig
 from transcribe.engine.features import FeatureConfig
 from transcribe.engine.onnx_backend import OnnxNetwork
 from transcribe.engine.weights import FORMAT, REINSTALL, Entry, default_name, manifest, read_header, verified_bytes
 from transcribe.errors import UsageError, WeightsError
 from transcribe.genre import GenreDecodingConfig
+from transcribe.notes.decoder import DecodingConfig
 from transcribe.tags import TagDecodingConfig
 
 if TYPE_CHECKING:

@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     import torch
 
     from transcribe.chords import ChordDecodingConfig
-    from transcribe.decoding import DecodingConfig
     from transcribe.engine.features import FeatureConfig
     from transcribe.genre import GenreDecodingConfig
+    from transcribe.notes.decoder import DecodingConfig
     from transcribe.tags import TagDecodingConfig
 
 FORMAT = 1

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from transcribe.decoding import Activations
 from transcribe.engine.features import LOWEST_PITCH
 from transcribe.errors import UsageError
 from transcribe.events import Transcription
+from transcribe.notes.decoder import Activations
 
 
 def to_npz(blocks: Sequence[Activations]) -> bytes:

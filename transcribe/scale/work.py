@@ -20,8 +20,8 @@ from transcribe.scale.manifest import checksum
 if TYPE_CHECKING:
     import numpy as np
 
-    from transcribe.decoding import Activations
     from transcribe.listener import Progress
+    from transcribe.notes.decoder import Activations
     from transcribe.pipeline import Transcriber
     from transcribe.recognisers import ChordRecogniser, GenreRecogniser, InstrumentRecogniser
 

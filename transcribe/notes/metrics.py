@@ -17,11 +17,11 @@ import numpy as np
 
 from transcribe.audio import AudioReader
 from transcribe.datasets import Piece, extend_by_pedal, read_labels
-from transcribe.decoding import Activations
 from transcribe.engine.features import LOWEST_PITCH, N_PITCHES
 from transcribe.events import Note, Pedal, Transcription
 from transcribe.listener import Progress
 from transcribe.matching import to_arrays
+from transcribe.notes.decoder import Activations
 from transcribe.pipeline import Transcriber
 
 FRAME_SECONDS = 0.01

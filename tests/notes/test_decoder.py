@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.strategies import notes
-from transcribe.decoding import Activations, DecodingConfig, decode, decode_blocks
 from transcribe.engine.features import FrameGrid
 from transcribe.events import Note, Pedal
+from transcribe.notes.decoder import Activations, DecodingConfig, decode, decode_blocks
 
 GRID = FrameGrid(16000, 320)
 HOP = 0.02

@@ -9,8 +9,8 @@ from tests.conftest import FIVE_NOTES
 from tests.test_datasets import make_maestro
 from transcribe.datasets import load_dataset
 from transcribe.engine.models import NotesModel
-from transcribe.evaluation import Report, Score, compare, evaluate, mean_scores, piano_roll, score_notes
 from transcribe.events import Note, Pedal, Transcription
+from transcribe.notes.metrics import Report, Score, compare, evaluate, mean_scores, piano_roll, score_notes
 from transcribe.pipeline import Transcriber
 
 

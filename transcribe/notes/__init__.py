@@ -1,0 +1,1 @@
+"""Which notes are played, when and how loud."""
