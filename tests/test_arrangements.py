@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from train import arrangements
 from train.arrangements import Song, excerpt, made_up, to_lab, vary, voicing
-from transcribe.chords import QUALITIES, class_of
+from transcribe.chords.decoder import QUALITIES, class_of
 from transcribe.output.chart import from_lab
 from transcribe.theory.chords import NO_CHORD, Label, parse
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from transcribe.chords import N_CLASSES, label_of
+from transcribe.chords.decoder import N_CLASSES, label_of
 from transcribe.errors import InputError
 from transcribe.events import Chord, Note, Tag, Transcription
 from transcribe.output import chart

@@ -11,8 +11,8 @@ import torch
 
 from tests.signals import RATE, strum
 from train import chord_export, chords
-from transcribe.chord_network import ChordsConfig, ChordsNetwork
-from transcribe.chords import NONE, class_of
+from transcribe.chords.decoder import NONE, class_of
+from transcribe.chords.network import ChordsConfig, ChordsNetwork
 from transcribe.engine.features import FeatureConfig
 from transcribe.engine.models import load_chords_model, load_notes_model
 from transcribe.engine.trunk import NotesNetwork, TrunkConfig

@@ -30,7 +30,8 @@ from train.export import (
 )
 from train.to_onnx import add_graph
 from transcribe.audio import AudioReader
-from transcribe.chord_evaluation import (
+from transcribe.chords.decoder import ChordActivations, ChordDecoder, ChordDecodingConfig, at, class_of
+from transcribe.chords.metrics import (
     COMPARISONS,
     SEGMENTATIONS,
     ChordReport,
@@ -41,8 +42,7 @@ from transcribe.chord_evaluation import (
     read_reference,
     score_chords,
 )
-from transcribe.chord_network import ChordsConfig, ChordsNetwork
-from transcribe.chords import ChordActivations, ChordDecoder, ChordDecodingConfig, at, class_of
+from transcribe.chords.network import ChordsConfig, ChordsNetwork
 from transcribe.datasets import Piece, load_dataset
 from transcribe.engine.features import FeatureConfig
 from transcribe.engine.models import ChordsModel, parse_chords_model

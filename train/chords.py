@@ -30,9 +30,9 @@ from train.augment import augment
 from train.cache import Prepared, draw_spans, prepare, read_spans, shares_of
 from train.chord_export import Making, evaluate, export, to_model
 from train.export import WEIGHTS
-from transcribe.chord_evaluation import ClipReport, evaluate_clips
-from transcribe.chord_network import ChordsConfig, ChordsLogits, ChordsNetwork
-from transcribe.chords import change_counts, class_of, label_of, simplified
+from transcribe.chords.decoder import change_counts, class_of, label_of, simplified
+from transcribe.chords.metrics import ClipReport, evaluate_clips
+from transcribe.chords.network import ChordsConfig, ChordsLogits, ChordsNetwork
 from transcribe.datasets import Piece, load_dataset, read_chords
 from transcribe.engine.devices import choose_device
 from transcribe.engine.features import FeatureConfig

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from rich.text import Text
 
     from transcribe.beat_evaluation import BeatReport
-    from transcribe.chord_evaluation import ChordReport, ClipReport
+    from transcribe.chords.metrics import ChordReport, ClipReport
     from transcribe.events import Chord, Transcription
     from transcribe.genre_evaluation import GenreReport
     from transcribe.instrument_evaluation import TagReport

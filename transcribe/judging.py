@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from rich.table import Table
 
-    from transcribe.chord_evaluation import ClipReport
+    from transcribe.chords.metrics import ClipReport
     from transcribe.datasets import Piece
     from transcribe.events import Transcription
     from transcribe.genre_evaluation import GenreReport
@@ -197,7 +197,7 @@ def _evaluate_chords(
     overwrite: bool,
 ) -> None:
     """Measure chords over songs, or over clips where every label is a folder's name."""
-    from transcribe.chord_evaluation import evaluate_chords, evaluate_clips
+    from transcribe.chords.metrics import evaluate_chords, evaluate_clips
     from transcribe.recognisers import ChordRecogniser
 
     clips = [piece for piece in pieces if piece.labels.is_dir()]
@@ -306,7 +306,7 @@ def _print_clips(
 
 
 def _compare_chords(reference: Path, estimate: Path, as_json: bool) -> None:
-    from transcribe.chord_evaluation import ChordReport, score_chords
+    from transcribe.chords.metrics import ChordReport, score_chords
     from transcribe.datasets import read_chords
 
     scores = {name: value for name, (value, _) in score_chords(read_chords(reference), read_chords(estimate)).items()}

@@ -11,7 +11,7 @@ from typing import Any, Generic, TypeVar
 import numpy as np
 
 from transcribe.audio import MAX_DURATION, AudioReader
-from transcribe.chords import ChordDecodingConfig
+from transcribe.chords.decoder import ChordDecodingConfig
 from transcribe.engine.devices import choose_device, choose_precision, device_of
 from transcribe.engine.inference import infer_together
 from transcribe.engine.models import ChordsModel, GenreModel, InstrumentsModel, NotesModel

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from transcribe.audio import AudioReader
-from transcribe.chords import ChordDecoder, ChordDecodingConfig, likeliest
+from transcribe.chords.decoder import ChordDecoder, ChordDecodingConfig, likeliest
 from transcribe.engine.devices import set_torch_threads
 from transcribe.engine.models import (
     ChordsModel,
@@ -118,7 +118,7 @@ class ChordRecogniser(StepRecogniser[ChordsModel]):
     model, device, precision
         As for :class:`transcribe.pipeline.Transcriber`.
     settings
-        Fields of :class:`transcribe.chords.ChordDecodingConfig` that replace those tuned for the model.
+        Fields of :class:`transcribe.chords.decoder.ChordDecodingConfig` that replace those tuned for the model.
 
     Raises
     ------

@@ -23,8 +23,8 @@ from rich.console import Console
 from rich.table import Table
 
 from transcribe.audio import load_audio
-from transcribe.chord_evaluation import COMPARISONS, SEGMENTATIONS, mean_scores, read_reference, score_chords
-from transcribe.chords import simplified
+from transcribe.chords.decoder import simplified
+from transcribe.chords.metrics import COMPARISONS, SEGMENTATIONS, mean_scores, read_reference, score_chords
 from transcribe.datasets import load_dataset
 from transcribe.events import Chord
 from transcribe.theory.chords import parse, parse_name

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from transcribe.chords import ChordActivations
+from transcribe.chords.decoder import ChordActivations
 from transcribe.engine.devices import device_of, n_threads, set_torch_threads
 from transcribe.engine.features import FeatureConfig
 from transcribe.engine.models import ChordsModel, InstrumentsModel, NotesModel

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import numpy as np
 
-from transcribe.chords import ChordDecodingConfig
+from transcribe.chords.decoder import ChordDecodingConfig
 from transcribe.engine.features import FeatureConfig
 from transcribe.engine.onnx_backend import OnnxNetwork
 from transcribe.engine.weights import FORMAT, REINSTALL, Entry, default_name, manifest, read_header, verified_bytes
@@ -23,7 +23,7 @@ from transcribe.notes.decoder import DecodingConfig
 from transcribe.tags import TagDecodingConfig
 
 if TYPE_CHECKING:
-    from transcribe.chord_network import ChordsNetwork
+    from transcribe.chords.network import ChordsNetwork
     from transcribe.engine.trunk import NotesNetwork
     from transcribe.genre_features import Front
     from transcribe.genre_network import GenreNetwork
@@ -202,7 +202,7 @@ def parse_chords_model(
         decoding = build(ChordDecodingConfig, header["decoding"])
 
         def untrained() -> ChordsNetwork:
-            from transcribe.chord_network import ChordsConfig, ChordsNetwork
+            from transcribe.chords.network import ChordsConfig, ChordsNetwork
 
             return ChordsNetwork(features, build(ChordsConfig, header["network"]))
 

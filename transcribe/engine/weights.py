@@ -19,7 +19,7 @@ from transcribe.errors import WeightsError
 if TYPE_CHECKING:
     import torch
 
-    from transcribe.chords import ChordDecodingConfig
+    from transcribe.chords.decoder import ChordDecodingConfig
     from transcribe.engine.features import FeatureConfig
     from transcribe.genre import GenreDecodingConfig
     from transcribe.notes.decoder import DecodingConfig

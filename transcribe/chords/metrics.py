@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from transcribe.chords import class_of
+from transcribe.chords.decoder import class_of
 from transcribe.datasets import Piece, read_chords
 from transcribe.errors import InputError
 from transcribe.events import Chord

@@ -7,7 +7,7 @@ import pytest
 import soundfile
 
 from tests.signals import RATE, silence, strum, white_noise
-from transcribe.chord_evaluation import evaluate_chords, evaluate_clips, score_chords
+from transcribe.chords.metrics import evaluate_chords, evaluate_clips, score_chords
 from transcribe.datasets import load_dataset, read_chords
 from transcribe.errors import InputError
 from transcribe.events import Chord

@@ -7,8 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from transcribe import chords
-from transcribe.chords import (
+from transcribe.chords.decoder import (
     N_CLASSES,
     NONE,
     QUALITIES,
@@ -22,6 +21,7 @@ from transcribe.chords import (
     likeliest,
     simplified,
 )
+from transcribe.chords.decoder import decoder as chords
 from transcribe.engine.features import FrameGrid
 from transcribe.events import Chord
 from transcribe.theory.chords import Label, parse

@@ -11,7 +11,7 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from transcribe.chords import N_CLASSES, QUALITIES
+from transcribe.chords.decoder import N_CLASSES, QUALITIES
 from transcribe.engine.features import LOWEST_PITCH, N_PITCHES, FeatureConfig
 from transcribe.engine.trunk import BINS_PER_SEMITONE, HARMONICS, HarmonicStack, Trunk, TrunkConfig, fold
 
