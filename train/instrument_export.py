@@ -22,11 +22,11 @@ from train.to_onnx import add_graph
 from transcribe.engine.features import FeatureConfig
 from transcribe.engine.models import parse_instruments_model
 from transcribe.engine.weights import instruments_header, to_bytes
-from transcribe.instrument_datasets import load_tagged
-from transcribe.instrument_evaluation import TagReport, evaluate_instruments
-from transcribe.instrument_network import InstrumentsNetwork
+from transcribe.instruments.datasets import load_tagged
+from transcribe.instruments.decoder import FAMILIES, TagDecodingConfig
+from transcribe.instruments.metrics import TagReport, evaluate_instruments
+from transcribe.instruments.network import InstrumentsNetwork
 from transcribe.recognisers import InstrumentRecogniser
-from transcribe.tags import FAMILIES, TagDecodingConfig
 
 VOCABULARIES = {"families": slice(0, len(FAMILIES)), "instruments": slice(len(FAMILIES), None)}
 

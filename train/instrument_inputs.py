@@ -27,8 +27,8 @@ from train.instruments import COLOUR, NOISIEST, SINGLE, Mixtures, Spectra, accur
 from transcribe.engine.devices import choose_device
 from transcribe.engine.features import FeatureConfig
 from transcribe.genre_features import CQT_BINS, constant_q
-from transcribe.instrument_network import InstrumentsConfig, InstrumentsLogits, InstrumentsNetwork
-from transcribe.tags import FAMILIES, INSTRUMENTS
+from transcribe.instruments.decoder import FAMILIES, INSTRUMENTS
+from transcribe.instruments.network import InstrumentsConfig, InstrumentsLogits, InstrumentsNetwork
 
 FEATURES = FeatureConfig()
 N_MFCC = 40

@@ -30,9 +30,9 @@ from transcribe.engine.devices import choose_device
 from transcribe.engine.features import FeatureConfig
 from transcribe.engine.weights import load_tensors
 from transcribe.errors import UsageError
-from transcribe.instrument_datasets import load_tagged
-from transcribe.instrument_network import STRIDE, InstrumentsConfig, InstrumentsLogits, InstrumentsNetwork
-from transcribe.tags import FAMILIES, INSTRUMENTS
+from transcribe.instruments.datasets import load_tagged
+from transcribe.instruments.decoder import FAMILIES, INSTRUMENTS
+from transcribe.instruments.network import STRIDE, InstrumentsConfig, InstrumentsLogits, InstrumentsNetwork
 
 N_LABELS = len(FAMILIES) + len(INSTRUMENTS)
 _INSTRUMENTS = list(INSTRUMENTS)

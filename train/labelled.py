@@ -22,8 +22,8 @@ from tqdm import tqdm
 from train.instruments import truth_of
 from train.piano import SAMPLE_RATE
 from train.solos import SOUNDS, line, synthesised, touch_of
-from transcribe.instrument_datasets import IRMAS_CODES
-from transcribe.tags import FAMILIES
+from transcribe.instruments.datasets import IRMAS_CODES
+from transcribe.instruments.decoder import FAMILIES
 
 FOUR = ("acoustic guitar", "piano", "trumpet", "violin")
 VELOCITIES = (25, 50, 75, 100, 127)

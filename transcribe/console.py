@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from transcribe.chords.metrics import ChordReport, ClipReport
     from transcribe.events import Chord, Transcription
     from transcribe.genre_evaluation import GenreReport
-    from transcribe.instrument_evaluation import TagReport
+    from transcribe.instruments.metrics import TagReport
     from transcribe.listener import Progress
     from transcribe.notes.metrics import Report
 
@@ -234,8 +234,8 @@ def activity(title: str, result: Transcription) -> Iterator[Table | Text]:
     from rich.table import Table
     from rich.text import Text
 
+    from transcribe.instruments.decoder import UNKNOWN, summed_up
     from transcribe.output.summary import minutes
-    from transcribe.tags import UNKNOWN, summed_up
 
     table = Table("", "probability", "plays", title=Text(clean(title)), title_justify="left", title_style="bold")
     for label, sure, share in summed_up(result.instruments, result.duration):

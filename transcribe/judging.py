@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from transcribe.datasets import Piece
     from transcribe.events import Transcription
     from transcribe.genre_evaluation import GenreReport
-    from transcribe.instrument_evaluation import TagReport
+    from transcribe.instruments.metrics import TagReport
     from transcribe.notes.metrics import PieceScores, Report
 
 _INSTRUMENT_SETS = ("nsynth", "irmas", "clips")
@@ -243,8 +243,8 @@ def _evaluate_instruments(
 ) -> None:
     """Measure how well instruments are told in a set of clips."""
     from transcribe.datasets import folder_of
-    from transcribe.instrument_datasets import LAYOUTS, load_tagged
-    from transcribe.instrument_evaluation import evaluate_instruments
+    from transcribe.instruments.datasets import LAYOUTS, load_tagged
+    from transcribe.instruments.metrics import evaluate_instruments
     from transcribe.recognisers import InstrumentRecogniser
 
     clips = load_tagged(layout, folder_of(layout, data, LAYOUTS[layout][1]))

@@ -19,8 +19,8 @@ from transcribe.engine.tuning import tuned
 from transcribe.errors import UsageError
 from transcribe.events import Transcription
 from transcribe.genre import GenreDecodingConfig
+from transcribe.instruments.decoder import TagDecodingConfig
 from transcribe.notes.decoder import DecodingConfig
-from transcribe.tags import TagDecodingConfig
 
 # (seconds done, seconds in all or None where the file doesn't say)
 Progress = Callable[[float, float | None], None]

@@ -24,8 +24,8 @@ from transcribe.engine.models import (
 from transcribe.events import Transcription
 from transcribe.genre import probabilities, ranked
 from transcribe.genre_features import excerpts, import_librosa, starts
+from transcribe.instruments.decoder import TagDecoder, TagDecodingConfig, likelihoods
 from transcribe.listener import SILENCE, AnyModel, Level, Listener, Progress, warn_of_silence, with_settings
-from transcribe.tags import TagDecoder, TagDecodingConfig, likelihoods
 from transcribe.theory.chords import Label
 
 # Shorter excerpts tell nothing of a genre, in seconds.
@@ -172,7 +172,7 @@ class InstrumentRecogniser(StepRecogniser[InstrumentsModel]):
     model, device, precision
         As for :class:`transcribe.pipeline.Transcriber`.
     settings
-        Fields of :class:`transcribe.tags.TagDecodingConfig` that replace those tuned for the model.
+        Fields of :class:`transcribe.instruments.decoder.TagDecodingConfig` that replace those tuned for the model.
 
     Raises
     ------

@@ -24,8 +24,8 @@ from transcribe.engine.models import ChordsModel, InstrumentsModel, NotesModel
 from transcribe.engine.onnx_backend import OnnxNetwork
 from transcribe.engine.tuning import tuned
 from transcribe.engine.windows import STEP_FRAMES, Frames, Piece, cut_pieces, cut_windows, spectrogram
+from transcribe.instruments.decoder import TagActivations
 from transcribe.notes.decoder import Activations
-from transcribe.tags import TagActivations
 
 if TYPE_CHECKING:
     import torch

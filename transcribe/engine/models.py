@@ -19,15 +19,15 @@ from transcribe.engine.onnx_backend import OnnxNetwork
 from transcribe.engine.weights import FORMAT, REINSTALL, Entry, default_name, manifest, read_header, verified_bytes
 from transcribe.errors import UsageError, WeightsError
 from transcribe.genre import GenreDecodingConfig
+from transcribe.instruments.decoder import TagDecodingConfig
 from transcribe.notes.decoder import DecodingConfig
-from transcribe.tags import TagDecodingConfig
 
 if TYPE_CHECKING:
     from transcribe.chords.network import ChordsNetwork
     from transcribe.engine.trunk import NotesNetwork
     from transcribe.genre_features import Front
     from transcribe.genre_network import GenreNetwork
-    from transcribe.instrument_network import InstrumentsNetwork
+    from transcribe.instruments.network import InstrumentsNetwork
 
 _Model = TypeVar("_Model")
 _Config = TypeVar("_Config")
@@ -219,7 +219,7 @@ def parse_instruments_model(
         decoding = build(TagDecodingConfig, header["decoding"])
 
         def untrained() -> InstrumentsNetwork:
-            from transcribe.instrument_network import InstrumentsConfig, InstrumentsNetwork
+            from transcribe.instruments.network import InstrumentsConfig, InstrumentsNetwork
 
             return InstrumentsNetwork(features, build(InstrumentsConfig, header["network"]))
 

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from transcribe.chords.decoder import ChordDecodingConfig
     from transcribe.engine.features import FeatureConfig
     from transcribe.genre import GenreDecodingConfig
+    from transcribe.instruments.decoder import TagDecodingConfig
     from transcribe.notes.decoder import DecodingConfig
-    from transcribe.tags import TagDecodingConfig
 
 FORMAT = 1
 REINSTALL = "reinstall pitchai"

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 from transcribe.events import Transcription
 from transcribe.genre import verdict
+from transcribe.instruments.decoder import summed_up
 from transcribe.output import chart
-from transcribe.tags import summed_up
 
 # No more chords, and no more keys, than this are named.
 SHOWN_CHORDS, SHOWN_KEYS = 16, 4

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from transcribe.audio import AUDIO_SUFFIXES
 from transcribe.errors import InputError, UsageError
-from transcribe.tags import FAMILIES, INSTRUMENTS
+from transcribe.instruments.decoder import FAMILIES, INSTRUMENTS
 
 IRMAS_CODES = {
     "cel": "cello", "cla": "clarinet", "flu": "flute", "gac": "acoustic guitar", "gel": "electric guitar",

@@ -21,11 +21,11 @@ from train.cache import Prepared
 from transcribe.engine.features import FeatureConfig
 from transcribe.engine.models import load_instruments_model
 from transcribe.errors import InputError, UsageError
-from transcribe.instrument_datasets import load_clips, load_irmas, load_nsynth, load_tagged
-from transcribe.instrument_evaluation import judge
-from transcribe.instrument_network import STRIDE, InstrumentsConfig, InstrumentsNetwork
+from transcribe.instruments.datasets import load_clips, load_irmas, load_nsynth, load_tagged
+from transcribe.instruments.decoder import FAMILIES, INSTRUMENTS
+from transcribe.instruments.metrics import judge
+from transcribe.instruments.network import STRIDE, InstrumentsConfig, InstrumentsNetwork
 from transcribe.recognisers import InstrumentRecogniser
-from transcribe.tags import FAMILIES, INSTRUMENTS
 
 FEATURES, CPU = FeatureConfig(), torch.device("cpu")
 SMALL = InstrumentsConfig((4, 4, 4, 8, 8), 16)

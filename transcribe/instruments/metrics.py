@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from transcribe.instrument_datasets import TaggedClip
+from transcribe.instruments.datasets import TaggedClip
 
 if TYPE_CHECKING:
     from transcribe.listener import Progress

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from transcribe.engine.features import FrameGrid
 from transcribe.engine.growing import Rows
 from transcribe.events import Tag
-from transcribe.tags import (
+from transcribe.instruments.decoder import (
     FAMILIES,
     INSTRUMENTS,
     VOCABULARIES,

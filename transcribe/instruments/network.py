@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from transcribe.engine.features import FeatureConfig
 from transcribe.engine.trunk import fold
-from transcribe.tags import FAMILIES, INSTRUMENTS
+from transcribe.instruments.decoder import FAMILIES, INSTRUMENTS
 
 STRIDE = 8
 # Stride in time and in frequency of each stage after the stem, whose own is (2, 2).

@@ -1,0 +1,1 @@
+"""Which instruments play."""
