@@ -32,10 +32,10 @@ from transcribe.engine.devices import choose_device
 from transcribe.engine.features import FeatureConfig
 from transcribe.engine.weights import genre_header, to_bytes
 from transcribe.errors import InputError, UsageError
-from transcribe.genre import GenreDecodingConfig
-from transcribe.genre_datasets import LAYOUTS, GenreClip, gtzan_root, load_genres
-from transcribe.genre_features import FRONTS
-from transcribe.genre_network import GenreConfig, GenreNetwork
+from transcribe.genre.datasets import LAYOUTS, GenreClip, gtzan_root, load_genres
+from transcribe.genre.decoder import GenreDecodingConfig
+from transcribe.genre.features import FRONTS
+from transcribe.genre.network import GenreConfig, GenreNetwork
 
 SECONDS = FRONTS["mel"].seconds
 N_FRAMES = round(SECONDS * FeatureConfig().grid.frames_per_second)

@@ -23,10 +23,10 @@ import torch
 from train.export import WEIGHTS, commit, write_weights
 from transcribe.engine.weights import genre_header, to_bytes
 from transcribe.errors import InputError
-from transcribe.genre import GenreDecodingConfig
-from transcribe.genre_datasets import read_lists
-from transcribe.genre_features import COLUMNS
-from transcribe.genre_network import GenreConfig, GenreNetwork
+from transcribe.genre.datasets import read_lists
+from transcribe.genre.decoder import GenreDecodingConfig
+from transcribe.genre.features import COLUMNS
+from transcribe.genre.network import GenreConfig, GenreNetwork
 
 SHRINKAGE = 0.15
 

@@ -26,7 +26,7 @@ from train.cache import Transform
 from train.instruments import COLOUR, NOISIEST, SINGLE, Mixtures, Spectra, accuracy, dataset, load, losses
 from transcribe.engine.devices import choose_device
 from transcribe.engine.features import FeatureConfig
-from transcribe.genre_features import CQT_BINS, constant_q
+from transcribe.genre.features import CQT_BINS, constant_q
 from transcribe.instruments.decoder import FAMILIES, INSTRUMENTS
 from transcribe.instruments.network import InstrumentsConfig, InstrumentsLogits, InstrumentsNetwork
 

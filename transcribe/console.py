@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from transcribe.beat_evaluation import BeatReport
     from transcribe.chords.metrics import ChordReport, ClipReport
     from transcribe.events import Chord, Transcription
-    from transcribe.genre_evaluation import GenreReport
+    from transcribe.genre.metrics import GenreReport
     from transcribe.instruments.metrics import TagReport
     from transcribe.listener import Progress
     from transcribe.notes.metrics import Report
@@ -255,7 +255,7 @@ def genres(title: str, result: Transcription) -> Iterator[Table | Text]:
     from rich.table import Table
     from rich.text import Text
 
-    from transcribe.genre import SHOWN, verdict
+    from transcribe.genre.decoder import SHOWN, verdict
 
     table = Table("", "probability", title=Text(clean(title)), title_justify="left", title_style="bold")
     for tag in result.genres[:SHOWN]:

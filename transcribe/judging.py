@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from transcribe.chords.metrics import ClipReport
     from transcribe.datasets import Piece
     from transcribe.events import Transcription
-    from transcribe.genre_evaluation import GenreReport
+    from transcribe.genre.metrics import GenreReport
     from transcribe.instruments.metrics import TagReport
     from transcribe.notes.metrics import PieceScores, Report
 
@@ -270,8 +270,8 @@ def _evaluate_genres(
 ) -> None:
     """Measure how often the genre is told, on the test split unless told otherwise."""
     from transcribe.datasets import folder_of
-    from transcribe.genre_datasets import LAYOUTS, load_genres
-    from transcribe.genre_evaluation import evaluate_genres
+    from transcribe.genre.datasets import LAYOUTS, load_genres
+    from transcribe.genre.metrics import evaluate_genres
     from transcribe.recognisers import GenreRecogniser
 
     folder = folder_of(layout, data, LAYOUTS[layout][1])

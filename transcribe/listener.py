@@ -18,7 +18,7 @@ from transcribe.engine.models import ChordsModel, GenreModel, InstrumentsModel, 
 from transcribe.engine.tuning import tuned
 from transcribe.errors import UsageError
 from transcribe.events import Transcription
-from transcribe.genre import GenreDecodingConfig
+from transcribe.genre.decoder import GenreDecodingConfig
 from transcribe.instruments.decoder import TagDecodingConfig
 from transcribe.notes.decoder import DecodingConfig
 

@@ -22,8 +22,8 @@ from transcribe.engine.models import (
     load_instruments_model,
 )
 from transcribe.events import Transcription
-from transcribe.genre import probabilities, ranked
-from transcribe.genre_features import excerpts, import_librosa, starts
+from transcribe.genre.decoder import probabilities, ranked
+from transcribe.genre.features import excerpts, import_librosa, starts
 from transcribe.instruments.decoder import TagDecoder, TagDecodingConfig, likelihoods
 from transcribe.listener import SILENCE, AnyModel, Level, Listener, Progress, warn_of_silence, with_settings
 from transcribe.theory.chords import Label
@@ -225,7 +225,7 @@ class GenreRecogniser(Recogniser[GenreModel]):
     model, device
         As for :class:`transcribe.pipeline.Transcriber`.
     settings
-        Fields of :class:`transcribe.genre.GenreDecodingConfig` that replace those tuned for the model.
+        Fields of :class:`transcribe.genre.decoder.GenreDecodingConfig` that replace those tuned for the model.
 
     Raises
     ------

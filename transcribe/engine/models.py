@@ -18,15 +18,15 @@ from transcribe.engine.features import FeatureConfig
 from transcribe.engine.onnx_backend import OnnxNetwork
 from transcribe.engine.weights import FORMAT, REINSTALL, Entry, default_name, manifest, read_header, verified_bytes
 from transcribe.errors import UsageError, WeightsError
-from transcribe.genre import GenreDecodingConfig
+from transcribe.genre.decoder import GenreDecodingConfig
 from transcribe.instruments.decoder import TagDecodingConfig
 from transcribe.notes.decoder import DecodingConfig
 
 if TYPE_CHECKING:
     from transcribe.chords.network import ChordsNetwork
     from transcribe.engine.trunk import NotesNetwork
-    from transcribe.genre_features import Front
-    from transcribe.genre_network import GenreNetwork
+    from transcribe.genre.features import Front
+    from transcribe.genre.network import GenreNetwork
     from transcribe.instruments.network import InstrumentsNetwork
 
 _Model = TypeVar("_Model")
@@ -229,8 +229,8 @@ def parse_instruments_model(
 
 def parse_genre_model(content: bytes, name: str, device: str = "cpu") -> GenreModel:
     """Build the genre network that a weights file describes; see :func:`parse_notes_model`. It has no graph."""
-    from transcribe.genre_features import FRONTS
-    from transcribe.genre_network import GenreConfig, GenreNetwork
+    from transcribe.genre.features import FRONTS
+    from transcribe.genre.network import GenreConfig, GenreNetwork
 
     with _fitting(name):
         header = _checked_task(content, "genre")

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from transcribe.chords.decoder import ChordDecodingConfig
     from transcribe.engine.features import FeatureConfig
-    from transcribe.genre import GenreDecodingConfig
+    from transcribe.genre.decoder import GenreDecodingConfig
     from transcribe.instruments.decoder import TagDecodingConfig
     from transcribe.notes.decoder import DecodingConfig
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from transcribe.events import Transcription
-from transcribe.genre import verdict
+from transcribe.genre.decoder import verdict
 from transcribe.instruments.decoder import summed_up
 from transcribe.output import chart
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from transcribe.errors import InputError, UsageError
-from transcribe.genre_datasets import GenreClip
+from transcribe.genre.datasets import GenreClip
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

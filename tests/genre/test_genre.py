@@ -20,11 +20,11 @@ from transcribe.cli import main
 from transcribe.engine.models import load_genre_model
 from transcribe.errors import InputError, UsageError
 from transcribe.events import Tag
-from transcribe.genre import probabilities, ranked, verdict
-from transcribe.genre_datasets import load_fma, load_genres, load_gtzan
-from transcribe.genre_evaluation import judge
-from transcribe.genre_features import COLUMNS, TABLE_SAMPLE_RATE, constant_q, excerpts, starts, table_row
-from transcribe.genre_network import GenreConfig, yeo_johnson
+from transcribe.genre.datasets import load_fma, load_genres, load_gtzan
+from transcribe.genre.decoder import probabilities, ranked, verdict
+from transcribe.genre.features import COLUMNS, TABLE_SAMPLE_RATE, constant_q, excerpts, starts, table_row
+from transcribe.genre.metrics import judge
+from transcribe.genre.network import GenreConfig, yeo_johnson
 from transcribe.recognisers import GenreRecogniser
 
 needs_librosa = pytest.mark.skipif(importlib.util.find_spec("librosa") is None, reason="librosa isn't installed")

@@ -8,7 +8,7 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from transcribe.genre_features import COLUMNS, FRONTS
+from transcribe.genre.features import COLUMNS, FRONTS
 
 # Figures further than this from the mean, in standard deviations, say no more.
 OUTERMOST = 5.0

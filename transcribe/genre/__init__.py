@@ -1,0 +1,1 @@
+"""Which genre a recording belongs to."""
