@@ -8,9 +8,9 @@ from fractions import Fraction
 
 import numpy as np
 
-from transcribe.analysis import analysed
 from transcribe.events import Note, Transcription
-from transcribe.notation import notate
+from transcribe.score.analysis import analysed
+from transcribe.score.notation import notate
 
 F = Fraction
 

@@ -16,11 +16,11 @@ from hypothesis import given, settings
 
 from tests.pieces import PIECES, performed, placed
 from tests.strategies import transcriptions
-from transcribe.analysis import Timing, analysed
 from transcribe.errors import UsageError
 from transcribe.events import Chord, Key, Note, Pedal, Transcription
 from transcribe.output import engraving, score
 from transcribe.output.formats import FORMATS
+from transcribe.score.analysis import Timing, analysed
 
 music21 = pytest.importorskip("music21")
 pytest.importorskip("verovio")

@@ -17,13 +17,13 @@ from transcribe.errors import InputError, OutputError, PitchaiError, UsageError,
 from transcribe.events import Chord, Key, Note, Pedal, Tag, Transcription
 
 if TYPE_CHECKING:
-    from transcribe.analysis import Timing, analysed
     from transcribe.audio import Audio, load_audio
     from transcribe.engine.features import FeatureConfig, FrameGrid, LogMel
     from transcribe.notes.decoder import Activations, DecodingConfig, decode
     from transcribe.notes.metrics import score_notes
     from transcribe.pipeline import Transcriber, transcribe_audio, transcribe_file
     from transcribe.recognisers import ChordRecogniser, GenreRecogniser, InstrumentRecogniser
+    from transcribe.score.analysis import Timing, analysed
 
 __version__ = "0.1.0"
 
@@ -38,9 +38,9 @@ _LAZY = {
     "GenreRecogniser": "recognisers",
     "InstrumentRecogniser": "recognisers",
     "LogMel": "engine.features",
-    "Timing": "analysis",
+    "Timing": "score.analysis",
     "Transcriber": "pipeline",
-    "analysed": "analysis",
+    "analysed": "score.analysis",
     "decode": "notes.decoder",
     "load_audio": "audio",
     "score_notes": "notes.metrics",

@@ -491,7 +491,6 @@ def convert(
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Don't print what was written.")] = False,
 ) -> None:
     """Turn a result into other formats, without listening again: [bold]pitchai convert song.json song.mid[/]."""
-    from transcribe.analysis import analysed
     from transcribe.output.atomic import write_atomically
     from transcribe.output.formats import (
         CHORD_FORMATS,
@@ -503,6 +502,7 @@ def convert(
         read_transcription,
     )
     from transcribe.output.roll import Scene
+    from transcribe.score.analysis import analysed
 
     for target in targets:
         format_of(target)

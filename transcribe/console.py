@@ -202,8 +202,8 @@ def bars(title: str, result: Transcription) -> Iterator[Table | Text]:
     """Lay out beats: tempo, metre and key, and a table of bars; of beats where no bars are clear."""
     from rich.table import Table
 
-    from transcribe.analysis import metre
     from transcribe.output.beatfile import numbered
+    from transcribe.score.analysis import metre
 
     length = metre(result.beats, result.downbeats)
     about = [("beats", str(len(result.beats)))]

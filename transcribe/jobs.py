@@ -18,13 +18,13 @@ from transcribe.console import BatchBar, ProgressBar, print_line, print_paths, s
 from transcribe.errors import InputError, PitchaiError, UsageError
 
 if TYPE_CHECKING:
-    from transcribe.analysis import Timing
     from transcribe.events import Transcription
     from transcribe.listener import Progress
     from transcribe.output.formats import Format
     from transcribe.scale.batch import Job
     from transcribe.scale.manifest import Line, Manifest
     from transcribe.scale.work import Done, Work
+    from transcribe.score.analysis import Timing
 
     Show = Callable[[Job, Done], None]
 
@@ -110,8 +110,8 @@ def read_timing(
     tempo: float | None, beats: Path | None, quantize: bool, detail: float, n_recordings: int = 1
 ) -> Timing:
     """Put together what is known of the beats."""
-    from transcribe.analysis import Timing
     from transcribe.output.beatfile import read_beats
+    from transcribe.score.analysis import Timing
 
     if beats is not None and tempo is not None:
         raise UsageError("--tempo and --beats exclude each other: beats have a tempo")

@@ -8,9 +8,9 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from transcribe.beats import MAX_GAP, MIN_GAP, Beats, is_grid
 from transcribe.errors import InputError
 from transcribe.events import Transcription
+from transcribe.score.beats import MAX_GAP, MIN_GAP, Beats, is_grid
 
 CSV_COLUMNS = ("time", "bar", "beat")
 

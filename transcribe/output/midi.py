@@ -17,10 +17,10 @@ from typing import Any
 
 import numpy as np
 
-from transcribe.beats import BeatGrid, Beats, is_grid
 from transcribe.errors import InputError
 from transcribe.events import Chord, Note, Pedal, Transcription
 from transcribe.output.chart import block
+from transcribe.score.beats import BeatGrid, Beats, is_grid
 from transcribe.theory.chords import parse
 from transcribe.theory.keys import signature
 

@@ -17,7 +17,7 @@ from typing import Any
 
 from transcribe.errors import UsageError
 from transcribe.events import Transcription
-from transcribe.notation import Bar, Chord, Notation, Written, in_bars, notate
+from transcribe.score.notation import Bar, Chord, Notation, Written, in_bars, notate
 from transcribe.theory.chords import parse
 from transcribe.theory.keys import signature
 

@@ -9,13 +9,13 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from transcribe.analysis import Timing
 from transcribe.events import Transcription
 from transcribe.output.formats import Format, detailed, illustrated
 from transcribe.output.roll import Scene
 from transcribe.scale import storage
 from transcribe.scale.batch import STANDARD, Job, Recording
 from transcribe.scale.manifest import checksum
+from transcribe.score.analysis import Timing
 
 if TYPE_CHECKING:
     import numpy as np

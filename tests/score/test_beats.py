@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from transcribe.beats import find_beats
 from transcribe.events import Note
+from transcribe.score.beats import find_beats
 from transcribe.theory.keys import find_key, likenesses, pitch_classes
 
 

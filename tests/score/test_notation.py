@@ -10,15 +10,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.strategies import transcriptions
-from transcribe.analysis import Timing, analysed, metre
-from transcribe.beats import BeatGrid, Beats, is_grid
 from transcribe.errors import InputError
 from transcribe.events import Note, Transcription
-from transcribe.hands import find_hands, struck_together
-from transcribe.notation import Bar, Chord, cut, in_bars, notate
-from transcribe.rhythm import is_compound, quantize, quantized
+from transcribe.score.analysis import Timing, analysed, metre
+from transcribe.score.beats import BeatGrid, Beats, is_grid
+from transcribe.score.hands import find_hands, struck_together
+from transcribe.score.notation import Bar, Chord, cut, in_bars, notate
+from transcribe.score.quantise import is_compound, quantize, quantized
+from transcribe.score.voices import Struck, find_voices
 from transcribe.theory.keys import find_keys, signature, usual
-from transcribe.voices import Struck, find_voices
 
 BEATS = tuple(1.0 + 0.5 * k for k in range(33))
 

@@ -12,9 +12,9 @@ from fractions import Fraction
 
 import numpy as np
 
-from transcribe.beats import BeatGrid, is_grid
 from transcribe.events import Transcription
-from transcribe.hands import struck_together
+from transcribe.score.beats import BeatGrid, is_grid
+from transcribe.score.hands import struck_together
 
 # Into how many parts a beat may be divided, and what that costs; and where beats are of three parts, as in six eight.
 DIVISIONS = {1: 0.0, 2: 0.7, 3: 2.6, 4: 1.8, 6: 6.0, 8: 7.0}
@@ -41,7 +41,7 @@ def quantize(
     seconds
         Onsets, (n,), in order.
     beats
-        Seconds, as :func:`transcribe.beats.is_grid` wants them.
+        Seconds, as :func:`transcribe.score.beats.is_grid` wants them.
     detail
         Above 1 rhythms become finer, below simpler.
     compound

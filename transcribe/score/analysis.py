@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
 
-from transcribe.beats import Beats, find_beats
 from transcribe.events import Transcription
-from transcribe.rhythm import quantized
+from transcribe.score.beats import Beats, find_beats
+from transcribe.score.quantise import quantized
 from transcribe.theory.keys import find_key, find_keys
 
 

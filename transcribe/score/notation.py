@@ -14,12 +14,12 @@ from itertools import pairwise, zip_longest
 
 import numpy as np
 
-from transcribe.beats import BeatGrid, is_grid
 from transcribe.errors import InputError
 from transcribe.events import Note, Transcription
-from transcribe.hands import find_hands, struck_together
-from transcribe.rhythm import is_compound, quantize
-from transcribe.voices import Struck, find_voices
+from transcribe.score.beats import BeatGrid, is_grid
+from transcribe.score.hands import find_hands, struck_together
+from transcribe.score.quantise import is_compound, quantize
+from transcribe.score.voices import Struck, find_voices
 
 # Where there are no beats: so many seconds each, and so many a bar.
 _BEAT, _METRE = 0.5, 4

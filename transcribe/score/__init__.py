@@ -1,0 +1,1 @@
+"""From notes and beats to what a musician reads."""
