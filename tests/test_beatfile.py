@@ -8,7 +8,7 @@ import pytest
 import soundfile
 
 from tests.pieces import performed, waltz
-from transcribe.beat_evaluation import evaluate_beats, read_truth, score_beats
+from transcribe.beats.metrics import evaluate_beats, read_truth, score_beats
 from transcribe.cli import main
 from transcribe.datasets import load_dataset
 from transcribe.errors import InputError

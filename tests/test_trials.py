@@ -12,7 +12,7 @@ from train import trials
 from train.performances import Performance
 from train.piano import SAMPLE_RATE
 from train.render import write_pair
-from transcribe.beat_evaluation import read_truth
+from transcribe.beats.metrics import read_truth
 from transcribe.datasets import load_dataset, read_chords, read_labels
 from transcribe.events import Note, Transcription
 from transcribe.output.midi import to_midi

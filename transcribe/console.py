@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from rich.table import Table
     from rich.text import Text
 
-    from transcribe.beat_evaluation import BeatReport
+    from transcribe.beats.metrics import BeatReport
     from transcribe.chords.metrics import ChordReport, ClipReport
     from transcribe.events import Chord, Transcription
     from transcribe.genre.metrics import GenreReport
@@ -328,7 +328,7 @@ def beat_figures(report: BeatReport) -> Iterator[Table | str]:
     """Lay out the figures of beats and keys."""
     from rich.table import Table
 
-    from transcribe.beat_evaluation import METRICS
+    from transcribe.beats.metrics import METRICS
 
     table = Table("", "score", "recordings", title=f"{len(report.pieces)} recordings", title_justify="left")
     for name, value in report.means.items():

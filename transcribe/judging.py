@@ -221,7 +221,7 @@ def _evaluate_beats(
     pieces: list[Piece], model: str | None, device: str, precision: str, as_json: bool, quiet: bool
 ) -> None:
     """Measure beats, downbeats and keys."""
-    from transcribe.beat_evaluation import evaluate_beats
+    from transcribe.beats.metrics import evaluate_beats
     from transcribe.pipeline import Transcriber
 
     transcriber = Transcriber(model, device, None, precision)

@@ -1,0 +1,1 @@
+"""When the beats and bars are."""
