@@ -14,7 +14,7 @@ import soundfile
 
 from transcribe.engine.weights import manifest, verified_bytes
 from transcribe.events import Chord, Note, Pedal, Tag, Transcription
-from transcribe.output.formats import FORMATS
+from transcribe.formats.table import FORMATS
 
 RATE = 8000
 # Everything that libsndfile writes here: container, encoding, suffix.

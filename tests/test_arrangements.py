@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from train import arrangements
 from train.arrangements import Song, excerpt, made_up, to_lab, vary, voicing
 from transcribe.chords.decoder import QUALITIES, class_of
-from transcribe.output.chart import from_lab
+from transcribe.formats.chart import from_lab
 from transcribe.theory.chords import NO_CHORD, Label, parse
 
 BEATS = np.arange(0.0, 16.0, 0.5)

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from transcribe.errors import InputError, OutputError, UsageError
-from transcribe.output.formats import format_of
+from transcribe.formats.table import format_of
 from transcribe.scale.batch import find_recordings, plan
 
 

@@ -18,9 +18,9 @@ from tests.signals import RATE, strum
 from tests.test_datasets import make_maestro, make_maps
 from transcribe import __version__, cli, jobs
 from transcribe.events import Chord, Transcription
+from transcribe.formats.midi import from_midi, to_midi
+from transcribe.formats.table import FORMATS, read_transcription
 from transcribe.instruments.decoder import FAMILIES
-from transcribe.output.formats import FORMATS, read_transcription
-from transcribe.output.midi import from_midi, to_midi
 
 PITCHAI = [sys.executable, "-m", "transcribe"]
 

@@ -12,7 +12,7 @@ from tests.signals import RATE, melody
 from transcribe.datasets import extend_by_pedal, load_dataset, read_chords, read_labels, with_labels_from
 from transcribe.errors import InputError, UsageError
 from transcribe.events import Note, Pedal, Transcription
-from transcribe.output.midi import to_midi
+from transcribe.formats.midi import to_midi
 
 
 def write_recording(path: Path) -> None:

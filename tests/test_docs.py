@@ -10,7 +10,7 @@ import pytest
 from tests.conftest import ROOT
 from transcribe import __version__, cli
 from transcribe.engine.weights import manifest
-from transcribe.output.formats import CHORD_FORMATS, FORMATS
+from transcribe.formats.table import CHORD_FORMATS, FORMATS
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 TRAINING = (ROOT / "train" / "README.md").read_text(encoding="utf-8")

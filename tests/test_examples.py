@@ -7,8 +7,8 @@ import pytest
 
 from tests.conftest import EXAMPLE, ROOT
 from transcribe import ChordRecogniser, Transcriber
+from transcribe.formats.table import read_transcription
 from transcribe.notes.metrics import score
-from transcribe.output.formats import read_transcription
 from transcribe.theory.chords import parse
 
 # On a piano that the networks learned from, so no figure of how good they are: below this something is broken.

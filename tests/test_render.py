@@ -14,7 +14,7 @@ from train.performances import Performance
 from train.piano import ATTACK, OVERSAMPLING, SAMPLE_RATE, Piano, Voicing, attack_time, load_pianos, play, sounding
 from transcribe.datasets import read_labels
 from transcribe.events import Note, Pedal, Transcription
-from transcribe.output.midi import from_midi, to_midi
+from transcribe.formats.midi import from_midi, to_midi
 
 
 @pytest.fixture(scope="module")

@@ -27,9 +27,9 @@ from transcribe import audio
 from transcribe.audio import AudioReader
 from transcribe.engine.models import parse_notes_model
 from transcribe.errors import InputError, OutputError, PitchaiError, WeightsError
+from transcribe.formats.table import read_transcription
 from transcribe.output import atomic
 from transcribe.output.atomic import write_atomically
-from transcribe.output.formats import read_transcription
 from transcribe.scale.manifest import Line, Manifest
 from transcribe.scale.pool import DiedError, each
 

@@ -10,8 +10,8 @@ from tests.conftest import FIVE_NOTES
 from tests.strategies import transcriptions
 from transcribe import cli
 from transcribe.events import Chord, Note, Pedal, Transcription
+from transcribe.formats.table import FORMATS, to_json
 from transcribe.output import roll
-from transcribe.output.formats import FORMATS, to_json
 
 
 def size_of(png: bytes) -> tuple[int, int]:

@@ -15,7 +15,7 @@ from train.render import write_pair
 from transcribe.beats.metrics import read_truth
 from transcribe.datasets import load_dataset, read_chords, read_labels
 from transcribe.events import Note, Transcription
-from transcribe.output.midi import to_midi
+from transcribe.formats.midi import to_midi
 
 
 @pytest.fixture

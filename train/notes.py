@@ -34,9 +34,9 @@ from transcribe.engine.features import FeatureConfig
 from transcribe.engine.models import build
 from transcribe.engine.trunk import NotesLogits, NotesNetwork, TrunkConfig
 from transcribe.engine.weights import load_tensors, read_header
+from transcribe.formats.midi import PEDAL_CONTROL
 from transcribe.notes.decoder import DecodingConfig
 from transcribe.notes.metrics import evaluate, mean_scores
-from transcribe.output.midi import PEDAL_CONTROL
 from transcribe.pipeline import Transcriber
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from transcribe.events import Transcription
-from transcribe.output.formats import read_transcription
+from transcribe.formats.table import read_transcription
 
 LOWEST, HIGHEST = 21, 108
 

@@ -70,7 +70,7 @@ if TYPE_CHECKING:
     from rich.text import Text
 
     from transcribe.events import Transcription
-    from transcribe.output.formats import Format
+    from transcribe.formats.table import Format
     from transcribe.scale.batch import Job
     from transcribe.scale.manifest import Manifest
     from transcribe.scale.work import Done, Listening
@@ -167,7 +167,7 @@ def transcribe(
     ] = False,
 ) -> None:
     """Listen to recordings and write down their notes: [bold]pitchai song.wav -o song.mid[/]."""
-    from transcribe.output.formats import FORMATS
+    from transcribe.formats.table import FORMATS
     from transcribe.scale.work import Work, open_transcriber
 
     settings = given(
@@ -244,7 +244,7 @@ def chords(
 
     Without -o the chords are printed and nothing is written.
     """
-    from transcribe.output.formats import CHORD_FORMATS
+    from transcribe.formats.table import CHORD_FORMATS
     from transcribe.scale.work import open_recogniser
 
     options = running.Options(overwrite, skip_existing, as_json, quiet, workers, manifest, ray, device, threads or 1)
@@ -289,7 +289,7 @@ def beats(
 
     Without -o they are printed and nothing is written.
     """
-    from transcribe.output.formats import BEAT_FORMATS
+    from transcribe.formats.table import BEAT_FORMATS
     from transcribe.scale.work import open_transcriber
 
     options = running.Options(overwrite, skip_existing, as_json, quiet, workers, manifest, ray, device, threads or 1)
@@ -329,7 +329,7 @@ def instruments(
 
     Without -o they are printed and nothing is written.
     """
-    from transcribe.output.formats import INSTRUMENT_FORMATS
+    from transcribe.formats.table import INSTRUMENT_FORMATS
     from transcribe.scale.work import open_recogniser
 
     options = running.Options(overwrite, skip_existing, as_json, quiet, workers, manifest, ray, device, threads or 1)
@@ -369,7 +369,7 @@ def genre(
 
     Without -o it is printed and nothing is written.
     """
-    from transcribe.output.formats import GENRE_FORMATS
+    from transcribe.formats.table import GENRE_FORMATS
     from transcribe.scale.work import open_recogniser
 
     options = running.Options(overwrite, skip_existing, as_json, quiet, workers, manifest, ray, device, threads or 1)
@@ -491,8 +491,7 @@ def convert(
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Don't print what was written.")] = False,
 ) -> None:
     """Turn a result into other formats, without listening again: [bold]pitchai convert song.json song.mid[/]."""
-    from transcribe.output.atomic import write_atomically
-    from transcribe.output.formats import (
+    from transcribe.formats.table import (
         CHORD_FORMATS,
         FORMATS,
         SCORES,
@@ -501,6 +500,7 @@ def convert(
         illustrated,
         read_transcription,
     )
+    from transcribe.output.atomic import write_atomically
     from transcribe.output.roll import Scene
     from transcribe.score.analysis import analysed
 
@@ -532,7 +532,7 @@ def show(
     width: Annotated[int, typer.Option(min=10, max=1000, help="Columns of the picture.")] = 100,
 ) -> None:
     """Print what a result holds: its summary, and its notes as a picture."""
-    from transcribe.output.formats import read_transcription
+    from transcribe.formats.table import read_transcription
 
     result = read_transcription(source)
     if result.chords and not result.notes:
@@ -544,7 +544,7 @@ def show(
 @commands.command()
 def schema() -> None:
     """Print the JSON schema of what --json prints and -o song.json writes."""
-    from transcribe.output.schema import schema as described
+    from transcribe.formats.schema import schema as described
 
     print_line(json.dumps(described(), indent=2))
 

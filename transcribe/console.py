@@ -184,7 +184,7 @@ def chord_chart(title: str, chords: Iterable[Chord]) -> Iterator[Table | Text]:
     from rich.text import Text
 
     from transcribe.events import Transcription
-    from transcribe.output.chart import to_lead_sheet
+    from transcribe.formats.chart import to_lead_sheet
     from transcribe.theory.chords import parse
 
     found = tuple(chords)
@@ -202,7 +202,7 @@ def bars(title: str, result: Transcription) -> Iterator[Table | Text]:
     """Lay out beats: tempo, metre and key, and a table of bars; of beats where no bars are clear."""
     from rich.table import Table
 
-    from transcribe.output.beatfile import numbered
+    from transcribe.formats.beats import numbered
     from transcribe.score.analysis import metre
 
     length = metre(result.beats, result.downbeats)

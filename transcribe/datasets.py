@@ -18,8 +18,8 @@ from pathlib import Path
 from transcribe.audio import AUDIO_SUFFIXES
 from transcribe.errors import InputError, UsageError
 from transcribe.events import Chord, Note, Pedal, Transcription
-from transcribe.output import chart
-from transcribe.output.formats import FORMATS, checked, read_transcription
+from transcribe.formats import chart
+from transcribe.formats.table import FORMATS, checked, read_transcription
 from transcribe.theory.chords import parse_name
 
 LABEL_SUFFIXES = (".mid", ".midi", ".tsv", ".txt")

@@ -19,8 +19,8 @@ from transcribe.errors import InputError, PitchaiError, UsageError
 
 if TYPE_CHECKING:
     from transcribe.events import Transcription
+    from transcribe.formats.table import Format
     from transcribe.listener import Progress
-    from transcribe.output.formats import Format
     from transcribe.scale.batch import Job
     from transcribe.scale.manifest import Line, Manifest
     from transcribe.scale.work import Done, Work
@@ -90,7 +90,7 @@ def read_reference(path: Path | None, forms: Iterable[Format]) -> Transcription 
     if path is None:
         return None
     from transcribe.datasets import read_labels
-    from transcribe.output.formats import PICTURES
+    from transcribe.formats.table import PICTURES
 
     if not any(form.name in PICTURES for form in forms):
         raise UsageError("--plot-reference needs a picture to draw in: -o song.png, song.svg or song.html")
@@ -99,8 +99,8 @@ def read_reference(path: Path | None, forms: Iterable[Format]) -> Transcription 
 
 def check_score(forms: Iterable[Format]) -> None:
     """See that what a score needs is there before anything is listened to."""
-    from transcribe.output.formats import SCORES
-    from transcribe.output.score import check_installed
+    from transcribe.formats.musicxml import check_installed
+    from transcribe.formats.table import SCORES
 
     for name in {form.name for form in forms} & set(SCORES):
         check_installed(name)
@@ -110,7 +110,7 @@ def read_timing(
     tempo: float | None, beats: Path | None, quantize: bool, detail: float, n_recordings: int = 1
 ) -> Timing:
     """Put together what is known of the beats."""
-    from transcribe.output.beatfile import read_beats
+    from transcribe.formats.beats import read_beats
     from transcribe.score.analysis import Timing
 
     if beats is not None and tempo is not None:
@@ -249,7 +249,7 @@ def _line(job: Job, outcome: Done | Exception | None) -> Line:
 def _report(job: Job, done: Done, show: Show, options: Options) -> None:
     paths = [path for path, _ in job.outputs]
     if options.as_json:
-        from transcribe.output.formats import to_dict
+        from transcribe.formats.table import to_dict
 
         print_line(
             json.dumps({"input": job.recording.path, "outputs": paths, "device": done.device, **to_dict(done.result)})

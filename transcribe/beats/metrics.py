@@ -14,7 +14,7 @@ import numpy as np
 from transcribe.datasets import Piece
 from transcribe.errors import InputError
 from transcribe.events import Transcription
-from transcribe.output.beatfile import read_beats
+from transcribe.formats.beats import read_beats
 from transcribe.theory.keys import signature, usual
 
 if TYPE_CHECKING:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from transcribe.events import Transcription
+from transcribe.formats import chart
 from transcribe.genre.decoder import verdict
 from transcribe.instruments.decoder import summed_up
-from transcribe.output import chart
 
 # No more chords, and no more keys, than this are named.
 SHOWN_CHORDS, SHOWN_KEYS = 16, 4

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from transcribe.audio import AUDIO_SUFFIXES
 from transcribe.errors import InputError, OutputError, UsageError
-from transcribe.output.formats import FORMATS, Format, format_of
+from transcribe.formats.table import FORMATS, Format, format_of
 from transcribe.scale import storage
 
 STANDARD = "-"

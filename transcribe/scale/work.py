@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from transcribe.events import Transcription
-from transcribe.output.formats import Format, detailed, illustrated
+from transcribe.formats.table import Format, detailed, illustrated
 from transcribe.output.roll import Scene
 from transcribe.scale import storage
 from transcribe.scale.batch import STANDARD, Job, Recording
@@ -126,7 +126,7 @@ class Worker:
 
     def _shown(self, recording: Recording, form: Format, heard: list[Activations]) -> Format:
         """Let pictures and reports know the recording and the truth, and the archive what was heard."""
-        from transcribe.output.npz import to_npz
+        from transcribe.formats.npz import to_npz
 
         if form.name == "npz":
             return replace(form, write=lambda _: to_npz(heard))

@@ -19,7 +19,7 @@ import numpy as np
 
 from transcribe.errors import InputError
 from transcribe.events import Chord, Note, Pedal, Transcription
-from transcribe.output.chart import block
+from transcribe.formats.chart import block
 from transcribe.score.beats import BeatGrid, Beats, is_grid
 from transcribe.theory.chords import parse
 from transcribe.theory.keys import signature

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from transcribe.errors import InputError
 from transcribe.events import Transcription
-from transcribe.output.score import check_installed, to_musicxml
+from transcribe.formats.musicxml import check_installed, to_musicxml
 
 # Signs of music fonts within text, as other fonts know them: typst has no music font.
 _PLAIN = str.maketrans(

@@ -13,7 +13,7 @@ from typing import Any
 
 from transcribe.errors import InputError
 from transcribe.events import Chord, Transcription
-from transcribe.output.beatfile import numbered
+from transcribe.formats.beats import numbered
 from transcribe.theory.chords import parse
 
 # Nothing lasts longer than a month, in seconds.

@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from transcribe.chords.decoder import N_CLASSES, label_of
 from transcribe.errors import InputError
 from transcribe.events import Chord, Note, Tag, Transcription
-from transcribe.output import chart
-from transcribe.output.formats import CHORD_FORMATS, from_json, to_json
-from transcribe.output.formats import from_csv as read_csv
-from transcribe.output.midi import block_chords, from_midi, to_midi
+from transcribe.formats import chart
+from transcribe.formats.midi import block_chords, from_midi, to_midi
+from transcribe.formats.table import CHORD_FORMATS, from_json, to_json
+from transcribe.formats.table import from_csv as read_csv
 
 SONG = Transcription(
     chords=(

@@ -18,8 +18,9 @@ from tests.pieces import PIECES, performed, placed
 from tests.strategies import transcriptions
 from transcribe.errors import UsageError
 from transcribe.events import Chord, Key, Note, Pedal, Transcription
-from transcribe.output import engraving, score
-from transcribe.output.formats import FORMATS
+from transcribe.formats import engraving
+from transcribe.formats import musicxml as score
+from transcribe.formats.table import FORMATS
 from transcribe.score.analysis import Timing, analysed
 
 music21 = pytest.importorskip("music21")

@@ -13,9 +13,9 @@ from transcribe.cli import main
 from transcribe.datasets import load_dataset
 from transcribe.errors import InputError
 from transcribe.events import Key, Note, Transcription
-from transcribe.output.beatfile import numbered, read_beats, to_beats, to_csv
-from transcribe.output.formats import BEAT_FORMATS, FORMATS
-from transcribe.output.midi import from_midi
+from transcribe.formats.beats import numbered, read_beats, to_beats, to_csv
+from transcribe.formats.midi import from_midi
+from transcribe.formats.table import BEAT_FORMATS, FORMATS
 
 EXAMPLE = Path(__file__).parent.parent / "examples" / "waltz.flac"
 WHOLE = Transcription(beats=(0.5, 1.0, 1.5, 2.0, 2.5), downbeats=(1.0, 2.5), beat_confidence=0.8, duration=3.0)

@@ -16,8 +16,9 @@ from hypothesis import given
 from tests.strategies import transcriptions
 from transcribe.errors import InputError, OutputError, UsageError
 from transcribe.events import Chord, Note, Pedal, Tag, Transcription
-from transcribe.output.atomic import write_atomically
-from transcribe.output.formats import (
+from transcribe.formats.midi import from_midi, to_midi
+from transcribe.formats.schema import schema
+from transcribe.formats.table import (
     FORMATS,
     format_of,
     from_json,
@@ -25,8 +26,7 @@ from transcribe.output.formats import (
     to_dict,
     to_json,
 )
-from transcribe.output.midi import from_midi, to_midi
-from transcribe.output.schema import schema
+from transcribe.output.atomic import write_atomically
 
 TICK = 60 / 120 / 960
 READABLE = [form for form in FORMATS.values() if form.read]

@@ -53,7 +53,7 @@ def read_beats(path: Path) -> Beats:
     InputError
         If there are none to read, or they are not in order, 0.1 to 10 s apart.
     """
-    from transcribe.output.formats import read_transcription
+    from transcribe.formats.table import read_transcription
 
     if path.suffix.lower() in (".json", ".mid", ".midi"):
         result = read_transcription(path)

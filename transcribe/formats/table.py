@@ -15,7 +15,10 @@ from typing import Any
 
 from transcribe.errors import InputError, UsageError
 from transcribe.events import Chord, Key, Note, Pedal, Tag, Transcription
-from transcribe.output import activity, beatfile, chart, engraving, midi, npz, report, roll, schema, score
+from transcribe.formats import activity, chart, engraving, midi, npz, schema
+from transcribe.formats import beats as beatfile
+from transcribe.formats import musicxml as score
+from transcribe.output import report, roll
 from transcribe.theory.chords import parse
 from transcribe.theory.keys import signature
 

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from transcribe.engine.features import FrameGrid
 from transcribe.errors import UsageError
 from transcribe.events import Transcription
+from transcribe.formats.npz import to_npz
+from transcribe.formats.table import FORMATS
 from transcribe.notes.decoder import Activations
-from transcribe.output.formats import FORMATS
-from transcribe.output.npz import to_npz
 
 GRID = FrameGrid(16_000, 320)
 NAMES = ("onset", "frame", "offset", "velocity", "pedal")
