@@ -14,7 +14,7 @@ from transcribe.engine.trunk import NotesNetwork, TrunkConfig
 from transcribe.engine.weights import notes_header, to_bytes
 from transcribe.events import Note, Transcription
 from transcribe.notes.decoder import DecodingConfig
-from transcribe.output import sonify
+from transcribe.report import sonify
 
 # Busy machines are no reason to fail, and a failure must come back.
 settings.register_profile("pitchai", deadline=None, derandomize=True)

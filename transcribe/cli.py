@@ -451,7 +451,7 @@ def _recognise(
 
 
 def _check_sonify(target: Path, jobs: list[Job], one_ear: bool, overwrite: bool) -> None:
-    from transcribe.output.sonify import SUFFIXES
+    from transcribe.report.sonify import SUFFIXES
 
     if target.suffix.lower() not in SUFFIXES:
         raise UsageError(f"{target}: sound is written as {', '.join(SUFFIXES)}")
@@ -468,7 +468,7 @@ def _check_sonify(target: Path, jobs: list[Job], one_ear: bool, overwrite: bool)
 def _sonify(result: Transcription, target: Path, recording: str | None, max_duration: float, overwrite: bool) -> None:
     from transcribe.audio import load_audio
     from transcribe.output.atomic import write_atomically
-    from transcribe.output.sonify import SAMPLE_RATE, to_audio
+    from transcribe.report.sonify import SAMPLE_RATE, to_audio
     from transcribe.scale.storage import here
 
     samples = None
@@ -501,7 +501,7 @@ def convert(
         read_transcription,
     )
     from transcribe.output.atomic import write_atomically
-    from transcribe.output.roll import Scene
+    from transcribe.report.roll import Scene
     from transcribe.score.analysis import analysed
 
     for target in targets:

@@ -147,7 +147,7 @@ def facts(title: str, lines: Iterable[tuple[str, str]]) -> Table:
 
 def summary(title: str, result: Transcription, device: str = "", written: Iterable[str] = ()) -> Table:
     """Sum up a transcription for a person."""
-    from transcribe.output.summary import rows
+    from transcribe.report.summary import rows
 
     found = list(rows(result))
     if result.models:
@@ -159,7 +159,7 @@ def roll(result: Transcription, width: int) -> Text:
     """Draw notes in ``width`` columns, a row for every two semitones; nothing for no notes."""
     from rich.text import Text
 
-    from transcribe.output.summary import minutes, pitch_name
+    from transcribe.report.summary import minutes, pitch_name
 
     if not result.notes:
         return Text("")
@@ -235,7 +235,7 @@ def activity(title: str, result: Transcription) -> Iterator[Table | Text]:
     from rich.text import Text
 
     from transcribe.instruments.decoder import UNKNOWN, summed_up
-    from transcribe.output.summary import minutes
+    from transcribe.report.summary import minutes
 
     table = Table("", "probability", "plays", title=Text(clean(title)), title_justify="left", title_style="bold")
     for label, sure, share in summed_up(result.instruments, result.duration):
@@ -287,7 +287,7 @@ def figures(report: Report) -> Iterator[Table | str]:
     from rich.table import Table
 
     from transcribe.notes.metrics import METRICS
-    from transcribe.output.summary import minutes
+    from transcribe.report.summary import minutes
 
     table = Table("", "precision", "recall", "F1", title=f"{len(report.pieces)} pieces", title_justify="left")
     for metric, score in report.means.items():

@@ -175,7 +175,7 @@ def _write_pages(
     """Write a page with the worst pieces first."""
     from transcribe.notes.metrics import METRICS
     from transcribe.output.atomic import write_atomically
-    from transcribe.output.report import compared
+    from transcribe.report.page import compared
 
     figures = [(METRICS[name], f"{score.f1:.4f}") for name, score in report.means.items()]
     figures += [("pieces", str(len(report.pieces))), ("conventions", report.conventions)]
@@ -298,7 +298,7 @@ def _print_clips(
 ) -> None:
     """Print the figures of labelled clips, and draw what was taken for what."""
     from transcribe.output.atomic import write_atomically
-    from transcribe.output.confusion import to_png
+    from transcribe.report.confusion import to_png
 
     print_line(json.dumps(asdict(report))) if as_json else print_tables(*tables)
     if plot is not None:

@@ -11,9 +11,9 @@ from transcribe.chords.metrics import evaluate_chords, evaluate_clips, score_cho
 from transcribe.datasets import load_dataset, read_chords
 from transcribe.errors import InputError
 from transcribe.events import Chord
-from transcribe.output.confusion import to_png
 from transcribe.pipeline import Transcriber
 from transcribe.recognisers import ChordRecogniser
+from transcribe.report.confusion import to_png
 from transcribe.theory.chords import parse
 
 # Three progressions as guitars and pianos voice them; two seconds a chord.

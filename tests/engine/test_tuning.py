@@ -10,8 +10,8 @@ from tests.signals import RATE, silence, sine, white_noise
 from transcribe.engine.tuning import find_tuning, tuned
 from transcribe.events import Transcription
 from transcribe.listener import resampled
-from transcribe.output import sonify
 from transcribe.pipeline import Transcriber
+from transcribe.report import sonify
 
 PIANO = resampled(sonify.synthesise(Transcription(notes=tuple(FIVE_NOTES), duration=3.0)), sonify.SAMPLE_RATE, RATE)
 

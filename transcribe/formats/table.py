@@ -18,7 +18,8 @@ from transcribe.events import Chord, Key, Note, Pedal, Tag, Transcription
 from transcribe.formats import activity, chart, engraving, midi, npz, schema
 from transcribe.formats import beats as beatfile
 from transcribe.formats import musicxml as score
-from transcribe.output import report, roll
+from transcribe.report import page as report
+from transcribe.report import roll
 from transcribe.theory.chords import parse
 from transcribe.theory.keys import signature
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from transcribe.events import Transcription
 from transcribe.formats.table import Format, detailed, illustrated
-from transcribe.output.roll import Scene
+from transcribe.report.roll import Scene
 from transcribe.scale import storage
 from transcribe.scale.batch import STANDARD, Job, Recording
 from transcribe.scale.manifest import checksum

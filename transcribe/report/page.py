@@ -14,8 +14,8 @@ from pathlib import Path
 from string import Template
 
 from transcribe.events import Note, Transcription
-from transcribe.output import sonify, summary
-from transcribe.output.roll import Scene, compare
+from transcribe.report import sonify, summary
+from transcribe.report.roll import Scene, compare
 from transcribe.theory.chords import chord_name
 
 _PAGE = Path(__file__).parent / "page"

@@ -18,8 +18,8 @@ from hypothesis import given
 from tests.conftest import ROOT
 from tests.strategies import transcriptions
 from transcribe.events import Chord, Note, Pedal, Transcription
-from transcribe.output import report
-from transcribe.output.roll import Scene
+from transcribe.report import page as report
+from transcribe.report.roll import Scene
 
 NASTY = '</script><script>alert("1")</script> & "Für Elise" \N{MUSICAL SYMBOL G CLEF}'
 SONG = Transcription(

@@ -14,7 +14,7 @@ from transcribe import Transcriber
 from transcribe.errors import UsageError
 from transcribe.events import Note, Pedal, Transcription
 from transcribe.notes.metrics import score
-from transcribe.output import sonify
+from transcribe.report import sonify
 
 RATE = sonify.SAMPLE_RATE
 SONG = Transcription(notes=tuple(FIVE_NOTES), duration=3.0)

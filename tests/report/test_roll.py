@@ -11,7 +11,7 @@ from tests.strategies import transcriptions
 from transcribe import cli
 from transcribe.events import Chord, Note, Pedal, Transcription
 from transcribe.formats.table import FORMATS, to_json
-from transcribe.output import roll
+from transcribe.report import roll
 
 
 def size_of(png: bytes) -> tuple[int, int]:
