@@ -212,7 +212,7 @@ def test_a_full_disk_leaves_nothing(wav: Path, monkeypatch: pytest.MonkeyPatch, 
         os.close(descriptor)
         return real(os.open("/dev/full", os.O_WRONLY), mode)
 
-    monkeypatch.setattr("transcribe.output.atomic.os.fdopen", onto_a_full_disk)
+    monkeypatch.setattr("transcribe.batch.atomic.os.fdopen", onto_a_full_disk)
     code, _, err = call(wav)
     assert code == 5
     assert one_line(err)

@@ -25,13 +25,13 @@ import soundfile
 from tests import corpus
 from transcribe import audio
 from transcribe.audio import AudioReader
+from transcribe.batch import atomic
+from transcribe.batch.atomic import write_atomically
+from transcribe.batch.manifest import Line, Manifest
+from transcribe.batch.pool import DiedError, each
 from transcribe.engine.models import parse_notes_model
 from transcribe.errors import InputError, OutputError, PitchaiError, WeightsError
 from transcribe.formats.table import read_transcription
-from transcribe.output import atomic
-from transcribe.output.atomic import write_atomically
-from transcribe.scale.manifest import Line, Manifest
-from transcribe.scale.pool import DiedError, each
 
 EXIT_CODES = {0, 2, 3}
 

@@ -21,6 +21,7 @@ import typer
 
 from transcribe import __version__, judging
 from transcribe import jobs as running
+from transcribe.batch.atomic import check_writable
 from transcribe.console import (
     activity,
     bars,
@@ -61,7 +62,6 @@ from transcribe.options import (
     Threads,
     Workers,
 )
-from transcribe.output.atomic import check_writable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -69,11 +69,11 @@ if TYPE_CHECKING:
     from rich.table import Table
     from rich.text import Text
 
+    from transcribe.batch.manifest import Manifest
+    from transcribe.batch.plan import Job
+    from transcribe.batch.work import Done, Listening
     from transcribe.events import Transcription
     from transcribe.formats.table import Format
-    from transcribe.scale.batch import Job
-    from transcribe.scale.manifest import Manifest
-    from transcribe.scale.work import Done, Listening
 
 _SETTINGS: dict[str, Any] = {
     "add_completion": False,
@@ -167,8 +167,8 @@ def transcribe(
     ] = False,
 ) -> None:
     """Listen to recordings and write down their notes: [bold]pitchai song.wav -o song.mid[/]."""
+    from transcribe.batch.work import Work, open_transcriber
     from transcribe.formats.table import FORMATS
-    from transcribe.scale.work import Work, open_transcriber
 
     settings = given(
         onset_threshold=onset_threshold,
@@ -244,8 +244,8 @@ def chords(
 
     Without -o the chords are printed and nothing is written.
     """
+    from transcribe.batch.work import open_recogniser
     from transcribe.formats.table import CHORD_FORMATS
-    from transcribe.scale.work import open_recogniser
 
     options = running.Options(overwrite, skip_existing, as_json, quiet, workers, manifest, ray, device, threads or 1)
     opened = partial(
@@ -289,8 +289,8 @@ def beats(
 
     Without -o they are printed and nothing is written.
     """
+    from transcribe.batch.work import open_transcriber
     from transcribe.formats.table import BEAT_FORMATS
-    from transcribe.scale.work import open_transcriber
 
     options = running.Options(overwrite, skip_existing, as_json, quiet, workers, manifest, ray, device, threads or 1)
     timing = running.read_timing(tempo, None, False, 1.0)
@@ -329,8 +329,8 @@ def instruments(
 
     Without -o they are printed and nothing is written.
     """
+    from transcribe.batch.work import open_recogniser
     from transcribe.formats.table import INSTRUMENT_FORMATS
-    from transcribe.scale.work import open_recogniser
 
     options = running.Options(overwrite, skip_existing, as_json, quiet, workers, manifest, ray, device, threads or 1)
     settings = given(vocabulary=vocabulary, threshold=threshold)
@@ -369,8 +369,8 @@ def genre(
 
     Without -o it is printed and nothing is written.
     """
+    from transcribe.batch.work import open_recogniser
     from transcribe.formats.table import GENRE_FORMATS
-    from transcribe.scale.work import open_recogniser
 
     options = running.Options(overwrite, skip_existing, as_json, quiet, workers, manifest, ray, device, threads or 1)
     opened = partial(
@@ -398,9 +398,9 @@ def _begun(
     options: running.Options,
 ) -> Iterator[tuple[list[Job], Manifest | None]]:
     """Decide what is to be done, and open the manifest; ``default`` is the format written where none is asked for."""
-    from transcribe.scale import storage
-    from transcribe.scale.batch import find_recordings, plan
-    from transcribe.scale.manifest import Manifest
+    from transcribe.batch import storage
+    from transcribe.batch.manifest import Manifest
+    from transcribe.batch.plan import find_recordings, plan
 
     options.check(output)
     if default is None and options.quiet and not (output or formats or options.as_json):
@@ -438,7 +438,7 @@ def _recognise(
     lines: Manifest | None,
 ) -> None:
     """Listen to every recording, print what was found and where it was written."""
-    from transcribe.scale.work import Work
+    from transcribe.batch.work import Work
 
     def show(job: Job, done: Done) -> None:
         print_tables(*tables(job.recording.name, done.result))
@@ -467,9 +467,9 @@ def _check_sonify(target: Path, jobs: list[Job], one_ear: bool, overwrite: bool)
 
 def _sonify(result: Transcription, target: Path, recording: str | None, max_duration: float, overwrite: bool) -> None:
     from transcribe.audio import load_audio
-    from transcribe.output.atomic import write_atomically
+    from transcribe.batch.atomic import write_atomically
+    from transcribe.batch.storage import here
     from transcribe.report.sonify import SAMPLE_RATE, to_audio
-    from transcribe.scale.storage import here
 
     samples = None
     if recording:
@@ -491,6 +491,7 @@ def convert(
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Don't print what was written.")] = False,
 ) -> None:
     """Turn a result into other formats, without listening again: [bold]pitchai convert song.json song.mid[/]."""
+    from transcribe.batch.atomic import write_atomically
     from transcribe.formats.table import (
         CHORD_FORMATS,
         FORMATS,
@@ -500,7 +501,6 @@ def convert(
         illustrated,
         read_transcription,
     )
-    from transcribe.output.atomic import write_atomically
     from transcribe.report.roll import Scene
     from transcribe.score.analysis import analysed
 

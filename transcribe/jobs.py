@@ -18,12 +18,12 @@ from transcribe.console import BatchBar, ProgressBar, print_line, print_paths, s
 from transcribe.errors import InputError, PitchaiError, UsageError
 
 if TYPE_CHECKING:
+    from transcribe.batch.manifest import Line, Manifest
+    from transcribe.batch.plan import Job
+    from transcribe.batch.work import Done, Work
     from transcribe.events import Transcription
     from transcribe.formats.table import Format
     from transcribe.listener import Progress
-    from transcribe.scale.batch import Job
-    from transcribe.scale.manifest import Line, Manifest
-    from transcribe.scale.work import Done, Work
     from transcribe.score.analysis import Timing
 
     Show = Callable[[Job, Done], None]
@@ -58,7 +58,7 @@ class Options:
         if self.as_json and "-" in (output or []):
             raise UsageError("--json and -o - would both write to stdout; choose one")
         if self.ray is not None:
-            from transcribe.scale.cluster import check_address, import_ray
+            from transcribe.batch.cluster import check_address, import_ray
 
             check_address(self.ray)
             import_ray()
@@ -69,7 +69,7 @@ class Options:
 
     def left(self, jobs: list[Job], manifest: Manifest | None = None) -> list[Job]:
         """Leave out what is done already; say so. A manifest that an earlier run began knows what that finished."""
-        from transcribe.scale.storage import existing
+        from transcribe.batch.storage import existing
 
         there = existing(path for job in jobs for path, _ in job.outputs) if self.skip_existing else set()
         done = [self.skip_existing and _is_done(job, manifest, there) for job in jobs]
@@ -138,7 +138,7 @@ def run_each(
     if options.ray is not None:
         outcomes = _on_cluster(jobs, work, options)
     elif options.workers is not None and len(jobs) > 1:
-        from transcribe.scale.pool import each
+        from transcribe.batch.pool import each
 
         processes = each(_read_ahead(jobs, options.workers), work.begin, options.workers)
         outcomes = _beside(processes, len(jobs), options)
@@ -184,7 +184,7 @@ def _here(jobs: list[Job], work: Work, options: Options) -> Iterator[tuple[Job, 
 
 def _on_cluster(jobs: list[Job], work: Work, options: Options) -> Iterator[tuple[Job, Done | Exception]]:
     """Do the work on the machines of a cluster."""
-    from transcribe.scale.cluster import Sharing, connected, each_on_cluster, gpus_for
+    from transcribe.batch.cluster import Sharing, connected, each_on_cluster, gpus_for
 
     assert options.ray is not None
     with connected(options.ray) as dashboard:
@@ -198,7 +198,7 @@ def _beside(
     outcomes: Iterator[tuple[Job, Done | Exception]], n_jobs: int, options: Options
 ) -> Iterator[tuple[Job, Done | Exception]]:
     """Pass on what others have done, with a bar for all, and a line in the end."""
-    from transcribe.scale.pool import DiedError
+    from transcribe.batch.pool import DiedError
 
     began, hours, failed = time.monotonic(), 0.0, 0
     with BatchBar(n_jobs, options.quiet) as advance:
@@ -235,7 +235,7 @@ def _read_ahead(jobs: list[Job], workers: int) -> Iterator[Job]:
 
 
 def _line(job: Job, outcome: Done | Exception | None) -> Line:
-    from transcribe.scale.manifest import Line, checksum
+    from transcribe.batch.manifest import Line, checksum
 
     outputs = tuple(path for path, _ in job.outputs)
     if outcome is None or isinstance(outcome, Exception):
@@ -270,7 +270,7 @@ def _is_done(job: Job, manifest: Manifest | None, there: set[str]) -> bool:
 
 def _check_input_exists(jobs: list[Job]) -> None:
     """Save a person with a typing error the second that networks take to load."""
-    from transcribe.scale.storage import is_remote
+    from transcribe.batch.storage import is_remote
 
     path = jobs[0].recording.path
     if len(jobs) == 1 and path != "-" and not is_remote(path) and not os.path.lexists(path):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from transcribe.batch.atomic import check_writable
 from transcribe.console import (
     ProgressBar,
     beat_figures,
@@ -24,7 +25,6 @@ from transcribe.console import (
 from transcribe.errors import InputError, UsageError
 from transcribe.jobs import given
 from transcribe.options import Device, Model, Precision, Threads, Threshold
-from transcribe.output.atomic import check_writable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -173,8 +173,8 @@ def _write_pages(
     overwrite: bool,
 ) -> None:
     """Write a page with the worst pieces first."""
+    from transcribe.batch.atomic import write_atomically
     from transcribe.notes.metrics import METRICS
-    from transcribe.output.atomic import write_atomically
     from transcribe.report.page import compared
 
     figures = [(METRICS[name], f"{score.f1:.4f}") for name, score in report.means.items()]
@@ -297,7 +297,7 @@ def _print_clips(
     overwrite: bool,
 ) -> None:
     """Print the figures of labelled clips, and draw what was taken for what."""
-    from transcribe.output.atomic import write_atomically
+    from transcribe.batch.atomic import write_atomically
     from transcribe.report.confusion import to_png
 
     print_line(json.dumps(asdict(report))) if as_json else print_tables(*tables)

@@ -26,11 +26,11 @@ from typing import Any
 import numpy as np
 import soundfile
 
+from transcribe.batch.cluster import Sharing, connected, each_on_cluster
+from transcribe.batch.plan import Job, find_recordings, plan
+from transcribe.batch.pool import each
+from transcribe.batch.work import Done, Listening, Work, open_transcriber
 from transcribe.events import Transcription
-from transcribe.scale.batch import Job, find_recordings, plan
-from transcribe.scale.cluster import Sharing, connected, each_on_cluster
-from transcribe.scale.pool import each
-from transcribe.scale.work import Done, Listening, Work, open_transcriber
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "waltz.flac"
 # Results that come before the rate is taken.

@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given
 
 from tests.strategies import transcriptions
+from transcribe.batch.atomic import write_atomically
 from transcribe.errors import InputError, OutputError, UsageError
 from transcribe.events import Chord, Note, Pedal, Tag, Transcription
 from transcribe.formats.midi import from_midi, to_midi
@@ -26,7 +27,6 @@ from transcribe.formats.table import (
     to_dict,
     to_json,
 )
-from transcribe.output.atomic import write_atomically
 
 TICK = 60 / 120 / 960
 READABLE = [form for form in FORMATS.values() if form.read]

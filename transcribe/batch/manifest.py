@@ -20,8 +20,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO
 
+from transcribe.batch import storage
 from transcribe.errors import OutputError
-from transcribe.scale import storage
 
 # What every line begins with: a last one that was cut off is known by it.
 _BEGINNING = b'{"input": '

@@ -27,17 +27,17 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from transcribe.batch.pool import DiedError, sendable
 from transcribe.errors import UsageError
-from transcribe.scale.pool import DiedError, sendable
 
 if TYPE_CHECKING:
     from types import ModuleType
 
     import numpy as np
 
+    from transcribe.batch.plan import Job
+    from transcribe.batch.work import Done, Work
     from transcribe.engine.inference import Model, Span
-    from transcribe.scale.batch import Job
-    from transcribe.scale.work import Done, Work
 
 # So many actors in a row may end before they are ready.
 _LOST_STARTS = 3
@@ -149,7 +149,7 @@ def each_on_cluster(
 ) -> Iterator[tuple[Job, Done | Exception]]:
     """Do the work for every recording on the cluster that has been joined; yield what became of each as it is done.
 
-    As :func:`transcribe.scale.pool.each`, but who dies takes nothing down: its recording is tried again elsewhere.
+    As :func:`transcribe.batch.pool.each`, but who dies takes nothing down: its recording is tried again elsewhere.
 
     Raises
     ------

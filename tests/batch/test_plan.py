@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from transcribe.batch.plan import find_recordings, plan
 from transcribe.errors import InputError, OutputError, UsageError
 from transcribe.formats.table import format_of
-from transcribe.scale.batch import find_recordings, plan
 
 
 @pytest.fixture(autouse=True)

@@ -1,6 +1,6 @@
 """Recordings and results by their address: a path here, or a URL such as ``s3://bucket/song.wav``, through fsspec.
 
-Results are there whole or not at all: here by :mod:`transcribe.output.atomic`, in an object store because a put is.
+Results are there whole or not at all: here by :mod:`transcribe.batch.atomic`, in an object store because a put is.
 Credentials and endpoints are found as the store's own library finds them: its environment, files and roles.
 """
 
@@ -15,8 +15,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from transcribe.batch import atomic
 from transcribe.errors import InputError, OutputError, PitchaiError, UsageError
-from transcribe.output import atomic
 
 
 def is_remote(address: str) -> bool:
@@ -148,7 +148,7 @@ def check_writable(address: str, overwrite: bool, option: str = "-o") -> None:
     Raises
     ------
     OutputError
-        As :func:`transcribe.output.atomic.check_writable`.
+        As :func:`transcribe.batch.atomic.check_writable`.
     """
     if not is_remote(address):
         atomic.check_writable(Path(address), overwrite, option)

@@ -24,12 +24,12 @@ import pytest
 import soundfile
 
 from transcribe import cli
+from transcribe.batch.cluster import Sharing, each_on_cluster, gpus_for
+from transcribe.batch.plan import find_recordings, plan
+from transcribe.batch.pool import DiedError
+from transcribe.batch.work import Listening, Work, open_transcriber
 from transcribe.errors import InputError, UsageError
 from transcribe.events import Note, Transcription
-from transcribe.scale.batch import find_recordings, plan
-from transcribe.scale.cluster import Sharing, each_on_cluster, gpus_for
-from transcribe.scale.pool import DiedError
-from transcribe.scale.work import Listening, Work, open_transcriber
 
 SMALL = ["--model", "small", "--no-chords", "--no-instruments", "--quiet"]
 

@@ -9,12 +9,12 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from transcribe.batch import storage
+from transcribe.batch.manifest import checksum
+from transcribe.batch.plan import STANDARD, Job, Recording
 from transcribe.events import Transcription
 from transcribe.formats.table import Format, detailed, illustrated
 from transcribe.report.roll import Scene
-from transcribe.scale import storage
-from transcribe.scale.batch import STANDARD, Job, Recording
-from transcribe.scale.manifest import checksum
 from transcribe.score.analysis import Timing
 
 if TYPE_CHECKING:

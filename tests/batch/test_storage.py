@@ -10,11 +10,11 @@ import pytest
 import soundfile
 
 from transcribe import cli
+from transcribe.batch import manifest as manifests
+from transcribe.batch import storage
+from transcribe.batch.cluster import check_address
+from transcribe.batch.manifest import Line, Manifest
 from transcribe.errors import UsageError
-from transcribe.scale import manifest as manifests
-from transcribe.scale import storage
-from transcribe.scale.cluster import check_address
-from transcribe.scale.manifest import Line, Manifest
 
 SMALL = ["--model", "small", "--no-chords", "--no-instruments", "--quiet"]
 

@@ -1,0 +1,1 @@
+"""Many files: planned, heard by several workers or machines, written whole."""

@@ -1,1 +1,0 @@
-"""What people open: files in many formats, made from one Transcription."""
