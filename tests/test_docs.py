@@ -8,7 +8,8 @@ from collections.abc import Iterator
 import pytest
 
 from tests.conftest import ROOT
-from transcribe import __version__, cli
+from transcribe import __version__
+from transcribe.cli.main import main as cli
 from transcribe.engine.weights import manifest
 from transcribe.formats.table import CHORD_FORMATS, FORMATS
 

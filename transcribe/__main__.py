@@ -9,7 +9,7 @@ def run() -> None:
     """Run the command and leave with its exit code."""
     try:
         _mute_c_libraries()
-        from transcribe.cli import main
+        from transcribe.cli.main import main
 
         code = main()
     except KeyboardInterrupt:  # before main was there to catch it

@@ -23,11 +23,11 @@ import numpy as np
 import pytest
 import soundfile
 
-from transcribe import cli
 from transcribe.batch.cluster import Sharing, each_on_cluster, gpus_for
 from transcribe.batch.plan import find_recordings, plan
 from transcribe.batch.pool import DiedError
 from transcribe.batch.work import Listening, Work, open_transcriber
+from transcribe.cli.main import main as cli
 from transcribe.errors import InputError, UsageError
 from transcribe.events import Note, Transcription
 

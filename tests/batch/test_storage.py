@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 import soundfile
 
-from transcribe import cli
 from transcribe.batch import manifest as manifests
 from transcribe.batch import storage
 from transcribe.batch.cluster import check_address
 from transcribe.batch.manifest import Line, Manifest
+from transcribe.cli.main import main as cli
 from transcribe.errors import UsageError
 
 SMALL = ["--model", "small", "--no-chords", "--no-instruments", "--quiet"]

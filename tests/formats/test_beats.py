@@ -9,7 +9,7 @@ import soundfile
 
 from tests.pieces import performed, waltz
 from transcribe.beats.metrics import evaluate_beats, read_truth, score_beats
-from transcribe.cli import main
+from transcribe.cli.main import main
 from transcribe.datasets import load_dataset
 from transcribe.errors import InputError
 from transcribe.events import Key, Note, Transcription

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from train import genre as training
 from train import genre_table
-from transcribe.cli import main
+from transcribe.cli.main import main
 from transcribe.engine.models import load_genre_model
 from transcribe.errors import InputError, UsageError
 from transcribe.events import Tag

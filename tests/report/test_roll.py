@@ -8,7 +8,7 @@ from hypothesis import given, settings
 
 from tests.conftest import FIVE_NOTES
 from tests.strategies import transcriptions
-from transcribe import cli
+from transcribe.cli.main import main as cli
 from transcribe.events import Chord, Note, Pedal, Transcription
 from transcribe.formats.table import FORMATS, to_json
 from transcribe.report import roll

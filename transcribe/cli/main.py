@@ -19,10 +19,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from transcribe import __version__, judging
-from transcribe import jobs as running
+from transcribe import __version__
 from transcribe.batch.atomic import check_writable
-from transcribe.console import (
+from transcribe.cli.console import (
     activity,
     bars,
     chord_chart,
@@ -36,9 +35,9 @@ from transcribe.console import (
     say,
     summary,
 )
-from transcribe.errors import OutputError, UsageError
-from transcribe.jobs import given
-from transcribe.options import (
+from transcribe.cli.main import evaluate as judging
+from transcribe.cli.main import run as running
+from transcribe.cli.options import (
     AsJson,
     BeatsFile,
     Detail,
@@ -62,6 +61,8 @@ from transcribe.options import (
     Threads,
     Workers,
 )
+from transcribe.cli.run import given
+from transcribe.errors import OutputError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -552,7 +553,7 @@ def schema() -> None:
 @commands.command()
 def doctor(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
     """Check the installation: versions, devices, decoders, weights and their checksums and terms."""
-    from transcribe.doctor import examine
+    from transcribe.cli.doctor import examine
 
     report = examine()
     if as_json:

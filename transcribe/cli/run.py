@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from transcribe.console import BatchBar, ProgressBar, print_line, print_paths, say, write
+from transcribe.cli.console import BatchBar, ProgressBar, print_line, print_paths, say, write
 from transcribe.errors import InputError, PitchaiError, UsageError
 
 if TYPE_CHECKING:

@@ -16,7 +16,9 @@ import soundfile
 from tests.conftest import EXAMPLE, FIVE_NOTES
 from tests.signals import RATE, strum
 from tests.test_datasets import make_maestro, make_maps
-from transcribe import __version__, cli, jobs
+from transcribe import __version__
+from transcribe.cli.main import main as cli
+from transcribe.cli.main import run as jobs
 from transcribe.events import Chord, Transcription
 from transcribe.formats.midi import from_midi, to_midi
 from transcribe.formats.table import FORMATS, read_transcription
@@ -306,7 +308,7 @@ def test_version_and_help(call) -> None:
 
 def test_help_needs_no_torch() -> None:
     code = (
-        "import sys; from transcribe.cli import main; main(['--help']); "
+        "import sys; from transcribe.cli.main import main; main(['--help']); "
         "assert not {'torch', 'numpy', 'pretty_midi'} & set(sys.modules), 'heavy imports'"
     )
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
@@ -314,7 +316,7 @@ def test_help_needs_no_torch() -> None:
 
 def test_a_cpu_needs_no_torch(tmp_path: Path) -> None:
     code = (
-        f"import sys; from transcribe.cli import main; assert main([{str(EXAMPLE)!r}, '--device', 'cpu', "
+        f"import sys; from transcribe.cli.main import main; assert main([{str(EXAMPLE)!r}, '--device', 'cpu', "
         f"'-o', {str(tmp_path / 'waltz.mid')!r}]) == 0; assert 'torch' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)

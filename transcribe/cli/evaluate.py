@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from transcribe.batch.atomic import check_writable
-from transcribe.console import (
+from transcribe.cli.console import (
     ProgressBar,
     beat_figures,
     chord_figures,
@@ -22,9 +22,9 @@ from transcribe.console import (
     say,
     tag_figures,
 )
+from transcribe.cli.options import Device, Model, Precision, Threads, Threshold
+from transcribe.cli.run import given
 from transcribe.errors import InputError, UsageError
-from transcribe.jobs import given
-from transcribe.options import Device, Model, Precision, Threads, Threshold
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
