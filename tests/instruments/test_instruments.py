@@ -15,9 +15,14 @@ import soundfile
 import torch
 
 from tests.signals import RATE
-from train import instrument_export, instrument_forest, instrument_inputs, instruments, labelled, solos
 from train.augment import augment
 from train.cache import Prepared
+from train.instruments.__main__ import __main__ as instruments
+from train.instruments.__main__ import export as instrument_export
+from train.instruments.__main__ import forest as instrument_forest
+from train.instruments.__main__ import inputs as instrument_inputs
+from train.instruments.__main__ import labelled
+from train.synthesis import solos
 from transcribe.engine.features import FeatureConfig
 from transcribe.engine.models import load_instruments_model
 from transcribe.errors import InputError, UsageError

@@ -1,7 +1,7 @@
 """A network as a plain CPU runs it: an ONNX graph in ONNX Runtime.
 
 It starts without torch, whose import takes longer than hearing minutes of music, and computes float32 in half of
-torch's time or less. ``train/to_onnx.py`` makes the graphs of the shipped weights.
+torch's time or less. ``train/onnx.py`` makes the graphs of the shipped weights.
 """
 
 from __future__ import annotations

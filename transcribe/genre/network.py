@@ -48,7 +48,7 @@ class TableNetwork(nn.Module):
     """Figures made normal by a power each (Yeo & Johnson 2000), brought to one scale, and weighted.
 
     Weights and biases are those of a linear discriminant analysis with a shrunken covariance
-    (``train/genre_table.py``).
+    (``train/genre/table.py``).
     """
 
     exponents: Tensor

@@ -1,0 +1,135 @@
+from __future__ import annotations
+
+import itertools
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+
+from tests.signals import RATE, strum
+from train.chords.__main__ import __main__ as chords
+from train.chords.__main__ import export as chord_export
+from transcribe.chords.decoder import NONE, class_of
+from transcribe.chords.network import ChordsConfig, ChordsNetwork
+from transcribe.engine.features import FeatureConfig
+from transcribe.engine.models import load_chords_model, load_notes_model
+from transcribe.engine.trunk import NotesNetwork, TrunkConfig
+from transcribe.engine.weights import notes_header, to_bytes
+from transcribe.errors import WeightsError
+from transcribe.notes.decoder import DecodingConfig
+from transcribe.theory.chords import parse
+
+TINY = ["--channels", "4", "--stem-channels", "4", "--mix-channels", "2", "--dilations", "1", "2"]
+SMALL = ChordsConfig(4, 4, 2, (1, 2), width=8, reach=(1,))
+VOICINGS = {"C": [48, 52, 55, 60], "Am": [45, 52, 57, 60], "G_maj": [43, 50, 55, 59]}
+
+
+@pytest.fixture
+def songs(tmp_path: Path) -> Path:
+    folder = tmp_path / "songs"
+    folder.mkdir()
+    for number in range(2):
+        sound = [strum(pitches, 2.0) for pitches in VOICINGS.values()]
+        soundfile.write(folder / f"{number}.wav", np.concatenate([np.zeros(RATE), *sound]), RATE)
+        (folder / f"{number}.lab").write_text("0 1 N\n1 3 C:maj\n3 5 A:min\n5 7 G:maj/3\n")
+    return folder
+
+
+@pytest.fixture
+def clips(tmp_path: Path) -> Path:
+    for name, pitches in VOICINGS.items():
+        (tmp_path / "clips" / name).mkdir(parents=True)
+        for number in range(2):
+            soundfile.write(tmp_path / "clips" / name / f"{number}.wav", strum(pitches, 1.0), RATE)
+    return tmp_path / "clips"
+
+
+def run(tmp_path: Path, *arguments: object) -> None:
+    shared = ["--run", tmp_path / "run", "--cache", tmp_path / "cache", "--batch", 2, "--frames", 120, *TINY]
+    chords.main([str(argument) for argument in (*arguments, *shared)])
+
+
+def test_targets_by_hand(tmp_path: Path) -> None:
+    lab = tmp_path / "a.lab"
+    lab.write_text("0 0.1 N\n0.1 0.4 C:maj/3\n0.4 1 X\n")
+    labels = chords.read_labels(lab)
+    drawn = chords.targets(labels, 0, 8, SMALL, 0.02)
+    # Steps of 80 ms have their middles at 0.03, 0.11, 0.19 …
+    c = class_of(parse("C:maj"))
+    assert drawn[0].tolist() == [NONE, c, c, c, c, -1, -1, -1]
+    assert drawn[1].tolist() == [-1, 4, 4, 4, 4, -1, -1, -1]
+    assert chords.targets(labels, 5, 2, SMALL, 0.02)[0].tolist() == [c, c]
+
+
+def test_a_run_exports_weights_that_are_used(songs: Path, tmp_path: Path) -> None:
+    weights = tmp_path / "weights"
+    run(tmp_path, "--train", songs, "--valid", songs, "--steps", 3, "--validate-every", 2, "--valid-pieces", 1,
+        "--export", "chords-9", "--weights", weights)  # fmt: skip
+    model = load_chords_model(str(weights / "chords-9.safetensors"))
+    assert model.network.changes.exp().sum(1).numpy() == pytest.approx(np.ones(NONE + 1), abs=2e-2)
+    card = (weights / "chords-9.md").read_text()
+    assert re.search(r"\| validation \| 2 \| (0|1)\.\d{3}", card)
+    with pytest.raises(WeightsError, match="task"):
+        load_notes_model(str(weights / "chords-9.safetensors"))
+
+
+@pytest.mark.parametrize("options", [["--features", "chroma"], ["--normalised"], ["--task", "majmin"]])
+def test_options_for_comparison(songs: Path, tmp_path: Path, options: list[str]) -> None:
+    run(tmp_path, "--train", songs, "--valid", "--steps", 1, *options)
+    network = chord_export.load_run(tmp_path / "run")
+    assert network.config.front == ("chroma" if "chroma" in options else "mel")
+    assert network.config.normalised == ("--normalised" in options)
+
+
+def test_clips_are_told_apart_among_those_asked_for(clips: Path, tmp_path: Path, capsys) -> None:
+    run(tmp_path, "--train", clips, "--task", "clips", "--labels", "C,Am", "--test", clips, "--steps", 1)
+    out = capsys.readouterr().out
+    assert "of 4 clips right" in out
+    assert "C:maj" in out
+    assert "G:maj" not in out
+
+
+def test_it_starts_from_a_notes_networks_trunk_frozen_at_first(tmp_path: Path) -> None:
+    features = FeatureConfig()
+    torch.manual_seed(0)
+    notes = NotesNetwork(features, TrunkConfig(4, 4, 2, (1, 2), 4))
+    path = tmp_path / "notes.safetensors"
+    path.write_bytes(to_bytes(notes.state_dict(), notes_header(features, notes.config, DecodingConfig())))
+    network = ChordsNetwork(features, SMALL)
+    chords.initialise(network, path)
+    assert torch.allclose(network.trunk.stem[0].weight, notes.trunk.stem[0].weight, atol=1e-3)
+    with pytest.raises(ValueError, match="another size"):
+        chords.initialise(ChordsNetwork(features, ChordsConfig(8, 4, 2, (1, 2))), path)
+
+    batches = chords.unfreezing(lambda step, rank: (), network, every=10)
+    free = []
+    for step in (0, 10, 20, 30, 40):
+        network.train()
+        batches(step, 0)
+        free.append({name for name, p in network.trunk.named_parameters() if p.requires_grad})
+        assert all(p.requires_grad for p in network.parts.parameters())
+    assert free[0] == set()
+    assert all(a < b for a, b in itertools.pairwise(free))
+    assert free[-1] == {name for name, _ in network.trunk.named_parameters()}
+
+
+def test_folding_keeps_the_answer() -> None:
+    torch.manual_seed(0)
+    network = ChordsNetwork(FeatureConfig(), SMALL)
+    with torch.no_grad():
+        for parameter in network.trunk.context.time[-1].parameters():
+            parameter.zero_()  # hears further than the border
+    steps = network.border // SMALL.stride
+    log_mel = torch.randn(2, 80 + 2 * network.border, 229)
+    network.train()
+    network(log_mel)
+    network.eval()
+    with torch.inference_mode():
+        before = network(log_mel)
+        after = network.fused()(log_mel)
+    inside = slice(steps, -steps)  # at the ends there are other zeros, which no window answers for
+    assert torch.allclose(before.chord[:, inside], after.chord[:, inside], atol=1e-4)
+    assert torch.allclose(before.bass[:, inside], after.bass[:, inside], atol=1e-4)

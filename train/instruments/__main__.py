@@ -1,0 +1,395 @@
+"""Train the instruments network: single instruments first, then mixtures made by summing clips.
+
+    python -m train.instruments --train solos:runs/solos-train --valid solos:runs/solos-valid --run runs/instruments-1
+    python -m train.instruments ... --run runs/instruments-2 --mixtures --init-from runs/instruments-1
+
+Data are ``solos:folder`` (of ``train/synthesis/solos.py``), ``clips:folder``, ``nsynth:folder`` or ``irmas:folder``. A clip's
+features are computed once and kept in ``--cache``; clips are mixed as power spectra, each as loud as the next within
+6 dB, and an instrument counts as heard where it sounds: within 40 dB of its loudest and 25 dB of the whole.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from train import loop
+from train.augment import augment, hide
+from train.cache import Prepared, Transform, prepare
+from train.notes.export import load_averaged
+from transcribe.datasets import Piece
+from transcribe.engine.devices import choose_device
+from transcribe.engine.features import FeatureConfig
+from transcribe.engine.weights import load_tensors
+from transcribe.errors import UsageError
+from transcribe.instruments.datasets import load_tagged
+from transcribe.instruments.decoder import FAMILIES, INSTRUMENTS
+from transcribe.instruments.network import STRIDE, InstrumentsConfig, InstrumentsLogits, InstrumentsNetwork
+
+N_LABELS = len(FAMILIES) + len(INSTRUMENTS)
+_INSTRUMENTS = list(INSTRUMENTS)
+# Folders of train/synthesis/solos.py that are none of the instruments: (instrument, family), None where it is open which.
+OTHERS: dict[str, tuple[str | None, str | None]] = {
+    "plucked double bass": ("double bass", None),
+    "electric piano": (None, "keyboard"),
+    "harpsichord": (None, "keyboard"),
+    "accordion": (None, "reed"),
+    "harmonica": (None, "reed"),
+    "english horn": (None, "reed"),
+    "viola": (None, "string"),
+    "tuba": (None, "brass"),
+    "brass section": (None, "brass"),
+    "recorder": (None, "flute"),
+    "banjo": (None, "guitar"),
+}
+# A unit of the features is 20 dB: the exponent of its power, to the base of e.
+_NATURAL = np.float32(4.605170)
+SOUNDING_DB, AUDIBLE_DB, GAIN_DB = 40.0, 25.0, 6.0
+# In units of 20 dB: how much the colour varies, the highest noise floor (-44 dB). Axis and widest span that is hidden.
+COLOUR, NOISIEST, HIDDEN = 0.25, 0.8, ((1, 20), (1, 20), (2, 30), (2, 30))
+# Most of what is listened to are pianos: no other mistake would be seen as often as that of one.
+WEIGHTS = {"piano": 4.0, "double bass": 0.5, "plucked double bass": 0.5}
+# How many clips a mixture has, and how often.
+SINGLE = {0: 0.06, 1: 0.94}
+MIXED = {0: 0.04, 1: 0.34, 2: 0.32, 3: 0.15, 4: 0.1, 5: 0.05}
+
+
+@dataclass(frozen=True)
+class Truth:
+    """What a clip's name says: labels that are there, and labels that nobody knows of; indices into all labels."""
+
+    there: tuple[int, ...]
+    open: tuple[int, ...]
+
+
+def truth_of(name: str, vocabulary: str = "instruments") -> Truth:
+    """Tell which labels a clip of this name has.
+
+    Raises
+    ------
+    UsageError
+        If the name is none that is known.
+    """
+    n_families = len(FAMILIES)
+    if name == "noise":
+        return Truth((), ())
+    if name == "speech":
+        return Truth((), (FAMILIES.index("vocal"), n_families + _INSTRUMENTS.index("voice")))
+    instrument, family = OTHERS.get(name, (name, INSTRUMENTS.get(name)))
+    if vocabulary == "families":
+        instrument, family = None, name
+    if (instrument is None or instrument in INSTRUMENTS) and (family is None or family in FAMILIES):
+        there = [n_families + _INSTRUMENTS.index(instrument)] if instrument else []
+        unknown = []
+        if family:
+            there.append(FAMILIES.index(family))
+        else:  # bowed it is a string, plucked a bass
+            unknown += [FAMILIES.index("bass"), FAMILIES.index("string")]
+        if instrument is None:
+            unknown += [n_families + i for i, kin in enumerate(INSTRUMENTS.values()) if kin == family]
+        if instrument == "drums":
+            unknown += [n_families + _INSTRUMENTS.index(drum) for drum in ("bass drum", "snare drum", "hi-hat")]
+        if instrument in ("bass drum", "snare drum", "hi-hat"):
+            there.append(n_families + _INSTRUMENTS.index("drums"))
+        return Truth(tuple(there), tuple(unknown))
+    raise UsageError(f"{name!r} is neither an instrument nor a family, nor one of {', '.join(OTHERS)}")
+
+
+def combined(truths: Sequence[Truth]) -> Truth:
+    """Put together what several names say of one clip."""
+    there = {label for truth in truths for label in truth.there}
+    return Truth(tuple(sorted(there)), tuple(sorted({label for truth in truths for label in truth.open} - there)))
+
+
+@dataclass(frozen=True)
+class Clip:
+    """A prepared clip, and the truth about it."""
+
+    prepared: Prepared
+    truth: Truth
+    name: str
+
+
+def read_labels(path: Path) -> dict[str, np.ndarray]:
+    """Keep the path, by which a clip is found again; what plays stands elsewhere."""
+    return {"path": np.array(str(path.absolute()))}
+
+
+def load(name: str, folder: Path, cache: Path, transform: Transform | None = None) -> list[Clip]:
+    """Prepare the clips of a data set; ``transform`` gives other features than the log-mel."""
+    found: dict[str, tuple[tuple[str, ...], str]] = {}
+    if name == "solos":
+        paths = sorted(folder.absolute().glob("*/*.flac"))
+        found = {str(path): ((path.parent.name,), "instruments") for path in paths}
+    else:
+        found = {str(c.audio.absolute()): (c.labels, c.vocabulary) for c in load_tagged(name, folder)}
+    if not found:
+        raise UsageError(f"{folder}: no clips found")
+    prepared = prepare(
+        [Piece(path, Path(path), Path(path), "train") for path in found], cache, read_labels, transform=transform
+    )
+    clips = []
+    for one in prepared:
+        names, vocabulary = found[str(Path(str(one.labels["path"])).absolute())]
+        clips.append(Clip(one, combined([truth_of(each, vocabulary) for each in names]), "+".join(names)))
+    return clips
+
+
+class Spectra:
+    """How features in units of 20 dB are mixed: their powers add up.
+
+    The methods take and give arrays (n_frames, n_bands).
+    """
+
+    n_bands = FeatureConfig().n_mels
+    floor = (FeatureConfig().floor_db + FeatureConfig().offset_db) / FeatureConfig().scale_db
+
+    def linear(self, values: np.ndarray) -> np.ndarray:
+        """Turn features into what adds up: power."""
+        return np.asarray(np.exp(_NATURAL * values))
+
+    def values(self, linear: np.ndarray) -> np.ndarray:
+        """Turn what was added up into features again."""
+        return np.asarray(np.log(np.maximum(linear, np.exp(_NATURAL * self.floor))) / _NATURAL)
+
+    def gain(self, decibels: float) -> np.float32:
+        """Give the factor that makes louder."""
+        return np.float32(10 ** (decibels / 10))
+
+    def levels(self, linear: np.ndarray) -> np.ndarray:
+        """Loudness of every frame in dB, (n_frames,); the mean power over the bands."""
+        return np.asarray(10 * np.log10(linear.mean(-1) + 1e-12))
+
+    def transposed(self, semitones: float) -> np.ndarray:
+        """Tell for every band from where it is taken, in bands, to sound so much higher."""
+        frequencies = FeatureConfig().mel_frequencies()
+        return np.interp(frequencies / 2 ** (semitones / 12), frequencies, np.arange(self.n_bands))
+
+    def varied(self, values: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """Play up to 4 semitones higher or lower, timbre and all, and up to a fifth faster or slower."""
+        semitones, speed = np.clip(rng.normal(0, 1.5), -4, 4), 2 ** rng.uniform(-0.3, 0.3)
+        place = self.transposed(semitones)
+        below = np.minimum(place.astype(int), self.n_bands - 2)
+        share = (place - below).astype(np.float32)
+        rows = values[np.arange(0, len(values), speed).astype(int)]
+        return np.asarray(rows[:, below] * (1 - share) + rows[:, below + 1] * share)
+
+    def augmented(self, batch: Tensor, generator: torch.Generator) -> Tensor:
+        """Vary gain, colour and noise floor, and hide a little.
+
+        Colour and noise of a set of recordings tell its instruments from those of sound fonts: they are varied widely.
+        """
+        return hide(augment(batch, generator, COLOUR, NOISIEST), generator, HIDDEN)
+
+    def plain(self, batch: Tensor) -> Tensor:
+        """Bring to what the network expects, where nothing is varied."""
+        return batch
+
+
+def heard(own: np.ndarray, whole: np.ndarray, loudest: float) -> np.ndarray:
+    """Tell of every step whether a part sounds (1), is hidden by the others (-1) or doesn't sound (0).
+
+    ``own`` and ``whole`` are levels of frames in dB, ``loudest`` the part's greatest anywhere.
+    """
+    steps = own.reshape(-1, STRIDE).max(1), whole.reshape(-1, STRIDE).max(1)
+    sounding = steps[0] > loudest - SOUNDING_DB
+    return np.where(sounding, np.where(steps[0] > steps[1] - AUDIBLE_DB, 1, -1), 0)
+
+
+class Mixtures:
+    """Random mixtures of clips as batches; which ones depends on the seed, the step and the rank alone.
+
+    Every name has the same chance, however many clips it has, but for those in ``WEIGHTS``.
+    """
+
+    def __init__(
+        self,
+        clips: Sequence[Clip],
+        front: Spectra,
+        n_batch: int,
+        n_frames: int,
+        seed: int,
+        device: torch.device,
+        sizes: dict[int, float],
+        augmented: bool = True,
+    ) -> None:
+        self.front, self.n_batch, self.n_frames, self.seed = front, n_batch, n_frames, seed
+        self.device, self.sizes, self.augmented = device, sizes, augmented
+        self.by_name: dict[str, list[Clip]] = {}
+        for clip in clips:
+            self.by_name.setdefault(clip.name, []).append(clip)
+        self.names = sorted(self.by_name)
+        weights = np.array([WEIGHTS.get(name, 1.0) for name in self.names])
+        self.chances = weights / weights.sum()
+        self._levels: dict[str, float] = {}
+
+    def __call__(self, step: int, rank: int = 0) -> tuple[Tensor, Tensor]:
+        """Features (batch, n_frames, n_mels) and targets (batch, n_steps, labels): 1, 0, and -1 where it is open."""
+        rng = np.random.default_rng([self.seed, step, rank])
+        log_mel = np.zeros((self.n_batch, self.n_frames, self.front.n_bands), np.float32)
+        target = np.zeros((self.n_batch, self.n_frames // STRIDE, N_LABELS), np.float32)
+        for row in range(self.n_batch):
+            size = int(rng.choice(list(self.sizes), p=list(self.sizes.values())))
+            log_mel[row], target[row] = self.mixture(size, rng)
+        batch = torch.from_numpy(log_mel).to(self.device)
+        if self.augmented:
+            batch = self.front.augmented(batch, torch.Generator().manual_seed(int(rng.integers(1 << 62))))
+        return batch, torch.from_numpy(target).to(self.device)
+
+    def _loudest(self, clip: Clip) -> float:
+        key = str(clip.prepared.features)
+        if key not in self._levels:
+            values = clip.prepared.span(0, clip.prepared.n_frames).astype(np.float32)
+            self._levels[key] = float(self.front.levels(self.front.linear(values)).max())
+        return self._levels[key]
+
+    def mixture(self, size: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+        """Mix excerpts of ``size`` clips of different names: features and targets."""
+        front = self.front
+        whole = np.zeros((self.n_frames, front.n_bands), np.float32)
+        parts: list[tuple[Truth, np.ndarray, float]] = []
+        reference = 0.0
+        for name in rng.choice(self.names, min(size, len(self.names)), replace=False, p=self.chances):
+            clip = self.by_name[name][int(rng.integers(len(self.by_name[name])))]
+            loudest = self._loudest(clip)
+            # As loud as the first, whose level is as random as recordings' are.
+            reference = loudest if not parts else reference
+            decibels = rng.uniform(-GAIN_DB, GAIN_DB) + reference - loudest
+            first = int(rng.integers(0, max(1, clip.prepared.n_frames - self.n_frames + 1)))
+            cut = clip.prepared.span(first, self.n_frames).astype(np.float32)
+            if self.augmented:
+                cut = front.varied(cut, rng)[: self.n_frames]
+            place = int(rng.integers(0, self.n_frames - len(cut) + 1))
+            sound = front.linear(cut) * front.gain(decibels)
+            whole[place : place + len(cut)] += sound
+            own = np.full(self.n_frames, -120.0)
+            own[place : place + len(cut)] = front.levels(sound)
+            parts.append((clip.truth, own, loudest + decibels))
+        target = np.zeros((self.n_frames // STRIDE, N_LABELS), np.float32)
+        level = front.levels(whole)
+        for truth, own, loudest in parts:
+            found = heard(own, level, loudest)
+            for label in truth.there:
+                target[:, label] = np.where(
+                    found == 1, 1, np.where((found == -1) & (target[:, label] == 0), -1, target[:, label])
+                )
+            for label in truth.open:
+                target[:, label] = np.where((found != 0) & (target[:, label] == 0), -1, target[:, label])
+        return front.values(whole), target
+
+
+def losses(network: nn.Module, batch: tuple[Tensor, ...]) -> dict[str, Tensor]:
+    """Binary cross-entropy of both vocabularies where the truth is known; sums over labels, means over steps."""
+    log_mel, target = batch
+    logits: InstrumentsLogits = network(log_mel)
+    parts = target[..., : len(FAMILIES)], target[..., len(FAMILIES) :]
+    n_steps = target.shape[0] * target.shape[1]
+
+    def entropy(values: Tensor, truth: Tensor) -> Tensor:
+        known = (truth >= 0).float()
+        found = nn.functional.binary_cross_entropy_with_logits(
+            values.float(), truth.clamp(min=0), known, reduction="sum"
+        )
+        return found / n_steps
+
+    return {"families": entropy(logits.families, parts[0]), "instruments": entropy(logits.instruments, parts[1])}
+
+
+def accuracy(
+    network: nn.Module, clips: Sequence[Clip], device: torch.device, front: Spectra | None = None
+) -> dict[str, float]:
+    """Share of the single clips whose likeliest family and instrument are right, every name counting alike."""
+    front = front or Spectra()
+    right: dict[str, dict[str, list[bool]]] = {"families": {}, "instruments": {}}
+    n_families = len(FAMILIES)
+    for clip in clips:
+        n_frames = clip.prepared.n_frames // STRIDE * STRIDE
+        if not n_frames:
+            continue
+        log_mel = front.plain(torch.from_numpy(clip.prepared.span(0, n_frames).astype(np.float32))[None]).to(device)
+        with torch.inference_mode():
+            logits = network(log_mel)
+        for name, values, there in (
+            ("families", logits.families, [i for i in clip.truth.there if i < n_families]),
+            ("instruments", logits.instruments, [i - n_families for i in clip.truth.there if i >= n_families]),
+        ):
+            if there:
+                scores = values[0].float().sigmoid()
+                mean = (scores * scores.amax(-1, keepdim=True)).sum(0)
+                right[name].setdefault(clip.name, []).append(int(mean.argmax()) in there)
+    return {
+        f"valid/{name}": float(np.mean([np.mean(found) for found in by_name.values()]))
+        for name, by_name in right.items()
+        if by_name
+    }
+
+
+def load_run(run: Path) -> InstrumentsNetwork:
+    """Load the averaged network of a run's checkpoint."""
+    config = json.loads((run / "config.json").read_text())
+    network = InstrumentsNetwork(FeatureConfig(), InstrumentsConfig(tuple(config["channels"]), config["width"]))
+    load_averaged(network, run)
+    return network
+
+
+def dataset(value: str) -> tuple[str, Path]:
+    """Read ``name:folder`` from the command line."""
+    name, _, folder = value.partition(":")
+    if name not in ("solos", "clips", "nsynth", "irmas") or not folder:
+        raise argparse.ArgumentTypeError(f"{value!r} is not solos:, clips:, nsynth: or irmas:folder")
+    return name, Path(folder)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Prepare, train, validate."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--train", type=dataset, nargs="+", required=True)
+    parser.add_argument("--valid", type=dataset, nargs="+", required=True)
+    parser.add_argument("--mixtures", action="store_true", help="the second stage: up to five clips at once")
+    parser.add_argument("--init-from", type=Path, help="a run or a weights file to start from")
+    parser.add_argument("--frozen", action="store_true", help="train the heads and the context only")
+    size = InstrumentsConfig()
+    parser.add_argument("--channels", type=int, nargs=5, default=list(size.channels))
+    parser.add_argument("--width", type=int, default=size.width)
+    loop.add_options(parser, loop.LoopConfig(steps=2500, average=0.995, validate_every=500), batch=32)
+    parser.add_argument("--frames", type=int, default=256)
+    options = parser.parse_args(arguments)
+    rank, device = loop.start_process_group(torch.device(choose_device(options.device)))
+    features, config = FeatureConfig(), InstrumentsConfig(tuple(options.channels), options.width)
+    clips = [clip for name, folder in options.train for clip in load(name, folder, options.cache)]
+    valid = [clip for name, folder in options.valid for clip in load(name, folder, options.cache)]
+    torch.manual_seed(options.seed)
+    network = InstrumentsNetwork(features, config)
+    if options.init_from is not None:
+        source = options.init_from
+        tensors = load_run(source).state_dict() if source.is_dir() else load_tensors(source)
+        network.load_state_dict(tensors, strict=True)
+    if options.frozen:
+        for name, parameter in network.named_parameters():
+            parameter.requires_grad_(name.startswith(("context", "heads")))
+    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    sizes = MIXED if options.mixtures else SINGLE
+    if rank == 0:
+        options.run.mkdir(parents=True, exist_ok=True)
+        (options.run / "config.json").write_text(json.dumps(dataclasses.asdict(config)))
+    loop.train(
+        network,
+        Mixtures(clips, Spectra(), options.batch, options.frames, options.seed, device, sizes),
+        losses,
+        loop.chosen(options),
+        options.run,
+        lambda averaged: accuracy(averaged, valid, device),
+        device,
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Recordings rendered from MIDI and samples, as training data."""
