@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from transcribe.chords import decoder as chords
 from transcribe.chords.decoder import (
     N_CLASSES,
     NONE,
@@ -21,7 +22,6 @@ from transcribe.chords.decoder import (
     likeliest,
     simplified,
 )
-from transcribe.chords.decoder import decoder as chords
 from transcribe.engine.features import FrameGrid
 from transcribe.events import Chord
 from transcribe.theory.chords import Label, parse

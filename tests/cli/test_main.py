@@ -17,8 +17,8 @@ from tests.conftest import EXAMPLE, FIVE_NOTES
 from tests.signals import RATE, strum
 from tests.test_datasets import make_maestro, make_maps
 from transcribe import __version__
+from transcribe.cli import run as jobs
 from transcribe.cli.main import main as cli
-from transcribe.cli.main import run as jobs
 from transcribe.events import Chord, Transcription
 from transcribe.formats.midi import from_midi, to_midi
 from transcribe.formats.table import FORMATS, read_transcription

@@ -17,7 +17,7 @@ from transcribe.formats.beats import numbered, read_beats, to_beats, to_csv
 from transcribe.formats.midi import from_midi
 from transcribe.formats.table import BEAT_FORMATS, FORMATS
 
-EXAMPLE = Path(__file__).parent.parent / "examples" / "waltz.flac"
+EXAMPLE = Path(__file__).parents[2] / "examples" / "waltz.flac"
 WHOLE = Transcription(beats=(0.5, 1.0, 1.5, 2.0, 2.5), downbeats=(1.0, 2.5), beat_confidence=0.8, duration=3.0)
 
 

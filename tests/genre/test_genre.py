@@ -14,8 +14,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from train.genre.__main__ import __main__ as training
-from train.genre.__main__ import table as genre_table
+from train.genre import __main__ as training
+from train.genre import table as genre_table
 from transcribe.cli.main import main
 from transcribe.engine.models import load_genre_model
 from transcribe.errors import InputError, UsageError

@@ -17,11 +17,11 @@ import torch
 from tests.signals import RATE
 from train.augment import augment
 from train.cache import Prepared
-from train.instruments.__main__ import __main__ as instruments
-from train.instruments.__main__ import export as instrument_export
-from train.instruments.__main__ import forest as instrument_forest
-from train.instruments.__main__ import inputs as instrument_inputs
-from train.instruments.__main__ import labelled
+from train.instruments import __main__ as instruments
+from train.instruments import export as instrument_export
+from train.instruments import forest as instrument_forest
+from train.instruments import inputs as instrument_inputs
+from train.instruments import labelled
 from train.synthesis import solos
 from transcribe.engine.features import FeatureConfig
 from transcribe.engine.models import load_instruments_model

@@ -20,8 +20,8 @@ from tests.test_datasets import make_maestro
 from train import loop
 from train.augment import augment, narrow
 from train.cache import Prepared, prepare
-from train.notes.__main__ import __main__ as notes
-from train.notes.__main__ import export
+from train.notes import __main__ as notes
+from train.notes import export
 from train.notes.excerpts import Excerpts, ExcerptsOnCard, choose_excerpts, fit_on_card, targets
 from train.notes.grow import grow
 from transcribe.datasets import load_dataset

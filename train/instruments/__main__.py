@@ -3,8 +3,8 @@
     python -m train.instruments --train solos:runs/solos-train --valid solos:runs/solos-valid --run runs/instruments-1
     python -m train.instruments ... --run runs/instruments-2 --mixtures --init-from runs/instruments-1
 
-Data are ``solos:folder`` (of ``train/synthesis/solos.py``), ``clips:folder``, ``nsynth:folder`` or ``irmas:folder``. A clip's
-features are computed once and kept in ``--cache``; clips are mixed as power spectra, each as loud as the next within
+Data are ``solos:folder`` (of ``train/synthesis/solos.py``), ``clips:folder``, ``nsynth:folder`` or ``irmas:folder``.
+A clip's features are computed once and kept in ``--cache``; clips are mixed as power spectra, each as loud as the next within
 6 dB, and an instrument counts as heard where it sounds: within 40 dB of its loudest and 25 dB of the whole.
 """
 
@@ -36,7 +36,7 @@ from transcribe.instruments.network import STRIDE, InstrumentsConfig, Instrument
 
 N_LABELS = len(FAMILIES) + len(INSTRUMENTS)
 _INSTRUMENTS = list(INSTRUMENTS)
-# Folders of train/synthesis/solos.py that are none of the instruments: (instrument, family), None where it is open which.
+# Folders of train/synthesis/solos.py that are none of the instruments: (instrument, family), None where it is open.
 OTHERS: dict[str, tuple[str | None, str | None]] = {
     "plucked double bass": ("double bass", None),
     "electric piano": (None, "keyboard"),

@@ -24,7 +24,7 @@ from torch import Tensor, nn
 
 from train import loop
 from train.cache import prepare
-from train.notes.__main__ import export
+from train.notes import export
 from train.notes.excerpts import choose_excerpts
 from train.notes.export import dataset, load
 from train.notes.grow import grow

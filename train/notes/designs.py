@@ -1,6 +1,7 @@
 """The search for the notes network: designs trained for the same time on the same excerpts, as rows of a table.
 
-    python -m train.notes.designs --train pairs:renders-train --valid pairs:renders-valid --report pairs:real --minutes 8
+    python -m train.notes.designs --train pairs:renders-train --valid pairs:renders-valid --report pairs:real \
+        --minutes 8
     python -m train.notes.designs ... --designs contexts
 
 ``contexts`` is another question: how much a frame needs to see, 10, 20 or 60 frames, before, around or after it; asked
@@ -23,7 +24,8 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from train import loop
 from train.cache import prepare
-from train.notes.__main__ import export, losses, read_labels
+from train.notes import export
+from train.notes.__main__ import losses, read_labels
 from train.notes.excerpts import Excerpts, choose_excerpts
 from train.notes.export import dataset, load
 from transcribe.engine.devices import choose_device

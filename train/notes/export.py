@@ -34,7 +34,7 @@ from transcribe.notes.decoder import Activations, DecodingConfig, decode_blocks
 from transcribe.notes.metrics import METRICS, Report, evaluate, score_pedals
 from transcribe.pipeline import Transcriber
 
-WEIGHTS = Path(__file__).parent.parent / "weights"
+WEIGHTS = Path(__file__).parents[2] / "weights"
 UNKNOWN_TERMS = "terms unknown: those of the data it was trained on"
 # A difference in validation F1 that doesn't matter: the mean of 60 pieces has an error of several times that.
 _FLAT = 0.002
@@ -84,7 +84,8 @@ def tune(heard: Sequence[Heard], start: DecodingConfig) -> DecodingConfig:
     Onset threshold and shift by note F1, the more cautious threshold where there is hardly a difference; frame and
     offset thresholds by note + offset F1; the pedal's by its F1 where there is a pedal; the coefficients of the
     confidence by maximum likelihood of a note's being right. F1 is that of pieces with notes: one without is all right
-    or all wrong, and would outweigh the rest (how much is heard where there is nothing, ``train/synthesis/trials.py`` tells).
+    or all wrong, and would outweigh the rest (how much is heard where there is nothing,
+    ``train/synthesis/trials.py`` tells).
     """
 
     def mean_f1(candidate: DecodingConfig, offset_ratio: float | None = None) -> float:

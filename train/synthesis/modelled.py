@@ -1,4 +1,4 @@
-"""Bowed strings, reeds, flutes and brass from what physics says of them, every one another: train/synthesis/solos.py uses it.
+"""Bowed strings, reeds, flutes and brass by physical models, each clip with parameters of its own, for solos.py.
 
 A sound font has one violin; here each clip has its own. What makes the instruments what they are is kept: a bowed
 string moves as a saw-tooth through the resonances of a wooden body, a clarinet's closed pipe leaves out the even

@@ -21,6 +21,8 @@ import typer
 
 from transcribe import __version__
 from transcribe.batch.atomic import check_writable
+from transcribe.cli import evaluate as judging
+from transcribe.cli import run as running
 from transcribe.cli.console import (
     activity,
     bars,
@@ -35,8 +37,6 @@ from transcribe.cli.console import (
     say,
     summary,
 )
-from transcribe.cli.main import evaluate as judging
-from transcribe.cli.main import run as running
 from transcribe.cli.options import (
     AsJson,
     BeatsFile,

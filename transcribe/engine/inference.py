@@ -1,6 +1,7 @@
 """Windows → network → stitched activations, for audio of any length in flat memory.
 
-The windows lie on a fixed grid (:mod:`transcribe.engine.windows`), so the result is the same bytes however the audio is cut.
+The windows lie on a fixed grid (:mod:`transcribe.engine.windows`), so the result is the same bytes however the
+audio is cut.
 """
 
 from __future__ import annotations
@@ -44,8 +45,8 @@ def infer(blocks: Iterable[np.ndarray], model: NotesModel, batch_size: int = GPU
     blocks
         float32 arrays (n_samples,) of any lengths, mono, at ``model.features.sample_rate``.
     model
-        From :func:`transcribe.engine.models.load_notes_model`; where its network lies, and in its precision, the work is
-        done.
+        From :func:`transcribe.engine.models.load_notes_model`; where its network lies, and in its precision, the work
+        is done.
     batch_size
         Windows that a GPU takes at once. A thread of a CPU takes one at a time: a batch would only leave its cache.
 
@@ -65,8 +66,8 @@ def infer_together(
 ) -> list[Iterator[Any]]:
     """Run several networks over one stream of samples, which is transformed once where they read the same features.
 
-    ``tuning``: cents by which the recording lies above A = 440 Hz (:func:`transcribe.engine.tuning.tuned`). Take from all
-    iterators in turn: what only one has taken is kept for the others.
+    ``tuning``: cents by which the recording lies above A = 440 Hz (:func:`transcribe.engine.tuning.tuned`).
+    Take from all iterators in turn: what only one has taken is kept for the others.
     """
     fronts = dict.fromkeys(map(_front, models))
     streams = tee(blocks, len(fronts))

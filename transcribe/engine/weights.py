@@ -55,7 +55,7 @@ def weights_folder() -> Path:
     WeightsError
         If there are none.
     """
-    package = Path(__file__).parent
+    package = Path(__file__).parent.parent
     for folder in (package / "weights", package.parent / "weights"):
         if (folder / "manifest.json").is_file():
             return folder

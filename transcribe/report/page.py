@@ -18,7 +18,7 @@ from transcribe.report import sonify, summary
 from transcribe.report.roll import Scene, compare
 from transcribe.theory.chords import chord_name
 
-_PAGE = Path(__file__).parent / "page"
+_PAGE = Path(__file__).parent / "assets"
 _HEARD, _HIT, _MISS, _EXTRA = range(4)  # as page.js knows them
 _LEGEND = {
     "soft": "soft",

@@ -10,8 +10,8 @@ import soundfile
 import torch
 
 from tests.signals import RATE, strum
-from train.chords.__main__ import __main__ as chords
-from train.chords.__main__ import export as chord_export
+from train.chords import __main__ as chords
+from train.chords import export as chord_export
 from transcribe.chords.decoder import NONE, class_of
 from transcribe.chords.network import ChordsConfig, ChordsNetwork
 from transcribe.engine.features import FeatureConfig

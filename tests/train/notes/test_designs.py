@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from train.notes.__main__ import designs
+from train.notes import designs
 from transcribe.engine.features import FeatureConfig
 from transcribe.engine.trunk import NotesNetwork, TrunkConfig
 
