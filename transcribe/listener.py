@@ -10,7 +10,7 @@ from typing import Any, Generic, TypeVar
 
 import numpy as np
 
-from transcribe.audio import MAX_DURATION, AudioReader
+from transcribe.audio import MAX_DURATION, SILENCE, AudioReader, Level, resampled
 from transcribe.chords.decoder import ChordDecodingConfig
 from transcribe.engine.devices import choose_device, choose_precision, device_of
 from transcribe.engine.inference import infer_together
@@ -26,9 +26,6 @@ from transcribe.notes.decoder import DecodingConfig
 Progress = Callable[[float, float | None], None]
 # Runs networks over a stream of samples, as transcribe.engine.inference.infer_together
 Infer = Callable[..., list[Iterator[Any]]]
-
-# A peak under -80 dBFS is silence.
-SILENCE = 1e-4
 
 AnyModel = TypeVar("AnyModel", bound=NotesModel | ChordsModel | InstrumentsModel | GenreModel)
 _Config = TypeVar("_Config", DecodingConfig, ChordDecodingConfig, TagDecodingConfig, GenreDecodingConfig)
@@ -101,57 +98,7 @@ def with_settings(decoding: _Config, settings: Mapping[str, Any]) -> _Config:
         raise UsageError(f"settings: {error}") from None
 
 
-class Level:
-    """Pass blocks on and keep their count, peak and clipping."""
-
-    def __init__(self, blocks: Iterable[np.ndarray]) -> None:
-        self._blocks = blocks
-        self.n_samples = 0
-        self.n_clipped = 0
-        self.peak = 0.0
-
-    def __iter__(self) -> Iterator[np.ndarray]:
-        for block in self._blocks:
-            if len(block):
-                size = np.abs(block)
-                self.n_samples += len(block)
-                self.n_clipped += int(np.count_nonzero(size >= 0.999))
-                self.peak = max(self.peak, float(size.max()))
-            yield block
-
-
 def warn_of_silence(level: Level) -> Iterator[str]:
     """Yield a remark where nothing sounds."""
     if level.peak < SILENCE:
         yield "the recording is silent" if level.n_samples else "the recording holds no samples"
-
-
-def resampled(samples: np.ndarray, sample_rate: int, wanted_rate: int) -> np.ndarray:
-    """Mix samples down and bring them to another rate.
-
-    Raises
-    ------
-    ValueError
-        If the shape, the type or the rate is wrong, or a value isn't finite.
-    """
-    mono = _to_mono(samples)
-    if sample_rate <= 0:
-        raise ValueError("sample_rate must be positive")
-    if sample_rate != wanted_rate:
-        import soxr
-
-        mono = soxr.resample(mono, sample_rate, wanted_rate)
-    return mono
-
-
-def _to_mono(samples: Any) -> np.ndarray:
-    array = np.asarray(samples)
-    if array.ndim not in (1, 2) or not np.issubdtype(array.dtype, np.floating):
-        raise ValueError("samples must be floats of shape (n_samples,) or (n_samples, n_channels)")
-    if array.ndim == 2:
-        if array.shape[1] == 0:
-            raise ValueError("samples have no channels")
-        array = array.mean(axis=1)
-    if not np.isfinite(array).all():
-        raise ValueError("samples must be finite; replace NaN and infinity first")
-    return np.ascontiguousarray(array, np.float32)
