@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 from transcribe.audio import Level
 from transcribe.beats.task import BEATS
 from transcribe.chords.task import CHORDS
 from transcribe.datasets import Dataset, Piece
-from transcribe.engine.task import Listener, Option, Progress
+from transcribe.engine.task import Option
 from transcribe.errors import UsageError
 from transcribe.events import Transcription
 from transcribe.formats.format import Format
@@ -23,7 +23,10 @@ from transcribe.score.analysis import Timing
 
 
 class Task(Protocol):
-    """A task as the program sees it; most are a :class:`transcribe.engine.task.WindowTask` too.
+    """A task as the program sees it.
+
+    Most are a :class:`transcribe.engine.task.WindowTask` too, or an :class:`~transcribe.engine.task.ExcerptTask`; what
+    a task may be besides are the protocols below.
 
     Attributes
     ----------
@@ -69,33 +72,18 @@ class Task(Protocol):
     @property
     def evaluation_options(self) -> frozenset[str]: ...  # noqa: D102
 
-    def complete(self, result: Transcription, timing: Timing) -> Transcription:
-        """Add what follows from the task's own fields, which are there; those of later tasks aren't yet."""
-
-    def remarks(self, result: Transcription, level: Level) -> Iterator[str]:
-        """Yield what should be known of a result, a line each; that it is silent is said already.
-
-        Only the first of several tasks is asked: who wants notes need not be told that there are no chords.
-        """
-
     def rows(self, result: Transcription) -> Iterator[tuple[str, str]]:
         """Yield the task's part of a summary: name and value; nothing where it found nothing."""
 
     def tables(self, title: str, result: Transcription) -> Iterator[Table | str]:
         """Lay out what its command prints where nothing is written."""
 
-    def evaluate(
-        self,
-        dataset: str,
-        pieces: Sequence[Piece],
-        transcriber: Listener[Any],
-        *,
-        progress: Progress | None = None,
-        **options: Any,
-    ) -> Report:
+    @property
+    def evaluate(self) -> Callable[..., Report]:
         """Hear the pieces of a data set and score what was found.
 
-        ``transcriber`` has this task as its first. ``options`` are of :attr:`evaluation_options`.
+        Called with the data set's name, its pieces, a transcriber that has this task as its first, and by keyword
+        ``progress`` and what stands in :attr:`evaluation_options`; see ``NotesTask.evaluate``.
 
         Raises
         ------
@@ -107,6 +95,25 @@ class Task(Protocol):
 
 
 @runtime_checkable
+class CompletingTask(Protocol):
+    """A task from whose events more follows."""
+
+    def complete(self, result: Transcription, timing: Timing) -> Transcription:
+        """Add what follows from the task's own fields, which are there; those of later tasks aren't yet."""
+
+
+@runtime_checkable
+class RemarkingTask(Protocol):
+    """A task that has something to say of odd recordings."""
+
+    def remarks(self, result: Transcription, level: Level) -> Iterator[str]:
+        """Yield what should be known of a result, a line each; that it is silent is said already.
+
+        Only the first of several tasks is asked: who wants notes need not be told that there are no chords.
+        """
+
+
+@runtime_checkable
 class ComparingTask(Protocol):
     """A task that can compare two files of results."""
 
@@ -114,8 +121,9 @@ class ComparingTask(Protocol):
     def reference_suffixes(self) -> tuple[str, ...]:
         """Suffixes of the files that it compares."""
 
-    def compare(self, reference: Path, estimate: Path, **options: Any) -> Report:
-        """Score an estimate against the truth.
+    @property
+    def compare(self) -> Callable[..., Report]:
+        """Score an estimate against the truth: called with two paths, and options as :attr:`Task.evaluate` has.
 
         Raises
         ------
@@ -155,6 +163,21 @@ def task_of_dataset(name: str) -> Task:
             return task
     known = ", ".join(dataset for task in TASKS for dataset in task.datasets)
     raise UsageError(f"there is no data set {name!r}; choose one of {known}")
+
+
+def load_dataset(
+    name: str, folder: Path | None = None, split: str | None = None, labels: Path | None = None
+) -> list[Piece]:
+    """List the pieces of a data set; see :meth:`transcribe.datasets.Dataset.pieces`.
+
+    Raises
+    ------
+    UsageError
+        If there is no data set of that name, or nothing says where it is.
+    InputError
+        If its folder is missing or holds nothing of the kind.
+    """
+    return task_of_dataset(name).datasets[name].pieces(folder, split, labels)
 
 
 def summary(result: Transcription) -> Iterator[tuple[str, str]]:

@@ -12,7 +12,8 @@ from pathlib import Path
 from transcribe.audio import AUDIO_SUFFIXES
 from transcribe.batch import storage
 from transcribe.errors import InputError, OutputError, UsageError
-from transcribe.formats.table import FORMATS, Format, format_of
+from transcribe.formats.format import Format
+from transcribe.formats.table import FORMATS, format_of
 
 STANDARD = "-"
 BESIDE = "\0"  # an output that can't be asked for: beside the recording

@@ -14,7 +14,6 @@ from transcribe.errors import PitchaiError
 _PACKAGES = (
     "onnxruntime",
     "torch",
-    "torchaudio",
     "numpy",
     "soundfile",
     "soxr",
@@ -71,7 +70,6 @@ def _licence(about: metadata.PackageMetadata) -> str:
 def _devices() -> dict[str, str]:
     try:
         import torch
-        import torchaudio  # noqa: F401 - it must load beside this torch
     except (ImportError, OSError) as error:
         return {"torch": f"FAULTY: {' '.join(str(error).split())[:200]}"}
     found = {"cpu": f"{os.cpu_count()} cores, {n_threads()} threads"}
@@ -102,14 +100,16 @@ def _decoders() -> dict[str, str]:
 
 
 def _weights() -> dict[str, str]:
+    from transcribe.engine.task import NetworkTask
     from transcribe.engine.weights import manifest, verified_bytes
+    from transcribe.registry import TASKS
 
     try:
         entries = manifest()
     except PitchaiError as error:
         return {"manifest": f"FAULTY: {error}"}
     found = {}
-    for task in ("notes", "chords", "instruments", "genre"):
+    for task in (one.name for one in TASKS if isinstance(one, NetworkTask)):
         if not any(entry.task == task and entry.default for entry in entries.values()):
             found[task] = f"FAULTY: there are no default weights for {task}; reinstall pitchai"
     for name, entry in entries.items():

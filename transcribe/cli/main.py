@@ -24,12 +24,9 @@ from transcribe.batch.atomic import check_writable
 from transcribe.cli import evaluate as judging
 from transcribe.cli import run as running
 from transcribe.cli.console import (
-    activity,
-    bars,
-    chord_chart,
     clean,
     facts,
-    genres,
+    laid_out,
     print_line,
     print_paths,
     print_tables,
@@ -67,14 +64,13 @@ from transcribe.errors import OutputError, UsageError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
-    from rich.table import Table
-    from rich.text import Text
-
     from transcribe.batch.manifest import Manifest
     from transcribe.batch.plan import Job
-    from transcribe.batch.work import Done, Listening
+    from transcribe.batch.work import Done
     from transcribe.events import Transcription
-    from transcribe.formats.table import Format
+    from transcribe.formats.format import Format
+    from transcribe.report.tables import Table
+    from transcribe.transcriber import Transcriber
 
 _SETTINGS: dict[str, Any] = {
     "add_completion": False,
@@ -168,8 +164,9 @@ def transcribe(
     ] = False,
 ) -> None:
     """Listen to recordings and write down their notes: [bold]pitchai song.wav -o song.mid[/]."""
-    from transcribe.batch.work import Work, open_transcriber
+    from transcribe.batch.work import Work
     from transcribe.formats.table import FORMATS
+    from transcribe.transcriber import Transcriber
 
     settings = given(
         onset_threshold=onset_threshold,
@@ -184,7 +181,7 @@ def transcribe(
             return
         forms = [form for job in jobs for _, form in job.outputs]
         truth = running.read_reference(plot_reference, forms)
-        if spectrogram and not any(form.name in ("png", "svg") for form in forms):
+        if spectrogram and not any("spectrogram" in form.shows for form in forms):
             raise UsageError("--spectrogram needs a picture to draw in: -o song.png or -o song.svg")
         if spectrogram and not all(job.recording.rereadable for job in jobs):
             raise UsageError("--spectrogram needs the recording as a file: a stream can't be read twice")
@@ -192,14 +189,21 @@ def transcribe(
             _check_sonify(sonify, jobs, one_ear, overwrite)
         elif one_ear:
             raise UsageError("--one-ear goes with --sonify")
-        if no_chords and any(form.name in ("lab", "chordpro", "leadsheet") for form in forms):
+        if no_chords and any("chords" in form.needs for form in forms):
             raise UsageError("--no-chords leaves nothing to write as .lab, ChordPro or lead sheet")
         running.check_score(forms)
         timing = running.read_timing(tempo, beats_file, quantize, detail, len(jobs))
-        wanted = {"chords": not no_chords, "instruments": not no_instruments, "genre": with_genre}
-        others = tuple(name for name, asked in wanted.items() if asked)
+        wanted = {"notes": True, "chords": not no_chords, "instruments": not no_instruments, "genre": with_genre}
         opened = partial(
-            open_transcriber, model, device, precision, options.threads(threads), max_duration, others, settings, timing
+            Transcriber,
+            tasks=tuple(name for name, asked in wanted.items() if asked),
+            model=model,
+            device=device,
+            precision=precision,
+            threads=options.threads(threads),
+            timing=timing,
+            max_duration=3600 * max_duration,
+            **settings,
         )
         hashed = lines is not None
         work = Work(opened, overwrite, skip_existing, truth, spectrogram, not no_sound, hashed, detail)
@@ -245,22 +249,22 @@ def chords(
 
     Without -o the chords are printed and nothing is written.
     """
-    from transcribe.batch.work import open_recogniser
-    from transcribe.formats.table import CHORD_FORMATS
+    from transcribe.chords.task import CHORDS
+    from transcribe.transcriber import Transcriber
 
     options = running.Options(overwrite, skip_existing, as_json, quiet, workers, manifest, ray, device, threads or 1)
     opened = partial(
-        open_recogniser,
-        "chords",
-        model,
-        device,
-        precision,
-        options.threads(threads),
-        max_duration,
-        given(vocabulary=vocabulary),
+        Transcriber,
+        tasks=("chords",),
+        model=model,
+        device=device,
+        precision=precision,
+        threads=options.threads(threads),
+        max_duration=3600 * max_duration,
+        **given(vocabulary=vocabulary),
     )
-    with _begun(inputs, recursive, output, formats, CHORD_FORMATS, None, options) as (jobs, lines):
-        _recognise(jobs, opened, lambda name, result: chord_chart(name, result.chords), options, lines)
+    with _begun(inputs, recursive, output, formats, CHORDS.formats, None, options) as (jobs, lines):
+        _recognise(jobs, opened, CHORDS.tables, options, lines)
 
 
 @commands.command()
@@ -290,14 +294,23 @@ def beats(
 
     Without -o they are printed and nothing is written.
     """
-    from transcribe.batch.work import open_transcriber
-    from transcribe.formats.table import BEAT_FORMATS
+    from transcribe.beats.task import BEATS
+    from transcribe.transcriber import Transcriber
 
     options = running.Options(overwrite, skip_existing, as_json, quiet, workers, manifest, ray, device, threads or 1)
     timing = running.read_timing(tempo, None, False, 1.0)
-    opened = partial(open_transcriber, model, device, precision, options.threads(threads), max_duration, (), {}, timing)
-    with _begun(inputs, recursive, output, formats, BEAT_FORMATS, None, options) as (jobs, lines):
-        _recognise(jobs, opened, bars, options, lines)
+    opened = partial(
+        Transcriber,
+        tasks=("beats",),
+        model=model,
+        device=device,
+        precision=precision,
+        threads=options.threads(threads),
+        max_duration=3600 * max_duration,
+        timing=timing,
+    )
+    with _begun(inputs, recursive, output, formats, BEATS.formats, None, options) as (jobs, lines):
+        _recognise(jobs, opened, BEATS.tables, options, lines)
 
 
 @commands.command()
@@ -330,16 +343,22 @@ def instruments(
 
     Without -o they are printed and nothing is written.
     """
-    from transcribe.batch.work import open_recogniser
-    from transcribe.formats.table import INSTRUMENT_FORMATS
+    from transcribe.instruments.task import INSTRUMENTS
+    from transcribe.transcriber import Transcriber
 
     options = running.Options(overwrite, skip_existing, as_json, quiet, workers, manifest, ray, device, threads or 1)
-    settings = given(vocabulary=vocabulary, threshold=threshold)
     opened = partial(
-        open_recogniser, "instruments", model, device, precision, options.threads(threads), max_duration, settings
+        Transcriber,
+        tasks=("instruments",),
+        model=model,
+        device=device,
+        precision=precision,
+        threads=options.threads(threads),
+        max_duration=3600 * max_duration,
+        **given(vocabulary=vocabulary, threshold=threshold),
     )
-    with _begun(inputs, recursive, output, formats, INSTRUMENT_FORMATS, None, options) as (jobs, lines):
-        _recognise(jobs, opened, activity, options, lines)
+    with _begun(inputs, recursive, output, formats, INSTRUMENTS.formats, None, options) as (jobs, lines):
+        _recognise(jobs, opened, INSTRUMENTS.tables, options, lines)
 
 
 @commands.command()
@@ -370,22 +389,22 @@ def genre(
 
     Without -o it is printed and nothing is written.
     """
-    from transcribe.batch.work import open_recogniser
-    from transcribe.formats.table import GENRE_FORMATS
+    from transcribe.genre.task import GENRE
+    from transcribe.transcriber import Transcriber
 
     options = running.Options(overwrite, skip_existing, as_json, quiet, workers, manifest, ray, device, threads or 1)
     opened = partial(
-        open_recogniser,
-        "genre",
-        model,
-        device,
-        "float32",
-        options.threads(threads),
-        max_duration,
-        given(threshold=threshold),
+        Transcriber,
+        tasks=("genre",),
+        model=model,
+        device=device,
+        precision="float32",
+        threads=options.threads(threads),
+        max_duration=3600 * max_duration,
+        **given(threshold=threshold),
     )
-    with _begun(inputs, recursive, output, formats, GENRE_FORMATS, None, options) as (jobs, lines):
-        _recognise(jobs, opened, genres, options, lines)
+    with _begun(inputs, recursive, output, formats, GENRE.formats, None, options) as (jobs, lines):
+        _recognise(jobs, opened, GENRE.tables, options, lines)
 
 
 @contextmanager
@@ -433,8 +452,8 @@ def _begun(
 
 def _recognise(
     jobs: list[Job],
-    opened: Callable[[], Listening],
-    tables: Callable[[str, Transcription], Iterable[Table | Text]],
+    opened: Callable[..., Transcriber],
+    tables: Callable[[str, Transcription], Iterable[Table | str]],
     options: running.Options,
     lines: Manifest | None,
 ) -> None:
@@ -442,7 +461,7 @@ def _recognise(
     from transcribe.batch.work import Work
 
     def show(job: Job, done: Done) -> None:
-        print_tables(*tables(job.recording.name, done.result))
+        print_tables(*map(laid_out, tables(job.recording.name, done.result)))
         for path, _ in job.outputs:
             print_line(f"written: {clean(path)}")
 
@@ -493,15 +512,10 @@ def convert(
 ) -> None:
     """Turn a result into other formats, without listening again: [bold]pitchai convert song.json song.mid[/]."""
     from transcribe.batch.atomic import write_atomically
-    from transcribe.formats.table import (
-        CHORD_FORMATS,
-        FORMATS,
-        SCORES,
-        detailed,
-        format_of,
-        illustrated,
-        read_transcription,
-    )
+    from transcribe.chords.task import CHORDS
+    from transcribe.formats.format import Rendering
+    from transcribe.formats.table import FORMATS, format_of, read_transcription
+    from transcribe.registry import summary as summed_up
     from transcribe.report.roll import Scene
     from transcribe.score.analysis import analysed
 
@@ -510,19 +524,19 @@ def convert(
         check_writable(target, overwrite)
     transcription = read_transcription(source)
     # Where there are chords alone, a table or MIDI holds these.
-    table = {**FORMATS, **CHORD_FORMATS} if transcription.chords and not transcription.notes else FORMATS
+    table = {**FORMATS, **CHORDS.formats} if transcription.chords and not transcription.notes else FORMATS
     forms = [(target, format_of(target, table)) for target in targets]
     for target, form in forms:
-        if form.name in ("lab", "chordpro", "leadsheet") and not transcription.chords:
+        if "chords" in form.needs and not transcription.chords:
             raise UsageError(f"{source} holds no chords to write as {target.name}")
     running.check_score(form for _, form in forms)
     timing = running.read_timing(tempo, beats_file, quantize, detail)
-    if timing.tempo or timing.beats or quantize or any(form.name in SCORES for _, form in forms):
+    if timing.tempo or timing.beats or quantize or any(form.detailed for _, form in forms):
         transcription = analysed(transcription, timing)
     truth = running.read_reference(plot_reference, [form for _, form in forms])
-    scene = Scene(source.name, truth)
+    scene = Scene(source.name, truth, summary=tuple(summed_up(transcription)))
     for target, form in forms:
-        write_atomically(target, detailed(illustrated(form, lambda: scene), detail).write(transcription), overwrite)
+        write_atomically(target, form.write(transcription, Rendering(lambda: scene, detail)), overwrite)
         if not quiet:
             print_paths([str(target)])
 
@@ -533,11 +547,12 @@ def show(
     width: Annotated[int, typer.Option(min=10, max=1000, help="Columns of the picture.")] = 100,
 ) -> None:
     """Print what a result holds: its summary, and its notes as a picture."""
+    from transcribe.chords.task import CHORDS
     from transcribe.formats.table import read_transcription
 
     result = read_transcription(source)
     if result.chords and not result.notes:
-        print_tables(*chord_chart(source.name, result.chords))
+        print_tables(*map(laid_out, CHORDS.tables(source.name, result)))
     else:
         print_tables(summary(source.name, result), roll(result, width))
 

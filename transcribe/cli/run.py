@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from transcribe.batch.manifest import Line, Manifest
     from transcribe.batch.plan import Job
     from transcribe.batch.work import Done, Work
+    from transcribe.engine.task import Progress
     from transcribe.events import Transcription
-    from transcribe.formats.table import Format
-    from transcribe.listener import Progress
+    from transcribe.formats.format import Format
     from transcribe.score.analysis import Timing
 
     Show = Callable[[Job, Done], None]
@@ -89,28 +89,25 @@ def read_reference(path: Path | None, forms: Iterable[Format]) -> Transcription 
     """Read what pictures are drawn beside, if there is something."""
     if path is None:
         return None
-    from transcribe.datasets import read_labels
-    from transcribe.formats.table import PICTURES
+    from transcribe.notes.datasets import read_labels
 
-    if not any(form.name in PICTURES for form in forms):
+    if not any("reference" in form.shows for form in forms):
         raise UsageError("--plot-reference needs a picture to draw in: -o song.png, song.svg or song.html")
     return read_labels(path)
 
 
 def check_score(forms: Iterable[Format]) -> None:
     """See that what a score needs is there before anything is listened to."""
-    from transcribe.formats.musicxml import check_installed
-    from transcribe.formats.table import SCORES
-
-    for name in {form.name for form in forms} & set(SCORES):
-        check_installed(name)
+    for form in forms:
+        if form.check is not None:
+            form.check()
 
 
 def read_timing(
     tempo: float | None, beats: Path | None, quantize: bool, detail: float, n_recordings: int = 1
 ) -> Timing:
     """Put together what is known of the beats."""
-    from transcribe.formats.beats import read_beats
+    from transcribe.beats.datasets import read_beats
     from transcribe.score.analysis import Timing
 
     if beats is not None and tempo is not None:
@@ -249,7 +246,7 @@ def _line(job: Job, outcome: Done | Exception | None) -> Line:
 def _report(job: Job, done: Done, show: Show, options: Options) -> None:
     paths = [path for path, _ in job.outputs]
     if options.as_json:
-        from transcribe.formats.table import to_dict
+        from transcribe.formats.json import to_dict
 
         print_line(
             json.dumps({"input": job.recording.path, "outputs": paths, "device": done.device, **to_dict(done.result)})

@@ -22,9 +22,7 @@ from transcribe.engine.features import FeatureConfig, FrameGrid
 from transcribe.events import Transcription
 
 if TYPE_CHECKING:
-    import torch
-
-    from transcribe.engine.onnx_backend import OnnxNetwork
+    from _typeshed import DataclassInstance
 
 # (seconds done, seconds in all or None where the file doesn't say)
 Progress = Callable[[float, float | None], None]
@@ -66,6 +64,13 @@ class Decoder(Protocol[A_in]):
         """End the decoding of a recording of ``duration`` seconds: the fields of its transcription."""
 
 
+class Network(Protocol):
+    """A network: a torch module that gives logits with ``activations()``, or a graph that gives activations."""
+
+    def __call__(self, features: Any, /) -> Any:
+        """Features of a window, or of a batch of them, to the network's output."""
+
+
 class FrontEnd(Protocol):
     """What turns samples into a network's input."""
 
@@ -78,12 +83,13 @@ class FrontEnd(Protocol):
 class Model(Generic[Config, Front]):
     """A task's network ready to run, with the front end it reads and the way its output is decoded.
 
-    ``constants`` are the tensors of the weights file that the decoder reads, float32; ``header`` is the file's own.
+    ``decoding`` are the decoder's settings, those of the weights file or others. ``constants`` are the tensors of the
+    file that the decoder reads, float32; ``header`` is the file's own.
     """
 
     task: NetworkTask
     name: str
-    network: torch.nn.Module | OnnxNetwork
+    network: Any
     features: Front
     decoding: Config
     constants: Mapping[str, np.ndarray] = field(default_factory=dict)
@@ -92,23 +98,36 @@ class Model(Generic[Config, Front]):
 
 @runtime_checkable
 class NetworkTask(Protocol):
-    """A task with weights of its own: what the loader asks."""
+    """A task with weights of its own: what the loader asks.
+
+    Attributes
+    ----------
+    name
+        What its command, its entries in the manifest, its models and its settings are called.
+    decoding
+        The dataclass of its decoder's settings; tuned values stand in every weights file.
+    constants
+        The tensors of a weights file that the decoder reads.
+    precisions
+        What the network may compute in; the first where it is asked for another.
+    settings_key
+        Where the decoder's settings stand in those of a transcription; empty: beside the other entries.
+    """
 
     @property
-    def name(self) -> str:
-        """What its command, its entries in the manifest, its models and its settings are called."""
+    def name(self) -> str: ...  # noqa: D102
 
     @property
-    def decoding(self) -> type[Any]:
-        """The dataclass of its decoder's settings, tuned values of which stand in every weights file."""
+    def decoding(self) -> type[DataclassInstance]: ...  # noqa: D102
 
     @property
-    def constants(self) -> tuple[str, ...]:
-        """The tensors of a weights file that the decoder reads."""
+    def constants(self) -> tuple[str, ...]: ...  # noqa: D102
 
     @property
-    def settings_key(self) -> str:
-        """The entry of a transcription's ``settings`` under which the decoder's stand; empty: they stand there alone."""
+    def precisions(self) -> tuple[str, ...]: ...  # noqa: D102
+
+    @property
+    def settings_key(self) -> str: ...  # noqa: D102
 
     def features(self, header: Header) -> FrontEnd:
         """Choose the front end that a weights file names.
@@ -119,25 +138,25 @@ class NetworkTask(Protocol):
             If it makes no sense; so for :meth:`network`.
         """
 
-    def network(self, header: Header) -> torch.nn.Module:
-        """Build the network that a weights file describes, untrained; it has ``fused()``. torch is imported here."""
+    def network(self, header: Header) -> Network:
+        """Build the network that a weights file describes, untrained. torch is imported here, not before."""
 
 
 @runtime_checkable
 class WindowTask(NetworkTask, Protocol):
     """A task that hears a recording window by window; those that share a front end are run together.
 
-    Its network has ``border``, frames at each end of a window that see past it.
+    Its networks have ``border``, frames at each end of a window that see past it.
     """
 
-    def stride(self, network: torch.nn.Module) -> int:
+    def stride(self, network: Any) -> int:
         """Count the frames of a step of the network's output."""
 
     def activations(self, heads: Heads, grid: FrameGrid, stride: int) -> Activations:
         """Name the arrays of the network's output for a window, without its borders."""
 
-    def decoder(self, model: Model[Any, FeatureConfig], decoding: Any) -> Decoder[Any]:
-        """Begin to decode a recording, with settings that may differ from the model's."""
+    def decoder(self, model: Model[Any, FeatureConfig]) -> Decoder[Any]:
+        """Begin to decode a recording."""
 
 
 @runtime_checkable
@@ -147,27 +166,23 @@ class ExcerptTask(NetworkTask, Protocol):
     def listen(
         self,
         model: Model[Any, Any],
-        decoding: Any,
         blocks: Level,
         duration: float | None,
         progress: Progress | None,
+        threads: int | None,
     ) -> Fields:
         """Hear a recording, whose ``duration`` in seconds isn't always known: the fields of its transcription.
 
-        Among them ``warnings``, which leave out that it is silent.
+        Among them ``warnings``, which need not say that it is silent.
         """
 
 
 class Listener(Protocol[A_out]):
-    """A :class:`transcribe.transcriber.Transcriber`, as metrics see it: what they measure."""
+    """A :class:`transcribe.transcriber.Transcriber` as metrics see it: what they measure."""
 
     @property
     def model(self) -> Model[Any, Any]:
-        """The model of the first task."""
-
-    @property
-    def decoding(self) -> Any:
-        """The settings of the first task's decoder."""
+        """The model of the first task, with the settings that are in use."""
 
     def transcribe_file(self, path: str | Path, *, progress: Progress | None = None) -> Transcription:
         """Transcribe a recording."""

@@ -67,7 +67,7 @@ class Format:
     detailed: bool = False
     check: Callable[[], None] | None = None
 
-    def write(self, transcription: Transcription, rendering: Rendering = Rendering()) -> bytes:  # noqa: B008 (frozen)
+    def write(self, transcription: Transcription, rendering: Rendering = Rendering()) -> bytes:
         """Make the bytes of a file."""
         return self.writer(transcription, rendering)
 
