@@ -14,10 +14,10 @@ def run() -> None:
         from transcribe.cli.main import main
 
         code = main()
-    except (KeyboardInterrupt, SystemExit):  # before main was there to catch it
+    except (KeyboardInterrupt, SystemExit):  # a signal, before main was there to catch it
         code = next(iter(signals.received), 130)
         signals.announce(code)
-    signals.leave(code)
+    signals.leave()
     sys.exit(code)
 
 

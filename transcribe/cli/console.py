@@ -44,6 +44,10 @@ def writing_stdout() -> Iterator[None]:
         sys.stdout.flush()
     except BrokenPipeError:
         _forget_stdout()
+    except SystemExit as error:  # rich's answer to the same
+        if not isinstance(error.__context__, BrokenPipeError):
+            raise
+        _forget_stdout()
     except OSError as error:
         if error.errno not in _REFUSED or error.filename is not None:
             raise
@@ -87,9 +91,11 @@ def write(content: bytes) -> None:
 
 
 def say(message: str) -> None:
-    """Say one line on stderr."""
-    with contextlib.suppress(OSError):
+    """Say one line on stderr; nobody reads it where that can't be written."""
+    try:
         print(f"pitchai: {clean(message)}", file=sys.stderr, flush=True)
+    except OSError:
+        sys.stderr = open(os.devnull, "w")  # noqa: SIM115 - Python flushes it at its end
 
 
 def report_error(error: Exception) -> int:

@@ -52,6 +52,7 @@ def main(arguments: list[str] | None = None) -> int:
     console.open_streams()
     signals.install()
     warnings.showwarning = _say_warning
+    code = 0
     try:
         with console.writing_stdout():
             code = _run((sys.argv[1:] if arguments is None else arguments) or ["--help"])
@@ -60,9 +61,11 @@ def main(arguments: list[str] | None = None) -> int:
     except SystemExit as error:
         code = error.code if isinstance(error.code, int) else 0
     except Exception as error:
-        return console.report_error(error)
+        if not signals.received:  # which libraries make errors of their own of
+            return console.report_error(error)
     # A signal inside a decoder was only remembered.
     code = code or next(iter(signals.received), 0)
+    signals.received.clear()
     signals.announce(code)
     return code
 

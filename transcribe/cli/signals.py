@@ -6,6 +6,7 @@ remembered too, and :func:`check` obeys it later. Nothing heavy is imported here
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 import threading
@@ -19,38 +20,26 @@ received: list[int] = []
 
 def install() -> None:
     """Handle the signals from now on; only the main thread may."""
-    received.clear()
     if threading.current_thread() is not threading.main_thread():
         return
     sys.unraisablehook = _unraisable
-    signal.signal(signal.SIGTERM, on_sigterm)
-    if signal.getsignal(signal.SIGINT) in (
-        signal.default_int_handler,
-        on_sigint,
-    ):  # a shell's background job ignores it
-        signal.signal(signal.SIGINT, on_sigint)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        if signal.getsignal(number) is not signal.SIG_IGN:  # as it is to the background job of a shell
+            signal.signal(number, on_signal)
 
 
-def leave(code: int) -> None:
-    """Let no other signal spoil the way out: with a signal's ``code`` ignore them, else let them end the process."""
-    action = signal.SIG_IGN if code in (130, 143) else signal.SIG_DFL
+def leave() -> None:
+    """Let a signal end the process at once, without a word: all is done but Python's own end."""
     for number in (signal.SIGINT, signal.SIGTERM):
         if signal.getsignal(number) is not signal.SIG_IGN:
-            signal.signal(number, action)
+            signal.signal(number, lambda number, _: os._exit(128 + number))
 
 
-def on_sigterm(_: int, frame: FrameType | None) -> None:
+def on_signal(number: int, frame: FrameType | None) -> None:
     """End at once, or soon."""
-    received.append(143)
+    received.append(128 + number)
     if not _in_callback(frame):
-        raise SystemExit(143)
-
-
-def on_sigint(_: int, frame: FrameType | None) -> None:
-    """Interrupt at once, or soon."""
-    received.append(130)
-    if not _in_callback(frame):
-        raise KeyboardInterrupt
+        raise SystemExit(128 + number)
 
 
 def check() -> None:
@@ -94,5 +83,5 @@ def _in_callback(frame: FrameType | None) -> bool:
 
 def _unraisable(unraisable: sys.UnraisableHookArgs) -> None:
     """Say nothing of our own exceptions where Python swallows them: the signals are remembered."""
-    if not (received and unraisable.exc_type in (KeyboardInterrupt, SystemExit)):
+    if not (received and unraisable.exc_type is SystemExit):
         sys.__unraisablehook__(unraisable)
