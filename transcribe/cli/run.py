@@ -46,13 +46,15 @@ def begun(batch: Batch, computing: Computing, table: Mapping[str, Format], defau
     ``table`` holds the formats that there are; ``default`` is the one written where none is asked for.
     """
     from transcribe.batch.manifest import Manifest
-    from transcribe.batch.plan import check_in_reach, check_manifest, find_recordings, manifest_path, plan
+    from transcribe.batch.plan import check_in_reach, check_inputs, check_manifest, find_recordings, manifest_path, plan
 
     batch.check(default is not None)
     outputs = batch.output or []
     jobs = plan(find_recordings(batch.inputs, batch.recursive), outputs, batch.formats or [], table, default)
     if batch.ray is not None or (batch.workers is not None and len(jobs) > 1):
         check_in_reach(jobs, (*batch.inputs, *outputs))
+    if not batch.skip_existing:
+        check_inputs(job.recording for job in jobs)
     path = manifest_path(batch.manifest, outputs, batch.parallel and len(jobs) > 1)
     if path is None:
         yield Run(_left(jobs, batch, None), None, batch, computing)
@@ -63,18 +65,18 @@ def begun(batch: Batch, computing: Computing, table: Mapping[str, Format], defau
 
 
 def _left(jobs: list[Job], batch: Batch, manifest: Manifest | None) -> list[Job]:
-    """Leave out what is done already, and say so; check that what is left can begin."""
+    """Leave out what is done already, where that is asked for, and say so."""
     from transcribe.batch.plan import check_inputs, split_done
 
-    left = jobs
-    if batch.skip_existing:
-        left, done = split_done(jobs, manifest)
-        if manifest is not None and not manifest.resumed:
-            # Made by a run without a manifest: how long it took, and how many notes there were, isn't known.
-            for job in done:
-                manifest.add(_line(job, None))
-        if done and not batch.quiet:
-            say(f"{len(done)} of {len(jobs)} skipped: their results exist")
+    if not batch.skip_existing:
+        return jobs
+    left, done = split_done(jobs, manifest)
+    if manifest is not None and not manifest.resumed:
+        # Made by a run without a manifest: how long it took, and how many notes there were, isn't known.
+        for job in done:
+            manifest.add(_line(job, None))
+    if done and not batch.quiet:
+        say(f"{len(done)} of {len(jobs)} skipped: their results exist")
     check_inputs(job.recording for job in left)
     return left
 
