@@ -1,23 +1,65 @@
-"""What people see: lines, tables and bars. stdout is the result; stderr is progress, warnings and errors."""
+"""Lines and bars. stdout is the result; stderr is progress, warnings and errors."""
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from transcribe.errors import OutputError
+from transcribe.errors import OutputError, PitchaiError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
-
-    from rich.table import Table
-    from rich.text import Text
+    from collections.abc import Callable, Iterable, Iterator
 
     from transcribe.engine.task import Progress
-    from transcribe.events import Transcription
-    from transcribe.report.tables import Table as Plain
+
+# What the system says of a standard output that takes no more: a full disk, a closed descriptor, a quota.
+_REFUSED = (errno.ENOSPC, errno.EBADF, errno.EIO, errno.EFBIG, errno.EDQUOT)
+
+
+def open_streams() -> None:
+    """See that there are a stdout and a stderr to print to, in which no character is impossible."""
+    # Who closed one of them before the start gets nothing there, least of all the other's words.
+    sys.stdout = sys.stdout or open(os.devnull, "w")  # noqa: SIM115
+    sys.stderr = sys.stderr or open(os.devnull, "w")  # noqa: SIM115
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+
+
+@contextlib.contextmanager
+def writing_stdout() -> Iterator[None]:
+    """Make one kind of error of whatever stdout refuses; who has stopped reading there misses the rest.
+
+    Raises
+    ------
+    OutputError
+        If it can't be written; not where the reader has gone.
+    """
+    try:
+        yield
+        sys.stdout.flush()
+    except BrokenPipeError:
+        _forget_stdout()
+    except SystemExit as error:  # rich's answer to the same
+        if not isinstance(error.__context__, BrokenPipeError):
+            raise
+        _forget_stdout()
+    except OSError as error:
+        if error.errno not in _REFUSED or error.filename is not None:
+            raise
+        _forget_stdout()
+        raise OutputError(f"standard output can't be written: {error.strerror or error}") from None
+
+
+def _forget_stdout() -> None:
+    """Print to nowhere from now on, and leave Python nothing to flush at its end."""
+    with contextlib.suppress(OSError, ValueError):  # a stream of text alone has no descriptor
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - lives as long as the process
 
 
 def print_line(text: str) -> None:
@@ -38,7 +80,7 @@ def write(content: bytes) -> None:
     OutputError
         If they can't be written; not where the reader has gone.
     """
-    try:
+    with writing_stdout():
         sys.stdout.flush()
         stream = getattr(sys.stdout, "buffer", None)
         if stream is None:  # a stream of text alone, as tests put there
@@ -46,27 +88,47 @@ def write(content: bytes) -> None:
         else:
             stream.write(content)
             stream.flush()
-    except BrokenPipeError:
-        sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - lives as long as the process
-    except OSError as error:
-        raise OutputError(f"standard output can't be written: {error.strerror or error}") from None
-
-
-def print_tables(*tables: Table | Text | str) -> None:
-    """Print to stdout; what is not a terminal has no width, so nothing is folded there."""
-    from rich.console import Console
-
-    console = Console(highlight=False, width=None if sys.stdout.isatty() else 10_000)
-    with console.capture() as captured:
-        for table in tables:
-            console.print(table)
-    print_line(captured.get().rstrip("\n"))
 
 
 def say(message: str) -> None:
-    """Say one line on stderr."""
-    with contextlib.suppress(OSError):
+    """Say one line on stderr; nobody reads it where that can't be written."""
+    try:
         print(f"pitchai: {clean(message)}", file=sys.stderr, flush=True)
+    except OSError:
+        sys.stderr = open(os.devnull, "w")  # noqa: SIM115 - Python flushes it at its end
+
+
+def report_error(error: Exception) -> int:
+    """Say on one line what went wrong, and return the exit code for it."""
+    if os.environ.get("PITCHAI_TRACEBACK") and not (
+        isinstance(error, PitchaiError) or hasattr(error, "format_message")
+    ):
+        raise error
+    text, exit_code = describe(error)
+    say(text)
+    return exit_code
+
+
+def describe(error: Exception) -> tuple[str, int]:
+    """Put into a line what went wrong, and choose the exit code for it."""
+    if isinstance(error, PitchaiError):
+        return str(error), error.exit_code
+    complain = getattr(error, "format_message", None)
+    if complain is not None:  # typer's own complaints about the arguments
+        return f"{complain().rstrip('.')}; see pitchai --help", UsageError.exit_code
+    if isinstance(error, FileNotFoundError) and not _has_working_folder():
+        return "the working folder has been deleted; change to another, or give absolute paths", OutputError.exit_code
+    reason = " ".join(str(error).split())[:300]
+    found = f"a bug: {type(error).__name__}: {reason}; please report it (PITCHAI_TRACEBACK=1 shows where)"
+    return found, PitchaiError.exit_code
+
+
+def _has_working_folder() -> bool:
+    try:
+        Path.cwd()
+    except FileNotFoundError:
+        return False
+    return True
 
 
 def clean(text: str) -> str:
@@ -125,65 +187,3 @@ class BatchBar:
     def __exit__(self, *_: object) -> None:
         if self._bar is not None:
             self._bar.stop()
-
-
-def facts(title: str, lines: Iterable[tuple[str, ...]]) -> Table:
-    """Lay out names and values; any text may stand in them."""
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(title=Text(clean(title)), show_header=False, title_justify="left", title_style="bold")
-    table.add_column(style="cyan")
-    table.add_column(overflow="fold")
-    for name, value in lines:
-        table.add_row(Text(clean(name)), Text(clean(value)))
-    return table
-
-
-def summary(title: str, result: Transcription, device: str = "", written: Iterable[str] = ()) -> Table:
-    """Sum up a transcription for a person."""
-    from transcribe.registry import summary as rows
-
-    found = list(rows(result))
-    if result.models:
-        found.append(("heard by", ", ".join(result.models.values()) + (f" on {device}" if device else "")))
-    return facts(title, [*found, *(("written", path) for path in written)])
-
-
-def roll(result: Transcription, width: int) -> Text:
-    """Draw notes in ``width`` columns, a row for every two semitones; nothing for no notes."""
-    from rich.text import Text
-
-    from transcribe.report.summary import minutes, pitch_name
-
-    if not result.notes:
-        return Text("")
-    low, high = (choose(note.pitch for note in result.notes) for choose in (min, max))
-    seconds = max(result.duration, *(note.offset for note in result.notes), 1e-9)
-    pitches = range(high + 1 if (high - low) % 2 == 0 else high, low - 1, -1)
-    cells = {pitch: [False] * width for pitch in pitches}
-    for note in result.notes:
-        first = min(int(note.onset / seconds * width), width - 1)
-        last = max(first + 1, round(note.offset / seconds * width))
-        cells[note.pitch][first:last] = [True] * (min(last, width) - first)
-    lines = []
-    for upper, lower in zip(pitches[::2], pitches[1::2], strict=True):
-        row = "".join(" ▄▀█"[2 * up + down] for up, down in zip(cells[upper], cells[lower], strict=True))
-        lines.append(f"{pitch_name(lower):>4} {row.rstrip()}")
-    return Text("\n".join([*lines, f"{'':4} 0{minutes(seconds):>{width - 1}}"]), no_wrap=True)
-
-
-def laid_out(part: Plain | str) -> Table | Text:
-    """Lay out a table or lines of a report or a result; any text may stand in them."""
-    from rich.table import Column, Table
-    from rich.text import Text
-
-    if isinstance(part, str):
-        return Text("\n".join(map(clean, part.split("\n"))))
-    if not part.columns:
-        return facts(part.title, part.rows)
-    heads = (Column(Text(clean(head))) for head in part.columns)
-    table = Table(*heads, title=Text(clean(part.title)) if part.title else None, title_justify="left")
-    for row in part.rows:
-        table.add_row(*(Text(clean(v), style="bold" if i == part.strong else "") for i, v in enumerate(row)))
-    return table

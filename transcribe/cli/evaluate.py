@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from transcribe.batch.atomic import check_writable
-from transcribe.cli.console import ProgressBar, laid_out, print_line, print_tables, say
-from transcribe.cli.options import Device, Model, Precision, Threads, Threshold
-from transcribe.cli.run import given
+from transcribe.cli.console import ProgressBar, print_line, say
+from transcribe.cli.options import Computing
+from transcribe.cli.tables import print_tables
 from transcribe.errors import UsageError
 
 if TYPE_CHECKING:
@@ -45,11 +45,8 @@ def evaluate(
     estimate: Annotated[Path | None, typer.Option(help="and what is to be judged.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, with every piece's figures.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no warnings.")] = False,
-    model: Model = None,
-    device: Device = "auto",
-    precision: Precision = "auto",
-    threads: Threads = None,
-    onset_threshold: Threshold = None,
+    computing: Computing = Computing(),  # noqa: B008
+    onset_threshold: Annotated[float | None, typer.Option(min=0.0, max=1.0, show_default=False)] = None,
     plot: Annotated[
         Path | None, typer.Option(help="With labelled clips: a PNG of what was taken for what.", show_default=False)
     ] = None,
@@ -78,7 +75,7 @@ def evaluate(
 
     name = dataset or ""
     task = task_of_dataset(name)
-    settings = given(onset_threshold=onset_threshold)
+    settings: dict[str, Any] = {} if onset_threshold is None else {"onset_threshold": onset_threshold}
     known = {option.name for option in task.options}
     asked = {"pedal_extended": pedal_extended, "thresholds": sweep}
     if any(value and option not in task.evaluation_options for option, value in asked.items()) or set(settings) - known:
@@ -97,7 +94,12 @@ def evaluate(
             raise UsageError("--plot draws the confusions of labelled clips, and these are songs")
         check_writable(plot, overwrite)
     transcriber = Transcriber(
-        tasks=(task,), model=model, device=device, precision=precision, threads=threads, **settings
+        tasks=(task,),
+        model=computing.model,
+        device=computing.device,
+        precision=computing.precision,
+        threads=computing.threads,
+        **settings,
     )
     options: dict[str, object] = {"pedal_extended": True} if pedal_extended else {}
     if sweep:
@@ -152,7 +154,7 @@ def _print(report: Report, as_json: bool, quiet: bool) -> None:
     if as_json:
         print_line(json.dumps(report.to_dict()))
     else:
-        print_tables(*map(laid_out, report.tables()))
+        print_tables(*report.tables())
 
 
 def _write_pages(
