@@ -15,7 +15,7 @@ from transcribe.chords.decoder import ChordDecodingConfig
 from transcribe.engine.devices import choose_device, choose_precision, device_of
 from transcribe.engine.inference import infer_together
 from transcribe.engine.models import ChordsModel, GenreModel, InstrumentsModel, NotesModel
-from transcribe.engine.tuning import tuned
+from transcribe.engine.tuning import Tunings, main_tuning, tuned
 from transcribe.errors import UsageError
 from transcribe.events import Transcription
 from transcribe.genre.decoder import GenreDecodingConfig
@@ -62,10 +62,10 @@ class Listener(ABC, Generic[AnyModel]):
         """The rate in Hz that the model listens at."""
         return self.model.features.sample_rate
 
-    def _together(self, blocks: Iterable[np.ndarray]) -> tuple[int, list[Iterator[Any]]]:
-        """Find the tuning, then run the networks, which hear the recording as if it were in tune."""
-        tuning, blocks = tuned(blocks, self.sample_rate)
-        return tuning, (self.infer or infer_together)(blocks, *self.models, tuning=tuning)
+    def _together(self, blocks: Iterable[np.ndarray]) -> tuple[Tunings, list[Iterator[Any]]]:
+        """Follow the tuning, and run the networks, which hear the recording as if it were in tune."""
+        tunings, blocks = tuned(blocks, self.sample_rate)
+        return tunings, (self.infer or infer_together)(blocks, *self.models, tunings=tunings)
 
     @property
     def models(self) -> tuple[Any, ...]:
@@ -85,6 +85,12 @@ class Listener(ABC, Generic[AnyModel]):
     def _listen_to_audio(self, samples: np.ndarray, sample_rate: int) -> Transcription:
         mono = resampled(samples, sample_rate, self.sample_rate)
         return self._listen([mono], len(mono) / self.sample_rate, None)
+
+
+def with_tunings(result: Transcription, tunings: Tunings) -> Transcription:
+    """Put what was found of the tuning into a transcription."""
+    sections = tunings.sections(result.duration)
+    return replace(result, tuning=main_tuning(sections), tunings=sections)
 
 
 def with_settings(decoding: _Config, settings: Mapping[str, Any]) -> _Config:

@@ -19,7 +19,7 @@ from transcribe.engine.inference import infer
 from transcribe.engine.models import NotesModel, load_notes_model
 from transcribe.errors import UsageError
 from transcribe.events import Transcription
-from transcribe.listener import SILENCE, Level, Listener, Progress, warn_of_silence, with_settings
+from transcribe.listener import SILENCE, Level, Listener, Progress, warn_of_silence, with_settings, with_tunings
 from transcribe.notes.decoder import Activations, DecodingConfig, NoteDecoder
 from transcribe.recognisers import ChordRecogniser, GenreRecogniser, InstrumentRecogniser
 from transcribe.score.analysis import Timing, analysed
@@ -171,7 +171,7 @@ class Transcriber(Listener[NotesModel]):
         level = Level(blocks)
         others: list[Any] = [other for other in (self.chords, self.instruments) if other is not None]
         decoders = [other.decoder() for other in others]
-        tuning, (heard, *heard_beside) = self._together(level)
+        tunings, (heard, *heard_beside) = self._together(level)
 
         def watched() -> Iterator[Activations]:
             seconds = 0.0
@@ -189,7 +189,7 @@ class Transcriber(Listener[NotesModel]):
 
         result = self.decode(watched())
         seconds = level.n_samples / self.sample_rate
-        result = replace(result, duration=seconds, tuning=tuning)
+        result = with_tunings(replace(result, duration=seconds), tunings)
         for other, decoder, stream in zip(others, decoders, heard_beside, strict=True):
             for block in stream:
                 decoder.push(block)

@@ -25,7 +25,16 @@ from transcribe.events import Transcription
 from transcribe.genre.decoder import probabilities, ranked
 from transcribe.genre.features import excerpts, import_librosa, starts
 from transcribe.instruments.decoder import TagDecoder, TagDecodingConfig, likelihoods
-from transcribe.listener import SILENCE, AnyModel, Level, Listener, Progress, warn_of_silence, with_settings
+from transcribe.listener import (
+    SILENCE,
+    AnyModel,
+    Level,
+    Listener,
+    Progress,
+    warn_of_silence,
+    with_settings,
+    with_tunings,
+)
 from transcribe.theory.chords import Label
 
 # Shorter excerpts tell nothing of a genre, in seconds.
@@ -99,14 +108,14 @@ class StepRecogniser(Recogniser[_StepModel]):
     def _listen(self, blocks: Iterable[np.ndarray], duration: float | None, progress: Progress | None) -> Transcription:
         level, decoder = Level(blocks), self.decoder()
         seconds = 0.0
-        tuning, (heard,) = self._together(level)
+        tunings, (heard,) = self._together(level)
         for block in heard:
             decoder.push(block)
             seconds += len(block) * block.seconds_a_step
             if progress is not None:
                 progress(min(seconds, duration or seconds), duration)
         length = level.n_samples / self.sample_rate
-        result = self.added(Transcription(duration=length, tuning=tuning), decoder, length)
+        result = self.added(with_tunings(Transcription(duration=length), tunings), decoder, length)
         return replace(result, warnings=tuple(warn_of_silence(level)) or tuple(self._remarks(result)))
 
 

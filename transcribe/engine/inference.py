@@ -23,7 +23,7 @@ from transcribe.engine.devices import device_of, n_threads, set_torch_threads
 from transcribe.engine.features import FeatureConfig
 from transcribe.engine.models import ChordsModel, InstrumentsModel, NotesModel
 from transcribe.engine.onnx_backend import OnnxNetwork
-from transcribe.engine.tuning import tuned
+from transcribe.engine.tuning import Tunings, tuned
 from transcribe.engine.windows import STEP_FRAMES, Frames, Piece, cut_pieces, cut_windows, spectrogram
 from transcribe.instruments.decoder import TagActivations
 from transcribe.notes.decoder import Activations
@@ -53,26 +53,26 @@ def infer(blocks: Iterable[np.ndarray], model: NotesModel, batch_size: int = GPU
     Returns
     -------
     Iterator of Activations
-        Of consecutive frames, ``ceil(n_samples / hop_length)`` in all; nothing for no samples. The first minute is
-        taken from ``blocks`` at once, to find how far they are out of tune.
+        Of consecutive frames, ``ceil(n_samples / hop_length)`` in all; nothing for no samples. A minute is taken from
+        ``blocks`` ahead, to find how far they are out of tune.
     """
-    tuning, blocks = tuned(blocks, model.features.sample_rate)
-    (heard,) = infer_together(blocks, model, tuning=tuning, batch_size=batch_size)
+    tunings, blocks = tuned(blocks, model.features.sample_rate)
+    (heard,) = infer_together(blocks, model, tunings=tunings, batch_size=batch_size)
     return heard
 
 
 def infer_together(
-    blocks: Iterable[np.ndarray], *models: Model, tuning: float = 0.0, batch_size: int = GPU_BATCH
+    blocks: Iterable[np.ndarray], *models: Model, tunings: Tunings | None = None, batch_size: int = GPU_BATCH
 ) -> list[Iterator[Any]]:
     """Run several networks over one stream of samples, which is transformed once where they read the same features.
 
-    ``tuning``: cents by which the recording lies above A = 440 Hz (:func:`transcribe.engine.tuning.tuned`).
+    ``tunings``: how far it is out of tune (:func:`transcribe.engine.tuning.tuned`); in tune where None.
     Take from all iterators in turn: what only one has taken is kept for the others.
     """
     fronts = dict.fromkeys(map(_front, models))
     streams = tee(blocks, len(fronts))
-    pieces = [cut_pieces(stream, features) for stream, (features, _) in zip(streams, fronts, strict=True)]
-    return _infer(pieces, models, batch_size, tuning)
+    pieces = [cut_pieces(stream, features, tunings) for stream, (features, _) in zip(streams, fronts, strict=True)]
+    return _infer(pieces, models, batch_size)
 
 
 @dataclass(frozen=True)
@@ -85,11 +85,10 @@ class Span:
     pieces: tuple[Piece, ...]
     n_before: int
     n_windows: int
-    tuning: float
 
 
 def spans(
-    blocks: Iterable[np.ndarray], *models: Model, tuning: float = 0.0, n_windows: int = GPU_BATCH
+    blocks: Iterable[np.ndarray], *models: Model, tunings: Tunings | None = None, n_windows: int = GPU_BATCH
 ) -> Iterator[Span]:
     """Cut a stream of samples into overlapping spans, for networks that read the same features.
 
@@ -99,28 +98,27 @@ def spans(
     around = -(-max(model.network.border for model in models) // STEP_FRAMES)
     held: list[Piece] = []
     n_before = 0
-    for piece in cut_pieces(blocks, features):
+    for piece in cut_pieces(blocks, features, tunings):
         held.append(piece)
         if len(held) == n_before + n_windows + around:
-            yield Span(tuple(held), n_before, n_windows, tuning)
+            yield Span(tuple(held), n_before, n_windows)
             n_done = n_before + n_windows
             n_before = min(n_done, around)
             held = held[n_done - n_before :]
     if len(held) > n_before:
-        yield Span(tuple(held), n_before, len(held) - n_before, tuning)
+        yield Span(tuple(held), n_before, len(held) - n_before)
 
 
 def infer_span(span: Span, *models: Model, batch_size: int = GPU_BATCH) -> list[Iterator[Any]]:
     """Run several networks over a span: the same bytes as :func:`infer_together` has for its windows."""
     pieces = [span.pieces for _ in {_front(model) for model in models}]
-    return _infer(pieces, models, batch_size, span.tuning, span.n_before, span.n_before + span.n_windows)
+    return _infer(pieces, models, batch_size, span.n_before, span.n_before + span.n_windows)
 
 
 def _infer(
     pieces: Sequence[Iterable[Piece]],
     models: Sequence[Model],
     batch_size: int,
-    tuning: float,
     first: int = 0,
     last: int | None = None,
 ) -> list[Iterator[Any]]:
@@ -128,7 +126,7 @@ def _infer(
     runners = {NotesModel: _notes, ChordsModel: _chords, InstrumentsModel: _instruments}
     fronts = list(map(_front, models))
     shared = {
-        front: list(tee(spectrogram(stream, *front, tuning), fronts.count(front)))
+        front: list(tee(spectrogram(stream, *front), fronts.count(front)))
         for front, stream in zip(dict.fromkeys(fronts), pieces, strict=True)
     }
     heard = []

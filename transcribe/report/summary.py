@@ -28,10 +28,8 @@ def rows(result: Transcription) -> Iterator[tuple[str, str]]:
     if result.pedals:
         held = sum(pedal.offset - pedal.onset for pedal in result.pedals)
         yield "pedal", f"{len(result.pedals)} × down, {held / max(result.duration, 1e-9):.0%} of the time"
-    if result.tuning:
-        where = "above" if result.tuning > 0 else "below"
-        frequency = 440 * 2 ** (result.tuning / 1200)
-        yield "tuning", f"{abs(result.tuning)} cents {where} A = 440 Hz: A = {frequency:.0f} Hz"
+    if result.tuning is not None:
+        yield "tuning", _tuning(result.tuning, {section.cents for section in result.tunings})
     if result.tempo is not None:
         yield "tempo", f"about {result.tempo:.0f} beats a minute (a guess)"
     if result.key is not None:
@@ -46,6 +44,15 @@ def rows(result: Transcription) -> Iterator[tuple[str, str]]:
         yield "instruments", ", ".join(found)
     if result.genres:
         yield "genre", verdict(result.genres, result.settings)
+
+
+def _tuning(cents: int, all_cents: set[int]) -> str:
+    if len(all_cents) > 1:
+        return f"it changes, from {min(all_cents):+d} to {max(all_cents):+d} cents beside A = 440 Hz"
+    if not cents:
+        return "A = 440 Hz"
+    where = "above" if cents > 0 else "below"
+    return f"{abs(cents)} cents {where} A = 440 Hz: A = {440 * 2 ** (cents / 1200):.0f} Hz"
 
 
 def pitch_name(pitch: int) -> str:
