@@ -5,7 +5,7 @@ weighted by the root of their magnitude (the idea behind librosa's ``estimate_tu
 half a semitone off and more counts from the next semitone.
 
 A recording may start late, and may change. So the tuning is decided on a fixed grid of segments of the file's own time:
-the first minute with a pitch decides, and what is clearly elsewhere for ``_AHEAD`` segments decides anew.
+the first minute with a pitch decides, and what is clearly elsewhere for 20 s decides anew.
 """
 
 from __future__ import annotations
@@ -22,8 +22,10 @@ from transcribe.events import Tuning
 
 # Seconds of a segment, which has one tuning.
 SEGMENT = 5.0
-# So many segments decide at first, and so many decide that it has changed: a change is worth less than a minute.
-_AT_FIRST, _AHEAD = 12, 4
+# So many segments decide at first.
+_AT_FIRST = 12
+# So many decide that it has changed, and no fewer than two: the last note of a piece rings on with few partials.
+_AHEAD = 4
 # Seconds of a frame of the spectrum, and from one to the next: fewer will do once the tuning is known.
 _WINDOW, _HOP, _HOP_LATER = 0.5, 0.25, 0.5
 # Below lie thuds and hum, above the stretched partials of a piano, in Hz.
@@ -161,7 +163,7 @@ def _decided(current: int | None, evidence: Sequence[_Evidence]) -> int | None:
         current = sum(evidence, _Evidence()).cents
         if current is None:
             current = soon.cents
-    if current is None or soon.agreement < _AGREED or _apart(soon.direction, current) < _CHANGE:
+    if current is None or len(evidence) < 2 or soon.agreement < _AGREED or _apart(soon.direction, current) < _CHANGE:
         return current
     # It changes with the first segment that is nearer to what follows.
     return soon.cents if _apart(own.direction, soon.direction) < _apart(own.direction, current) else current
