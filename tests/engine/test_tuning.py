@@ -80,9 +80,10 @@ def test_the_tuning_may_be_known_late(lead: str, seconds: int, rng: np.random.Ge
         "hum": sine(50, seconds, amplitude=0.1),
     }[lead]
     tunings = followed(np.concatenate([beginning, piano(-38, 40)]))
-    assert tunings.cents[round(seconds / SEGMENT) :] == [pytest.approx(-38, abs=4)] * (8 - (seconds == 62))
     (section,) = tunings.sections(seconds + 40.0)
     assert section.offset == seconds + 40
+    assert set(tunings.cents[round(seconds / SEGMENT) :]) == {section.cents}
+    assert section.cents == pytest.approx(-38, abs=4)
 
 
 @pytest.mark.parametrize("cents", [[0, 45], [-45, 0], [30, -30], [40, 0, 40], [45, -45, 20]])
