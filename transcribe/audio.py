@@ -40,6 +40,8 @@ BLOCK_VALUES = 1 << 14
 SILENCE = 1e-4
 # A peak under -40 dBFS: at -60 a third of a piano's notes was lost, at -40 none.
 _QUIET = 1e-2
+# A peak above is that of another scale than -1 ... 1.
+_OTHER_SCALE = 16.0
 # Samples that reach full scale: more than this share of them is clipping. Floats beyond twice of it aren't clipped.
 _CLIPPED_SHARE, _UNCLIPPED = 1e-3, 2.0
 # Channels are mixed anew every second. Where their mean has less than this share of their power, they cancel each
@@ -206,6 +208,8 @@ class Level:
         share = self.n_clipped / max(self.n_values, 1)
         if share > _CLIPPED_SHARE and self.peak < _UNCLIPPED:
             yield f"clipped: {share:.1%} of the samples are at full scale"
+        if self.peak > _OTHER_SCALE:
+            yield f"its samples reach {self.peak:.0f}, where 1 is full scale: expect wrong notes; convert it to 16 bits"
         if SILENCE <= self.peak < _QUIET:
             decibels = 20 * math.log10(self.peak)
             yield f"very quiet: it peaks at {decibels:.0f} dB of full scale, soft notes may be lost; make it louder"

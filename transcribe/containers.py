@@ -26,6 +26,8 @@ _RIFF = (b"RIFF", b"RIFX", b"RF64")
 _UNKNOWN = 1 << 20
 # Rubbish that is searched for the first frame of MPEG audio; a joint holds less. In bytes.
 _RUBBISH, _JOINT = 1 << 20, 1 << 14
+# Bytes that are searched at a time.
+_BLOCK = 1 << 22
 
 
 @dataclass(frozen=True)
@@ -152,8 +154,10 @@ def _chunks(file: IO[bytes], place: int, size: int, order: str) -> Iterator[tupl
 def _are_chunks(file: IO[bytes], place: int, size: int, order: str) -> bool:
     """Tell whether a file ends with chunks, tags or zeros, not with sound that its header doesn't count."""
     tail = _at(file, place, 64)
-    if len(tail) < 8 or tail.startswith((b"TAG", b"ID3", b"APETAGEX")) or not any(tail):
+    if len(tail) < 8 or tail.startswith((b"TAG", b"ID3", b"APETAGEX")):
         return True
+    if not any(tail[:4]):
+        return not any(any(_at(file, at, _BLOCK)) for at in range(place, size, _BLOCK))
     return all(
         name.isascii() and name.decode().isprintable() and at + length <= size + 1
         for name, at, length in _chunks(file, place, size, order)
@@ -237,9 +241,9 @@ def _flac(file: IO[bytes], size: int) -> Iterator[Part]:
     yield Part(first, size)
 
 
-def _found(file: IO[bytes], mark: bytes, size: int, step: int = 1 << 22) -> Iterator[int]:
-    for place in range(0, size, step):
-        content = _at(file, place, step + len(mark) - 1)
+def _found(file: IO[bytes], mark: bytes, size: int) -> Iterator[int]:
+    for place in range(0, size, _BLOCK):
+        content = _at(file, place, _BLOCK + len(mark) - 1)
         found = content.find(mark)
         while found >= 0:
             yield place + found
@@ -339,7 +343,8 @@ def _mpeg(file: IO[bytes], size: int) -> Iterator[Part]:
             return
         first, frame = found
         n_frames, n_bytes = _info(file, first, frame)
-        promised = n_frames * frame.n_samples / frame.sample_rate if n_frames else None
+        # Up to two frames are the delay and the padding of the encoder.
+        promised = max(0, n_frames - 2) * frame.n_samples / frame.sample_rate if n_frames else None
         last = first + n_bytes if n_bytes else size
         # Tags at the very beginning are left to the decoder, as long as the first frame follows.
         first = place if not place and first == begin else first

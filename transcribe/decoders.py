@@ -26,6 +26,8 @@ _JITTER = 0.03
 _UNSAID = 0.1
 # A gap may lead so far beyond the length that the container names, and be so long where it names none, in seconds.
 _BEYOND, _LONGEST_GAP = 1.0, 600.0
+# Tags at the end of an MP3 are seldom larger, in bytes.
+_UNREAD = 1 << 14
 # Silence is given out so many samples at a time.
 _SILENCE = 1 << 16
 # Full scales of integers of 8, 16, 24 and 32 bits, which floats may have been written in.
@@ -129,15 +131,19 @@ class Decoder:
         except NotDecodableError as error:
             damage = str(error)
         short = promised is not None and n_read / rate < promised - _UNSAID
-        if isinstance(decoder, _SoundFileDecoder) and (damage or short or not n_read):
+        if isinstance(decoder, _SoundFileDecoder) and (damage or short or not n_read or decoder.stopped_early):
             with contextlib.suppress(NotDecodableError):
                 other = _AvDecoder(Window(self._file, part), self._block_values)
                 with contextlib.closing(other):
+                    first = n_read
                     for block in _from(other.blocks(), n_read) if other.sample_rate == rate else ():
                         n_read += len(block)
                         yield block
                     # It has come to the end, past what was damaged.
-                    damage = ""
+                    if damage and n_read > first:
+                        self.remarks.append(f"damaged after {began + first / rate:.1f} s; what follows is read on")
+                        damage = ""
+                    self.remarks += filter(None, [other.remark])
         self.remarks += filter(None, [decoder.remark, part.remark])
         if not n_read and damage:
             raise NotDecodableError(damage)
@@ -175,6 +181,7 @@ class _SoundFileDecoder:
     def __init__(self, file: Window, block_values: int) -> None:
         import soundfile
 
+        self._file = file
         try:
             self._sound: soundfile.SoundFile = soundfile.SoundFile(file)
         except (soundfile.LibsndfileError, RuntimeError, OSError, ValueError, TypeError) as error:
@@ -214,6 +221,14 @@ class _SoundFileDecoder:
             bits = _FULL_SCALES.index(scale) * 8 + 8
             self.remark = f"its numbers reach {peak:.0f}, not 1: they are read as those of {bits} bits"
 
+    @property
+    def stopped_early(self) -> bool:
+        """Whether much of the file is unread: of MP3 it reads no more than was promised or guessed."""
+        place = self._file.tell()
+        unread = self._file.seek(0, 2) - place
+        self._file.seek(place)
+        return self._sound.format == "MP3" and unread > _UNREAD
+
     def blocks(self) -> Iterator[np.ndarray]:
         import soundfile
 
@@ -231,7 +246,7 @@ class _SoundFileDecoder:
 
 
 class _AvDecoder:
-    # A container's length is that of its video, or guessed from a bit rate: nothing that is promised.
+    # Seconds that the container says of the sound itself; most lengths are a video's, or guessed from a bit rate.
     promised: float | None = None
 
     def __init__(self, file: Window, block_values: int) -> None:
@@ -254,11 +269,19 @@ class _AvDecoder:
         self._start = float(self._container.start_time or 0) / 1e6
         whole = self._container.duration
         self._length = float(whole) / 1e6 if whole and whole > 0 else None
+        if len(self._container.streams) == 1 and self._container.format.name in ("ogg", "matroska,webm"):
+            self.promised = self._length
         length, unit = self._stream.duration, self._stream.time_base
         self.duration = float(length * unit) if length and length > 0 and unit else None
         if self.duration is not None and self._stream.start_time and unit:
             self.duration += max(0.0, min(float(self._stream.start_time * unit) - self._start, self._length or 0.0))
+        if self._container.format.name.startswith("mov"):
+            self.promised = self.duration
+        if self._stream.codec_context.name == "flac":  # else it makes noise of what is damaged
+            self._stream.codec_context.options = {"err_detect": "crccheck+explode"}
         self._gaps: list[tuple[float, float]] = []
+        self._damaged: list[float] = []
+        self._seconds = 0.0
         self._n_values = block_values
 
     def _choose_stream(self) -> None:
@@ -288,6 +311,9 @@ class _AvDecoder:
             where = f"after {gaps[0][0]:.1f} s" if len(gaps) == 1 else f"at {len(gaps)} places"
             seconds = sum(length for _, length in gaps)
             parts.append(f"{seconds:.1f} s of sound are missing {where}; silence takes their place")
+        if self._damaged:
+            packets = "a packet is" if len(self._damaged) == 1 else f"{len(self._damaged)} packets are"
+            parts.append(f"{packets} damaged after {self._damaged[0]:.1f} s")
         return "; ".join(filter(None, parts))
 
     def blocks(self) -> Iterator[np.ndarray]:
@@ -316,7 +342,7 @@ class _AvDecoder:
 
         kind, resampler = None, None
         n_read, shift = 0, 0.0
-        for frame in self._container.decode(self._stream):
+        for frame in self._frames():
             if (frame.sample_rate, frame.layout.name, frame.format.name) != kind:
                 if resampler is not None:
                     yield from map(_of_frame, resampler.resample(None))
@@ -336,10 +362,30 @@ class _AvDecoder:
                         yield np.zeros((min(_SILENCE, silence - first), n_channels), np.float32)
                 elif abs(missing) > 1.0:  # the clock was set anew
                     shift -= missing
+            self._seconds = n_read / self.sample_rate
             n_read += round(frame.samples * self.sample_rate / frame.sample_rate)
             yield from map(_of_frame, resampler.resample(frame))
         if resampler is not None:
             yield from map(_of_frame, resampler.resample(None))
+
+    def _frames(self) -> Iterator[Any]:
+        """Decode packet by packet, past those that are damaged."""
+        import av
+
+        n_frames, fault = 0, None
+        for packet in self._container.demux(self._stream):
+            try:
+                frames = packet.decode()
+            except av.EOFError:
+                break
+            except av.FFmpegError as error:
+                fault = fault or error
+                self._damaged.append(self._seconds)
+                continue
+            n_frames += len(frames)
+            yield from frames
+        if not n_frames and fault is not None:
+            raise fault
 
     def _is_gap(self, at: float, missing: float) -> bool:
         if missing <= _JITTER:

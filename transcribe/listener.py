@@ -10,7 +10,7 @@ from typing import Any, Generic, TypeVar
 
 import numpy as np
 
-from transcribe.audio import MAX_DURATION, AudioReader
+from transcribe.audio import MAX_DURATION, SILENCE, AudioReader, Mixer
 from transcribe.chords.decoder import ChordDecodingConfig
 from transcribe.engine.devices import choose_device, choose_precision, device_of
 from transcribe.engine.inference import infer_together
@@ -27,8 +27,8 @@ Progress = Callable[[float, float | None], None]
 # Runs networks over a stream of samples, as transcribe.engine.inference.infer_together
 Infer = Callable[..., list[Iterator[Any]]]
 
-# A peak under -80 dBFS is silence.
-SILENCE = 1e-4
+# More channels than samples are samples that lie the other way round.
+_MOST_CHANNELS = 64
 
 AnyModel = TypeVar("AnyModel", bound=NotesModel | ChordsModel | InstrumentsModel | GenreModel)
 _Config = TypeVar("_Config", DecodingConfig, ChordDecodingConfig, TagDecodingConfig, GenreDecodingConfig)
@@ -83,8 +83,10 @@ class Listener(ABC, Generic[AnyModel]):
             return replace(result, warnings=(*reader.warnings, *result.warnings))
 
     def _listen_to_audio(self, samples: np.ndarray, sample_rate: int) -> Transcription:
-        mono = resampled(samples, sample_rate, self.sample_rate)
-        return self._listen([mono], len(mono) / self.sample_rate, None)
+        mixer = Mixer(sample_rate)
+        mono = resampled(samples, sample_rate, self.sample_rate, mixer)
+        result = self._listen([mono], len(mono) / self.sample_rate, None)
+        return replace(result, warnings=(*mixer.remarks(), *result.warnings))
 
 
 def with_tunings(result: Transcription, tunings: Tunings) -> Transcription:
@@ -108,12 +110,11 @@ def with_settings(decoding: _Config, settings: Mapping[str, Any]) -> _Config:
 
 
 class Level:
-    """Pass blocks on and keep their count, peak and clipping."""
+    """Pass blocks on and keep their count and peak."""
 
     def __init__(self, blocks: Iterable[np.ndarray]) -> None:
         self._blocks = blocks
         self.n_samples = 0
-        self.n_clipped = 0
         self.peak = 0.0
 
     def __iter__(self) -> Iterator[np.ndarray]:
@@ -121,7 +122,6 @@ class Level:
             if len(block):
                 size = np.abs(block)
                 self.n_samples += len(block)
-                self.n_clipped += int(np.count_nonzero(size >= 0.999))
                 self.peak = max(self.peak, float(size.max()))
             yield block
 
@@ -132,17 +132,17 @@ def warn_of_silence(level: Level) -> Iterator[str]:
         yield "the recording is silent" if level.n_samples else "the recording holds no samples"
 
 
-def resampled(samples: np.ndarray, sample_rate: int, wanted_rate: int) -> np.ndarray:
-    """Mix samples down and bring them to another rate.
+def resampled(samples: np.ndarray, sample_rate: int, wanted_rate: int, mixer: Mixer | None = None) -> np.ndarray:
+    """Mix samples down, as ``mixer`` does and keeps account of, and bring them to another rate.
 
     Raises
     ------
     ValueError
         If the shape, the type or the rate is wrong, or a value isn't finite.
     """
-    mono = _to_mono(samples)
     if sample_rate <= 0:
         raise ValueError("sample_rate must be positive")
+    mono = _to_mono(samples, mixer or Mixer(sample_rate))
     if sample_rate != wanted_rate:
         import soxr
 
@@ -150,14 +150,16 @@ def resampled(samples: np.ndarray, sample_rate: int, wanted_rate: int) -> np.nda
     return mono
 
 
-def _to_mono(samples: Any) -> np.ndarray:
+def _to_mono(samples: Any, mixer: Mixer) -> np.ndarray:
     array = np.asarray(samples)
     if array.ndim not in (1, 2) or not np.issubdtype(array.dtype, np.floating):
         raise ValueError("samples must be floats of shape (n_samples,) or (n_samples, n_channels)")
     if array.ndim == 2:
         if array.shape[1] == 0:
             raise ValueError("samples have no channels")
-        array = array.mean(axis=1)
+        if array.shape[1] > max(array.shape[0], _MOST_CHANNELS):
+            raise ValueError(f"samples of shape {array.shape} have their channels first; pass samples.T")
     if not np.isfinite(array).all():
         raise ValueError("samples must be finite; replace NaN and infinity first")
-    return np.ascontiguousarray(array, np.float32)
+    columns = np.ascontiguousarray(array, np.float32).reshape(len(array), -1)
+    return np.concatenate([np.zeros(0, np.float32), *mixer.mixed(columns), *mixer.rest()])

@@ -15,19 +15,18 @@ from typing import Any
 
 import numpy as np
 
+from transcribe.audio import SILENCE
 from transcribe.engine.inference import infer
 from transcribe.engine.models import NotesModel, load_notes_model
 from transcribe.errors import UsageError
 from transcribe.events import Transcription
-from transcribe.listener import SILENCE, Level, Listener, Progress, warn_of_silence, with_settings, with_tunings
+from transcribe.listener import Level, Listener, Progress, warn_of_silence, with_settings, with_tunings
 from transcribe.notes.decoder import Activations, DecodingConfig, NoteDecoder
 from transcribe.recognisers import ChordRecogniser, GenreRecogniser, InstrumentRecogniser
 from transcribe.score.analysis import Timing, analysed
 
 Keep = Callable[[Activations], None]
 
-# Samples that reach full scale: more than this share of them is clipping.
-_CLIPPED_SHARE = 1e-3
 # Where something else than a piano is heard more than so much of the time, the notes can't be trusted. Between what
 # instruments-3 says of renders of pianos, rooms and other instruments that it never heard.
 _NOVEL = 0.65
@@ -233,7 +232,5 @@ def _remarks(level: Level, result: Transcription) -> Iterator[str]:
     yield from warn_of_silence(level)
     if level.peak >= SILENCE and not result.notes:
         yield "no notes were heard"
-    if level.n_samples and level.n_clipped / level.n_samples > _CLIPPED_SHARE:
-        yield f"clipped: {level.n_clipped / level.n_samples:.1%} of the samples are at full scale"
     if result.notes and result.novelty is not None and result.novelty > _NOVEL:
         yield "this doesn't sound like a piano alone, all that the notes' network knows; expect wrong and missing notes"

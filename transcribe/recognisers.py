@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from transcribe.audio import AudioReader
+from transcribe.audio import SILENCE, AudioReader
 from transcribe.chords.decoder import ChordDecoder, ChordDecodingConfig, likeliest
 from transcribe.engine.devices import set_torch_threads
 from transcribe.engine.models import (
@@ -26,7 +26,6 @@ from transcribe.genre.decoder import probabilities, ranked
 from transcribe.genre.features import excerpts, import_librosa, starts
 from transcribe.instruments.decoder import TagDecoder, TagDecodingConfig, likelihoods
 from transcribe.listener import (
-    SILENCE,
     AnyModel,
     Level,
     Listener,

@@ -159,11 +159,14 @@ def _followed(blocks: Iterable[np.ndarray], sample_rate: int, decided: list[int 
 def _decided(current: int | None, evidence: Sequence[_Evidence]) -> int | None:
     """Decide the tuning of a segment from what came before it, from what is in it, and from what follows."""
     own, soon = evidence[0], sum(evidence[:_AHEAD], _Evidence())
+    least = _CHANGE
     if current is None:
+        # A minute that changes is neither of its tunings.
+        least = _CENTS
         current = sum(evidence, _Evidence()).cents
         if current is None:
             current = soon.cents
-    if current is None or len(evidence) < 2 or soon.agreement < _AGREED or _apart(soon.direction, current) < _CHANGE:
+    if current is None or len(evidence) < 2 or soon.agreement < _AGREED or _apart(soon.direction, current) < least:
         return current
     # It changes with the first segment that is nearer to what follows.
     return soon.cents if _apart(own.direction, soon.direction) < _apart(own.direction, current) else current
