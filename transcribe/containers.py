@@ -66,6 +66,11 @@ class Window:
         """Tell the place."""
         return self._place
 
+    def frames_follow(self) -> bool:
+        """Tell whether frames of MPEG audio follow."""
+        place = self._part.first + self._place
+        return place < self._part.last and _first_frame(self._file, place, _JOINT) is not None
+
     def read(self, size: int = -1) -> bytes:
         """Read up to ``size`` bytes, all that are left where it is negative."""
         first = self._part.first + self._place

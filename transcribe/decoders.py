@@ -26,8 +26,6 @@ _JITTER = 0.03
 _UNSAID = 0.1
 # A gap may lead so far beyond the length that the container names, and be so long where it names none, in seconds.
 _BEYOND, _LONGEST_GAP = 1.0, 600.0
-# Tags at the end of an MP3 are seldom larger, in bytes.
-_UNREAD = 1 << 14
 # Silence is given out so many samples at a time.
 _SILENCE = 1 << 16
 # Full scales of integers of 8, 16, 24 and 32 bits, which floats may have been written in.
@@ -223,11 +221,8 @@ class _SoundFileDecoder:
 
     @property
     def stopped_early(self) -> bool:
-        """Whether much of the file is unread: of MP3 it reads no more than was promised or guessed."""
-        place = self._file.tell()
-        unread = self._file.seek(0, 2) - place
-        self._file.seek(place)
-        return self._sound.format == "MP3" and unread > _UNREAD
+        """Whether there is more: of MP3 it reads no more than was promised or guessed."""
+        return self._sound.format == "MP3" and self._file.frames_follow()
 
     def blocks(self) -> Iterator[np.ndarray]:
         import soundfile
