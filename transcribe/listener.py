@@ -161,5 +161,5 @@ def _to_mono(samples: Any, mixer: Mixer) -> np.ndarray:
             raise ValueError(f"samples of shape {array.shape} have their channels first; pass samples.T")
     if not np.isfinite(array).all():
         raise ValueError("samples must be finite; replace NaN and infinity first")
-    columns = np.ascontiguousarray(array, np.float32).reshape(len(array), -1)
+    columns = np.ascontiguousarray(array[:, None] if array.ndim == 1 else array, np.float32)
     return np.concatenate([np.zeros(0, np.float32), *mixer.mixed(columns), *mixer.rest()])

@@ -20,6 +20,7 @@ from transcribe.engine.inference import infer
 from transcribe.engine.models import NotesModel, load_notes_model
 from transcribe.errors import UsageError
 from transcribe.events import Transcription
+from transcribe.instruments.decoder import NOVEL
 from transcribe.listener import Level, Listener, Progress, warn_of_silence, with_settings, with_tunings
 from transcribe.notes.decoder import Activations, DecodingConfig, NoteDecoder
 from transcribe.recognisers import ChordRecogniser, GenreRecogniser, InstrumentRecogniser
@@ -27,9 +28,6 @@ from transcribe.score.analysis import Timing, analysed
 
 Keep = Callable[[Activations], None]
 
-# Where something else than a piano is heard more than so much of the time, the notes can't be trusted. Between what
-# instruments-3 says of renders of pianos, rooms and other instruments that it never heard.
-_NOVEL = 0.65
 
 
 class Transcriber(Listener[NotesModel]):
@@ -232,5 +230,5 @@ def _remarks(level: Level, result: Transcription) -> Iterator[str]:
     yield from warn_of_silence(level)
     if level.peak >= SILENCE and not result.notes:
         yield "no notes were heard"
-    if result.notes and result.novelty is not None and result.novelty > _NOVEL:
+    if result.notes and result.novelty is not None and result.novelty > NOVEL:
         yield "this doesn't sound like a piano alone, all that the notes' network knows; expect wrong and missing notes"

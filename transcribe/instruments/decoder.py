@@ -28,6 +28,9 @@ INSTRUMENTS = {
 }  # fmt: skip
 VOCABULARIES = {"families": FAMILIES, "instruments": tuple(INSTRUMENTS)}
 UNKNOWN = "unknown"
+# Where something else than a piano is heard more than so much of the time, the notes can't be trusted. Between what
+# instruments-3 says of renders of pianos, rooms and other instruments that it never heard.
+NOVEL = 0.65
 _HARDLY = 0.01
 
 

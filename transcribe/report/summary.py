@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from transcribe.events import Transcription
 from transcribe.formats import chart
 from transcribe.genre.decoder import verdict
-from transcribe.instruments.decoder import summed_up
+from transcribe.instruments.decoder import NOVEL, summed_up
 
 # No more chords, and no more keys, than this are named.
 SHOWN_CHORDS, SHOWN_KEYS = 16, 4
@@ -20,11 +20,13 @@ def rows(result: Transcription) -> Iterator[tuple[str, str]]:
     if result.notes:
         pitches = [note.pitch for note in result.notes]
         velocities = sorted(note.velocity for note in result.notes)
-        sure = sum(note.confidence for note in result.notes) / len(result.notes)
         yield "range", f"{pitch_name(min(pitches))} – {pitch_name(max(pitches))}"
         yield "velocity", f"{velocities[0]} – {velocities[-1]}, median {velocities[len(velocities) // 2]}"
-        # The calibration is off by a point or two itself: nothing is certain.
-        yield "confidence", f"{min(sure, 0.99):.0%} of the notes are expected to be right"
+        # The confidence is a model's, and calibrated on what it was trained on.
+        if "notes" in result.models and (result.novelty or 0.0) <= NOVEL:
+            sure = sum(note.confidence for note in result.notes) / len(result.notes)
+            # The calibration is off by a point or two itself: nothing is certain.
+            yield "confidence", f"{min(sure, 0.99):.0%} of the notes are expected to be right"
     if result.pedals:
         held = sum(pedal.offset - pedal.onset for pedal in result.pedals)
         yield "pedal", f"{len(result.pedals)} × down, {held / max(result.duration, 1e-9):.0%} of the time"
