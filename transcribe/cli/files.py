@@ -10,8 +10,8 @@ import typer
 
 from transcribe.cli.console import print_line, print_paths
 from transcribe.cli.options import KnownBeats, Reference, Rhythm, timing
-from transcribe.cli.run import check_formats, read_reference
-from transcribe.cli.tables import print_tables, roll, summary
+from transcribe.cli.run import check_packages, read_reference
+from transcribe.cli.tables import print_tables, roll, summed_up
 from transcribe.errors import UsageError
 from transcribe.registry import task_named
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from transcribe.events import Transcription
-    from transcribe.formats.table import Format
+    from transcribe.formats.format import Format
 
 
 def convert(
@@ -36,7 +36,9 @@ def convert(
     All targets are made before the first is written.
     """
     from transcribe.batch.atomic import check_writable, write_atomically
-    from transcribe.formats.table import SCORES, detailed, format_of, illustrated, read_transcription
+    from transcribe.formats.format import Rendering
+    from transcribe.formats.table import format_of, read_transcription
+    from transcribe.registry import summary
     from transcribe.report.roll import Scene
     from transcribe.score.analysis import analysed
 
@@ -49,10 +51,10 @@ def convert(
     truth = read_reference(reference.plot_reference, forms)
     for target in targets:
         check_writable(target, overwrite)
-    if known_timing.tempo or known_timing.beats or rhythm.quantize or any(form.name in SCORES for form in forms):
+    if known_timing.tempo or known_timing.beats or rhythm.quantize or any(form.detailed for form in forms):
         transcription = analysed(transcription, known_timing)
-    scene = Scene(source.name, truth)
-    contents = [detailed(illustrated(form, lambda: scene), rhythm.detail).write(transcription) for form in forms]
+    scene = Scene(source.name, truth, summary=tuple(summary(transcription)))
+    contents = [form.write(transcription, Rendering(lambda: scene, rhythm.detail)) for form in forms]
     for target, content in zip(targets, contents, strict=True):
         write_atomically(target, content, overwrite)
         if not quiet:
@@ -61,19 +63,19 @@ def convert(
 
 def _formats(source: Path, transcription: Transcription, targets: Sequence[Path]) -> list[Format]:
     """Choose how each target is written, if the result holds what it takes."""
-    from transcribe.formats.table import CHORD_FORMATS, FORMATS, format_of
+    from transcribe.formats.table import FORMATS, format_of
 
     # Where there are chords alone, a table or MIDI holds these.
-    table = {**FORMATS, **CHORD_FORMATS} if transcription.chords and not transcription.notes else FORMATS
+    of_chords = transcription.chords and not transcription.notes
+    table = {**FORMATS, **task_named("chords").formats} if of_chords else FORMATS
     forms = [format_of(target, table) for target in targets]
     for target, form in zip(targets, forms, strict=True):
-        if form.name in ("lab", "chordpro", "leadsheet") and not transcription.chords:
-            raise UsageError(f"{source} holds no chords to write as {target.name}")
-        if form.name == "npz":
-            raise UsageError(
-                f"{target}: activations are in no result; give the recording: pitchai song.wav -o song.npz"
-            )
-    check_formats(forms, ["chords"])
+        for needed in form.needs:
+            if needed == "activations":
+                raise UsageError(f"{target}: no result holds activations; make it from the recording with -o")
+            if not getattr(transcription, needed):
+                raise UsageError(f"{source} holds no {needed} to write as {target.name}")
+    check_packages(forms)
     return forms
 
 
@@ -98,7 +100,7 @@ def show(
     if result.chords and not result.notes:
         print_tables(*task_named("chords").tables(source.name, result))
     else:
-        print_tables(summary(source.name, result), roll(result, width))
+        print_tables(summed_up(source.name, result), roll(result, width))
 
 
 def schema() -> None:

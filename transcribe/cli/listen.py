@@ -26,17 +26,18 @@ from transcribe.cli.options import (
     timing,
     unpacked,
 )
-from transcribe.cli.tables import print_tables, summary
+from transcribe.cli.tables import print_tables, summed_up
 from transcribe.errors import UsageError
 from transcribe.registry import TASKS, task_named
 
 if TYPE_CHECKING:
     from transcribe.batch.plan import Job
-    from transcribe.batch.work import Done, Listening
+    from transcribe.batch.work import Done
     from transcribe.events import Transcription
-    from transcribe.formats.table import Format
+    from transcribe.formats.format import Format
     from transcribe.registry import Task
     from transcribe.score.analysis import Timing
+    from transcribe.transcriber import Transcriber
 
 NOTES = task_named("notes")
 # What can be heard beside the notes; what is made from notes is there anyway.
@@ -57,7 +58,7 @@ def command_of(task: Task) -> Callable[..., None]:
     if task.requires:  # made from notes: tempo and beats may be known
         groups["known"] = KnownBeats
     helps = {"formats": _formats_help(task.formats), "model": _model_help(task)}
-    return unpacked(listen, helps=helps, without=("precision",) if task.name == "genre" else (), **groups)
+    return unpacked(listen, helps=helps, without=() if _has_precisions(task) else ("precision",), **groups)
 
 
 def default_command() -> Callable[..., None]:
@@ -93,7 +94,8 @@ def _transcribe(
     tasks = [NOTES, *switched_on(switches, _OTHERS)]
     with running.begun(batch, computing, NOTES.formats, "midi") as run:
         forms = [form for job in run.jobs for _, form in job.outputs]
-        running.check_formats(forms, [task.name for task in tasks])
+        _check_needs(forms, [task.name for task in tasks])
+        running.check_packages(forms)
         reference = running.read_reference(pictures.plot_reference, forms)
         if pictures.spectrogram:
             _check_spectrogram(run.jobs, forms)
@@ -109,7 +111,7 @@ def _transcribe(
         )
 
         def show(job: Job, done: Done) -> None:
-            print_tables(summary(job.recording.name, done.result, done.device, [path for path, _ in job.outputs]))
+            print_tables(summed_up(job.recording.name, done.result, done.device, [path for path, _ in job.outputs]))
 
         def play(job: Job, done: Done) -> None:
             _sonify(sound, job, done.result, 3600 * computing.max_duration, batch.overwrite)
@@ -119,16 +121,21 @@ def _transcribe(
 
 def _opener(
     run: running.Run, tasks: Sequence[Task], settings: Mapping[str, Any], known: Timing
-) -> Callable[[], Listening]:
-    """Say how the tasks' networks are loaded, here or by a worker; the first has the settings."""
-    from transcribe.batch.work import open_recogniser, open_transcriber
+) -> Callable[..., Transcriber]:
+    """Say how the transcriber is loaded, here or by a worker; the first of its tasks has the settings."""
+    from transcribe.transcriber import Transcriber
 
-    computing = run.computing
-    machine = (computing.device, computing.precision, computing.n_threads(run.batch.parallel), computing.max_duration)
-    names = tuple(task.name for task in tasks)
-    if names[0] in ("notes", "beats"):
-        return partial(open_transcriber, computing.model, *machine, names[1:], dict(settings), known)
-    return partial(open_recogniser, names[0], computing.model, *machine, dict(settings))
+    return partial(
+        Transcriber,
+        tasks=tuple(task.name for task in tasks),
+        model=run.computing.model,
+        device=run.computing.device,
+        precision=run.computing.precision,
+        threads=run.computing.n_threads(run.batch.parallel),
+        max_duration=3600 * run.computing.max_duration,
+        timing=known,
+        **settings,
+    )
 
 
 def _show(task: Task, job: Job, done: Done) -> None:
@@ -150,8 +157,20 @@ def _model_help(task: Task) -> str:
     )
 
 
+def _has_precisions(task: Task) -> bool:
+    """Whether one of the task's networks, or of those that it is made from, can compute in several precisions."""
+    precisions = [getattr(task_named(name), "precisions", ()) for name in (task.name, *task.requires)]
+    return any(len(offered) > 1 for offered in precisions)
+
+
+def _check_needs(forms: Sequence[Format], tasks: Sequence[str]) -> None:
+    for form in forms:
+        for missing in form.needs.difference(tasks, ["activations"]):
+            raise UsageError(f"--no-{missing} leaves nothing to write as {form.name}; leave out one of them")
+
+
 def _check_spectrogram(jobs: Sequence[Job], forms: Sequence[Format]) -> None:
-    if not any(form.name in ("png", "svg") for form in forms):
+    if not any("spectrogram" in form.shows for form in forms):
         raise UsageError("--spectrogram needs a picture to draw in: -o song.png or -o song.svg")
     if not all(job.recording.rereadable for job in jobs):
         raise UsageError("--spectrogram needs the recording as a file: a stream can't be read twice")

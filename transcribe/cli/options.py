@@ -150,7 +150,7 @@ def timing(known: KnownBeats, rhythm: Rhythm, n_recordings: int = 1) -> Timing:
     InputError
         If a file of beats can't be read.
     """
-    from transcribe.formats.beats import read_beats
+    from transcribe.beats.datasets import read_beats
     from transcribe.score.analysis import Timing
 
     if known.beats is not None and known.tempo is not None:

@@ -6,7 +6,7 @@ import contextlib
 import json
 import os
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,9 +22,10 @@ from transcribe.errors import InputError, UsageError
 if TYPE_CHECKING:
     from transcribe.batch.manifest import Line, Manifest
     from transcribe.batch.plan import Job
-    from transcribe.batch.work import Done, Listening, Work
+    from transcribe.batch.work import Done, Work
     from transcribe.events import Transcription
-    from transcribe.formats.table import Format
+    from transcribe.formats.format import Format
+    from transcribe.transcriber import Transcriber
 
     Show = Callable[[Job, Done], None]
 
@@ -81,7 +82,7 @@ def _left(jobs: list[Job], batch: Batch, manifest: Manifest | None) -> list[Job]
     return left
 
 
-def work_of(run: Run, opened: Callable[[], Listening], **more: Any) -> Work:
+def work_of(run: Run, opened: Callable[..., Transcriber], **more: Any) -> Work:
     """Say what is to be done with every recording; ``more`` are further fields of :class:`Work`."""
     from transcribe.batch.work import Work
 
@@ -89,22 +90,17 @@ def work_of(run: Run, opened: Callable[[], Listening], **more: Any) -> Work:
     return Work(opened, run.batch.overwrite, run.batch.skip_existing, hashed=hashed, **more)
 
 
-def check_formats(forms: Iterable[Format], tasks: Collection[str]) -> None:
-    """See that what formats are made from will be there: chords, and the extra that writes scores.
+def check_packages(forms: Iterable[Format]) -> None:
+    """See that the packages that formats are written by are installed.
 
     Raises
     ------
     UsageError
-        If it won't.
+        If one isn't.
     """
-    from transcribe.formats.musicxml import check_installed
-    from transcribe.formats.table import SCORES
-
     for form in forms:
-        if form.name in ("lab", "chordpro", "leadsheet") and "chords" not in tasks:
-            raise UsageError("--no-chords leaves nothing to write as .lab, ChordPro or lead sheet")
-        if form.name in SCORES:
-            check_installed(form.name)
+        if form.check is not None:
+            form.check()
 
 
 def read_reference(path: Path | None, forms: Iterable[Format]) -> Transcription | None:
@@ -119,10 +115,9 @@ def read_reference(path: Path | None, forms: Iterable[Format]) -> Transcription 
     """
     if path is None:
         return None
-    from transcribe.datasets import read_labels
-    from transcribe.formats.table import PICTURES
+    from transcribe.notes.datasets import read_labels
 
-    if not any(form.name in PICTURES for form in forms):
+    if not any("reference" in form.shows for form in forms):
         raise UsageError("--plot-reference needs a picture to draw in: -o song.png, song.svg or song.html")
     return read_labels(path)
 
@@ -254,7 +249,7 @@ def _report(job: Job, done: Done, batch: Batch, show: Show, afterwards: Show | N
         afterwards(job, done)
     paths = [path for path, _ in job.outputs]
     if batch.as_json:
-        from transcribe.formats.table import to_dict
+        from transcribe.formats.json import to_dict
 
         document = {"input": job.recording.path, "outputs": paths, "device": done.device, **to_dict(done.result)}
         print_line(json.dumps(document))

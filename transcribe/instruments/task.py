@@ -1,0 +1,104 @@
+"""The task of telling which instruments play, and when."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from transcribe.datasets import Piece
+from transcribe.engine.features import FeatureConfig, FrameGrid
+from transcribe.engine.task import Header, Heads, Listener, Model, Option, Progress
+from transcribe.engine.weights import build, log_mel_config
+from transcribe.events import Transcription
+from transcribe.formats.csv import instruments_to_csv
+from transcribe.formats.format import Format, plain
+from transcribe.formats.lab import instruments_to_lab
+from transcribe.formats.table import FORMATS
+from transcribe.instruments.datasets import DATASETS
+from transcribe.instruments.decoder import UNKNOWN, TagActivations, TagDecoder, TagDecodingConfig, summed_up
+from transcribe.report.summary import minutes
+from transcribe.report.tables import Table
+
+if TYPE_CHECKING:
+    from transcribe.instruments.metrics import TagReport
+    from transcribe.instruments.network import InstrumentsNetwork
+
+_FORMATS: Mapping[str, Format] = {
+    "json": FORMATS["json"],
+    "csv": Format("csv", (".csv",), plain(instruments_to_csv)),
+    "lab": Format("lab", (".lab",), plain(instruments_to_lab)),
+    "jams": FORMATS["jams"],
+}
+
+InstrumentsModel = Model[TagDecodingConfig, FeatureConfig]
+
+
+class InstrumentsTask:
+    """Who plays when; see :class:`transcribe.registry.Task`."""
+
+    name = "instruments"
+    help = "Tell which instruments play, and when."
+    by_default = True
+    requires: tuple[str, ...] = ()
+    options = (
+        Option("vocabulary", str, "instruments or families.", default="instruments"),
+        Option("threshold", float, "Who plays is at least so probable.", 0.0, 1.0),
+    )
+    formats = _FORMATS
+    datasets = DATASETS
+    evaluation_options: frozenset[str] = frozenset()
+    decoding = TagDecodingConfig
+    features = staticmethod(log_mel_config)
+    constants: tuple[str, ...] = ()
+    precisions = ("float32", "bfloat16")
+    settings_key = "instruments"
+
+    def network(self, header: Header) -> InstrumentsNetwork:
+        """Build the network untrained."""
+        from transcribe.instruments.network import InstrumentsConfig, InstrumentsNetwork
+
+        return InstrumentsNetwork(self.features(header), build(InstrumentsConfig, header["network"]))
+
+    def stride(self, network: InstrumentsNetwork) -> int:
+        """Count the frames of a step of the output."""
+        return network.config.stride
+
+    def activations(self, heads: Heads, grid: FrameGrid, stride: int) -> TagActivations:
+        """Name the network's heads."""
+        families, instruments = heads
+        return TagActivations(families, instruments, grid, stride)
+
+    def decoder(self, model: InstrumentsModel) -> TagDecoder:
+        """Begin to collect who plays."""
+        return TagDecoder(model.decoding)
+
+    def rows(self, result: Transcription) -> Iterator[tuple[str, str]]:
+        """Name who plays, the longest first."""
+        if result.instruments:
+            found = summed_up(result.instruments, result.duration)
+            yield "instruments", ", ".join(f"{label} {sure:.0%}" for label, sure, _ in found)
+
+    def tables(self, title: str, result: Transcription) -> Iterator[Table | str]:
+        """Lay out a table over all, and one of times."""
+        found = summed_up(result.instruments, result.duration)
+        rows = [(label, f"{sure:.0%}", f"{share:.0%} of the time") for label, sure, share in found]
+        yield Table(("", "probability", "plays"), tuple(rows or [(UNKNOWN, "", "nothing is sure")]), title)
+        if result.instruments:
+            spans = ((minutes(t.onset), minutes(t.offset), t.label, f"{t.probability:.0%}") for t in result.instruments)
+            yield Table(("from", "to", "", "probability"), tuple(spans))
+
+    def evaluate(
+        self,
+        dataset: str,
+        pieces: Sequence[Piece],
+        transcriber: Listener[TagActivations],
+        *,
+        progress: Progress | None = None,
+    ) -> TagReport:
+        """Hear every clip and compare its likeliest labels with the true ones."""
+        from transcribe.instruments.metrics import evaluate_instruments
+
+        return evaluate_instruments(pieces, transcriber, progress)
+
+
+INSTRUMENTS = InstrumentsTask()
