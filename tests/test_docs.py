@@ -45,7 +45,7 @@ def options_of(program: Typer) -> dict[str, set[str]]:
     }
 
 
-OPTIONS = {**options_of(commands), **options_of(transcribing)}
+OPTIONS = {**options_of(commands()), **options_of(transcribing())}
 
 
 @pytest.mark.parametrize("line", re.findall(r"^    .*?pitchai (.*)", README, re.MULTILINE))

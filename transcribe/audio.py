@@ -407,6 +407,11 @@ class Level:
         self.n_clipped = 0
         self.peak = 0.0
 
+    @property
+    def silent(self) -> bool:
+        """Whether nothing has sounded so far."""
+        return self.peak < SILENCE
+
     def __iter__(self) -> Iterator[np.ndarray]:
         for block in self._blocks:
             if len(block):

@@ -4,22 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
-from transcribe.audio import Level
 from transcribe.beats.task import BEATS
 from transcribe.chords.task import CHORDS
-from transcribe.datasets import Dataset, Piece
 from transcribe.engine.task import Option
 from transcribe.errors import UsageError
-from transcribe.events import Transcription
-from transcribe.formats.format import Format
 from transcribe.genre.task import GENRE
 from transcribe.instruments.task import INSTRUMENTS
 from transcribe.notes.task import NOTES
 from transcribe.report.summary import minutes
-from transcribe.report.tables import Report, Table
-from transcribe.score.analysis import Timing
+
+if TYPE_CHECKING:
+    from transcribe.audio import Level
+    from transcribe.datasets import Dataset, Piece
+    from transcribe.events import Transcription
+    from transcribe.formats.format import Format
+    from transcribe.report.tables import Report, Table
+    from transcribe.score.analysis import Timing
 
 
 class Task(Protocol):

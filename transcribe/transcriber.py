@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from transcribe.audio import MAX_DURATION, SILENCE, AudioReader, Level, resampled
+from transcribe.audio import MAX_DURATION, AudioReader, Level, resampled
 from transcribe.engine.devices import choose_device, choose_precision, device_of
 from transcribe.engine.inference import Infer, WindowModel, infer_together
 from transcribe.engine.task import Decoder, ExcerptTask, Fields, Model, NetworkTask, Progress, WindowTask
@@ -330,7 +330,7 @@ def _with_settings(model: Model[Any, Any], settings: Mapping[str, object]) -> Mo
 
 def _silence(level: Level) -> Iterator[str]:
     """Yield a remark where nothing sounds."""
-    if level.peak < SILENCE:
+    if level.silent:
         yield "the recording is silent" if level.n_samples else "the recording holds no samples"
 
 

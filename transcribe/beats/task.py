@@ -6,28 +6,25 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from transcribe.beats.datasets import DATASETS
-from transcribe.datasets import Piece
-from transcribe.engine.task import Listener, Option, Progress
-from transcribe.events import Transcription
-from transcribe.formats.beats import numbered, to_beats
-from transcribe.formats.csv import beats_to_csv
+from transcribe.engine.task import Lazy, Listener, Option, Progress
+from transcribe.formats.beats import numbered
 from transcribe.formats.format import Format, plain
 from transcribe.formats.table import FORMATS
 from transcribe.report.summary import clock
 from transcribe.report.tables import Table
-from transcribe.score.analysis import metre
 
 if TYPE_CHECKING:
     from transcribe.beats.metrics import BeatReport
+    from transcribe.datasets import Dataset, Piece
+    from transcribe.events import Transcription
 
 # No more keys than this are named in a summary.
 _SHOWN = 4
 
 _FORMATS: Mapping[str, Format] = {
-    "beats": Format("beats", (".beats", ".txt"), plain(to_beats)),
+    "beats": Format("beats", (".beats", ".txt"), plain("formats.beats.to_beats")),
     "json": FORMATS["json"],
-    "csv": Format("csv", (".csv",), plain(beats_to_csv)),
+    "csv": Format("csv", (".csv",), plain("formats.csv.beats_to_csv")),
     "midi": FORMATS["midi"],
     "jams": FORMATS["jams"],
 }
@@ -42,7 +39,7 @@ class BeatsTask:
     requires = ("notes",)
     options: tuple[Option, ...] = ()
     formats = _FORMATS
-    datasets = DATASETS
+    datasets: Lazy[Mapping[str, Dataset]] = Lazy("beats.datasets.DATASETS")
     evaluation_options: frozenset[str] = frozenset()
 
     def rows(self, result: Transcription) -> Iterator[tuple[str, str]]:
@@ -55,6 +52,8 @@ class BeatsTask:
 
     def tables(self, title: str, result: Transcription) -> Iterator[Table | str]:
         """Lay out tempo, metre and key, and a table of bars; of beats where no bars are clear."""
+        from transcribe.score.analysis import metre
+
         length = metre(result.beats, result.downbeats)
         about = [("beats", str(len(result.beats)))]
         if result.tempo is not None:

@@ -2,40 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from transcribe.audio import SILENCE, Level
-from transcribe.chords.datasets import DATASETS, read_chords
-from transcribe.chords.decoder import ChordActivations, ChordDecoder, ChordDecodingConfig
-from transcribe.datasets import Piece
-from transcribe.engine.features import FeatureConfig, FrameGrid
-from transcribe.engine.task import Header, Heads, Listener, Model, Option, Progress
-from transcribe.engine.weights import build, log_mel_config
-from transcribe.events import Transcription
-from transcribe.formats.csv import chords_to_csv
+from transcribe.engine.task import Header, Heads, Lazy, Listener, Model, Option, Progress
 from transcribe.formats.format import Format, plain
 from transcribe.formats.leadsheet import to_lead_sheet
-from transcribe.formats.midi import block_chords
 from transcribe.formats.table import FORMATS
 from transcribe.report.summary import clock
 from transcribe.report.tables import Report, Table
 from transcribe.theory.chords import names, parse
 
 if TYPE_CHECKING:
+    from transcribe.audio import Level
+    from transcribe.chords.decoder import ChordActivations, ChordDecoder, ChordDecodingConfig
     from transcribe.chords.network import ChordsNetwork
+    from transcribe.datasets import Dataset, Piece
+    from transcribe.engine.features import FeatureConfig, FrameGrid
+    from transcribe.events import Transcription
+
+ChordsModel = Model["ChordDecodingConfig", "FeatureConfig"]
 
 # No more chords than this are named in a summary.
 _SHOWN = 16
 
 _FORMATS: Mapping[str, Format] = {
     **{name: FORMATS[name] for name in ("json", "jams", "lab", "chordpro", "leadsheet")},
-    "csv": Format("csv", (".csv",), plain(chords_to_csv)),
-    "midi": Format("midi", (".mid", ".midi"), plain(block_chords)),
+    "csv": Format("csv", (".csv",), plain("formats.csv.chords_to_csv")),
+    "midi": Format("midi", (".mid", ".midi"), plain("formats.midi.block_chords")),
 }
-
-ChordsModel = Model[ChordDecodingConfig, FeatureConfig]
 
 
 class ChordsTask:
@@ -47,11 +43,11 @@ class ChordsTask:
     requires: tuple[str, ...] = ()
     options = (Option("vocabulary", str, "majmin, triads, sevenths or full (sixths and basses too).", default="full"),)
     formats = _FORMATS
-    datasets = DATASETS
+    datasets: Lazy[Mapping[str, Dataset]] = Lazy("chords.datasets.DATASETS")
+    decoding: Lazy[type[ChordDecodingConfig]] = Lazy("chords.decoder.ChordDecodingConfig")
+    features: Lazy[Callable[[Header], FeatureConfig]] = Lazy("engine.weights.log_mel_config")
     evaluation_options: frozenset[str] = frozenset()
     reference_suffixes = (".lab",)
-    decoding = ChordDecodingConfig
-    features = staticmethod(log_mel_config)
     constants = ("changes",)
     precisions = ("float32", "bfloat16")
     settings_key = "chords"
@@ -59,6 +55,7 @@ class ChordsTask:
     def network(self, header: Header) -> ChordsNetwork:
         """Build the network untrained."""
         from transcribe.chords.network import ChordsConfig, ChordsNetwork
+        from transcribe.engine.weights import build
 
         return ChordsNetwork(self.features(header), build(ChordsConfig, header["network"]))
 
@@ -68,16 +65,20 @@ class ChordsTask:
 
     def activations(self, heads: Heads, grid: FrameGrid, stride: int) -> ChordActivations:
         """Name the network's heads."""
+        from transcribe.chords.decoder import ChordActivations
+
         chord, bass = heads
         return ChordActivations(chord, bass, grid, stride)
 
     def decoder(self, model: ChordsModel) -> ChordDecoder:
         """Begin a search for chords."""
+        from transcribe.chords.decoder import ChordDecoder
+
         return ChordDecoder(model.constants["changes"], model.decoding)
 
     def remarks(self, result: Transcription, level: Level) -> Iterator[str]:
         """Warn of a recording without chords."""
-        if level.peak >= SILENCE and all(chord.label == "N" for chord in result.chords):
+        if not level.silent and all(chord.label == "N" for chord in result.chords):
             yield "no chords were heard"
 
     def rows(self, result: Transcription) -> Iterator[tuple[str, str]]:
@@ -118,6 +119,7 @@ class ChordsTask:
 
     def compare(self, reference: Path, estimate: Path) -> Report:
         """Score the chords of a ``.lab`` file against those of another."""
+        from transcribe.chords.datasets import read_chords
         from transcribe.chords.metrics import compare
 
         return compare(read_chords(reference), read_chords(estimate))

@@ -25,14 +25,17 @@ if TYPE_CHECKING:
     # What a task keeps of every piece, for its report's page.
     Kept = list[tuple[Any, ...]]
 
-_SETS = "; ".join(f"{', '.join(task.datasets)} ({task.name})" for task in TASKS if task.datasets)
+
+def datasets_help() -> str:
+    """Name the data sets; their loaders are imported for that."""
+    return "; ".join(f"{', '.join(task.datasets)} ({task.name})" for task in TASKS if task.datasets)
 
 
 @dataclass(frozen=True)
 class Data:
     """What is measured."""
 
-    dataset: Annotated[str | None, typer.Option(help=f"{_SETS}.")] = None
+    dataset: Annotated[str | None, typer.Option(help="Its name.")] = None
     data: Annotated[
         Path | None, typer.Option(help="The data set's folder; else the one of its name in $PITCHAI_DATA.")
     ] = None

@@ -12,17 +12,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, runtime_checkable
 
-import numpy as np
-
-from transcribe.audio import Level
-from transcribe.engine.features import FeatureConfig, FrameGrid
-from transcribe.events import Transcription
-
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # a task costs nothing before it is at work, so that the command line can list them all
+    import numpy as np
     from _typeshed import DataclassInstance
+
+    from transcribe.audio import Level
+    from transcribe.engine.features import FeatureConfig, FrameGrid
+    from transcribe.events import Transcription
 
 # (seconds done, seconds in all or None where the file doesn't say)
 Progress = Callable[[float, float | None], None]
@@ -31,13 +31,31 @@ Fields = Mapping[str, Any]
 # The JSON in the header of a weights file.
 Header = Mapping[str, Any]
 # A network's output for a window: arrays with a row for each step.
-Heads = tuple[np.ndarray, ...]
+Heads = tuple["np.ndarray", ...]
 
-A = TypeVar("A", bound="Activations")
+T = TypeVar("T")
 A_in = TypeVar("A_in", contravariant=True)
 A_out = TypeVar("A_out", covariant=True)
 Config = TypeVar("Config", covariant=True)
 Front = TypeVar("Front", bound="FrontEnd", covariant=True)
+
+
+def imported(place: str) -> Any:
+    """Import what is named by its place below ``transcribe``, such as ``formats.midi.to_midi``."""
+    module, _, name = place.rpartition(".")
+    return getattr(import_module(f"transcribe.{module}"), name)
+
+
+class Lazy(Generic[T]):
+    """An attribute of a class that is imported when it is first asked for, by its place below ``transcribe``."""
+
+    def __init__(self, place: str) -> None:
+        self.place = place
+
+    def __get__(self, _: object, __: type | None = None) -> T:
+        """Import it."""
+        found: T = imported(self.place)
+        return found
 
 
 class Activations(Protocol):

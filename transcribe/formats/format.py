@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from transcribe.engine.task import Activations
+from transcribe.engine.task import imported
 from transcribe.errors import InputError
 from transcribe.events import Chord, Key, Note, Pedal, Tag, Transcription
-from transcribe.report.roll import Scene
 from transcribe.theory.chords import parse
-from transcribe.theory.keys import signature
+
+if TYPE_CHECKING:
+    from transcribe.engine.task import Activations
+    from transcribe.report.roll import Scene
 
 # Nothing lasts longer than a month, in seconds.
 LONGEST = 31 * 24 * 3600.0
@@ -26,7 +28,7 @@ class Rendering:
     are, above 1 finer, below simpler; ``activations`` are the network's, None where they weren't kept.
     """
 
-    scene: Callable[[], Scene] = Scene
+    scene: Callable[[], Scene] | None = None
     detail: float = 1.0
     activations: Sequence[Activations] | None = None
 
@@ -72,32 +74,42 @@ class Format:
         return self.writer(transcription, rendering)
 
 
-# Formats go to other processes, so that writers are partials of named functions, which can be pickled.
-def plain(write: Callable[[Transcription], bytes]) -> Writer:
-    """Make a writer of a function that shows nothing but the transcription."""
-    return partial(_plain, write)
+# A function is named by its place below ``transcribe``, such as ``formats.midi.to_midi``, and imported when it is
+# called: listing formats costs nothing, and they can be sent to other processes.
+def plain(function: str) -> Writer:
+    """Make a writer of a function that takes a transcription alone."""
+    return partial(_plain, function)
 
 
-def illustrated(write: Callable[[Transcription, Scene], bytes]) -> Writer:
-    """Make a writer of a function that shows a scene."""
-    return partial(_illustrated, write)
+def illustrated(function: str) -> Writer:
+    """Make a writer of a function that takes a scene too."""
+    return partial(_illustrated, function)
 
 
-def detailed(write: Callable[[Transcription, float], bytes]) -> Writer:
-    """Make a writer of a function that takes how fine rhythms are."""
-    return partial(_detailed, write)
+def detailed(function: str) -> Writer:
+    """Make a writer of a function that takes, too, how fine rhythms are."""
+    return partial(_detailed, function)
 
 
-def _plain(write: Callable[[Transcription], bytes], transcription: Transcription, _: Rendering) -> bytes:
-    return write(transcription)
+def lazily(function: str) -> Callable[..., Any]:
+    """Make a function of the name of one, which is imported when it is called."""
+    return partial(_call, function)
 
 
-def _illustrated(write: Callable[[Transcription, Scene], bytes], transcription: Transcription, r: Rendering) -> bytes:
-    return write(transcription, r.scene())
+def _call(function: str, *arguments: object) -> Any:
+    return imported(function)(*arguments)
 
 
-def _detailed(write: Callable[[Transcription, float], bytes], transcription: Transcription, r: Rendering) -> bytes:
-    return write(transcription, r.detail)
+def _plain(function: str, transcription: Transcription, _: Rendering) -> bytes:
+    return bytes(_call(function, transcription))
+
+
+def _illustrated(function: str, transcription: Transcription, rendering: Rendering) -> bytes:
+    return bytes(_call(function, transcription, rendering.scene and rendering.scene()))
+
+
+def _detailed(function: str, transcription: Transcription, rendering: Rendering) -> bytes:
+    return bytes(_call(function, transcription, rendering.detail))
 
 
 def checked(transcription: Transcription) -> Transcription:
@@ -159,6 +171,8 @@ def _check_label(label: str) -> None:
 
 
 def _check_key(key: Any) -> None:
+    from transcribe.theory.keys import signature
+
     try:
         signature(str(key))
     except ValueError as error:

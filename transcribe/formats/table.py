@@ -8,35 +8,35 @@ from pathlib import Path
 
 from transcribe.errors import InputError, UsageError
 from transcribe.events import Transcription
-from transcribe.formats import beats, csv, engraving, jams, json, lab, leadsheet, midi, musicxml, npz
-from transcribe.formats.format import Format, Writer, detailed, illustrated, plain
-from transcribe.report import page, roll
+from transcribe.formats.format import Format, detailed, illustrated, lazily, plain
 
 _CHORDS = frozenset({"chords"})
 _PICTURE = frozenset({"reference", "spectrogram"})
+_PAGE = frozenset({"reference", "sound"})
 
 
-def _score(name: str, suffix: tuple[str, ...], writer: Writer) -> Format:
-    return Format(name, suffix, writer, detailed=True, check=partial(musicxml.check_installed, name))
+def _score(name: str, suffixes: tuple[str, ...], function: str) -> Format:
+    check = partial(lazily("formats.musicxml.check_installed"), name)
+    return Format(name, suffixes, detailed(function), detailed=True, check=check)
 
 
 _FORMATS = (
-    Format("midi", (".mid", ".midi"), plain(midi.to_midi), midi.from_midi),
-    Format("json", (".json",), plain(json.to_json), json.from_json),
-    Format("csv", (".csv",), plain(csv.to_csv), csv.from_csv),
-    Format("png", (".png",), illustrated(roll.to_png), shows=_PICTURE),
-    Format("svg", (".svg",), illustrated(roll.to_svg), shows=_PICTURE),
-    Format("html", (".html", ".htm"), illustrated(page.to_html), shows=frozenset({"reference", "sound"})),
-    _score("musicxml", (".musicxml", ".xml"), detailed(musicxml.to_musicxml)),
-    _score("mxl", (".mxl",), detailed(musicxml.to_mxl)),
-    _score("pdf", (".pdf",), detailed(engraving.to_pdf)),
-    _score("score", (".score.svg",), detailed(engraving.to_svg)),
-    Format("beats", (".beats",), plain(beats.to_beats)),
-    Format("npz", (".npz",), npz.write, needs=frozenset({"activations"})),
-    Format("jams", (".jams",), plain(jams.to_jams)),
-    Format("lab", (".lab",), plain(lab.chords_to_lab), lab.from_lab, needs=_CHORDS),
-    Format("chordpro", (".cho", ".pro", ".chordpro"), plain(leadsheet.to_chordpro), needs=_CHORDS),
-    Format("leadsheet", (".txt",), plain(leadsheet.to_lead_sheet), needs=_CHORDS),
+    Format("midi", (".mid", ".midi"), plain("formats.midi.to_midi"), lazily("formats.midi.from_midi")),
+    Format("json", (".json",), plain("formats.json.to_json"), lazily("formats.json.from_json")),
+    Format("csv", (".csv",), plain("formats.csv.to_csv"), lazily("formats.csv.from_csv")),
+    Format("png", (".png",), illustrated("report.roll.to_png"), shows=_PICTURE),
+    Format("svg", (".svg",), illustrated("report.roll.to_svg"), shows=_PICTURE),
+    Format("html", (".html", ".htm"), illustrated("report.page.to_html"), shows=_PAGE),
+    _score("musicxml", (".musicxml", ".xml"), "formats.musicxml.to_musicxml"),
+    _score("mxl", (".mxl",), "formats.musicxml.to_mxl"),
+    _score("pdf", (".pdf",), "formats.engraving.to_pdf"),
+    _score("score", (".score.svg",), "formats.engraving.to_svg"),
+    Format("beats", (".beats",), plain("formats.beats.to_beats")),
+    Format("npz", (".npz",), lazily("formats.npz.write"), needs=frozenset({"activations"})),
+    Format("jams", (".jams",), plain("formats.jams.to_jams")),
+    Format("lab", (".lab",), plain("formats.lab.chords_to_lab"), lazily("formats.lab.from_lab"), needs=_CHORDS),
+    Format("chordpro", (".cho", ".pro", ".chordpro"), plain("formats.leadsheet.to_chordpro"), needs=_CHORDS),
+    Format("leadsheet", (".txt",), plain("formats.leadsheet.to_lead_sheet"), needs=_CHORDS),
 )
 # What a whole transcription is written as.
 FORMATS: Mapping[str, Format] = {form.name: form for form in _FORMATS}

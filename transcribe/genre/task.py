@@ -5,32 +5,32 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from transcribe.audio import SILENCE, Level
-from transcribe.datasets import Piece
-from transcribe.engine.devices import device_of, set_torch_threads
-from transcribe.engine.task import Fields, Header, Listener, Model, Option, Progress
-from transcribe.engine.weights import build
-from transcribe.events import Transcription
-from transcribe.formats.csv import genres_to_csv
+from transcribe.engine.task import Fields, Header, Lazy, Listener, Model, Option, Progress
 from transcribe.formats.format import Format, plain
 from transcribe.formats.table import FORMATS
-from transcribe.genre.datasets import DATASETS
-from transcribe.genre.decoder import SHOWN, GenreDecodingConfig, probabilities, ranked, verdict
-from transcribe.genre.features import FRONTS, Front, excerpts, import_librosa, starts
 from transcribe.report.tables import Table
 
 if TYPE_CHECKING:
+    import numpy as np
+
+    from transcribe.audio import Level
+    from transcribe.datasets import Dataset, Piece
+    from transcribe.events import Transcription
+    from transcribe.genre.decoder import GenreDecodingConfig
+    from transcribe.genre.features import Front
     from transcribe.genre.metrics import GenreReport
     from transcribe.genre.network import GenreNetwork
+
+GenreModel = Model["GenreDecodingConfig", "Front"]
 
 # Shorter excerpts tell nothing of a genre, in seconds.
 _SHORTEST = 1.0
 
-GenreModel = Model[GenreDecodingConfig, Front]
 
-_FORMATS: Mapping[str, Format] = {"json": FORMATS["json"], "csv": Format("csv", (".csv",), plain(genres_to_csv))}
+_FORMATS: Mapping[str, Format] = {
+    "json": FORMATS["json"],
+    "csv": Format("csv", (".csv",), plain("formats.csv.genres_to_csv")),
+}
 
 
 class GenreTask:
@@ -42,9 +42,9 @@ class GenreTask:
     requires: tuple[str, ...] = ()
     options = (Option("threshold", float, "Less probable: unsure.", 0.0, 1.0),)
     formats = _FORMATS
-    datasets = DATASETS
+    datasets: Lazy[Mapping[str, Dataset]] = Lazy("genre.datasets.DATASETS")
+    decoding: Lazy[type[GenreDecodingConfig]] = Lazy("genre.decoder.GenreDecodingConfig")
     evaluation_options: frozenset[str] = frozenset()
-    decoding = GenreDecodingConfig
     constants: tuple[str, ...] = ()
     # A table's figures span too many orders of magnitude for less.
     precisions = ("float32",)
@@ -58,6 +58,8 @@ class GenreTask:
         UsageError
             If librosa isn't installed and the front end needs it.
         """
+        from transcribe.genre.features import FRONTS, import_librosa
+
         front = header["network"]["front"]
         if front != "mel":
             import_librosa()
@@ -65,13 +67,17 @@ class GenreTask:
 
     def network(self, header: Header) -> GenreNetwork:
         """Build the network untrained."""
+        from transcribe.engine.weights import build
         from transcribe.genre.network import GenreConfig, GenreNetwork
 
         return GenreNetwork(build(GenreConfig, header["network"]))
 
     def logits(self, model: GenreModel, excerpt: np.ndarray, threads: int | None = None) -> np.ndarray:
         """Run the network over an excerpt, samples at the front end's rate: logits (n_labels,)."""
+        import numpy as np
         import torch
+
+        from transcribe.engine.devices import device_of, set_torch_threads
 
         set_torch_threads(threads)
         features = torch.from_numpy(model.features.compute(excerpt).astype(np.float32))
@@ -88,12 +94,16 @@ class GenreTask:
         threads: int | None,
     ) -> Fields:
         """Hear excerpts of a recording: genres, the likeliest first."""
+        from transcribe.audio import SILENCE
+        from transcribe.genre.decoder import probabilities, ranked
+        from transcribe.genre.features import excerpts, starts
+
         front, decoding = model.features, model.decoding
         first = [round(start * front.sample_rate) for start in starts(duration, front.seconds, decoding.n_excerpts)]
         length = round(front.seconds * front.sample_rate)
         logits = []
         for number, excerpt in enumerate(excerpts(blocks, first, length), 1):
-            if len(excerpt) >= _SHORTEST * front.sample_rate and np.abs(excerpt).max() >= SILENCE:
+            if len(excerpt) >= _SHORTEST * front.sample_rate and abs(excerpt).max() >= SILENCE:
                 logits.append(self.logits(model, excerpt, threads))
             if progress is not None:
                 progress(number / len(first) * (duration or 0.0), duration)
@@ -117,11 +127,15 @@ class GenreTask:
 
     def rows(self, result: Transcription) -> Iterator[tuple[str, str]]:
         """Name the genre, or what it may be."""
+        from transcribe.genre.decoder import verdict
+
         if result.genres:
             yield "genre", verdict(result.genres, result.settings)
 
     def tables(self, title: str, result: Transcription) -> Iterator[Table | str]:
         """Lay out the likeliest genres, and whether one is sure."""
+        from transcribe.genre.decoder import SHOWN, verdict
+
         rows = [(tag.label, f"{tag.probability:.0%}") for tag in result.genres[:SHOWN]]
         yield Table(("", "probability"), tuple(rows or [("unknown", "")]), title)
         yield verdict(result.genres, result.settings)

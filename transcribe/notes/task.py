@@ -2,34 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from transcribe.audio import SILENCE, Level
-from transcribe.datasets import Piece
-from transcribe.engine.features import FeatureConfig, FrameGrid
-from transcribe.engine.task import Header, Heads, Listener, Model, Option, Progress
-from transcribe.engine.weights import build, log_mel_config
-from transcribe.events import Transcription
+from transcribe.engine.task import Header, Heads, Lazy, Listener, Model, Option, Progress
 from transcribe.formats.table import FORMATS
-from transcribe.notes.datasets import DATASETS, read_labels
-from transcribe.notes.decoder import Activations, DecodingConfig, NoteDecoder
 from transcribe.report.summary import pitch_name
 from transcribe.report.tables import Table
-from transcribe.score.analysis import Timing, analysed
 
 if TYPE_CHECKING:
+    from transcribe.audio import Level
+    from transcribe.datasets import Dataset, Piece
+    from transcribe.engine.features import FeatureConfig, FrameGrid
+    from transcribe.events import Transcription
+    from transcribe.notes.decoder import Activations, DecodingConfig, NoteDecoder
     from transcribe.notes.metrics import NotesReport, PieceScores
     from transcribe.notes.network import NotesNetwork
+    from transcribe.score.analysis import Timing
+
+NotesModel = Model["DecodingConfig", "FeatureConfig"]
 
 # Samples that reach full scale: more than this share of them is clipping.
 _CLIPPED_SHARE = 1e-3
 # Where something else than a piano is heard more than so much of the time, the notes can't be trusted. Between what
 # instruments-3 says of renders of pianos, rooms and other instruments that it never heard.
 _NOVEL = 0.65
-
-NotesModel = Model[DecodingConfig, FeatureConfig]
 
 
 class NotesTask:
@@ -47,11 +45,11 @@ class NotesTask:
         Option("max_pitch", int, "Highest MIDI number.", 0, 127),
     )
     formats = FORMATS
-    datasets = DATASETS
+    datasets: Lazy[Mapping[str, Dataset]] = Lazy("notes.datasets.DATASETS")
+    decoding: Lazy[type[DecodingConfig]] = Lazy("notes.decoder.DecodingConfig")
+    features: Lazy[Callable[[Header], FeatureConfig]] = Lazy("engine.weights.log_mel_config")
     evaluation_options = frozenset({"pedal_extended", "thresholds", "keep"})
     reference_suffixes = (".mid", ".midi", ".json", ".csv", ".tsv", ".txt")
-    decoding = DecodingConfig
-    features = staticmethod(log_mel_config)
     constants: tuple[str, ...] = ()
     precisions = ("float32", "bfloat16")
     settings_key = ""
@@ -59,6 +57,7 @@ class NotesTask:
     def network(self, header: Header) -> NotesNetwork:
         """Build the network untrained."""
         from transcribe.engine.trunk import TrunkConfig
+        from transcribe.engine.weights import build
         from transcribe.notes.network import NotesNetwork
 
         return NotesNetwork(self.features(header), build(TrunkConfig, header["network"]))
@@ -69,20 +68,26 @@ class NotesTask:
 
     def activations(self, heads: Heads, grid: FrameGrid, stride: int) -> Activations:
         """Name the network's heads."""
+        from transcribe.notes.decoder import Activations
+
         onset, frame, offset, velocity, pedal = heads
         return Activations(onset, frame, offset, velocity, pedal, grid)
 
     def decoder(self, model: NotesModel) -> NoteDecoder:
         """Begin to decode."""
+        from transcribe.notes.decoder import NoteDecoder
+
         return NoteDecoder(model.decoding)
 
     def complete(self, result: Transcription, timing: Timing) -> Transcription:
         """Add beats and keys."""
+        from transcribe.score.analysis import analysed
+
         return analysed(result, timing)
 
     def remarks(self, result: Transcription, level: Level) -> Iterator[str]:
         """Warn of a recording without notes, of clipping, and of what isn't a piano alone."""
-        if level.peak >= SILENCE and not result.notes:
+        if not level.silent and not result.notes:
             yield "no notes were heard"
         if level.n_samples and level.n_clipped / level.n_samples > _CLIPPED_SHARE:
             yield f"clipped: {level.n_clipped / level.n_samples:.1%} of the samples are at full scale"
@@ -140,6 +145,7 @@ class NotesTask:
         keep: Callable[[PieceScores, Transcription, Transcription], None] | None = None,
     ) -> NotesReport:
         """Score the notes of a file against those of another."""
+        from transcribe.notes.datasets import read_labels
         from transcribe.notes.metrics import compare
 
         truth, found = read_labels(reference), read_labels(estimate)
