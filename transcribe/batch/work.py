@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from transcribe.batch import storage
 from transcribe.batch.manifest import checksum
 from transcribe.batch.plan import STANDARD, Job, Recording
+from transcribe.errors import InputError, OutputError, PitchaiError, TakenError, machine_faults_as
 from transcribe.events import Transcription
 from transcribe.formats.table import Format, detailed, illustrated
 from transcribe.report.roll import Scene
@@ -98,6 +100,8 @@ class Worker:
         OutputError
             If a result can't be written, or is there and may not be replaced.
         """
+        if job.recording.fault is not None:
+            raise InputError(f"{job.recording.name}: {job.recording.fault}")
         began = time.monotonic()
         work = self.work
         outputs = [(path, form) for path, form in job.outputs if not (work.skip_existing and storage.is_there(path))]
@@ -110,19 +114,30 @@ class Worker:
             sha256 = checksum(copy) if work.hashed else None
             heard: list[Activations] = []
             keeping = any(form.name == "npz" for _, form in outputs)
-            result = self.listening.listen(copy, progress, heard.append if keeping else None)
+            with _named(job.recording, copy), machine_faults_as(InputError, job.recording.name):
+                result = self.listening.listen(copy, progress, heard.append if keeping else None)
             listened = time.monotonic()
-            printed = b""
+            printed, written = b"", []
             for path, form in outputs:
-                content = self._shown(recording, form, heard).write(result)
+                with machine_faults_as(OutputError, "standard output" if path == STANDARD else path):
+                    content = self._shown(recording, form, heard).write(result)
                 if path == STANDARD:
                     printed += content
-                else:
-                    storage.write(path, content, work.overwrite)
-        written = tuple(path for path, _ in outputs if path != STANDARD)
+                elif self._write(path, content):
+                    written.append(path)
         ended = time.monotonic()
         stages = {"fetch": fetched - began, "listen": listened - fetched, "write": ended - listened}
-        return Done(result, written, printed, self.listening.device, sha256, ended - began, stages)
+        return Done(result, tuple(written), printed, self.listening.device, sha256, ended - began, stages)
+
+    def _write(self, path: str, content: bytes) -> bool:
+        """Write a result; False where one that another run has just written is to be kept."""
+        try:
+            storage.write(path, content, self.work.overwrite)
+        except TakenError:
+            if not self.work.skip_existing:
+                raise
+            return False
+        return True
 
     def _shown(self, recording: Recording, form: Format, heard: list[Activations]) -> Format:
         """Let pictures and reports know the recording and the truth, and the archive what was heard."""
@@ -137,6 +152,18 @@ class Worker:
         blocks = _blocks(recording.path, rate, self.listening.max_duration) if recording.rereadable else None
         work = self.work
         return Scene(recording.name, work.reference, blocks, rate, work.sound, work.spectrogram)
+
+
+@contextmanager
+def _named(recording: Recording, copy: str) -> Iterator[None]:
+    """Let an error name a recording as people call it, not by the last part of its path or that of a copy."""
+    try:
+        yield
+    except PitchaiError as error:
+        said, name = str(error), Path(copy).name
+        if recording.name == name or not said.startswith(f"{name}: "):
+            raise
+        raise type(error)(recording.name + said.removeprefix(name)) from None
 
 
 def _blocks(path: str, sample_rate: int, max_duration: float) -> Iterator[np.ndarray]:
