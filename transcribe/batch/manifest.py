@@ -99,8 +99,6 @@ class Manifest:
         elif n_torn:
             places = "1 place" if n_torn == 1 else f"{n_torn} places"
             warnings.warn(f"{self.path}: torn in {places}; what is missing is done again", stacklevel=2)
-                f"{self.path}: torn in {n_torn} place{'s' * (n_torn > 1)}; what is missing is done again", stacklevel=2
-            )
 
     def _content(self) -> bytes | None:
         if storage.is_remote(self.path):
@@ -253,8 +251,8 @@ def _is_json(text: bytes) -> bool:
 def _locked(descriptor: int, exclusive: bool) -> bool:
     """Lock a file, as one of many or, unless others have it, alone.
 
-    Who has it alone has it for an instant, which is waited for. Where the system knows no such locks, nobody can be told
-    from somebody, and it counts as locked.
+    Who has it alone has it for an instant, which is waited for. Where the system knows no such locks, it counts as
+    locked.
     """
     try:
         import fcntl
