@@ -121,7 +121,6 @@ def connected(address: str) -> Iterator[str | None]:
         yield None
         return
     keeper = _Keeper(address)
-    keeper.start()
     try:
         yield keeper.joined()
     finally:
@@ -143,24 +142,28 @@ class _Keeper(threading.Thread):
             self._address = os.environ.get("RAY_ADDRESS") or address
         self._answer: queue.SimpleQueue[str | Exception | None] = queue.SimpleQueue()
         self._leaving = threading.Event()
+        self._lost = False
 
     def joined(self) -> str | None:
         """Wait until it has been joined; give the dashboard's address."""
         if self._address not in ("auto", "local"):
             self._check_port()
+        self.start()
         patience = _STARTING if self._address in ("auto", "local") else _JOINING
         try:
             answer = self._answer.get(timeout=patience)
         except queue.Empty:
+            self._lost = True
             raise self._no_cluster(f"nothing came within {patience:.0f} s") from None
         if isinstance(answer, Exception):
             raise self._no_cluster(" ".join(str(answer).split())[:200]) from None
         return answer
 
     def leave(self) -> None:
-        """Leave it and wait for the end."""
+        """Leave it, and wait for the end unless there is none in sight."""
         self._leaving.set()
-        self.join(_LEAVING)
+        if self.is_alive() and not self._lost:
+            self.join(_LEAVING)
 
     def run(self) -> None:
         """Join, say so, and leave when asked to."""
