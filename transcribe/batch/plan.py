@@ -5,14 +5,18 @@ from __future__ import annotations
 import glob
 import os
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from transcribe.audio import AUDIO_SUFFIXES
 from transcribe.batch import storage, tree
 from transcribe.errors import InputError, OutputError, UsageError
 from transcribe.formats.table import FORMATS, Format, format_of
+
+if TYPE_CHECKING:
+    from transcribe.batch.manifest import Manifest
 
 STANDARD = "-"
 BESIDE = "\0"  # an output that can't be asked for: beside the recording
@@ -246,3 +250,73 @@ def _check_unique(recordings: Sequence[Recording], jobs: Sequence[Sequence[tuple
             taken[key] = recording.path
             if recording.path != STANDARD and key == storage.same(recording.path):
                 raise UsageError(f"{output}: the result would replace the recording; choose another -o")
+
+
+def check_inputs(recordings: Iterable[Recording]) -> None:
+    """Refuse a batch before it begins if a recording that was named is not there: the name may be a typing error.
+
+    Raises
+    ------
+    InputError
+        If a file or a pattern's match is missing; stores are asked in turn.
+    """
+    names = [one.path for one in recordings if not (one.fault or one.path == STANDARD or storage.is_remote(one.path))]
+    missing = [name for name in names if not os.path.lexists(name)]
+    if missing:
+        more = f"; nor are {len(missing) - 1} more there" if len(missing) > 1 else ""
+        raise InputError(f"{missing[0]}: no such file{more}; nothing was begun")
+
+
+def check_in_reach(jobs: Sequence[Job], addresses: Iterable[str]) -> None:
+    """Refuse what other processes than this one can't read or write.
+
+    Raises
+    ------
+    UsageError
+        If it is standard input, or this process's memory.
+    """
+    if any(job.recording.path == STANDARD for job in jobs):
+        raise UsageError(
+            "--workers and --ray can't read standard input beside other recordings; give it alone, or as a file"
+        )
+    if any(map(storage.in_memory, addresses)):
+        raise UsageError("memory:// is this process's own: neither --workers nor --ray can reach it")
+
+
+def manifest_path(asked: str | None, outputs: Sequence[str], by_default: bool) -> str | None:
+    """Say where the manifest of a batch lies: where it was asked for, else ``by_default`` in its output folder."""
+    if asked is not None:
+        return storage.plain(asked)
+    folders = [storage.plain(output) for output in outputs if by_default and not os.path.isfile(output)]
+    return storage.join(folders[0], Path("pitchai.jsonl")) if folders else None
+
+
+def check_manifest(path: str, jobs: Sequence[Job], may_exist: bool) -> None:
+    """Refuse a place for the manifest that is taken.
+
+    Raises
+    ------
+    OutputError
+        If it is a recording or a result, is there already, or can't be written.
+    """
+    if storage.is_there(path) and not may_exist:
+        raise OutputError(f"{path}: exists already; --skip-existing goes on from it, --overwrite begins anew")
+    taken = {storage.same(name) for job in jobs for name in (job.recording.path, *(out for out, _ in job.outputs))}
+    if storage.same(path) in taken:
+        raise OutputError(f"{path}: is a recording or a result; choose another --manifest")
+    storage.check_writable(path, True, "--manifest")
+
+
+def split_done(jobs: Sequence[Job], manifest: Manifest | None) -> tuple[list[Job], list[Job]]:
+    """Tell the jobs that are still to be done from those whose results are there.
+
+    A manifest that an earlier run began must know them too.
+    """
+    there = storage.existing(path for job in jobs for path, _ in job.outputs)
+    left: list[Job] = []
+    done: list[Job] = []
+    for job in jobs:
+        outputs = [path for path, _ in job.outputs]
+        known = manifest.has(job.recording.path, outputs) if manifest and manifest.resumed else bool(outputs)
+        (done if known and there.issuperset(outputs) else left).append(job)
+    return left, done
