@@ -36,8 +36,8 @@ class OnnxNetwork:
     """
 
     def __init__(self, content: bytes) -> None:
-        # Its packages send telemetry from 1.29 on, and keep an identifier in the user's cache, unless this is set before
-        # they are loaded; `disable_telemetry_events` is for older ones on Windows.
+        # Its packages send telemetry from 1.29 on, and keep an identifier in the user's cache, unless this is set
+        # before they are loaded; `disable_telemetry_events` is for older ones on Windows.
         os.environ["ORT_DISABLE_TELEMETRY"] = "1"
         try:
             import onnxruntime
