@@ -81,5 +81,5 @@ def machine_faults_as(kind: type[PitchaiError], name: str) -> Iterator[None]:
 
 def without_secrets(text: str) -> str:
     """Leave passwords out of the addresses in a text, and signatures, which stand behind a question mark."""
-    text = re.sub(r"(?<=://)[^/\s@]*:[^/\s@]*@", "…@", text)
+    text = re.sub(r"(:/{1,2})[^/\s]*:[^/\s]*@", r"\1…@", text)  # a path of an address has one slash there
     return re.sub(r"(https?://[^\s?'\"]*)\?[^\s'\":]*", r"\1?…", text)

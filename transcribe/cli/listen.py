@@ -12,20 +12,8 @@ import typer
 from transcribe import __version__
 from transcribe.cli import run as running
 from transcribe.cli.console import clean, print_line
-from transcribe.cli.options import (
-    Batch,
-    Computing,
-    KnownBeats,
-    Pictures,
-    Rhythm,
-    Sound,
-    given,
-    settings_of,
-    switched_on,
-    switches_of,
-    timing,
-    unpacked,
-)
+from transcribe.cli.groups import given, settings_of, switched_on, switches_of, unpacked
+from transcribe.cli.options import Batch, Computing, KnownBeats, Pictures, Rhythm, Sound, timing
 from transcribe.cli.tables import print_tables, summed_up
 from transcribe.errors import UsageError
 from transcribe.registry import TASKS, task_named

@@ -18,7 +18,7 @@ from typing import Any
 import typer
 
 from transcribe.cli import console, doctor, evaluate, files, listen, signals
-from transcribe.cli.options import unpacked
+from transcribe.cli.groups import unpacked
 from transcribe.errors import UsageError
 from transcribe.registry import TASKS
 
