@@ -87,8 +87,19 @@ def lines(out: Path) -> list[dict[str, object]]:
     return found
 
 
+def handling(run: subprocess.Popen[str]) -> None:
+    """Wait until it handles SIGTERM: before, Python itself is only starting."""
+    bit = 1 << (signal.SIGTERM - 1)
+    while run.poll() is None:
+        status = Path(f"/proc/{run.pid}/status").read_text()
+        if int(status.partition("SigCgt:")[2].split()[0], 16) & bit:
+            return
+        time.sleep(0.01)
+
+
 def kill(source: Path, out: Path, rng: random.Random) -> Iterator[str]:
     run = begun(source, out)
+    handling(run)
     time.sleep(rng.uniform(0, 3))
     number = rng.choice(list(SIGNALS))
     run.send_signal(number)
@@ -101,6 +112,7 @@ def full(source: Path, out: Path, rng: random.Random) -> Iterator[str]:
 
 def double(source: Path, out: Path, rng: random.Random) -> Iterator[str]:
     runs = [begun(source, out) for _ in range(2)]
+    handling(runs[0])
     time.sleep(rng.uniform(0, 3))
     number = rng.choice(list(SIGNALS))
     runs[0].send_signal(number)

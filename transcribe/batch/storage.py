@@ -174,6 +174,8 @@ def here(address: str) -> Iterator[str]:
                 files.get_file(path, copy)
             except FileNotFoundError:
                 raise InputError(f"{address}: no such file, or a folder without recordings") from None
+        if not os.path.isfile(copy):  # some stores give a folder for a folder
+            raise InputError(f"{address}: no such file, or a folder without recordings")
         yield copy
 
 

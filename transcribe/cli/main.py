@@ -81,8 +81,8 @@ def main(arguments: list[str] | None = None) -> int:
     except Exception as error:
         if not signals.received:  # which libraries make errors of their own of
             return console.report_error(error)
-    # A signal inside a decoder was only remembered.
-    code = code or next(iter(signals.received), 0)
+    # A signal inside a decoder was only remembered, and Ray makes an exit code of its own of one.
+    code = next(iter(signals.received), code)
     signals.received.clear()
     signals.announce(code)
     return code
