@@ -116,7 +116,7 @@ class RemarkingTask(Protocol):
 
 
 @runtime_checkable
-class ComparingTask(Protocol):
+class ComparingTask(Task, Protocol):
     """A task that can compare two files of results."""
 
     @property

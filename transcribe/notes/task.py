@@ -132,12 +132,23 @@ class NotesTask:
 
         return evaluate(dataset, pieces, transcriber, pedal_extended, thresholds, progress, keep)
 
-    def compare(self, reference: Path, estimate: Path, *, pedal_extended: bool = False) -> NotesReport:
+    def compare(
+        self,
+        reference: Path,
+        estimate: Path,
+        *,
+        pedal_extended: bool = False,
+        keep: Callable[[PieceScores, Transcription, Transcription], None] | None = None,
+    ) -> NotesReport:
         """Score the notes of a file against those of another."""
         from transcribe.notes.datasets import read_labels
         from transcribe.notes.metrics import compare
 
-        return compare(read_labels(reference), read_labels(estimate), pedal_extended)
+        truth, found = read_labels(reference), read_labels(estimate)
+        report = compare(truth, found, pedal_extended)
+        if keep is not None:
+            keep(report.pieces[0], truth, found)
+        return report
 
 
 NOTES = NotesTask()
