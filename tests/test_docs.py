@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import argparse
 import re
+import runpy
 from collections.abc import Iterator
 
 import pytest
+from typer import Typer
+from typer.main import get_command
 
 from tests.conftest import ROOT
 from transcribe import __version__
-from transcribe.cli.main import main as cli
+from transcribe.cli.main import commands, transcribing
 from transcribe.engine.weights import manifest
 from transcribe.registry import TASKS
 
@@ -32,18 +36,38 @@ def test_the_figures_are_those_of_the_model_cards(size: str, table: int) -> None
         assert row in card, f"not in the card: {row}"
 
 
-@pytest.mark.parametrize("option", sorted(set(re.findall(r"(?<=\s)--[a-z-]+", section("Use")))))
-def test_every_option_that_is_shown_exists(option: str, capsys: pytest.CaptureFixture[str]) -> None:
-    for command in ([], ["chords"], ["eval"], ["convert"], ["doctor"]):
-        cli([*command, "--help"])
-    assert option in capsys.readouterr().out
+def options_of(program: Typer) -> dict[str, set[str]]:
+    """All options of a program's commands, by the command's name."""
+    command = get_command(program)
+    found = getattr(command, "commands", {"": command})
+    return {
+        name: {option for p in one.params for option in (*p.opts, *p.secondary_opts)} for name, one in found.items()
+    }
+
+
+OPTIONS = {**options_of(commands()), **options_of(transcribing())}
+
+
+@pytest.mark.parametrize("line", re.findall(r"^    .*?pitchai (.*)", README, re.MULTILINE))
+def test_every_command_that_is_shown_has_its_options(line: str) -> None:
+    words = re.split(r" {2,}|[|>]", line)[0].split()
+    known = OPTIONS[words[0] if words[0] in OPTIONS else ""]
+    for word in words:
+        if word.startswith("-") and word != "-":
+            assert word in known, f"pitchai {line} has no {word}"
+
+
+@pytest.mark.parametrize("option", sorted(set(re.findall(r"`(--[a-z-]+)", README))))
+def test_every_option_that_is_named_exists(option: str) -> None:
+    of_others = {"--torch-backend"}
+    assert option in of_others.union(*OPTIONS.values())
 
 
 def training_commands() -> Iterator[tuple[str, str]]:
     """Every ``python -m train.X``, with the variables of its shell filled in, as (X, options)."""
     text = re.sub(r"\\\n", " ", TRAINING)
     variables: dict[str, str] = {}
-    pattern = r'(?<!\w)([A-Z]+)="([^"]*)"|python -m train\.([a-z_]+)((?:[^\n`#]|\$[A-Z]+)*)'
+    pattern = r'(?<!\w)([A-Z]+)="([^"]*)"|python -m train\.([a-z_.]+)((?:[^\n`#]|\$[A-Z]+)*)'
     for name, value, module, options in re.findall(pattern, text):
         filled = re.sub(r"\$([A-Z]+)", lambda match: variables.get(match[1], ""), value or options)
         if name:
@@ -52,16 +76,34 @@ def training_commands() -> Iterator[tuple[str, str]]:
             yield module, filled
 
 
-def test_every_option_of_the_training_programs_that_is_shown_exists() -> None:
-    shared = (ROOT / "train" / "loop.py").read_text(encoding="utf-8")
-    seen = 0
-    for module, options in training_commands():
-        program = (ROOT / "train" / f"{module}.py").read_text(encoding="utf-8")
-        known = program + shared * ("add_options" in program)
-        for option in re.findall(r"(?<=\s)--([a-z-]+)", options):
-            assert f'"--{option}"' in known or f'"{option}":' in known, f"train.{module} has no --{option}"
-            seen += 1
-    assert seen > 150
+class AskedError(Exception):
+    """Carries the parser of a program that was about to parse its arguments."""
+
+
+def training_options(module: str, monkeypatch: pytest.MonkeyPatch) -> set[str]:
+    """Run a training program as far as to its parser, and ask that for its options."""
+
+    def ask(parser: argparse.ArgumentParser, *_: object, **__: object) -> None:
+        raise AskedError(parser)
+
+    monkeypatch.setattr(argparse.ArgumentParser, "parse_known_args", ask)
+    with pytest.raises(AskedError) as asked:
+        runpy.run_module(f"train.{module}", run_name="__main__")
+    parsers = [asked.value.args[0]]
+    for action in parsers[0]._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            parsers += action.choices.values()
+    return {option for parser in parsers for option in parser._option_string_actions}
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")  # of a module that other tests have imported
+def test_every_option_of_the_training_programs_that_is_shown_exists(monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = list(training_commands())
+    shown = [(module, option) for module, line in lines for option in re.findall(r"(?<=\s)--[a-z-]+", line)]
+    known = {module: training_options(module, monkeypatch) for module, _ in lines}
+    for module, option in shown:
+        assert option in known[module], f"train.{module} has no {option}"
+    assert len(shown) > 150
 
 
 def test_every_file_that_is_named_exists() -> None:

@@ -13,12 +13,14 @@ A message says what, why and what to do next, on one line.
 
 from __future__ import annotations
 
+import errno
+import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-# How C and C++ libraries say that there is no memory, in exceptions of their own.
-_NO_MEMORY = re.compile(r"bad[_ ]alloc|allocate memory|out of memory|failed to allocate", re.IGNORECASE)
+# How C and C++ libraries say that there is no memory, in exceptions of their own, and the loader of libraries.
+_NO_MEMORY = re.compile(r"bad[_ ]alloc|allocate memory|out of memory|failed to (allocate|map)", re.IGNORECASE)
 
 
 class PitchaiError(Exception):
@@ -60,8 +62,12 @@ class TakenError(OutputError):
 
 def machine_fault(error: BaseException) -> str | None:
     """Say what the machine lacks (memory, room on a disk, open files) where that is what went wrong; else None."""
-    if isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and _NO_MEMORY.search(str(error))):
+    if isinstance(error, MemoryError):
         return "there is not enough memory"
+    if isinstance(error, (RuntimeError, ImportError)) and _NO_MEMORY.search(str(error)):
+        return "there is not enough memory"
+    if isinstance(error, ImportError) and os.strerror(errno.EMFILE) in str(error):
+        return os.strerror(errno.EMFILE)
     if isinstance(error, OSError) and not isinstance(error, BrokenPipeError):
         return " ".join(str(error.strerror or error).split())[:300]
     return None
@@ -81,5 +87,5 @@ def machine_faults_as(kind: type[PitchaiError], name: str) -> Iterator[None]:
 
 def without_secrets(text: str) -> str:
     """Leave passwords out of the addresses in a text, and signatures, which stand behind a question mark."""
-    text = re.sub(r"(?<=://)[^/\s@]*:[^/\s@]*@", "…@", text)
+    text = re.sub(r"(:/{1,2})[^/\s]*:[^/\s]*@", r"\1…@", text)  # a path of an address has one slash there
     return re.sub(r"(https?://[^\s?'\"]*)\?[^\s'\":]*", r"\1?…", text)

@@ -15,11 +15,11 @@ from typing import Any
 
 import numpy as np
 
-from transcribe.audio import MAX_DURATION, AudioReader, Level, resampled
+from transcribe.audio import MAX_DURATION, AudioReader, MeteredBlocks, Mixer, resampled
 from transcribe.engine.devices import choose_device, choose_precision, device_of
-from transcribe.engine.inference import Infer, WindowModel, infer_together
+from transcribe.engine.inference import Infer, Outputs, WindowModel, infer_together
 from transcribe.engine.task import Decoder, ExcerptTask, Fields, Model, NetworkTask, Progress, WindowTask
-from transcribe.engine.tuning import tuned
+from transcribe.engine.tuning import Tunings, main_tuning, tuned
 from transcribe.engine.weights import load_model
 from transcribe.errors import UsageError
 from transcribe.events import Transcription
@@ -171,12 +171,15 @@ class Transcriber:
         result: Transcription | None = None
         if self.window_models:
             rate = self.window_models[0].features.sample_rate
-            mono = resampled(samples, sample_rate, rate)
+            mixer = Mixer(sample_rate)
+            mono = resampled(samples, sample_rate, rate, mixer)
             result = self._hear_windows([mono], len(mono) / rate, None, keep)
+            result = replace(result, warnings=(*mixer.remarks(), *result.warnings))
         for model in self.excerpt_models:
             rate = model.features.sample_rate
-            mono = resampled(samples, sample_rate, rate)
-            result = self._hear_excerpts(model, [mono], len(mono) / rate, None, result)
+            mixer = Mixer(sample_rate)
+            mono = resampled(samples, sample_rate, rate, mixer)
+            result = self._hear_excerpts(model, [mono], len(mono) / rate, None, result, tuple(mixer.remarks()))
         assert result is not None
         return result
 
@@ -189,8 +192,8 @@ class Transcriber:
             If the first task doesn't hear windows.
         """
         _decoder_of(self.model)
-        tuning, blocks = tuned(blocks, self.sample_rate)
-        (found,) = self._run(blocks, [self.model], tuning)
+        tunings, blocks = tuned(blocks, self.sample_rate)
+        (found,) = self._run(blocks, [self.model], tunings)
         return found
 
     def activations_of(self, path: str | Path) -> Iterator[Any]:
@@ -220,19 +223,19 @@ class Transcriber:
     def _reader(self, path: str | Path, model: Model[Any, Any]) -> AudioReader:
         return AudioReader(path, model.features.sample_rate, max_duration=self.max_duration)
 
-    def _run(self, blocks: Iterable[np.ndarray], models: Sequence[WindowModel], tuning: int) -> list[Iterator[Any]]:
+    def _run(self, blocks: Iterable[np.ndarray], models: Sequence[WindowModel], tunings: Tunings) -> Outputs:
         if self._infer is not None:
-            return self._infer(blocks, *models, tuning=tuning)
-        return infer_together(blocks, *models, tuning=tuning, threads=self.threads)
+            return self._infer(blocks, *models, tunings=tunings)
+        return infer_together(blocks, *models, tunings=tunings, threads=self.threads)
 
     def _hear_windows(
         self, blocks: Iterable[np.ndarray], duration: float | None, progress: Progress | None, keep: Keep | None
     ) -> Transcription:
-        level = Level(blocks)
+        level = MeteredBlocks(blocks)
         rate = self.window_models[0].features.sample_rate
-        tuning, samples = tuned(level, rate)
+        tunings, samples = tuned(level, rate)
         decoders = [_decoder_of(model) for model in self.window_models]
-        first, *others = self._run(samples, self.window_models, tuning)
+        first, *others = self._run(samples, self.window_models, tunings)
         seconds = 0.0
         for block in first:
             if keep is not None:
@@ -249,7 +252,8 @@ class Transcriber:
             for other in stream:
                 decoder.push(other)
         length = level.n_samples / rate
-        result = Transcription(duration=length, tuning=tuning)
+        sections = tunings.sections(length)
+        result = Transcription(duration=length, tuning=main_tuning(sections), tunings=sections)
         for model, decoder in zip(self.window_models, decoders, strict=True):
             result = self._added(result, model, decoder.fields(length))
         task = self.window_models[0].task
@@ -267,7 +271,7 @@ class Transcriber:
     ) -> Transcription:
         """Hear excerpts, and add what was found to a result; ``warnings`` are the reader's."""
         assert isinstance(model.task, ExcerptTask)
-        level = Level(blocks)
+        level = MeteredBlocks(blocks)
         fields = dict(model.task.listen(model, level, duration, progress, self.threads))
         remarks = fields.pop("warnings", ())
         said = (*warnings, *(tuple(_silence(level)) or remarks))
@@ -328,7 +332,7 @@ def _with_settings(model: Model[Any, Any], settings: Mapping[str, object]) -> Mo
         raise UsageError(f"settings: {error}") from None
 
 
-def _silence(level: Level) -> Iterator[str]:
+def _silence(level: MeteredBlocks) -> Iterator[str]:
     """Yield a remark where nothing sounds."""
     if level.silent:
         yield "the recording is silent" if level.n_samples else "the recording holds no samples"

@@ -38,6 +38,12 @@ def check_writable(path: Path, overwrite: bool, option: str = "-o") -> None:
         _make_folder(path.parent)
     except (OSError, ValueError) as error:
         raise OutputError(f"{path}: its folder can't be made: {getattr(error, 'strerror', None) or error}") from None
+    try:
+        path.lstat()
+    except FileNotFoundError:
+        pass
+    except OSError as error:  # its name is too long
+        raise OutputError(f"{path}: can't be written: {error.strerror}") from None
     if not os.access(path.absolute().parent, os.W_OK):
         raise OutputError(f"{path}: can't be written: no permission to write in {path.parent}")
 

@@ -13,10 +13,13 @@ it is decoded from the start once only, nothing need be sought, and the bytes ar
 from __future__ import annotations
 
 import itertools
+import logging
 import math
 import os
+import queue
 import random
-import signal
+import socket
+import tempfile
 import threading
 import time
 import uuid
@@ -38,6 +41,7 @@ if TYPE_CHECKING:
     from transcribe.batch.plan import Job
     from transcribe.batch.work import Done, Work
     from transcribe.engine.inference import Outputs, Span, WindowModel
+    from transcribe.engine.tuning import Tunings
 
 # So many actors in a row may end before they are ready.
 _LOST_STARTS = 3
@@ -47,6 +51,10 @@ _HELPERS = 16
 _HELPING = "helping"
 # How long to wait before looking round, in seconds.
 _BREATH = 1.0
+# The home folder of who started a cluster, in the environment of its processes.
+_HOME = "PITCHAI_HOME"
+# How long a machine may take to answer, a cluster to let us in, to start, and to let us go, in seconds.
+_CONNECTING, _JOINING, _STARTING, _LEAVING = 5.0, 20.0, 180.0, 20.0
 
 
 @dataclass(frozen=True)
@@ -107,25 +115,114 @@ def connected(address: str) -> Iterator[str | None]:
     Raises
     ------
     UsageError
-        If there is none at that address, or Ray isn't installed.
+        If none answers at that address within half a minute, or Ray isn't installed.
     """
     ray = import_ray()
     if ray.is_initialized():
         yield None
         return
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nobody is told what runs here
-    ours = signal.getsignal(signal.SIGTERM)
+    keeper = _Keeper(address)
     try:
-        context = ray.init(None if address == "auto" else address, logging_level="ERROR", log_to_driver=False)
-    except (ConnectionError, ValueError, RuntimeError) as error:
-        reason = " ".join(str(error).split())[:200]
-        raise UsageError(f"--ray {address}: no cluster answers: {reason}") from None
-    if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGTERM, ours)
-    try:
-        yield context.dashboard_url or None
+        yield keeper.joined()
     finally:
-        ray.shutdown()
+        keeper.leave()
+
+
+class _Keeper(threading.Thread):
+    """The thread that joins a cluster, or starts one, and leaves it again.
+
+    Not the main one: Ray would take its handler of SIGTERM from it, and a call that waits for a cluster that doesn't
+    answer could not be ended. One thread for both: on Linux the processes of a cluster end with the thread that started
+    them.
+    """
+
+    def __init__(self, address: str) -> None:
+        super().__init__(daemon=True)
+        self._asked = self._address = address
+        if address == "auto":
+            self._address = os.environ.get("RAY_ADDRESS") or address
+        self._answer: queue.SimpleQueue[str | Exception | None] = queue.SimpleQueue()
+        self._leaving = threading.Event()
+        self._lost = False
+
+    def joined(self) -> str | None:
+        """Wait until it has been joined; give the dashboard's address."""
+        if self._address not in ("auto", "local"):
+            self._check_port()
+        self.start()
+        patience = _STARTING if self._address in ("auto", "local") else _JOINING
+        try:
+            answer = self._answer.get(timeout=patience)
+        except queue.Empty:
+            self._lost = True
+            raise self._no_cluster(f"nothing came within {patience:.0f} s") from None
+        if isinstance(answer, Exception):
+            raise self._no_cluster(" ".join(str(answer).split())[:200]) from None
+        return answer
+
+    def leave(self) -> None:
+        """Leave it, and wait for the end unless there is none in sight."""
+        self._leaving.set()
+        if self.is_alive() and not self._lost:
+            self.join(_LEAVING)
+
+    def run(self) -> None:
+        """Join, say so, and leave when asked to."""
+        ray = import_ray()
+        logging.getLogger("ray").setLevel(logging.ERROR)
+        with tempfile.TemporaryDirectory(prefix="pitchai-") as folder:
+            try:
+                self._answer.put(self._dashboard(folder))
+            except Exception as error:
+                self._answer.put(error)
+            self._leaving.wait()
+            ray.shutdown()
+
+    def _dashboard(self, folder: str) -> str | None:
+        """Join the cluster, or start one."""
+        if self._address != "local":
+            try:
+                return self._init(self._address)
+            except ConnectionError:
+                if self._address != "auto":
+                    raise
+        with _not_asking_where_it_runs(folder):
+            return self._init("local")
+
+    def _init(self, address: str) -> str | None:
+        context = import_ray().init(address, logging_level="ERROR", log_to_driver=False)
+        return context.dashboard_url or None
+
+    def _check_port(self) -> None:
+        """Say in seconds what Ray says in minutes: that nothing listens there."""
+        host, _, port = self._address.rpartition(":")
+        try:
+            socket.create_connection((host.strip("[]"), int(port)), timeout=_CONNECTING).close()
+        except (OSError, ValueError) as error:
+            raise self._no_cluster(getattr(error, "strerror", None) or str(error)) from None
+
+    def _no_cluster(self, reason: str) -> UsageError:
+        return UsageError(f"--ray {self._asked}: no cluster answers: {reason}")
+
+
+@contextmanager
+def _not_asking_where_it_runs(folder: str) -> Iterator[None]:
+    """Start a cluster that sends nothing to anybody; ``folder`` is needed as long as it runs.
+
+    Even with its usage statistics off, Ray's dashboard asks the addresses of three clouds whether it runs there, unless
+    it finds a description of the cluster in its home folder. So it gets a home of its own, and the actors get ours.
+    """
+    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+    home = os.environ.get("HOME")
+    if home is None:
+        yield
+        return
+    Path(folder, "ray_bootstrap_config.yaml").write_text("provider: {type: local}\n")
+    os.environ[_HOME], os.environ["HOME"] = home, folder
+    try:
+        yield
+    finally:
+        os.environ["HOME"] = os.environ.pop(_HOME)
 
 
 def gpus_for(device: str) -> float:
@@ -291,6 +388,7 @@ class _Listener:
     def __init__(self, work: Work, sharing: Sharing, folder: str, name: str) -> None:
         with suppress(OSError):  # so that relative paths mean what they mean there
             os.chdir(folder)
+        os.environ.update({"HOME": home} if (home := os.environ.pop(_HOME, None)) else {})
         self._work, self._sharing, self._name = work, sharing, name
         self._has_begun = threading.Event()
         self._files = _counter("pitchai_files", "Recordings done")
@@ -335,16 +433,16 @@ class _Listener:
         """Run the networks over a span of somebody's recording."""
         return _heard(span, self._worker.transcriber.window_models, self._threads)
 
-    def _infer(self, blocks: Iterable[np.ndarray], /, *models: WindowModel, tuning: float) -> Outputs:
+    def _infer(self, blocks: Iterable[np.ndarray], /, *models: WindowModel, tunings: Tunings) -> Outputs:
         from transcribe.engine.inference import infer_together
 
         if len({model.features for model in models}) > 1:  # no span would fit them all
-            return infer_together(blocks, *models, tuning=tuning, threads=self._threads)
-        streams = itertools.tee(self._spread(blocks, models, tuning), len(models))
+            return infer_together(blocks, *models, tunings=tunings, threads=self._threads)
+        streams = itertools.tee(self._spread(blocks, models, tunings), len(models))
         return [_one_of(stream, number) for number, stream in enumerate(streams)]
 
     def _spread(
-        self, blocks: Iterable[np.ndarray], models: Sequence[WindowModel], tuning: float
+        self, blocks: Iterable[np.ndarray], models: Sequence[WindowModel], tunings: Tunings
     ) -> Iterator[list[list[Any]]]:
         """Have the helpers run the networks over the spans of a recording; yield what they hear in order."""
         from transcribe.engine.inference import spans
@@ -352,7 +450,7 @@ class _Listener:
         ray = import_ray()
         sent: deque[tuple[Any, Any]] = deque()
         helpers = _Helpers(self._name)
-        for number, span in enumerate(spans(blocks, *models, tuning=tuning, n_windows=self._sharing.n_windows)):
+        for number, span in enumerate(spans(blocks, *models, tunings=tunings, n_windows=self._sharing.n_windows)):
             helper = helpers.next() if number >= self._sharing.n_alone else None
             if helper is None:
                 while sent:

@@ -11,7 +11,7 @@ from multiprocessing.connection import Connection, wait
 from types import FrameType
 from typing import Any, Generic, TypeVar
 
-from transcribe.errors import PitchaiError
+from transcribe.errors import PitchaiError, machine_fault, machine_faults_as
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -84,9 +84,10 @@ class _Pool(Generic[Item, Result]):
 
     def start(self) -> None:
         """Begin a process."""
-        ours, theirs = self._context.Pipe()
-        process = self._context.Process(target=_work, args=(theirs, self._make), daemon=True)
-        process.start()
+        with machine_faults_as(DiedError, "no more processes can be started; try fewer --workers"):
+            ours, theirs = self._context.Pipe()
+            process = self._context.Process(target=_work, args=(theirs, self._make), daemon=True)
+            process.start()
         theirs.close()  # so that its end is known when it dies
         self.running.append(_Process(process, ours))
 
@@ -198,4 +199,7 @@ def _exit(number: int, _: FrameType | None) -> None:
 
 def sendable(error: Exception) -> Exception:
     """Pass our own errors on, whose only argument is their text; others may not come out of a pipe as they went in."""
-    return error if isinstance(error, PitchaiError) else RuntimeError(f"{type(error).__name__}: {error}")
+    if isinstance(error, PitchaiError):
+        return error
+    reason = machine_fault(error)
+    return RuntimeError(f"{type(error).__name__}: {error}") if reason is None else OSError(None, reason)

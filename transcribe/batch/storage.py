@@ -55,7 +55,7 @@ def plain(address: str) -> str:
     if scheme not in (*STORES, *_WEB):
         known = ", ".join(f"{name}://" for name in (*STORES, *_WEB))
         raise UsageError(f"{address}: {scheme}:// is not supported; copy it to a folder, or use one of {known}")
-    if re.match(r"[^/@]*:[^/@]*@", address.partition("://")[2]):
+    if re.match(r"[^/]*:[^/]*@", address.partition("://")[2]):
         raise UsageError(f"{address}: has a password in it; give it to the store's own settings or environment instead")
     return address
 
@@ -174,6 +174,8 @@ def here(address: str) -> Iterator[str]:
                 files.get_file(path, copy)
             except FileNotFoundError:
                 raise InputError(f"{address}: no such file, or a folder without recordings") from None
+        if not os.path.isfile(copy):  # some stores give a folder for a folder
+            raise InputError(f"{address}: no such file, or a folder without recordings")
         yield copy
 
 

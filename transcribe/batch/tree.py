@@ -57,9 +57,8 @@ def matching(pattern: str) -> list[str]:
     for start in filter(os.path.isdir, starts):
         prefix = start.rstrip(os.sep) + os.sep
         for path, entries, _ in _walk(start, follow=True, hidden=hidden):
-            found += [
-                entry.path for entry in entries if _matches(entry.path.removeprefix(prefix).split(os.sep), wanted)
-            ]
+            below = [(entry.path, Path(entry.path.removeprefix(prefix)).parts) for entry in entries]
+            found += [name for name, inside in below if _matches(inside, wanted)]
             if path == start and _matches([], wanted):
                 found.append(start)
     return found

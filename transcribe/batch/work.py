@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING
 from transcribe.batch import storage
 from transcribe.batch.manifest import checksum
 from transcribe.batch.plan import STANDARD, Job, Recording
+from transcribe.errors import InputError, OutputError, PitchaiError, TakenError, machine_faults_as
 from transcribe.events import Transcription
 from transcribe.formats.format import Format, Rendering
 from transcribe.registry import summary
@@ -84,6 +86,8 @@ class Worker:
         OutputError
             If a result can't be written, or is there and may not be replaced.
         """
+        if job.recording.fault is not None:
+            raise InputError(f"{job.recording.name}: {job.recording.fault}")
         began = time.monotonic()
         work = self.work
         outputs = [(path, form) for path, form in job.outputs if not (work.skip_existing and storage.is_there(path))]
@@ -96,26 +100,49 @@ class Worker:
             sha256 = checksum(copy) if work.hashed else None
             kept: list[Activations] = []
             keep = kept.append if any("activations" in form.needs for _, form in outputs) else None
-            result = self.transcriber.transcribe_file(copy, progress=progress, keep=keep)
+            with _named(job.recording, copy), machine_faults_as(InputError, job.recording.name):
+                result = self.transcriber.transcribe_file(copy, progress=progress, keep=keep)
             listened = time.monotonic()
-            printed = b""
+            printed, written = b"", []
             for path, form in outputs:
                 scene = partial(self._scene, recording, form, result)
-                content = form.write(result, Rendering(scene, work.detail, kept))
+                with machine_faults_as(OutputError, "standard output" if path == STANDARD else path):
+                    content = form.write(result, Rendering(scene, work.detail, kept))
                 if path == STANDARD:
                     printed += content
-                else:
-                    storage.write(path, content, work.overwrite)
-        written = tuple(path for path, _ in outputs if path != STANDARD)
+                elif self._write(path, content):
+                    written.append(path)
         ended = time.monotonic()
         stages = {"fetch": fetched - began, "listen": listened - fetched, "write": ended - listened}
-        return Done(result, written, printed, self.transcriber.device, sha256, ended - began, stages)
+        return Done(result, tuple(written), printed, self.transcriber.device, sha256, ended - began, stages)
+
+    def _write(self, path: str, content: bytes) -> bool:
+        """Write a result; False where one that another run has just written is to be kept."""
+        try:
+            storage.write(path, content, self.work.overwrite)
+        except TakenError:
+            if not self.work.skip_existing:
+                raise
+            return False
+        return True
 
     def _scene(self, recording: Recording, form: Format, result: Transcription) -> Scene:
         rate = _REPORT_SAMPLE_RATE if "sound" in form.shows else _PICTURE_SAMPLE_RATE
         blocks = _blocks(recording.path, rate, self.transcriber.max_duration) if recording.rereadable else None
         work, words = self.work, tuple(summary(result))
         return Scene(recording.name, work.reference, blocks, rate, work.sound, work.spectrogram, words)
+
+
+@contextmanager
+def _named(recording: Recording, copy: str) -> Iterator[None]:
+    """Let an error name a recording as people call it, not by the last part of its path or that of a copy."""
+    try:
+        yield
+    except PitchaiError as error:
+        said, name = str(error), Path(copy).name
+        if recording.name == name or not said.startswith(f"{name}: "):
+            raise
+        raise type(error)(recording.name + said.removeprefix(name)) from None
 
 
 def _blocks(path: str, sample_rate: int, max_duration: float) -> Iterator[np.ndarray]:

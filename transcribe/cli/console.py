@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from transcribe.errors import OutputError, PitchaiError, UsageError
+from transcribe.errors import OutputError, PitchaiError, UsageError, machine_fault, without_secrets
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -93,7 +93,7 @@ def write(content: bytes) -> None:
 def say(message: str) -> None:
     """Say one line on stderr; nobody reads it where that can't be written."""
     try:
-        print(f"pitchai: {clean(message)}", file=sys.stderr, flush=True)
+        print(f"pitchai: {clean(without_secrets(message))}", file=sys.stderr, flush=True)
     except OSError:
         sys.stderr = open(os.devnull, "w")  # noqa: SIM115 - Python flushes it at its end
 
@@ -118,6 +118,9 @@ def describe(error: Exception) -> tuple[str, int]:
         return f"{complain().rstrip('.')}; see pitchai --help", UsageError.exit_code
     if isinstance(error, FileNotFoundError) and not _has_working_folder():
         return "the working folder has been deleted; change to another, or give absolute paths", OutputError.exit_code
+    fault = machine_fault(error)
+    if fault is not None:
+        return f"the system refuses: {fault}", UsageError.exit_code
     reason = " ".join(str(error).split())[:300]
     found = f"a bug: {type(error).__name__}: {reason}; please report it (PITCHAI_TRACEBACK=1 shows where)"
     return found, PitchaiError.exit_code

@@ -118,6 +118,7 @@ def _decoders() -> dict[str, str]:
 
 def _weights() -> dict[str, str]:
     from transcribe.engine.onnx_backend import OnnxNetwork
+    from transcribe.engine.task import NetworkTask
     from transcribe.engine.weights import manifest, verified_bytes
     from transcribe.registry import TASKS
 
@@ -126,7 +127,7 @@ def _weights() -> dict[str, str]:
     except PitchaiError as error:
         return {"manifest": f"FAULTY: {error}"}
     found = {}
-    for task in (task.name for task in TASKS if not task.requires):
+    for task in (task.name for task in TASKS if isinstance(task, NetworkTask)):
         if not any(entry.task == task and entry.default for entry in entries.values()):
             found[task] = f"FAULTY: there are no default weights for {task}; reinstall pitchai"
     for name, entry in entries.items():

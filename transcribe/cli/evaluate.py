@@ -1,179 +1,218 @@
-"""The command ``pitchai eval``: how good it is, measured as the field measures it."""
+"""The command ``pitchai eval``: how good it is, measured as the field measures it.
+
+The data set says which task it is about, the task has the metrics, and its report lays out the figures.
+"""
 
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from transcribe.batch.atomic import check_writable
 from transcribe.cli.console import ProgressBar, print_line, say
-from transcribe.cli.options import Computing
+from transcribe.cli.options import Computing, Printing
 from transcribe.cli.tables import print_tables
 from transcribe.errors import UsageError
+from transcribe.registry import TASKS, ComparingTask, task_of_dataset
 
 if TYPE_CHECKING:
-    from transcribe.events import Transcription
-    from transcribe.notes.metrics import PieceScores
+    from transcribe.registry import Task
     from transcribe.report.tables import Report
 
-    Compared = list[tuple[PieceScores, Transcription, Transcription]]
+    # What a task keeps of every piece, for its report's page.
+    Kept = list[tuple[Any, ...]]
 
 
-def evaluate(
-    dataset: Annotated[
-        str | None,
-        typer.Option(
-            help="maestro, maps, pairs (notes), chords, beats, nsynth, irmas, clips (instruments), or gtzan, fma "
-            "(genres)."
-        ),
-    ] = None,
+def datasets_help() -> str:
+    """Name the data sets; their loaders are imported for that."""
+    return "; ".join(f"{', '.join(task.datasets)} ({task.name})" for task in TASKS if task.datasets)
+
+
+@dataclass(frozen=True)
+class Data:
+    """What is measured."""
+
+    dataset: Annotated[str | None, typer.Option(help="Its name.")] = None
     data: Annotated[
         Path | None, typer.Option(help="The data set's folder; else the one of its name in $PITCHAI_DATA.")
-    ] = None,
-    split: Annotated[str | None, typer.Option(help="train, validation, test or all.")] = None,
+    ] = None
+    split: Annotated[str | None, typer.Option(help="train, validation, test or all.")] = None
     labels: Annotated[
-        Path | None, typer.Option(help="Take the labels (of genres: the lists of splits) from this folder instead.")
-    ] = None,
+        Path | None,
+        typer.Option(help="Take the labels (of genres: the lists of splits) from this folder instead."),
+    ] = None
+    reference: Annotated[
+        Path | None, typer.Option(help="Instead of a data set: the true notes (MIDI, …) or chords (.lab),")
+    ] = None
+    estimate: Annotated[Path | None, typer.Option(help="and the file to compare with them.")] = None
+
+    def check(self) -> None:
+        """Refuse options that contradict each other.
+
+        Raises
+        ------
+        UsageError
+            If two of them do.
+        """
+        if (self.reference is None) != (self.estimate is None):
+            raise UsageError("--reference and --estimate belong together")
+        if (self.reference is None) == (self.dataset is None):
+            raise UsageError("give either --dataset, or --reference and --estimate")
+
+
+@dataclass(frozen=True)
+class Measure:
+    """How notes are measured."""
+
     pedal_extended: Annotated[
         bool, typer.Option("--pedal-extended", help="Let both sides' notes sound while the pedal is down.")
-    ] = False,
-    sweep: Annotated[bool, typer.Option("--sweep", help="Try onset thresholds from 0.1 to 0.9.")] = False,
-    reference: Annotated[Path | None, typer.Option(help="Compare two files of notes: the truth,")] = None,
-    estimate: Annotated[Path | None, typer.Option(help="and what is to be judged.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, with every piece's figures.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no warnings.")] = False,
-    computing: Computing = Computing(),  # noqa: B008
-    onset_threshold: Annotated[float | None, typer.Option(min=0.0, max=1.0, show_default=False)] = None,
+    ] = False
+    sweep: Annotated[bool, typer.Option("--sweep", help="Try onset thresholds from 0.1 to 0.9.")] = False
+    onset_threshold: Annotated[
+        float | None, typer.Option(min=0.0, max=1.0, help="Instead of the model's own.", show_default=False)
+    ] = None
+
+    def options_of(self, task: Task, about: str) -> dict[str, Any]:
+        """Choose the keyword arguments of the task's ``evaluate``.
+
+        Raises
+        ------
+        UsageError
+            If the task doesn't know them.
+        """
+        options: dict[str, Any] = {}
+        if self.pedal_extended:
+            options["pedal_extended"] = True
+        if self.sweep:
+            options["thresholds"] = [step / 10 for step in range(1, 10)]
+        known = {option.name for option in task.options}
+        if not task.evaluation_options.issuperset(options) or not known.issuperset(self.settings):
+            raise UsageError(f"--pedal-extended, --sweep and --onset-threshold are about notes, not {about}")
+        return options
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The settings of the decoder that were given."""
+        return {} if self.onset_threshold is None else {"onset_threshold": self.onset_threshold}
+
+
+@dataclass(frozen=True)
+class Output(Printing):
+    """What is printed and written."""
+
     plot: Annotated[
-        Path | None, typer.Option(help="With labelled clips: a PNG of what was taken for what.", show_default=False)
-    ] = None,
+        Path | None, typer.Option(help="Of labelled clips: a PNG of what was taken for what.", show_default=False)
+    ] = None
     pages: Annotated[
         Path | None,
         typer.Option("--report", help="An HTML page: the worst pieces first, with their hits and misses."),
-    ] = None,
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace the plot or the report if it exists.")
-    ] = False,
-) -> None:
-    """Measure transcriptions against the truth, as the field measures them.
+    ] = None
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the plot or the report if it exists.")] = False
+
+    def check(self, task: Task) -> None:
+        """Refuse before the work what could not be written after it.
+
+        Raises
+        ------
+        UsageError
+            If the task's report can't be drawn so.
+        OutputError
+            If a file exists already or can't be written.
+        """
+        from transcribe.batch.atomic import check_writable
+
+        if self.plot is not None and (task.name in ("notes", "beats") or self.plot.suffix.lower() != ".png"):
+            raise UsageError(
+                "--plot draws the confusions of labelled clips as .png: --dataset chords --plot confusion.png"
+            )
+        if self.pages is not None:
+            if "keep" not in task.evaluation_options or self.pages.suffix.lower() not in (".html", ".htm"):
+                raise UsageError(
+                    "--report writes the notes of a data set as .html: --dataset maestro --report maestro.html"
+                )
+            check_writable(self.pages, self.overwrite)
+
+
+def evaluate(data: Data, measure: Measure, output: Output, computing: Computing) -> None:
+    """Measure results against the truth, as the field measures them.
 
     [bold]pitchai eval --dataset maestro --data maestro-v3.0.0[/] or
     [bold]pitchai eval --reference a.mid --estimate b.mid[/] (or .lab files of chords).
     """
-    if (reference is None) != (estimate is None):
-        raise UsageError("--reference and --estimate belong together")
-    if (reference is None) == (dataset is None):
-        raise UsageError("give either --dataset, or --reference and --estimate")
-    if reference is not None and estimate is not None:
-        _compare(reference, estimate, pedal_extended, as_json, pages, overwrite)
-        return
-    from transcribe.registry import load_dataset, task_of_dataset
+    from transcribe.batch.atomic import write_atomically
+    from transcribe.report.confusion import to_png
+    from transcribe.report.tables import PagedReport
+
+    data.check()
+    kept: Kept = []
+    if data.reference is not None and data.estimate is not None:
+        report = _compare(data.reference, data.estimate, measure, output, kept)
+    else:
+        report = _evaluate(str(data.dataset), data, measure, output, computing, kept)
+    if not output.quiet:
+        for warning in report.warnings:
+            say(warning)
+    if output.pages is not None and isinstance(report, PagedReport):
+        page = report.page(f"Evaluation: {data.dataset or 'two files'}", kept)
+        write_atomically(output.pages, page, output.overwrite)
+    if output.as_json:
+        print_line(json.dumps(report.to_dict()))
+    else:
+        print_tables(*report.tables())
+    if output.plot is not None:
+        write_atomically(output.plot, to_png(report.confusion), output.overwrite)
+
+
+def _compare(reference: Path, estimate: Path, measure: Measure, output: Output, kept: Kept) -> Report:
+    """Compare two files by the metrics of the task that both are results of."""
+    task = _task_of_files(reference, estimate)
+    output.check(task)
+    options = measure.options_of(task, "two files")
+    if "thresholds" in options or measure.settings:
+        raise UsageError("--sweep and --onset-threshold are about recordings, not about two files")
+    if output.pages is not None:
+        options["keep"] = lambda *piece: kept.append(piece)
+    return task.compare(reference, estimate, **options)
+
+
+def _task_of_files(reference: Path, estimate: Path) -> ComparingTask:
+    suffixes = {path.suffix.lower() for path in (reference, estimate)}
+    comparing = [task for task in TASKS if isinstance(task, ComparingTask)]
+    for task in comparing:
+        if suffixes.issubset(task.reference_suffixes):
+            return task
+    known = "; ".join(f"{', '.join(task.reference_suffixes)} ({task.name})" for task in comparing)
+    raise UsageError(
+        f"{reference.name} and {estimate.name} can't be compared; give two files of {known}; "
+        "pitchai convert makes .lab of chords in other files"
+    )
+
+
+def _evaluate(dataset: str, data: Data, measure: Measure, output: Output, computing: Computing, kept: Kept) -> Report:
+    """Listen to the recordings of a data set, and compare the results with its labels."""
+    from transcribe.batch.atomic import check_writable
     from transcribe.transcriber import Transcriber
 
-    name = dataset or ""
-    task = task_of_dataset(name)
-    settings: dict[str, Any] = {} if onset_threshold is None else {"onset_threshold": onset_threshold}
-    known = {option.name for option in task.options}
-    asked = {"pedal_extended": pedal_extended, "thresholds": sweep}
-    if any(value and option not in task.evaluation_options for option, value in asked.items()) or set(settings) - known:
-        raise UsageError(f"--pedal-extended, --sweep and --onset-threshold are about notes, not {name}")
-    if plot is not None and (plot.suffix.lower() != ".png" or task.name in ("notes", "beats")):
-        raise UsageError("--plot draws the confusions of labelled clips as .png: --dataset chords --plot confusion.png")
-    if pages is not None:
-        if "keep" not in task.evaluation_options:
-            raise UsageError(
-                "--report writes the notes of a data set as .html: --dataset maestro --report maestro.html"
-            )
-        _check_pages(pages, overwrite)
-    pieces = load_dataset(name, data, split, labels)
-    if plot is not None:
+    task = task_of_dataset(dataset)
+    options = measure.options_of(task, dataset)
+    output.check(task)
+    pieces = task.datasets[dataset].pieces(data.data, data.split, data.labels)
+    if output.plot is not None:
         if not all(piece.tags or piece.labels.is_dir() for piece in pieces):
             raise UsageError("--plot draws the confusions of labelled clips, and these are songs")
-        check_writable(plot, overwrite)
+        check_writable(output.plot, output.overwrite)
+    if output.pages is not None:
+        options["keep"] = lambda *piece: kept.append(piece)
     transcriber = Transcriber(
-        tasks=(task,),
+        tasks=(task.name,),
         model=computing.model,
         device=computing.device,
         precision=computing.precision,
         threads=computing.threads,
-        **settings,
+        **measure.settings,
     )
-    options: dict[str, object] = {"pedal_extended": True} if pedal_extended else {}
-    if sweep:
-        options["thresholds"] = [step / 10 for step in range(1, 10)]
-    compared: Compared = []
-    if pages is not None:
-        options["keep"] = lambda *piece: compared.append(piece)
-    with ProgressBar(f"{len(pieces)} recordings of {name}", quiet) as progress:
-        report = task.evaluate(name, pieces, transcriber, progress=progress, **options)
-    _print(report, as_json, quiet)
-    if pages is not None:
-        _write_pages(pages, report, compared, name, overwrite)
-    if plot is not None:
-        from transcribe.batch.atomic import write_atomically
-        from transcribe.report.confusion import to_png
-
-        write_atomically(plot, to_png(report.confusion), overwrite)
-
-
-def _compare(
-    reference: Path, estimate: Path, pedal_extended: bool, as_json: bool, pages: Path | None, overwrite: bool
-) -> None:
-    """Compare two files: notes, or chords."""
-    from transcribe.chords.task import CHORDS
-    from transcribe.notes.datasets import read_labels
-    from transcribe.notes.task import NOTES
-
-    if pages is not None:
-        _check_pages(pages, overwrite)
-    of_chords = [path.suffix.lower() in CHORDS.reference_suffixes for path in (reference, estimate)]
-    if all(of_chords):
-        _print(CHORDS.compare(reference, estimate), as_json, True)
-        return
-    if any(of_chords):
-        raise UsageError("chords (.lab) can't be compared with notes; pitchai convert makes .lab of both")
-    report = NOTES.compare(reference, estimate, pedal_extended=pedal_extended)
-    _print(report, as_json, True)
-    if pages is not None:
-        pair = [(report.pieces[0], read_labels(reference), read_labels(estimate))]
-        _write_pages(pages, report, pair, "two files", overwrite)
-
-
-def _check_pages(path: Path, overwrite: bool) -> None:
-    if path.suffix.lower() not in (".html", ".htm"):
-        raise UsageError("--report writes the notes of a data set as .html: --dataset maestro --report maestro.html")
-    check_writable(path, overwrite)
-
-
-def _print(report: Report, as_json: bool, quiet: bool) -> None:
-    for warning in () if quiet else report.warnings:
-        say(warning)
-    if as_json:
-        print_line(json.dumps(report.to_dict()))
-    else:
-        print_tables(*report.tables())
-
-
-def _write_pages(
-    path: Path,
-    report: Report,
-    pieces: Compared,
-    title: str,
-    overwrite: bool,
-) -> None:
-    """Write a page with the worst pieces first."""
-    from transcribe.batch.atomic import write_atomically
-    from transcribe.notes.metrics import METRICS, NotesReport
-    from transcribe.report.page import compared
-
-    assert isinstance(report, NotesReport)
-    figures = [(METRICS[name], f"{score.f1:.4f}") for name, score in report.means.items()]
-    figures += [("pieces", str(len(report.pieces))), ("conventions", report.conventions)]
-    rows = [
-        (scores.name, ", ".join(f"{METRICS[name]} {s.f1:.3f}" for name, s in scores.scores.items()), truth, heard)
-        for scores, truth, heard in sorted(pieces, key=lambda piece: piece[0].scores["note"].f1)
-    ]
-    write_atomically(path, compared(f"Evaluation: {title}", figures, rows), overwrite)
+    with ProgressBar(f"{len(pieces)} recordings of {dataset}", output.quiet) as progress:
+        return task.evaluate(dataset, pieces, transcriber, progress=progress, **options)

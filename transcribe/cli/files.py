@@ -10,8 +10,8 @@ import typer
 
 from transcribe.cli.console import print_line, print_paths
 from transcribe.cli.options import KnownBeats, Reference, Rhythm, timing
-from transcribe.cli.run import check_formats, read_reference
-from transcribe.cli.tables import print_tables, roll, summary
+from transcribe.cli.run import check_packages, read_reference
+from transcribe.cli.tables import print_tables, roll, summed_up
 from transcribe.errors import UsageError
 from transcribe.registry import task_named
 
@@ -38,7 +38,7 @@ def convert(
     from transcribe.batch.atomic import check_writable, write_atomically
     from transcribe.formats.format import Rendering
     from transcribe.formats.table import format_of, read_transcription
-    from transcribe.registry import summary as facts_of
+    from transcribe.registry import summary
     from transcribe.report.roll import Scene
     from transcribe.score.analysis import analysed
 
@@ -53,7 +53,7 @@ def convert(
         check_writable(target, overwrite)
     if known_timing.tempo or known_timing.beats or rhythm.quantize or any(form.detailed for form in forms):
         transcription = analysed(transcription, known_timing)
-    scene = Scene(source.name, truth, summary=tuple(facts_of(transcription)))
+    scene = Scene(source.name, truth, summary=tuple(summary(transcription)))
     contents = [form.write(transcription, Rendering(lambda: scene, rhythm.detail)) for form in forms]
     for target, content in zip(targets, contents, strict=True):
         write_atomically(target, content, overwrite)
@@ -66,16 +66,16 @@ def _formats(source: Path, transcription: Transcription, targets: Sequence[Path]
     from transcribe.formats.table import FORMATS, format_of
 
     # Where there are chords alone, a table or MIDI holds these.
-    table = {**FORMATS, **task_named("chords").formats} if transcription.chords and not transcription.notes else FORMATS
+    of_chords = transcription.chords and not transcription.notes
+    table = {**FORMATS, **task_named("chords").formats} if of_chords else FORMATS
     forms = [format_of(target, table) for target in targets]
     for target, form in zip(targets, forms, strict=True):
-        if "chords" in form.needs and not transcription.chords:
-            raise UsageError(f"{source} holds no chords to write as {target.name}")
-        if "activations" in form.needs:
-            raise UsageError(
-                f"{target}: activations are in no result; give the recording: pitchai song.wav -o song.npz"
-            )
-    check_formats(forms, ["chords"])
+        for needed in form.needs:
+            if needed == "activations":
+                raise UsageError(f"{target}: no result holds activations; make it from the recording with -o")
+            if not getattr(transcription, needed):
+                raise UsageError(f"{source} holds no {needed} to write as {target.name}")
+    check_packages(forms)
     return forms
 
 
@@ -100,7 +100,7 @@ def show(
     if result.chords and not result.notes:
         print_tables(*task_named("chords").tables(source.name, result))
     else:
-        print_tables(summary(source.name, result), roll(result, width))
+        print_tables(summed_up(source.name, result), roll(result, width))
 
 
 def schema() -> None:

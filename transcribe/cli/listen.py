@@ -12,21 +12,9 @@ import typer
 from transcribe import __version__
 from transcribe.cli import run as running
 from transcribe.cli.console import clean, print_line
-from transcribe.cli.options import (
-    Batch,
-    Computing,
-    KnownBeats,
-    Pictures,
-    Rhythm,
-    Sound,
-    given,
-    settings_of,
-    switched_on,
-    switches_of,
-    timing,
-    unpacked,
-)
-from transcribe.cli.tables import print_tables, summary
+from transcribe.cli.groups import given, settings_of, switched_on, switches_of, unpacked
+from transcribe.cli.options import Batch, Computing, KnownBeats, Pictures, Rhythm, Sound, timing
+from transcribe.cli.tables import print_tables, summed_up
 from transcribe.errors import UsageError
 from transcribe.registry import TASKS, task_named
 
@@ -58,7 +46,7 @@ def command_of(task: Task) -> Callable[..., None]:
     if task.requires:  # made from notes: tempo and beats may be known
         groups["known"] = KnownBeats
     helps = {"formats": _formats_help(task.formats), "model": _model_help(task)}
-    return unpacked(listen, helps=helps, without=("precision",) if task.name == "genre" else (), **groups)
+    return unpacked(listen, helps=helps, without=() if _has_precisions(task) else ("precision",), **groups)
 
 
 def default_command() -> Callable[..., None]:
@@ -94,7 +82,8 @@ def _transcribe(
     tasks = [NOTES, *switched_on(switches, _OTHERS)]
     with running.begun(batch, computing, NOTES.formats, "midi") as run:
         forms = [form for job in run.jobs for _, form in job.outputs]
-        running.check_formats(forms, [task.name for task in tasks])
+        _check_needs(forms, [task.name for task in tasks])
+        running.check_packages(forms)
         reference = running.read_reference(pictures.plot_reference, forms)
         if pictures.spectrogram:
             _check_spectrogram(run.jobs, forms)
@@ -110,7 +99,7 @@ def _transcribe(
         )
 
         def show(job: Job, done: Done) -> None:
-            print_tables(summary(job.recording.name, done.result, done.device, [path for path, _ in job.outputs]))
+            print_tables(summed_up(job.recording.name, done.result, done.device, [path for path, _ in job.outputs]))
 
         def play(job: Job, done: Done) -> None:
             _sonify(sound, job, done.result, 3600 * computing.max_duration, batch.overwrite)
@@ -121,19 +110,18 @@ def _transcribe(
 def _opener(
     run: running.Run, tasks: Sequence[Task], settings: Mapping[str, Any], known: Timing
 ) -> Callable[..., Transcriber]:
-    """Say how the tasks' networks are loaded, here or by a worker; the first has the settings."""
+    """Say how the transcriber is loaded, here or by a worker; the first of its tasks has the settings."""
     from transcribe.transcriber import Transcriber
 
-    computing = run.computing
     return partial(
         Transcriber,
         tasks=tuple(task.name for task in tasks),
-        model=computing.model,
-        device=computing.device,
-        precision=computing.precision,
-        threads=computing.n_threads(run.batch.parallel),
+        model=run.computing.model,
+        device=run.computing.device,
+        precision=run.computing.precision,
+        threads=run.computing.n_threads(run.batch.parallel),
+        max_duration=3600 * run.computing.max_duration,
         timing=known,
-        max_duration=3600 * computing.max_duration,
         **settings,
     )
 
@@ -155,6 +143,18 @@ def _model_help(task: Task) -> str:
         if "notes" in (task.name, *task.requires)
         else "A .safetensors file."
     )
+
+
+def _has_precisions(task: Task) -> bool:
+    """Whether one of the task's networks, or of those that it is made from, can compute in several precisions."""
+    precisions = [getattr(task_named(name), "precisions", ()) for name in (task.name, *task.requires)]
+    return any(len(offered) > 1 for offered in precisions)
+
+
+def _check_needs(forms: Sequence[Format], tasks: Sequence[str]) -> None:
+    for form in forms:
+        for missing in form.needs.difference(tasks, ["activations"]):
+            raise UsageError(f"--no-{missing} leaves nothing to write as {form.name}; leave out one of them")
 
 
 def _check_spectrogram(jobs: Sequence[Job], forms: Sequence[Format]) -> None:

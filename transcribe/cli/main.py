@@ -10,13 +10,15 @@ import os
 import re
 import sys
 import warnings
+from collections.abc import Callable
 from difflib import get_close_matches
+from functools import cache
 from typing import Any
 
 import typer
 
 from transcribe.cli import console, doctor, evaluate, files, listen, signals
-from transcribe.cli.options import unpacked
+from transcribe.cli.groups import unpacked
 from transcribe.errors import UsageError
 from transcribe.registry import TASKS
 
@@ -25,26 +27,42 @@ _SETTINGS: dict[str, Any] = {
     "pretty_exceptions_enable": False,
     "context_settings": {"help_option_names": ["-h", "--help"]},
 }
-# Two programs under one name: `pitchai song.wav` needs no subcommand, and its help shows its options.
-transcribing = typer.Typer(**_SETTINGS)
-commands = typer.Typer(**_SETTINGS)
-
-for _task in TASKS:
-    if _task is not listen.NOTES:  # whose command has no name
-        commands.command(_task.name)(listen.command_of(_task))
-commands.command("eval")(unpacked(evaluate.evaluate, without=["max_duration"]))
-for _command in (files.convert, files.show, files.schema, doctor.doctor):
-    commands.command(_command.__name__)(unpacked(_command))
-
-# Each with the first sentence of its help.
-COMMANDS = {
-    str(command.name): re.split(r"[.:](?:\s|$)", command.callback.__doc__ or "")[0]
-    for command in commands.registered_commands
-    if command.callback is not None
+# What is called without a task.
+_OTHERS: dict[str, Callable[..., None]] = {
+    "eval": evaluate.evaluate,
+    "convert": files.convert,
+    "show": files.show,
+    "schema": files.schema,
+    "doctor": doctor.doctor,
 }
-_LISTED = ", ".join(f"[bold]{name}[/] ({text[0].lower()}{text[1:]})" for name, text in COMMANDS.items())
-_EPILOG = f"Other commands: {_LISTED}. Each has its own --help. A file of such a name works as ./eval."
-transcribing.command(epilog=_EPILOG)(listen.default_command())
+# Notes have no command: `pitchai song.wav` needs no name, and its help shows its options.
+_TASKS = {task.name: task for task in TASKS if task is not listen.NOTES}
+COMMANDS = (*_TASKS, *_OTHERS)
+
+
+@cache
+def commands() -> typer.Typer:
+    """Make the program of all commands that have a name."""
+    program = typer.Typer(**_SETTINGS)
+    for name, task in _TASKS.items():
+        program.command(name)(listen.command_of(task))
+    for name, command in _OTHERS.items():
+        helps = {"dataset": evaluate.datasets_help()}
+        program.command(name)(unpacked(command, helps=helps, without=["max_duration"]))
+    return program
+
+
+@cache
+def transcribing() -> typer.Typer:
+    """Make the program without a name, whose help ends with a list of the others."""
+    texts = {**{name: task.help for name, task in _TASKS.items()}, **{n: c.__doc__ or "" for n, c in _OTHERS.items()}}
+    first = {name: re.split(r"[.:](?:\s|$)", text)[0] for name, text in texts.items()}
+    listed = ", ".join(f"[bold]{name}[/] ({text[0].lower()}{text[1:]})" for name, text in first.items())
+    program = typer.Typer(**_SETTINGS)
+    program.command(
+        epilog=f"Other commands: {listed}. Each has its own --help. A file of such a name works as ./eval."
+    )(listen.default_command())
+    return program
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -63,8 +81,8 @@ def main(arguments: list[str] | None = None) -> int:
     except Exception as error:
         if not signals.received:  # which libraries make errors of their own of
             return console.report_error(error)
-    # A signal inside a decoder was only remembered.
-    code = code or next(iter(signals.received), 0)
+    # A signal inside a decoder was only remembered, and Ray makes an exit code of its own of one.
+    code = next(iter(signals.received), code)
     signals.received.clear()
     signals.announce(code)
     return code
@@ -75,7 +93,7 @@ def _run(words: list[str]) -> int:
     words = _with_address(words)
     if words[0] not in COMMANDS:
         _check_first(words[0])
-    program = commands if words[0] in COMMANDS else transcribing
+    program = commands() if words[0] in COMMANDS else transcribing()
     return int(program(words, prog_name="pitchai", standalone_mode=False) or 0)
 
 

@@ -1,25 +1,21 @@
 """The options that commands share, each declared once: groups of them are frozen dataclasses.
 
-A command takes groups as its arguments, and :func:`unpacked` makes of every field an option for typer. To offer one
-more option to all commands of a group is to add a field; to offer a group to a command is to name it as an argument.
+A command takes groups as its arguments, and :func:`transcribe.cli.groups.unpacked` makes of every field an option for
+typer. To offer one more option to all commands of a group, add a field; to offer a group to a command, name it as an
+argument.
 """
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Callable, Collection, Mapping, Sequence
-from copy import copy
-from dataclasses import MISSING, asdict, dataclass, fields, is_dataclass, make_dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from typer.models import OptionInfo
 
 from transcribe.errors import UsageError
 
 if TYPE_CHECKING:
-    from transcribe.registry import Task
     from transcribe.score.analysis import Timing
 
 
@@ -202,114 +198,3 @@ class Printing:
 
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print no progress and no warnings.")] = False
-
-
-def unpacked(
-    command: Callable[..., None],
-    *,
-    helps: Mapping[str, str] | None = None,
-    without: Collection[str] = (),
-    **groups: type,
-) -> Callable[..., None]:
-    """Make of a function that takes groups of options one that takes each option, as typer wants it.
-
-    Parameters
-    ----------
-    command
-        The function; arguments that are annotated with a dataclass are groups.
-    helps
-        Other texts of help, by the fields' names.
-    without
-        Fields that the command doesn't offer; they keep their defaults.
-    groups
-        The dataclasses of arguments whose annotation isn't one.
-
-    Raises
-    ------
-    ValueError
-        If two groups have an option of one name.
-    """
-    hints = {**get_type_hints(command, include_extras=True), **groups}
-    hints.pop("return", None)
-    offered: dict[str, inspect.Parameter] = {}
-    members: dict[str, list[str]] = {}
-    for argument, kind in hints.items():
-        if not is_dataclass(kind):
-            offered[argument] = _parameter(argument, kind, inspect.signature(command).parameters[argument].default)
-            continue
-        own = get_type_hints(kind, include_extras=True)
-        members[argument] = [f.name for f in fields(kind) if f.name not in without]
-        for field in (f for f in fields(kind) if f.name in members[argument]):
-            if field.name in offered:
-                raise ValueError(f"{command.__name__} would have two options {field.name}")
-            panel, text = (kind.__doc__ or "").splitlines()[0].rstrip("."), (helps or {}).get(field.name)
-            default = inspect.Parameter.empty if field.default is MISSING else field.default
-            offered[field.name] = _parameter(field.name, _described(own[field.name], text, panel), default)
-
-    def call(**values: Any) -> None:
-        collected = {
-            argument: hints[argument](**{name: values.pop(name) for name in names})
-            for argument, names in members.items()
-        }
-        command(**collected, **values)
-
-    call.__name__, call.__doc__ = command.__name__, command.__doc__
-    call.__annotations__ = {name: parameter.annotation for name, parameter in offered.items()}
-    call.__signature__ = inspect.Signature(list(offered.values()))  # type: ignore[attr-defined]
-    return call
-
-
-def _parameter(name: str, annotation: object, default: object) -> inspect.Parameter:
-    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
-
-
-def _described(annotation: Any, text: str | None, panel: str) -> Any:
-    """Put an option into its group's panel of the help, and give it another text if there is one."""
-    kind, about = annotation.__origin__, copy(annotation.__metadata__[0])
-    about.help = text or about.help
-    about.rich_help_panel = panel if isinstance(about, OptionInfo) else None
-    return Annotated[kind, about]
-
-
-def settings_of(task: Task) -> type:
-    """Make a group of the settings that a task's command offers."""
-    members = [
-        (
-            option.name,
-            Annotated[
-                option.kind | None,
-                typer.Option(
-                    min=option.minimum, max=option.maximum, help=option.help, show_default=option.default or False
-                ),
-            ],
-            None,
-        )
-        for option in task.options
-    ]
-    group = make_dataclass("Settings", members, frozen=True)
-    group.__doc__ = f"Settings of the {task.name}."
-    return group
-
-
-def given(settings: Any) -> dict[str, Any]:
-    """Keep the settings that were given; the model's own stand for the others."""
-    return {name: value for name, value in asdict(settings).items() if value is not None}
-
-
-def switches_of(tasks: Sequence[Task]) -> type:
-    """Make a group of one switch a task: ``--no-NAME`` where it is heard by default, ``--NAME`` where not."""
-    members = []
-    for task in tasks:
-        if task.by_default:
-            option = typer.Option(f"--no-{task.name}", help=f"Leave out the {task.name}: a little faster.")
-        else:
-            option = typer.Option(f"--{task.name}", help=f"Find the {task.name} too: slower.")
-        members.append((task.name, Annotated[bool, option], False))
-    group = make_dataclass("Switches", members, frozen=True)
-    group.__doc__ = "What is heard beside the notes."
-    return group
-
-
-def switched_on(switches: Any, tasks: Sequence[Task]) -> list[Task]:
-    """Choose the tasks that are asked for."""
-    return [task for task in tasks if getattr(switches, task.name) != task.by_default]

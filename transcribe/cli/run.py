@@ -6,7 +6,7 @@ import contextlib
 import json
 import os
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -90,17 +90,15 @@ def work_of(run: Run, opened: Callable[..., Transcriber], **more: Any) -> Work:
     return Work(opened, run.batch.overwrite, run.batch.skip_existing, hashed=hashed, **more)
 
 
-def check_formats(forms: Iterable[Format], tasks: Collection[str]) -> None:
-    """See that what formats are made from will be there: chords, and the extra that writes scores.
+def check_packages(forms: Iterable[Format]) -> None:
+    """See that the packages that formats are written by are installed.
 
     Raises
     ------
     UsageError
-        If it won't.
+        If one isn't.
     """
     for form in forms:
-        if "chords" in form.needs and "chords" not in tasks:
-            raise UsageError("--no-chords leaves nothing to write as .lab, ChordPro or lead sheet")
         if form.check is not None:
             form.check()
 
@@ -134,7 +132,7 @@ def run_each(run: Run, work: Work, show: Show, afterwards: Show | None = None) -
     if run.manifest is not None:
         run.manifest.begin()
     first_failure = 0
-    for job, outcome in _outcomes(run, work):
+    for job, outcome in _counted(_outcomes(run, work), run):
         try:
             if run.manifest is not None:
                 run.manifest.add(_line(job, outcome))
@@ -158,7 +156,7 @@ def _outcomes(run: Run, work: Work) -> Iterator[tuple[Job, Done | Exception]]:
         from transcribe.batch.pool import each
 
         processes = each(_read_ahead(run.jobs, run.batch.workers), work.begin, run.batch.workers)
-        return _parallel(processes, len(run.jobs), run.batch.quiet)
+        return _parallel(processes, run)
     return _here(run, work)
 
 
@@ -173,6 +171,7 @@ def _here(run: Run, work: Work) -> Iterator[tuple[Job, Done | Exception]]:
             with ProgressBar(label, run.batch.quiet) as progress:
                 outcome = worker(job, signals.watched(progress))
         except Exception as error:
+            signals.check()  # which libraries make errors of their own of
             outcome = error
         yield job, outcome
 
@@ -186,31 +185,40 @@ def _on_cluster(run: Run, work: Work) -> Iterator[tuple[Job, Done | Exception]]:
         if dashboard is not None and not run.batch.quiet:
             say(f"Ray's dashboard: http://{dashboard}")
         sharing = Sharing(run.computing.threads or 1, gpus_for(run.computing.device), run.batch.workers)
-        yield from _parallel(each_on_cluster(run.jobs, work, sharing), len(run.jobs), run.batch.quiet)
+        yield from _parallel(each_on_cluster(run.jobs, work, sharing), run)
 
 
-def _parallel(
-    outcomes: Iterator[tuple[Job, Done | Exception]], n_jobs: int, quiet: bool
-) -> Iterator[tuple[Job, Done | Exception]]:
-    """Pass on what others have done, with a bar for all, and a line in the end."""
+def _parallel(outcomes: Iterator[tuple[Job, Done | Exception]], run: Run) -> Iterator[tuple[Job, Done | Exception]]:
+    """Pass on what others have done, with a bar for all."""
     from transcribe.batch.pool import DiedError
 
-    began, hours, failed = time.monotonic(), 0.0, 0
-    with BatchBar(n_jobs, quiet) as advance:
+    began, hours = time.monotonic(), 0.0
+    with BatchBar(len(run.jobs), run.batch.quiet) as advance:
         for number, (job, outcome) in enumerate(outcomes, 1):
             signals.check()
             if isinstance(outcome, DiedError):
                 outcome = InputError(f"{job.recording.name}: {outcome}; its other recordings are not affected")
-            if isinstance(outcome, Exception):
-                failed += 1
-            else:
+            if not isinstance(outcome, Exception):
                 hours += outcome.result.duration / 3600
             advance(number, hours / max(time.monotonic() - began, 1e-9) * 3600)
             yield job, outcome
-    if not quiet:
+
+
+def _counted(outcomes: Iterator[tuple[Job, Done | Exception]], run: Run) -> Iterator[tuple[Job, Done | Exception]]:
+    """Pass on what was done, and in the end of a batch say how much."""
+    began, hours, failed = time.monotonic(), 0.0, 0
+    for job, outcome in outcomes:
+        if isinstance(outcome, Exception):
+            failed += 1
+        else:
+            hours += outcome.result.duration / 3600
+        yield job, outcome
+    if len(run.jobs) > 1 and not run.batch.quiet:
         seconds = time.monotonic() - began
         rate = f"{hours:.2f} hours of audio in {seconds:.0f} s: {hours / max(seconds, 1e-9) * 3600:.0f} hours an hour"
-        say(f"{n_jobs - failed} of {n_jobs} recordings, {rate}" + (f"; {failed} failed" if failed else ""))
+        say(
+            f"{len(run.jobs) - failed} of {len(run.jobs)} recordings, {rate}" + (f"; {failed} failed" if failed else "")
+        )
 
 
 def _read_ahead(jobs: list[Job], workers: int) -> Iterator[Job]:

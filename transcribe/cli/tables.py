@@ -62,13 +62,13 @@ def facts(title: str, rows: Iterable[Sequence[str]]) -> Table:
     return table
 
 
-def summary(title: str, result: Transcription, device: str = "", written: Iterable[str] = ()) -> Table:
-    """Sum up a transcription for a person."""
-    from transcribe.registry import summary as rows
+def summed_up(title: str, result: Transcription, device: str = "", written: Iterable[str] = ()) -> Table:
+    """Sum up a transcription: what each task found, the models, the files written."""
+    from transcribe.registry import summary
 
-    found = list(rows(result))
+    found = list(summary(result))
     if result.models:
-        found.append(("heard by", ", ".join(result.models.values()) + (f" on {device}" if device else "")))
+        found.append(("models", ", ".join(result.models.values()) + (f" on {device}" if device else "")))
     return facts(title, [*found, *(("written", path) for path in written)])
 
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:  # a task costs nothing before it is at work, so that the comm
     import numpy as np
     from _typeshed import DataclassInstance
 
-    from transcribe.audio import Level
+    from transcribe.audio import MeteredBlocks
     from transcribe.engine.features import FeatureConfig, FrameGrid
     from transcribe.events import Transcription
 
@@ -186,7 +186,7 @@ class ExcerptTask(NetworkTask, Protocol):
     def listen(
         self,
         model: Model[Any, Any],
-        blocks: Level,
+        blocks: MeteredBlocks,
         duration: float | None,
         progress: Progress | None,
         threads: int | None,

@@ -77,7 +77,8 @@ def to_pdf(transcription: Transcription, detail: float = 1.0) -> bytes:
     lines += [f'#image("{number}.svg", width: 210mm, height: 297mm)' for number in range(len(pages))]
     # All files are given in memory: no temporary folder can be full or missing.
     files = {f"{number}.svg": page.translate(_PLAIN).encode() for number, page in enumerate(pages)}
-    return bytes(typst.compile({"main.typ": "\n".join(lines).encode(), **files}, format="pdf", timestamp=0))
+    files["main.typ"] = "\n".join(lines).encode()
+    return bytes(typst.compile(files, format="pdf", timestamp=0))  # type: ignore[call-overload]  # files: in its README
 
 
 def _placed(page: str, number: int) -> str:

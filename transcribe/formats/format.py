@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from transcribe.engine.task import imported
 from transcribe.errors import InputError
-from transcribe.events import Chord, Key, Note, Pedal, Tag, Transcription
+from transcribe.events import Chord, Key, Note, Pedal, Tag, Transcription, Tuning
 from transcribe.theory.chords import parse
 
 if TYPE_CHECKING:
@@ -122,13 +122,14 @@ def checked(transcription: Transcription) -> Transcription:
         holds what it can't.
     """
     t = transcription
-    events: tuple[Note | Pedal | Chord | Tag | Key, ...] = (
+    events: tuple[Note | Pedal | Chord | Tag | Key | Tuning, ...] = (
         *t.notes,
         *t.pedals,
         *t.chords,
         *t.instruments,
         *t.genres,
         *t.keys,
+        *t.tunings,
     )
     for event in events:
         if not all(_is_time(time) for time in (event.onset, event.offset)):
@@ -150,8 +151,9 @@ def checked(transcription: Transcription) -> Transcription:
         raise InputError("the duration or a beat is no number of seconds between 0 and a month")
     if not all(value is None or (isinstance(value, (int, float)) and value >= 0) for value in (t.tempo, t.novelty)):
         raise InputError("the tempo or the novelty is no number")
-    if not (type(t.tuning) is int and abs(t.tuning) <= 50):
-        raise InputError("the tuning is no whole number of cents from -50 to 50")
+    for cents in (*(section.cents for section in t.tunings), *([] if t.tuning is None else [t.tuning])):
+        if not (type(cents) is int and abs(cents) <= 50):
+            raise InputError("a tuning is no whole number of cents from -50 to 50")
     if not all(isinstance(text, str) for text in t.warnings):
         raise InputError("a warning is no text")
     for key in (*(section.label for section in t.keys), *([] if t.key is None else [t.key])):

@@ -7,7 +7,7 @@ from dataclasses import asdict, fields
 from typing import Any
 
 from transcribe.errors import InputError
-from transcribe.events import Chord, Key, Note, Pedal, Tag, Transcription
+from transcribe.events import Chord, Key, Note, Pedal, Tag, Transcription, Tuning
 from transcribe.formats import schema
 from transcribe.formats.format import checked
 
@@ -47,6 +47,7 @@ def from_json(content: bytes) -> Transcription:
         if values.pop("version") != schema.VERSION:
             raise InputError(f"a transcription of another version than {schema.VERSION}; update pitchai")
         events = {"notes": Note, "pedals": Pedal, "chords": Chord, "instruments": Tag, "genres": Tag, "keys": Key}
+        events |= {"tunings": Tuning}
         for name, kind in events.items():
             values[name] = tuple(
                 kind(**{f.name: event[f.name] for f in fields(kind)}) for event in values.get(name, ())

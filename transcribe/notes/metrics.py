@@ -220,6 +220,18 @@ class NotesReport:
             yield f"peak memory: {self.peak_memory / 1e6:.0f} MB"
         yield f"conventions: {self.conventions}"
 
+    def page(self, title: str, pieces: Sequence[tuple[PieceScores, Transcription, Transcription]]) -> bytes:
+        """Make an HTML page of pieces, the worst first: their scores, reference and estimate."""
+        from transcribe.report.page import compared
+
+        figures = [(METRICS[name], f"{score.f1:.4f}") for name, score in self.means.items()]
+        figures += [("pieces", str(len(self.pieces))), ("conventions", self.conventions)]
+        rows = [
+            (one.name, ", ".join(f"{METRICS[name]} {s.f1:.3f}" for name, s in one.scores.items()), reference, estimate)
+            for one, reference, estimate in sorted(pieces, key=lambda piece: piece[0].scores["note"].f1)
+        ]
+        return compared(title, figures, rows)
+
 
 def compare(reference: Transcription, estimate: Transcription, pedal_extended: bool = False) -> NotesReport:
     """Score one transcription against another."""

@@ -77,7 +77,7 @@ def draw(transcription: Transcription, scene: Scene | None = None) -> Figure:
     scene = scene or Scene()
     reference = scene.reference
     show = scene.spectrogram and scene.recording is not None
-    image = _spectrogram(scene, transcription.tuning) if show else None
+    image = _spectrogram(scene) if show else None
     shown = [*transcription.notes, *(reference.notes if reference else ())]
     duration = max([transcription.duration, 0.1, *(note.offset for note in shown)])
     seconds = max(duration, 1.0) if duration <= SINGLE_ROW_SECONDS else ROW_SECONDS
@@ -187,14 +187,15 @@ class _Image:
     frames_per_second: float
 
 
-def _spectrogram(scene: Scene, tuning: float) -> _Image:
+def _spectrogram(scene: Scene) -> _Image:
     """Bring the recording's spectrogram onto the axis of pitches: what the network hears, to the eye."""
-    from transcribe.engine.features import LOWEST_PITCH, N_PITCHES, FeatureConfig, LogMel
+    from transcribe.engine.features import LOWEST_PITCH, N_PITCHES, FeatureConfig
+    from transcribe.engine.windows import in_tune
 
     config = FeatureConfig()
     assert scene.recording is not None
     samples = np.concatenate([np.zeros(0, np.float32), *scene.recording])
-    log_mel = LogMel(config, tuning).whole(samples)
+    log_mel = in_tune(samples, config)
     bins = np.arange(N_PITCHES * SPECTROGRAM_BINS) / SPECTROGRAM_BINS + LOWEST_PITCH - 0.5 + 0.5 / SPECTROGRAM_BINS
     centres = config.mel_frequencies()
     place = np.interp(440.0 * 2.0 ** ((bins - 69) / 12), centres, np.arange(len(centres)))

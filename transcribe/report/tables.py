@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 
 @dataclass(frozen=True)
@@ -43,6 +43,15 @@ class Report(Protocol):
 
     def to_dict(self) -> dict[str, object]:
         """Give everything as plain values, for JSON."""
+
+
+@runtime_checkable
+class PagedReport(Protocol):
+    """A report that can be looked at piece by piece."""
+
+    @property
+    def page(self) -> Callable[..., bytes]:
+        """Make an HTML page: called with a title, and what ``evaluate`` gave to ``keep``, a tuple for each piece."""
 
 
 def confusion_table(confusion: Mapping[str, Mapping[str, int]]) -> Table:

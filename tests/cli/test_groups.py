@@ -7,7 +7,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from transcribe.cli.options import given, unpacked
+from transcribe.cli.groups import given, unpacked
 
 
 @dataclass(frozen=True)
