@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from transcribe.batch import storage
+from transcribe.batch import atomic, storage
 from transcribe.batch.manifest import checksum
 from transcribe.batch.plan import STANDARD, Job, Recording
 from transcribe.events import Transcription
+from transcribe.formats.npz import Collected
 from transcribe.formats.table import Format, detailed, illustrated
 from transcribe.report.roll import Scene
 from transcribe.score.analysis import Timing
@@ -104,19 +105,19 @@ class Worker:
         for path, _ in outputs:
             if path != STANDARD:  # with skip_existing it isn't there, as is known by now
                 storage.check_writable(path, work.overwrite or work.skip_existing)
-        with storage.here(job.recording.path) as copy:
+        with storage.here(job.recording.path) as copy, Collected() as heard:
             fetched = time.monotonic()
             recording = Recording(copy, Path(copy).parent)
             sha256 = checksum(copy) if work.hashed else None
-            heard: list[Activations] = []
             keeping = any(form.name == "npz" for _, form in outputs)
-            result = self.listening.listen(copy, progress, heard.append if keeping else None)
+            result = self.listening.listen(copy, progress, heard.add if keeping else None)
             listened = time.monotonic()
             printed = b""
             for path, form in outputs:
-                content = self._shown(recording, form, heard).write(result)
+                # Activations are written piece by piece: of hours they are much.
+                content = heard.write if form.name == "npz" else self._shown(recording, form).write(result)
                 if path == STANDARD:
-                    printed += content
+                    printed += atomic.to_bytes(content)
                 else:
                     storage.write(path, content, work.overwrite)
         written = tuple(path for path, _ in outputs if path != STANDARD)
@@ -124,12 +125,8 @@ class Worker:
         stages = {"fetch": fetched - began, "listen": listened - fetched, "write": ended - listened}
         return Done(result, written, printed, self.listening.device, sha256, ended - began, stages)
 
-    def _shown(self, recording: Recording, form: Format, heard: list[Activations]) -> Format:
-        """Let pictures and reports know the recording and the truth, and the archive what was heard."""
-        from transcribe.formats.npz import to_npz
-
-        if form.name == "npz":
-            return replace(form, write=lambda _: to_npz(heard))
+    def _shown(self, recording: Recording, form: Format) -> Format:
+        """Let pictures and reports know the recording and the truth."""
         return detailed(illustrated(form, partial(self._scene, recording, form)), self.work.detail)
 
     def _scene(self, recording: Recording, form: Format) -> Scene:

@@ -15,7 +15,7 @@ import warnings
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import IO, TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -467,16 +467,19 @@ def _check_sonify(target: Path, jobs: list[Job], one_ear: bool, overwrite: bool)
 
 
 def _sonify(result: Transcription, target: Path, recording: str | None, max_duration: float, overwrite: bool) -> None:
-    from transcribe.audio import load_audio
+    from transcribe.audio import AudioReader
     from transcribe.batch.atomic import write_atomically
     from transcribe.batch.storage import here
-    from transcribe.report.sonify import SAMPLE_RATE, to_audio
+    from transcribe.report.sonify import SAMPLE_RATE, write_audio
 
-    samples = None
-    if recording:
-        with here(recording) as path:
-            samples = load_audio(path, SAMPLE_RATE, max_duration).samples
-    write_atomically(target, to_audio(result, target.suffix, samples), overwrite)
+    def write(file: IO[bytes]) -> None:
+        if recording is None:
+            write_audio(file, result, target.suffix)
+            return
+        with here(recording) as path, AudioReader(path, SAMPLE_RATE, max_duration=max_duration) as reader:
+            write_audio(file, result, target.suffix, reader.blocks())
+
+    write_atomically(target, write, overwrite)
 
 
 @commands.command()
