@@ -19,6 +19,7 @@ from transcribe.audio import AUDIO_SUFFIXES
 from transcribe.errors import InputError, UsageError
 from transcribe.events import Chord, Note, Pedal, Transcription
 from transcribe.formats import chart
+from transcribe.formats.reading import Numbers, read_bytes, rows
 from transcribe.formats.table import FORMATS, checked, read_transcription
 from transcribe.theory.chords import parse_name
 
@@ -280,17 +281,16 @@ def read_labels(path: Path) -> Transcription:
     """
     if path.suffix.lower() in {suffix for form in FORMATS.values() if form.read for suffix in form.suffixes}:
         return read_transcription(path)
-    notes = []
+    notes, number = [], Numbers()
+    content = read_bytes(path)
     try:
-        for line in path.read_text(encoding="utf-8").splitlines():
-            if not line.strip() or line[0] == "#" or line.lower().startswith("onset"):
+        for _, words in rows(content):
+            if words[0].lower().startswith("onset"):
                 continue
-            onset, offset, pitch, *rest = (float(value) for value in line.split())
+            onset, offset, pitch, *rest = map(number, words)
             notes.append(Note(onset, round(pitch), offset, round(rest[0]) if rest else 0))
         duration = max((note.offset for note in notes), default=0.0)
         return checked(Transcription(notes=tuple(sorted(notes)), duration=duration))
-    except OSError as error:
-        raise InputError(f"{path}: can't be read: {error.strerror}") from None
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
     except (ValueError, OverflowError) as error:
@@ -307,10 +307,9 @@ def read_chords(path: Path) -> tuple[Chord, ...]:
     """
     if path.is_dir():
         return (Chord(0.0, chart.LONGEST, str(parse_name(path.name))),)
+    content = read_bytes(path)
     try:
-        return chart.from_lab(path.read_bytes()).chords
-    except OSError as error:
-        raise InputError(f"{path}: can't be read: {error.strerror}") from None
+        return chart.from_lab(content).chords
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
 

@@ -19,6 +19,7 @@ from transcribe.engine.inference import infer
 from transcribe.engine.models import NotesModel, load_notes_model
 from transcribe.errors import UsageError
 from transcribe.events import Transcription
+from transcribe.instruments.decoder import NOVEL
 from transcribe.listener import SILENCE, Level, Listener, Progress, warn_of_silence, with_settings
 from transcribe.notes.decoder import Activations, DecodingConfig, NoteDecoder
 from transcribe.recognisers import ChordRecogniser, GenreRecogniser, InstrumentRecogniser
@@ -28,9 +29,6 @@ Keep = Callable[[Activations], None]
 
 # Samples that reach full scale: more than this share of them is clipping.
 _CLIPPED_SHARE = 1e-3
-# Where something else than a piano is heard more than so much of the time, the notes can't be trusted. Between what
-# instruments-3 says of renders of pianos, rooms and other instruments that it never heard.
-_NOVEL = 0.65
 
 
 class Transcriber(Listener[NotesModel]):
@@ -235,5 +233,5 @@ def _remarks(level: Level, result: Transcription) -> Iterator[str]:
         yield "no notes were heard"
     if level.n_samples and level.n_clipped / level.n_samples > _CLIPPED_SHARE:
         yield f"clipped: {level.n_clipped / level.n_samples:.1%} of the samples are at full scale"
-    if result.notes and result.novelty is not None and result.novelty > _NOVEL:
+    if result.notes and result.novelty is not None and result.novelty > NOVEL:
         yield "this doesn't sound like a piano alone, all that the notes' network knows; expect wrong and missing notes"

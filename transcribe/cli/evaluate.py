@@ -117,6 +117,9 @@ def evaluate(
         from transcribe.notes.metrics import compare
 
         truth, heard = read_labels(reference), read_labels(estimate)
+        remarks = [f"{path.name}: {said}" for path, t in ((reference, truth), (estimate, heard)) for said in t.warnings]
+        for remark in remarks if not quiet else ():
+            say(remark)
         report = compare(truth, heard, pedal_extended)
         compared.append((report.pieces[0], truth, heard))
     elif of_clips:

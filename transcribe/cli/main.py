@@ -512,6 +512,8 @@ def convert(
         format_of(target)
         check_writable(target, overwrite)
     transcription = read_transcription(source)
+    if not quiet:
+        _say_remarks(source, transcription)
     # Where there are chords alone, a table or MIDI holds these.
     table = {**FORMATS, **CHORD_FORMATS} if transcription.chords and not transcription.notes else FORMATS
     forms = [(target, format_of(target, table)) for target in targets]
@@ -539,10 +541,17 @@ def show(
     from transcribe.formats.table import read_transcription
 
     result = read_transcription(source)
+    _say_remarks(source, result)
     if result.chords and not result.notes:
         print_tables(*chord_chart(source.name, result.chords))
     else:
         print_tables(summary(source.name, result), roll(result, width))
+
+
+def _say_remarks(source: Path, result: Transcription) -> None:
+    """Say what was odd when it was heard or read."""
+    for warning in result.warnings:
+        say(f"{source.name}: {warning}")
 
 
 @commands.command()

@@ -27,9 +27,10 @@ import numpy as np
 
 from transcribe.errors import InputError
 from transcribe.events import Note, Pedal
+from transcribe.formats.reading import MAX_EVENTS
 
-# Notes and other events that a file may hold: a day of dense music, and a quarter of a GB of memory.
-MAX_EVENTS = 2_000_000
+# A note has two.
+_MOST_EVENTS = 2 * MAX_EVENTS
 # Nothing lasts longer than a month, in seconds.
 _LONGEST = 31 * 24 * 3600.0
 # Before the first tempo event: microseconds a quarter.
@@ -116,7 +117,7 @@ def read_midi(content: bytes) -> MidiFile:
     Raises
     ------
     InputError
-        If it is none, holds more than ``MAX_EVENTS`` events, or lasts longer than a month.
+        If it is none, holds more than twice ``MAX_EVENTS`` events, or lasts longer than a month.
     """
     start = content.find(b"MThd", 0, _HEADER_WITHIN)
     if start < 0 or len(content) < start + 14:
@@ -187,18 +188,6 @@ class _Events:
         """Begin a piece of its own after what is there."""
         self.start = self.end
         self.tempi.append((self.start, _TEMPO))
-
-    def count(self, n: int = 1) -> None:
-        """Count events.
-
-        Raises
-        ------
-        InputError
-            If there are too many.
-        """
-        self.n_events += n
-        if self.n_events > MAX_EVENTS:
-            raise InputError(f"holds more than {MAX_EVENTS:,} events; cut it into parts")
 
     def finished(self, division: int, damage: list[str]) -> MidiFile:
         """Bring everything to seconds and in order."""
@@ -305,7 +294,9 @@ class _Track:
                 running = status
             if not status:
                 raise ValueError("no status")
-            events.count()
+            events.n_events += 1
+            if events.n_events > _MOST_EVENTS:
+                raise InputError(f"holds more than {_MOST_EVENTS:,} events; cut it into parts")
             if status < 0xF0:
                 self._channel_message(status)
             elif status in (0xF0, 0xF7, 0xFF):

@@ -8,6 +8,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
@@ -18,6 +19,7 @@ from transcribe.events import Chord, Key, Note, Pedal, Tag, Transcription
 from transcribe.formats import activity, chart, engraving, midi, npz, schema
 from transcribe.formats import beats as beatfile
 from transcribe.formats import musicxml as score
+from transcribe.formats.reading import Numbers, check_count, decode, read_bytes
 from transcribe.report import page as report
 from transcribe.report import roll
 from transcribe.theory.chords import parse
@@ -62,6 +64,7 @@ def from_json(content: bytes) -> Transcription:
     InputError
         If it is something else, or of a later version.
     """
+    check_count(content.count(b"{") + content.count(b"["))  # each takes memory, whatever it holds
     try:
         values = json.loads(content)
         if b"\\ud" in content.lower():  # half a character, which no file can hold
@@ -77,7 +80,9 @@ def from_json(content: bytes) -> Transcription:
             values[name] = tuple(sorted(values[name]))
         for name in ("beats", "downbeats", "warnings"):
             values[name] = tuple(values.get(name, ()))
-        return checked(Transcription(**values))
+        # What --json adds, or a later version, is passed over, as the schema allows.
+        known = {f.name for f in fields(Transcription)}
+        return checked(Transcription(**{name: value for name, value in values.items() if name in known}))
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise InputError(f"not a transcription: {' '.join(str(error).split())}") from None
 
@@ -106,17 +111,27 @@ def from_csv(content: bytes) -> Transcription:
         If it is something else.
     """
     events: list[Note | Chord] = []
+    number = Numbers()
     try:
-        rows = csv.DictReader(io.StringIO(content.decode("utf-8-sig")))
-        columns = set(rows.fieldnames or ())
-        if set(_CSV_COLUMNS) <= columns:
-            for r in rows:
-                times, sure = (float(r["onset"]), float(r["offset"])), float(r["confidence"])
-                events.append(Note(times[0], int(r["pitch"]), times[1], int(r["velocity"]), sure))
-        elif set(chart.CSV_COLUMNS) <= columns:
-            events += [Chord(float(r["onset"]), float(r["offset"]), r["label"], float(r["confidence"])) for r in rows]
-        else:
+        text = decode(content)
+        heading = text.partition("\n")[0]
+        delimiter = next((mark for mark in ";\t" if mark in heading), ",")
+        rows = csv.DictReader(io.StringIO(text), delimiter=delimiter)
+        rows.fieldnames = [name.strip() for name in rows.fieldnames or ()]
+        columns = set(rows.fieldnames)
+        if not (set(_CSV_COLUMNS) <= columns or set(chart.CSV_COLUMNS) <= columns):
             raise ValueError("they are not in its first line")
+        for row in rows:
+            check_count(rows.line_num)
+            if None in row:
+                hint = "; if these are decimal commas, put semicolons or tabs between the columns"
+                raise ValueError(f"line {rows.line_num} has more columns than the first{hint}")
+            times, sure = (number(row["onset"]), number(row["offset"])), number(row["confidence"])
+            if set(_CSV_COLUMNS) <= columns:
+                pitch, velocity = number.whole(row["pitch"]), number.whole(row["velocity"])
+                events.append(Note(times[0], pitch, times[1], velocity, sure))
+            else:
+                events.append(Chord(*times, row["label"], sure))
     except (ValueError, TypeError, KeyError, csv.Error) as error:
         raise InputError(f"not a table of notes with the columns {', '.join(_CSV_COLUMNS)}: {error}") from None
     notes = tuple(sorted(event for event in events if isinstance(event, Note)))
@@ -152,7 +167,7 @@ def checked(transcription: Transcription) -> Transcription:
         sure = (
             event.confidence if isinstance(event, (Note, Chord)) else event.probability if isinstance(event, Tag) else 0
         )
-        if not (isinstance(sure, (int, float)) and 0 <= sure <= 1):
+        if not (_is_number(sure) and 0 <= sure <= 1):
             raise InputError(f"a confidence is no number from 0 to 1: {event}")
         if isinstance(event, (Chord, Tag)) and not isinstance(event.label, str):
             raise InputError(f"a label is no text: {event}")
@@ -160,8 +175,9 @@ def checked(transcription: Transcription) -> Transcription:
             _check_label(event.label)
     if not (_is_time(t.duration) and all(_is_time(beat) for beat in (*t.beats, *t.downbeats))):
         raise InputError("the duration or a beat is no number of seconds between 0 and a month")
-    if not all(value is None or (isinstance(value, (int, float)) and value >= 0) for value in (t.tempo, t.novelty)):
-        raise InputError("the tempo or the novelty is no number")
+    told = (t.tempo, t.novelty, t.beat_confidence)
+    if not all(value is None or (_is_number(value) and value >= 0) for value in told):
+        raise InputError("the tempo, the novelty or the confidence of the beats is no number")
     if not (type(t.tuning) is int and abs(t.tuning) <= 50):
         raise InputError("the tuning is no whole number of cents from -50 to 50")
     if not all(isinstance(text, str) for text in t.warnings):
@@ -190,11 +206,15 @@ def _check_key(key: Any) -> None:
 
 
 def _is_time(value: Any) -> bool:
-    return isinstance(value, (int, float)) and 0 <= value <= chart.LONGEST
+    return _is_number(value) and 0 <= value <= chart.LONGEST
 
 
 def _within(value: Any, highest: int) -> bool:
-    return isinstance(value, int) and 0 <= value <= highest
+    return _is_number(value) and isinstance(value, int) and 0 <= value <= highest
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
 
 
 FORMATS = {
@@ -293,10 +313,7 @@ def read_transcription(path: Path) -> Transcription:
     if form.read is None:
         known = ", ".join(other.suffixes[0] for other in FORMATS.values() if other.read)
         raise InputError(f"{path}: {form.name} is written only; what can be read is {known}")
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise InputError(f"{path}: can't be read: {error.strerror}") from None
+    content = read_bytes(path)
     try:
         return form.read(content)
     except InputError as error:

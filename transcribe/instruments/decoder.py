@@ -29,6 +29,9 @@ INSTRUMENTS = {
 VOCABULARIES = {"families": FAMILIES, "instruments": tuple(INSTRUMENTS)}
 UNKNOWN = "unknown"
 _HARDLY = 0.01
+# Where something else than a piano is heard more than so much of the time, the notes can't be trusted. Between what
+# instruments-3 says of renders of pianos, rooms and other instruments that it never heard.
+NOVEL = 0.65
 
 
 @dataclass(frozen=True)
