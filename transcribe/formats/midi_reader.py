@@ -177,7 +177,7 @@ class _Events:
     notes: list[tuple[int, int, int, int]] = field(default_factory=list)
     # By channel: tick, and whether the pedal is down.
     pedals: dict[int, list[tuple[int, bool]]] = field(default_factory=lambda: defaultdict(list))
-    n_drums: int = 0
+    has_drums: bool = False
     n_events: int = 0
     # Where the sequence that is read begins and ends, and where the last event of a channel or a text is.
     start: int = 0
@@ -199,8 +199,8 @@ class _Events:
         onsets, offsets = clock.seconds(table[:, 0]), clock.seconds(table[:, 1])
         rows = zip(onsets.tolist(), table[:, 2].tolist(), offsets.tolist(), table[:, 3].tolist(), strict=True)
         notes = tuple(sorted(Note(*row) for row in rows))
-        if self.n_drums:
-            damage.append(f"{self.n_drums} notes of drums (channel 10) are left out")
+        if self.has_drums:
+            damage.append("the drums (channel 10) are left out")
         times = clock.seconds([tick for tick, _ in self.texts]).tolist()
         key_times = clock.seconds([tick for tick, *_ in self.keys]).tolist()
         return MidiFile(
@@ -341,7 +341,7 @@ class _Track:
 
     def _note(self, channel: int, pitch: int, velocity: int) -> None:
         if channel == DRUM_CHANNEL:
-            self._events.n_drums += velocity > 0
+            self._events.has_drums |= velocity > 0
             return
         key = (channel, pitch)
         if velocity:
