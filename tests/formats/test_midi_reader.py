@@ -1,4 +1,4 @@
-"""MIDI files as others write them, byte by byte; what is right is what the specification, MuseScore or FluidSynth say."""
+"""MIDI files as others write them, byte by byte; what is right the specification, MuseScore or FluidSynth say."""
 
 from __future__ import annotations
 

@@ -123,9 +123,9 @@ def rows(content: bytes) -> Iterator[tuple[int, list[str]]]:
         return
     n_columns = lines[0][1].count(",") + 1 if lines else 0
     has_heading = bool(lines) and not _NUMBER.fullmatch(lines[0][1].partition(",")[0])
-    unmistakable = has_heading or any("." in line for _, line in lines)
+    has_points = any("." in line for _, line in lines)
     for number, line in lines:
         words = line.split(",")
-        if len(words) > 1 and (not unmistakable or (has_heading and len(words) > n_columns)):
+        if len(words) > 1 and not has_points and not (has_heading and len(words) == n_columns):
             raise ValueError(f"line {number}: {line[:40]!r} may hold decimal commas; put tabs between its columns")
         yield number, words

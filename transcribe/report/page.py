@@ -33,7 +33,7 @@ _LEGEND = {
 }
 # A page of more sound than so many seconds, 300 MB, is more than browsers open.
 SOUND_SECONDS = 4 * 3600.0
-_SILENCED = "Recordings of more than 4 hours can't be listened to on this page."
+_SILENCED = "There is no sound on this page, since the music lasts longer than 4 hours."
 # Bytes of sound that are encoded at a time: whole groups of three.
 _PIECE = 3 << 18
 _HELP = (
