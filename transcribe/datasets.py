@@ -288,7 +288,9 @@ def read_labels(path: Path) -> Transcription:
             if words[0].lower().startswith("onset"):
                 continue
             onset, offset, pitch, *rest = map(number, words)
-            notes.append(Note(onset, round(pitch), offset, round(rest[0]) if rest else 0))
+            if rest and not rest[0].is_integer():
+                raise ValueError(f"the velocity {words[3]} is no whole number from 0 to 127")
+            notes.append(Note(onset, round(pitch), offset, int(rest[0]) if rest else 0))
         duration = max((note.offset for note in notes), default=0.0)
         return checked(Transcription(notes=tuple(sorted(notes)), duration=duration))
     except InputError as error:

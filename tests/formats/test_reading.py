@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -10,10 +11,11 @@ from hypothesis import strategies as st
 
 from transcribe.datasets import read_labels
 from transcribe.errors import InputError
+from transcribe.events import Transcription
 from transcribe.formats import chart
 from transcribe.formats.beats import read_beats
 from transcribe.formats.reading import Numbers, decode, rows
-from transcribe.formats.table import from_csv
+from transcribe.formats.table import from_csv, read_transcription, to_dict
 
 HEADING = "onset{0}offset{0}pitch{0}velocity{0}confidence\n"
 
@@ -77,6 +79,10 @@ def test_what_may_mean_two_things_is_refused(tmp_path: Path, text: str | bytes, 
         HEADING.format(", ") + "0.5, 1.25, 60, 80, 0.9\n",
         "pitch,velocity,onset,offset,confidence,hand\n60,80,0.5,1.25,0.9,left\n",
         "\ufeff" + HEADING.format(";") + "0,5;1,25;60,0;80;0,9\r\n",
+        "sep=;\r\n" + HEADING.format(";") + "0,5;1,25;60;80;0,9\r\n",
+        (HEADING.format(",") + "0.5,1.25,60,80,0.9\n").replace("\n", "\r"),
+        HEADING.format(",").upper() + "0.5,1.25,60,80,0.9\n",
+        "\n\n" + HEADING.format(",") + "\n0.5,1.25,60,80,0.9\n\n",
     ],
 )
 def test_tables_of_notes_as_spreadsheets_write_them(text: str) -> None:
@@ -93,6 +99,12 @@ def test_tables_of_notes_as_spreadsheets_write_them(text: str) -> None:
         (HEADING.format(",") + "0.5,1.25,60.5,80,0.9\n", "no whole number"),
         (HEADING.format(",") + "nan,1.25,60,80,0.9\n", "no number"),
         (HEADING.format(",") + "0.5,1.25,6_0,80,0.9\n", "no number"),
+        (HEADING.format(",") + "0.5,1.25,C4,80,0.9\n", "no number"),
+        (HEADING.format(",") + "0\0,1.25,60,80,0.9\n", "no number"),
+        (HEADING.format(",") + "-0.5,1.25,60,80,0.9\n", "between 0 and a month"),
+        (HEADING.format(",") + '0.5,1.25,60,80,"0.9\n0.5,1.25,60,80,0.9\n', "no number"),
+        (HEADING.format(",") + "0.5,1.25,60,80," + "1" * 200_000 + "\n", "field larger"),
+        (HEADING.format(",").replace("offset", "pitch") + "0.5,60,60,80,0.9\n", "twice"),
     ],
 )
 def test_tables_that_may_mean_two_things_are_refused(text: str, reason: str) -> None:
@@ -107,6 +119,53 @@ def test_labels_with_decimal_commas(tmp_path: Path, heading: str, text: str) -> 
     path.write_text((heading.replace("\t", ",") if text == "0.5,1.5,60,80\n" else heading) + text)
     (note,) = read_labels(path).notes
     assert (note.onset, note.offset, note.pitch, note.velocity) == (0.5, 1.5, 60, 80)
+
+
+@pytest.mark.parametrize("text", ["1.5 1 60 80\n", "0.5 1 60 0.8\n", "0.5 1 60 80 left\n", "0.5 1\n", "nan 1 60 80\n"])
+def test_labels_that_make_no_sense_are_refused(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "a.tsv"
+    path.write_text(text)
+    with pytest.raises(InputError, match=r"a\.tsv"):
+        read_labels(path)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"tempo": float("inf")},
+        {"tempo": float("nan")},
+        {"beat_confidence": "high"},
+        {"beats": [True]},
+        {"duration": True},
+        {"notes": [{"onset": 0.0, "pitch": True, "offset": 1.0, "velocity": 80, "confidence": 1.0}]},
+        {"notes": [{"onset": 0.0, "pitch": 60.0, "offset": 1.0, "velocity": 80, "confidence": 1.0}]},
+        {"notes": [{"onset": 0.0, "pitch": 60, "offset": 10**300, "velocity": 80, "confidence": 1.0}]},
+        {"notes": None},
+        {"beats": [1.0, "2"]},
+    ],
+)
+def test_json_of_strange_values_is_refused(tmp_path: Path, change: dict[str, object]) -> None:
+    path = tmp_path / "a.json"
+    path.write_text(json.dumps({**to_dict(Transcription(duration=2.0)), **change}))
+    with pytest.raises(InputError) as caught:
+        read_transcription(path)
+    assert len(str(caught.value)) < 400 + len(str(path))
+
+
+def test_json_in_other_encodings_and_orders(tmp_path: Path) -> None:
+    chords = [{"onset": float(k), "offset": k + 1.0, "label": "C:maj", "confidence": 1.0} for k in (1, 0)]
+    text = json.dumps({**to_dict(Transcription(duration=4.0)), "beats": [3.0, 1.0, 2.0], "chords": chords})
+    for encoding in ("utf-8", "utf-8-sig", "utf-16", "utf-32"):
+        path = tmp_path / f"{encoding}.json"
+        path.write_bytes(text.encode(encoding))
+        read = read_transcription(path)
+        assert read.beats == (1.0, 2.0, 3.0)
+        assert [chord.onset for chord in read.chords] == [0.0, 1.0]
+
+
+def test_separators_of_lines_within_a_line_do_not_part_it() -> None:
+    with pytest.raises(InputError, match="line 1: it has 6 columns"):
+        chart.from_lab("0 1 C:maj\u20281 2 D:min\n".encode())
 
 
 def test_chords_with_decimal_commas() -> None:

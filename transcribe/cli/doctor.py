@@ -19,7 +19,6 @@ _PACKAGES = (
     "soundfile",
     "soxr",
     "av",
-    "pretty_midi",
     "mir_eval",
     "safetensors",
     "matplotlib",

@@ -124,11 +124,11 @@ def read_midi(content: bytes) -> MidiFile:
         raise InputError("not a MIDI file: it has no header (MThd)")
     length = int.from_bytes(content[start + 4 : start + 8])
     form, n_tracks, division = (int.from_bytes(content[start + i : start + i + 2]) for i in (8, 10, 12))
-    if form > 2 or not division:
-        raise InputError(f"not a MIDI file: its header says format {form}, {division} ticks a quarter")
+    if form > 2 or not division or not 6 <= length <= _HEADER_WITHIN:
+        raise InputError(f"not a MIDI file: its header says format {form}, {division} ticks a quarter, {length} bytes")
     events = _Events()
     damage: list[str] = []
-    tracks = _tracks(content, start + 8 + (length if 6 <= length < len(content) else 6))
+    tracks = _tracks(content, start + 8 + length)
     if len(tracks) > n_tracks > 0:
         damage.append(f"holds {len(tracks)} tracks; the {n_tracks} that its header counts are read")
     elif len(tracks) < n_tracks:

@@ -16,6 +16,7 @@ from transcribe.errors import InputError
 # than about 2 GB of memory.
 MAX_BYTES, MAX_EVENTS = 128_000_000, 2_000_000
 _NUMBER = re.compile(r"[+-]?(\d+([.,]\d*)?|[.,]\d+)([eE][+-]?\d+)?", re.ASCII)
+_LINE_END = re.compile(r"\r\n|\r|\n")
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")
 
 
@@ -113,7 +114,7 @@ def rows(content: bytes) -> Iterator[tuple[int, list[str]]]:
     InputError
         If there are more than ``MAX_EVENTS`` lines.
     """
-    lines = [(number, line.strip()) for number, line in enumerate(decode(content).splitlines(), 1)]
+    lines = [(number, line.strip()) for number, line in enumerate(_LINE_END.split(decode(content)), 1)]
     lines = [(number, line) for number, line in lines if line and not line.startswith("#")]
     check_count(len(lines))
     if any(re.search(r"[\s;]", line) for _, line in lines):

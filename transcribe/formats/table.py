@@ -76,10 +76,9 @@ def from_json(content: bytes) -> Transcription:
             values[name] = tuple(
                 kind(**{f.name: event[f.name] for f in fields(kind)}) for event in values.get(name, ())
             )
-        for name in ("notes", "pedals"):
-            values[name] = tuple(sorted(values[name]))
-        for name in ("beats", "downbeats", "warnings"):
-            values[name] = tuple(values.get(name, ()))
+        for name in ("notes", "pedals", "chords", "keys", "beats", "downbeats"):
+            values[name] = tuple(sorted(values.get(name, ())))
+        values["warnings"] = tuple(values.get("warnings", ()))
         # What --json adds, or a later version, is passed over, as the schema allows.
         known = {f.name for f in fields(Transcription)}
         return checked(Transcription(**{name: value for name, value in values.items() if name in known}))
@@ -87,6 +86,8 @@ def from_json(content: bytes) -> Transcription:
         raise InputError(f"not a transcription: {' '.join(str(error).split())}") from None
 
 
+# Labels and numbers of files may be of any length; what is said of them may not.
+_LONGEST_REASON = 300
 _CSV_COLUMNS = ("onset", "offset", "pitch", "velocity", "confidence")
 
 
@@ -113,12 +114,15 @@ def from_csv(content: bytes) -> Transcription:
     events: list[Note | Chord] = []
     number = Numbers()
     try:
-        text = decode(content)
-        heading = text.partition("\n")[0]
-        delimiter = next((mark for mark in ";\t" if mark in heading), ",")
-        rows = csv.DictReader(io.StringIO(text), delimiter=delimiter)
-        rows.fieldnames = [name.strip() for name in rows.fieldnames or ()]
+        text = decode(content).lstrip()
+        if text.startswith("sep="):  # as spreadsheets say it; the heading shows it too
+            text = text.partition("\n")[2]
+        delimiter = next((mark for mark in ";\t" if mark in text.partition("\n")[0]), ",")
+        rows = csv.DictReader(io.StringIO(text, newline=None), delimiter=delimiter)
+        rows.fieldnames = [name.strip().lower() for name in rows.fieldnames or ()]
         columns = set(rows.fieldnames)
+        if len(columns) < len(rows.fieldnames):
+            raise ValueError("a column is there twice")
         if not (set(_CSV_COLUMNS) <= columns or set(chart.CSV_COLUMNS) <= columns):
             raise ValueError("they are not in its first line")
         for row in rows:
@@ -317,4 +321,4 @@ def read_transcription(path: Path) -> Transcription:
     try:
         return form.read(content)
     except InputError as error:
-        raise InputError(f"{path}: {error}") from None
+        raise InputError(f"{path}: {str(error)[:_LONGEST_REASON]}") from None
