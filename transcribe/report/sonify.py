@@ -203,21 +203,26 @@ def _ends(notes: Sequence[Note], transcription: Transcription) -> list[float]:
 
 
 def _note(note: Note, seconds: float) -> np.ndarray:
-    """Play one note: the nearest sample, shifted; as loud as its velocity says; damped after ``seconds``."""
+    """Play one note: as loud as its velocity says; damped after ``seconds``."""
+    sound = _struck(note.pitch)
+    loudness = _GAIN * 10 ** (_DYNAMIC_RANGE * (note.velocity / 127 - 1) / 20)
+    if note.pitch > LAST_DAMPER:
+        return np.asarray((loudness * sound).astype(np.float32))
+    sound = sound[: int((seconds + 5 * _DAMPING) * SAMPLE_RATE)].copy()
+    released = min(len(sound), int(seconds * SAMPLE_RATE))
+    time = np.arange(released, len(sound)) / SAMPLE_RATE
+    sound[released:] *= np.exp(-np.maximum(time - seconds, 0) / _DAMPING)
+    return np.asarray((loudness * sound).astype(np.float32))
+
+
+@cache
+def _struck(pitch: int) -> np.ndarray:
+    """Shift the nearest sample to a pitch; it rings until its end."""
     samples = _samples()
-    nearest = min(samples, key=lambda pitch: abs(pitch - note.pitch))
-    ratio = 2.0 ** ((note.pitch - nearest) / 12)
+    nearest = min(samples, key=lambda sampled: abs(sampled - pitch))
+    ratio = 2.0 ** ((pitch - nearest) / 12)
     source = samples[nearest]
-    length = int((len(source) - 1) / ratio)
-    if note.pitch <= LAST_DAMPER:
-        length = min(length, int((seconds + 5 * _DAMPING) * SAMPLE_RATE))
-    sound = np.interp(np.arange(length) * ratio, np.arange(len(source)), source)
-    if note.pitch <= LAST_DAMPER:
-        released = min(length, int(seconds * SAMPLE_RATE))
-        time = np.arange(released, length) / SAMPLE_RATE
-        sound[released:] *= np.exp(-np.maximum(time - seconds, 0) / _DAMPING)
-    loudness: np.ndarray = _GAIN * 10 ** (_DYNAMIC_RANGE * (note.velocity / 127 - 1) / 20) * sound
-    return loudness.astype(np.float32)
+    return np.asarray(np.interp(np.arange(int((len(source) - 1) / ratio)) * ratio, np.arange(len(source)), source))
 
 
 @cache
