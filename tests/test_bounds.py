@@ -23,7 +23,8 @@ from transcribe.batch import storage
 from transcribe.errors import InputError, UsageError
 from transcribe.events import Chord, Note, Pedal, Transcription
 from transcribe.formats import reading
-from transcribe.formats.table import FORMATS, read_transcription, to_json
+from transcribe.formats.json import to_json
+from transcribe.formats.table import FORMATS, read_transcription
 from transcribe.notes.metrics import compare
 from transcribe.report import page, roll, sonify
 

@@ -9,13 +9,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from transcribe.datasets import read_labels
+from transcribe.beats.datasets import read_beats
 from transcribe.errors import InputError
 from transcribe.events import Transcription
-from transcribe.formats import chart
-from transcribe.formats.beats import read_beats
+from transcribe.formats import lab as chart
+from transcribe.formats.csv import from_csv
+from transcribe.formats.json import to_dict
 from transcribe.formats.reading import Numbers, decode, rows
-from transcribe.formats.table import from_csv, read_transcription, to_dict
+from transcribe.formats.table import read_transcription
+from transcribe.notes.datasets import read_labels
 
 HEADING = "onset{0}offset{0}pitch{0}velocity{0}confidence\n"
 

@@ -9,9 +9,9 @@ from tests.conftest import FIVE_NOTES
 from tests.formats.test_midi_reader import midi, off, on, track
 from transcribe.cli.main import main
 from transcribe.events import Transcription
+from transcribe.formats.json import to_json
 from transcribe.formats.midi import from_midi, to_midi
-from transcribe.formats.table import to_json
-from transcribe.report.summary import rows
+from transcribe.registry import summary as rows
 
 HEARD = Transcription(tuple(FIVE_NOTES), duration=3.0, tempo=120.0, key="C major", models={"notes": "notes-small"})
 

@@ -1,4 +1,4 @@
-"""What the network heard, before any threshold, for those who decode it their own way: NumPy's .npz."""
+"""A network's output before any threshold, for those who decode it their own way: NumPy's .npz."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ import io
 import shutil
 import tempfile
 import zipfile
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import IO
 
 import numpy as np
 from numpy.lib import format as npy
 
 from transcribe.engine.features import LOWEST_PITCH
+from transcribe.engine.task import Activations
 from transcribe.errors import OutputError, UsageError
 from transcribe.events import Transcription
-from transcribe.notes.decoder import Activations
+from transcribe.formats.format import Rendering
 
-_ROLLS = ("onset", "frame", "offset", "velocity", "pedal")
 # Bytes that are compressed at a time.
 _PIECE = 1 << 20
 
@@ -45,8 +45,10 @@ class Collected(contextlib.ExitStack):
             If there is no room for temporary files.
         """
         try:
-            for name in _ROLLS:
-                roll = getattr(block, name).astype(np.float16)
+            for name, value in vars(block).items():
+                if not isinstance(value, np.ndarray):
+                    continue
+                roll = value.astype(np.float16)
                 if name not in self._files:
                     self._files[name] = self.enter_context(tempfile.TemporaryFile())  # noqa: SIM115 - it is
                     self._widths[name] = roll.shape[1:]
@@ -71,7 +73,7 @@ class Collected(contextlib.ExitStack):
                     shutil.copyfileobj(file, member, _PIECE)
 
 
-def to_npz(blocks: Iterable[Activations]) -> bytes:
+def to_npz(blocks: Sequence[Activations]) -> bytes:
     """Write activations.
 
     Parameters
@@ -82,8 +84,9 @@ def to_npz(blocks: Iterable[Activations]) -> bytes:
     Returns
     -------
     bytes
-        ``onset``, ``frame``, ``offset``, ``velocity`` float16 (n_frames, 88) and ``pedal`` (n_frames,), each 0-1;
-        ``frames_per_second``, ``lowest_pitch``; frame i is centred on ``i / frames_per_second`` seconds.
+        Every array of the blocks, in float16 and joined: of notes ``onset``, ``frame``, ``offset``, ``velocity``
+        (n_frames, 88) and ``pedal`` (n_frames,), each 0-1; ``frames_per_second``, ``lowest_pitch``; frame i is centred
+        on ``i / frames_per_second`` seconds.
     """
     buffer = io.BytesIO()
     with Collected() as collected:
@@ -93,6 +96,14 @@ def to_npz(blocks: Iterable[Activations]) -> bytes:
     return buffer.getvalue()
 
 
-def refuse(_: Transcription) -> bytes:
-    """Stand for the writer where there is a transcription only."""
-    raise UsageError("activations (.npz) are written while listening: pitchai song.wav -o song.npz")
+def write(_: Transcription, rendering: Rendering) -> bytes:
+    """Write the activations that a transcription was made of.
+
+    Raises
+    ------
+    UsageError
+        If they weren't kept.
+    """
+    if rendering.activations is None:
+        raise UsageError("activations (.npz) are written while listening: pitchai song.wav -o song.npz")
+    return to_npz(rendering.activations)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from transcribe.engine.growing import Rows
+from transcribe.engine.growing import GrowingArray
 from transcribe.events import Note, Transcription
 from transcribe.matching import match_notes
 from transcribe.theory.chords import chord_name
@@ -45,7 +45,8 @@ class Scene:
 
     ``reference`` is the truth: hits, misses and extras are told apart, onsets within 50 ms. ``recording``: blocks of
     mono samples at ``sample_rate`` in Hz, which can be gone through once; a report puts them in to be heard if
-    ``sound``, a picture draws their spectrogram behind the notes if ``spectrogram``.
+    ``sound``, a picture draws their spectrogram behind the notes if ``spectrogram``. ``summary``: name and value of
+    what a report says in words.
     """
 
     title: str = ""
@@ -54,6 +55,7 @@ class Scene:
     sample_rate: int = 16_000
     sound: bool = True
     spectrogram: bool = False
+    summary: tuple[tuple[str, str], ...] = ()
 
 
 def draw(transcription: Transcription, scene: Scene | None = None) -> Figure:
@@ -196,7 +198,7 @@ def _spectrogram(scene: Scene, tuning: float, n_together: int) -> _Image:
     So many frames are averaged: of long rows nobody sees single ones.
     """
     from transcribe.engine.features import LOWEST_PITCH, N_PITCHES, FeatureConfig
-    from transcribe.engine.windows import cut_pieces, spectrogram
+    from transcribe.engine.windows import cut_chunks, spectrogram
 
     config = FeatureConfig()
     assert scene.recording is not None
@@ -205,9 +207,9 @@ def _spectrogram(scene: Scene, tuning: float, n_together: int) -> _Image:
     place = np.interp(440.0 * 2.0 ** ((bins - 69) / 12), centres, np.arange(len(centres)))
     lower = np.minimum(place.astype(int), len(centres) - 2)
     share = (place - lower).astype(np.float32)
-    rows = Rows()
+    rows = GrowingArray()
     held = np.zeros((0, len(bins)), np.float32)
-    for log_mel, n_frames in spectrogram(cut_pieces(scene.recording, config), config, "cpu", tuning):
+    for log_mel, n_frames in spectrogram(cut_chunks(scene.recording, config), config, "cpu", tuning):
         log_mel = log_mel[:n_frames]
         image = log_mel[:, lower] * (1 - share) + log_mel[:, lower + 1] * share
         held = np.concatenate([held, image * config.scale_db])
