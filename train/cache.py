@@ -115,6 +115,10 @@ def _key(piece: Piece, features: FeatureConfig, read_labels: ReadLabels, transfo
     return hashlib.sha256(repr(kind).encode()).hexdigest()[:24]
 
 
+def _whole(samples: np.ndarray, features: FeatureConfig) -> np.ndarray:
+    return np.concatenate([np.zeros((0, features.n_mels), np.float32), *in_tune([samples], features)])
+
+
 def _prepare_one(job: tuple[Piece, Path, FeatureConfig, ReadLabels, Transform | None]) -> str:
     """Prepare a piece; say why if it can't be."""
     piece, path, features, read_labels, transform = job
@@ -123,7 +127,7 @@ def _prepare_one(job: tuple[Piece, Path, FeatureConfig, ReadLabels, Transform | 
         samples = load_audio(piece.audio, features.sample_rate).samples
     except InputError as error:
         return str(error)
-    values = transform(samples) if transform else in_tune(samples, features)
+    values = transform(samples) if transform else _whole(samples, features)
     arrays["n_frames"] = np.array(len(values))
     part = path.with_suffix(f".{os.getpid()}.part.npy")
     np.save(part, values.astype(np.float16))
