@@ -30,6 +30,8 @@ Progress = Callable[[float, float | None], None]
 Fields = Mapping[str, Any]
 # The JSON in the header of a weights file.
 Header = Mapping[str, Any]
+# Features (n_frames, n_mels), on a GPU a tensor; and how many of the frames lie within the recording.
+Frames = tuple[Any, int]
 # A network's output for a window: arrays with a row for each step.
 Heads = tuple["np.ndarray", ...]
 

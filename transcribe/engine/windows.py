@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from transcribe.engine.features import FeatureConfig, LogMel
+from transcribe.engine.task import Frames
 
 if TYPE_CHECKING:
     import torch
@@ -26,8 +27,6 @@ WHOLE_FRAMES = 8
 
 # The samples that some frames need, and how many of the frames lie within the recording
 Chunk = tuple[np.ndarray, int]
-# (n, n_mels), on a GPU a tensor; and how many of them lie within the recording
-Frames = tuple[Any, int]
 
 
 def cut_chunks(blocks: Iterable[np.ndarray], features: FeatureConfig) -> Iterator[Chunk]:
