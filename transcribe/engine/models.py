@@ -17,7 +17,7 @@ from transcribe.chords.decoder import ChordDecodingConfig
 from transcribe.engine.features import FeatureConfig
 from transcribe.engine.onnx_backend import OnnxNetwork
 from transcribe.engine.weights import FORMAT, REINSTALL, Entry, default_name, manifest, read_header, verified_bytes
-from transcribe.errors import UsageError, WeightsError
+from transcribe.errors import UsageError, WeightsError, machine_fault
 from transcribe.genre.decoder import GenreDecodingConfig
 from transcribe.instruments.decoder import TagDecodingConfig
 from transcribe.notes.decoder import DecodingConfig
@@ -247,6 +247,9 @@ def _fitting(name: str) -> Iterator[None]:
     try:
         yield
     except (SafetensorError, RuntimeError, ValueError, KeyError, TypeError, AttributeError) as error:
+        fault = machine_fault(error)
+        if fault is not None:
+            raise WeightsError(f"{name}: can't be loaded: {fault}") from None
         reason = " ".join(str(error).split())[:200]
         raise WeightsError(f"{name}: weights that don't fit: {reason}; {REINSTALL}") from None
 
