@@ -61,7 +61,7 @@ class TakenError(OutputError):
 
 
 def machine_fault(error: BaseException) -> str | None:
-    """Say what the machine lacks (memory, threads, room on a disk, open files) where that is what went wrong; else None."""
+    """Say what the machine lacks (memory, threads, open files) where that is what went wrong; else None."""
     if isinstance(error, MemoryError):
         return "there is not enough memory"
     if not isinstance(error, (OSError, PitchaiError)) and _NO_MEMORY.search(str(error)):
