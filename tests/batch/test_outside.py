@@ -218,6 +218,7 @@ def test_what_another_run_has_just_written_is_skipped_if_asked_so(tmp_path: Path
         (MemoryError(), "not enough memory"),
         (RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory"), "not enough memory"),
         (RuntimeError("std::bad_alloc"), "not enough memory"),
+        (RuntimeError("can't start new thread"), "no more threads"),
         (ImportError("x.so: failed to map segment from shared object"), "not enough memory"),
         (ImportError("x.so: cannot open shared object file: Too many open files"), "Too many open files"),
         (OSError(24, "Too many open files"), "Too many open files"),

@@ -180,6 +180,8 @@ def here(address: str) -> Iterator[str]:
                 raise InputError(f"{address}: no such file, or a folder without recordings") from None
         if not os.path.isfile(copy):  # some stores give a folder for a folder
             raise InputError(f"{address}: no such file, or a folder without recordings")
+        if on_the_web(address) and _is_page(copy):
+            raise InputError(f"{address}: is a web page; give the address of the sound itself, or a file")
         yield copy
 
 
@@ -194,6 +196,11 @@ def _watch(address: str) -> Any:
                 raise InputError(f"{address}: no end in sight, and the disk for temporary files is nearly full")
 
     return Watch()
+
+
+def _is_page(path: str) -> bool:
+    with open(path, "rb") as file:
+        return re.match(rb"\s*<(!doctype html|html)\b", file.read(1000), re.IGNORECASE) is not None
 
 
 def read(address: str) -> bytes | None:

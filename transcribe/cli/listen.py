@@ -147,7 +147,7 @@ def _model_help(task: Task) -> str:
 
 def _has_precisions(task: Task) -> bool:
     """Whether one of the task's networks, or of those that it is made from, can compute in several precisions."""
-    precisions = [getattr(task_named(name), "precisions", ()) for name in (task.name, *task.requires)]
+    precisions = [getattr(one, "precisions", ()) for one in (task, *map(task_named, task.requires))]
     return any(len(offered) > 1 for offered in precisions)
 
 

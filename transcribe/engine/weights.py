@@ -21,7 +21,7 @@ import numpy as np
 from transcribe.engine.features import FeatureConfig
 from transcribe.engine.onnx_backend import OnnxNetwork
 from transcribe.engine.task import Header, Model, Network, NetworkTask
-from transcribe.errors import UsageError, WeightsError
+from transcribe.errors import UsageError, WeightsError, machine_fault
 
 if TYPE_CHECKING:
     import torch
@@ -277,6 +277,9 @@ def _fitting(name: str) -> Iterator[None]:
     try:
         yield
     except (SafetensorError, RuntimeError, ValueError, KeyError, TypeError, AttributeError) as error:
+        fault = machine_fault(error)
+        if fault is not None:
+            raise WeightsError(f"{name}: can't be loaded: {fault}") from None
         reason = " ".join(str(error).split())[:200]
         raise WeightsError(f"{name}: weights that don't fit: {reason}; {REINSTALL}") from None
 
