@@ -54,7 +54,7 @@ _BREATH = 1.0
 # The home folder of who started a cluster, in the environment of its processes.
 _HOME = "PITCHAI_HOME"
 # How long a machine may take to answer, a cluster to let us in, to start, and to let us go, in seconds.
-_CONNECTING, _JOINING, _STARTING, _LEAVING = 5.0, 20.0, 180.0, 20.0
+_CONNECTING, _JOINING, _STARTING, _LEAVING = 5.0, 15.0, 180.0, 20.0
 
 
 @dataclass(frozen=True)
