@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 from transcribe.engine.task import imported
 from transcribe.errors import InputError
@@ -174,7 +174,7 @@ def _check_label(label: str) -> None:
         raise InputError(str(error)) from None
 
 
-def _check_key(key: Any) -> None:
+def _check_key(key: object) -> None:
     from transcribe.theory.keys import signature
 
     try:
@@ -183,13 +183,13 @@ def _check_key(key: Any) -> None:
         raise InputError(str(error)) from None
 
 
-def _is_time(value: Any) -> bool:
+def _is_time(value: object) -> bool:
     return _is_number(value) and 0 <= value <= LONGEST
 
 
-def _within(value: Any, highest: int) -> bool:
+def _within(value: object, highest: int) -> bool:
     return _is_number(value) and isinstance(value, int) and 0 <= value <= highest
 
 
-def _is_number(value: Any) -> bool:
+def _is_number(value: object) -> TypeGuard[float]:
     return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, fields
-from typing import Any
 
 from transcribe.errors import InputError
 from transcribe.events import Chord, Key, Note, Pedal, Tag, Transcription, Tuning
@@ -13,12 +12,12 @@ from transcribe.formats.format import checked
 from transcribe.formats.reading import check_count
 
 
-def to_dict(transcription: Transcription) -> dict[str, Any]:
+def to_dict(transcription: Transcription) -> dict[str, object]:
     """Everything as plain values, times rounded to 0.1 ms."""
-    return {"version": schema.VERSION, **_rounded(asdict(transcription))}
+    return {"version": schema.VERSION, **{name: _rounded(value) for name, value in asdict(transcription).items()}}
 
 
-def _rounded(value: Any) -> Any:
+def _rounded(value: object) -> object:
     if isinstance(value, float):
         return round(value, 4)
     if isinstance(value, dict):
