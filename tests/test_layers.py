@@ -18,7 +18,9 @@ FOLDER = ROOT / "transcribe"
 # Rooms import from rooms further up this list only, never from their own line.
 ORDER = [
     {"errors", "events"},
-    {"theory", "audio", "matching"},
+    {"theory", "matching", "containers"},
+    {"decoders"},
+    {"audio"},
     {"engine", "score", "datasets"},
     {"report"},
     {"formats"},

@@ -43,6 +43,11 @@ def test_module_functions_take_settings(wav: Path) -> None:
 
 def test_other_rates_and_channels_are_taken(tiny: Transcriber) -> None:
     stereo = np.stack([sine(440, 1.0, 44100)] * 2, axis=1)
+    with pytest.raises(ValueError, match=r"channels first; pass samples\.T"):
+        tiny.transcribe_audio(stereo.T, 44100)
+    turned = tiny.transcribe_audio(stereo * [1, -1], 44100)
+    assert [text for text in turned.warnings if "out of phase" in text]
+    assert not [text for text in turned.warnings if "silent" in text]
     assert tiny.transcribe_audio(stereo, 44100).duration == pytest.approx(1.0, abs=0.01)
     assert tiny.transcribe_audio(stereo.astype(np.float64), 44100).duration == pytest.approx(1.0, abs=0.01)
 

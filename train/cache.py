@@ -8,7 +8,6 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -17,8 +16,8 @@ from tqdm import tqdm
 
 from transcribe.audio import load_audio
 from transcribe.datasets import Piece
-from transcribe.engine.features import FeatureConfig, LogMel
-from transcribe.engine.tuning import SECONDS, find_tuning
+from transcribe.engine.features import FeatureConfig
+from transcribe.engine.windows import in_tune
 from transcribe.errors import InputError
 
 # Samples -> (n_frames, n_bands), in place of the log-mel; also at the top of a module.
@@ -107,12 +106,6 @@ def prepare(
     return [piece for piece in prepared if piece.n_frames]
 
 
-def in_tune(features: FeatureConfig, samples: np.ndarray) -> np.ndarray:
-    """Compute the log-mel of a recording as the networks hear it: as if it were in tune."""
-    beginning = samples[: round(SECONDS * features.sample_rate)]
-    return LogMel(features, find_tuning(beginning, features.sample_rate)).whole(samples)
-
-
 def _key(piece: Piece, features: FeatureConfig, read_labels: ReadLabels, transform: Transform | None) -> str:
     found = [(path.absolute(), path.stat()) for path in (piece.audio, piece.labels)]
     stamps = [(str(path), stat.st_mtime_ns, stat.st_size) for path, stat in found]
@@ -120,6 +113,10 @@ def _key(piece: Piece, features: FeatureConfig, read_labels: ReadLabels, transfo
     reader = Path(read_labels.__code__.co_filename).name, read_labels.__qualname__
     kind = (stamps, features, (transform or in_tune).__qualname__, reader)
     return hashlib.sha256(repr(kind).encode()).hexdigest()[:24]
+
+
+def _whole(samples: np.ndarray, features: FeatureConfig) -> np.ndarray:
+    return np.concatenate([np.zeros((0, features.n_mels), np.float32), *in_tune([samples], features)])
 
 
 def _prepare_one(job: tuple[Piece, Path, FeatureConfig, ReadLabels, Transform | None]) -> str:
@@ -130,7 +127,7 @@ def _prepare_one(job: tuple[Piece, Path, FeatureConfig, ReadLabels, Transform | 
         samples = load_audio(piece.audio, features.sample_rate).samples
     except InputError as error:
         return str(error)
-    values = (transform or partial(in_tune, features))(samples)
+    values = transform(samples) if transform else _whole(samples, features)
     arrays["n_frames"] = np.array(len(values))
     part = path.with_suffix(f".{os.getpid()}.part.npy")
     np.save(part, values.astype(np.float16))

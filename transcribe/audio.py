@@ -1,13 +1,11 @@
-"""Recordings to mono float32 samples at the rate that is asked for, in blocks; the only file that knows decoders.
+"""Recordings to mono float32 samples at the rate that is asked for, in blocks; their level.
 
-soundfile (libsndfile) reads WAV, FLAC, OGG, MP3 and AIFF; PyAV (FFmpeg) whatever else: m4a, aac, opus, webm, mp4.
 The samples do not depend on how the reading is cut into blocks.
 """
 
 from __future__ import annotations
 
-import contextlib
-import re
+import math
 import shutil
 import sys
 import tempfile
@@ -16,14 +14,12 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, Any
 
 import numpy as np
 
+from transcribe.decoders import Decoder, NotDecodableError
 from transcribe.errors import InputError
-
-if TYPE_CHECKING:
-    import soundfile
 
 MIN_SAMPLE_RATE, MAX_SAMPLE_RATE = 1000, 384000
 # A small file can unpack to years of silence: longer ones must be allowed, in seconds.
@@ -40,6 +36,19 @@ AUDIO_SUFFIXES = frozenset(
 )
 # Values (frames x channels) decoded at a time. What a damaged file costs: libsndfile gives up a whole block.
 BLOCK_VALUES = 1 << 14
+# More channels than samples are samples that lie the other way round.
+_MOST_CHANNELS = 64
+# A peak under -80 dBFS is silence.
+SILENCE = 1e-4
+# A peak under -40 dBFS: at -60 a third of a piano's notes was lost, at -40 none.
+_QUIET = 1e-2
+# A peak above is that of another scale than -1 ... 1.
+_OTHER_SCALE = 16.0
+# Samples that reach full scale: more than this share of them is clipping. Floats beyond twice of it aren't clipped.
+_CLIPPED_SHARE, _UNCLIPPED = 1e-3, 2.0
+# Channels are mixed anew every second. Where their mean has less than this share of their power, they cancel each
+# other: those of spaced microphones have half, of one that is turned over none.
+_MIX_SECONDS, _CANCELLED, _FADE_SECONDS = 1.0, 0.1, 0.02
 
 
 @dataclass(frozen=True)
@@ -106,25 +115,18 @@ class AudioReader(AbstractContextManager["AudioReader"]):
             self._decoder.close()
             self._file.close()
             raise self._too_long(f"says that it lasts {_span(self.duration)}, more than")
-        if self._decoder.remark:
-            self._warn(self._decoder.remark)
 
     def _too_long(self, what: str) -> InputError:
         return InputError(
             f"{self.name}: {what} the {_span(self._max_duration)} that are read; --max-duration allows more"
         )
 
-    def _open_decoder(self) -> _SoundFileDecoder | _AvDecoder:
+    def _open_decoder(self) -> Decoder:
         if self._file.seek(0, 2) == 0:
             raise InputError(f"{self.name}: the file is empty; record or export it again")
-        self._file.seek(0)
         try:
-            return _SoundFileDecoder(self._file, self._block_values)
-        except _NotDecodableError:
-            self._file.seek(0)
-        try:
-            return _AvDecoder(self._file, self._block_values)
-        except _NotDecodableError as error:
+            return Decoder(self._file, self._block_values)
+        except NotDecodableError as error:
             raise InputError(
                 f"{self.name}: can't decode: {error}; check that it is a recording, or convert it to WAV"
             ) from None
@@ -154,29 +156,25 @@ class AudioReader(AbstractContextManager["AudioReader"]):
             raise InputError(f"{self.name}: its sample rate of {rate} Hz is outside 1-384 kHz; resample it first")
         resampler = None if rate == self.sample_rate else soxr.ResampleStream(rate, self.sample_rate, 1, "float32")
         n_read = 0
+        mixer = Mixer(rate)
         for block in self._decoded_blocks():
             n_read += len(block)
             if n_read > self._max_duration * rate:
                 raise self._too_long("lasts longer than")
-            samples = _mixed_down(self._finite(block))[:, 0]
+            for samples in mixer.mixed(self._finite(block)):
+                yield samples if resampler is None else resampler.resample_chunk(samples)
+        for samples in mixer.rest():
             yield samples if resampler is None else resampler.resample_chunk(samples)
         if resampler is not None and n_read:
             yield resampler.resample_chunk(np.zeros(0, np.float32), last=True)
-        promised = self._decoder.promised
-        if promised is not None and n_read / rate < promised - max(1.0, 0.02 * promised):
-            self._warn(f"the recording ends after {n_read / rate:.1f} s; its header promises {promised:.1f} s")
+        for remark in (*self._decoder.remarks, *mixer.remarks()):
+            self._warn(remark)
 
     def _decoded_blocks(self) -> Iterator[np.ndarray]:
-        n_read = 0
         try:
-            for block in self._decoder.blocks():
-                n_read += len(block)
-                yield block
-        except _NotDecodableError as error:
-            seconds = n_read / self._decoder.sample_rate
-            if n_read == 0:
-                raise InputError(f"{self.name}: can't decode: {error}; convert it to WAV") from None
-            self._warn(f"damaged after {seconds:.1f} s ({error}); the rest is left out")
+            yield from self._decoder.blocks()
+        except NotDecodableError as error:
+            raise InputError(f"{self.name}: can't decode: {error}; convert it to WAV") from None
 
     def _finite(self, samples: np.ndarray) -> np.ndarray:
         # Beyond 1e6 a value is no sample but rubbish, and its square would leave float32. NaN compares as False.
@@ -189,6 +187,102 @@ class AudioReader(AbstractContextManager["AudioReader"]):
     def _warn(self, message: str) -> None:
         if message not in self.warnings:
             self.warnings.append(message)
+
+
+class Level:
+    """The count, peak and clipping of values, before channels are mixed."""
+
+    def __init__(self) -> None:
+        self.n_values = 0
+        self.n_clipped = 0
+        self.peak = 0.0
+
+    def add(self, block: np.ndarray) -> None:
+        """Count values of any shape."""
+        if block.size:
+            size = np.abs(block)
+            self.n_values += block.size
+            self.n_clipped += int(np.count_nonzero(size >= 0.999))
+            self.peak = max(self.peak, float(size.max()))
+
+    def remarks(self) -> Iterator[str]:
+        """Say what is wrong with the level; silence isn't judged here."""
+        share = self.n_clipped / max(self.n_values, 1)
+        if share > _CLIPPED_SHARE and self.peak < _UNCLIPPED:
+            yield f"clipped: {share:.1%} of the samples are at full scale"
+        if self.peak > _OTHER_SCALE:
+            yield f"its samples reach {self.peak:.0f}, where 1 is full scale: expect wrong notes; convert it to 16 bits"
+        if SILENCE <= self.peak < _QUIET:
+            decibels = 20 * math.log10(self.peak)
+            yield f"very quiet: it peaks at {decibels:.0f} dB of full scale, soft notes may be lost; make it louder"
+
+
+class Mixer:
+    """Channels to mono: their mean, but where they cancel each other, those that run against the loudest turned over.
+
+    Decided for every second of the recording's own time, whatever the blocks.
+    """
+
+    def __init__(self, sample_rate: int) -> None:
+        self.level = Level()
+        self._length = round(_MIX_SECONDS * sample_rate)
+        self._n_fade = round(_FADE_SECONDS * sample_rate)
+        self._held: list[np.ndarray] = []
+        self._n_held = 0
+        self._signs: np.ndarray | None = None
+        self._n_turned = 0
+
+    def mixed(self, block: np.ndarray) -> Iterator[np.ndarray]:
+        """Take (n, n_channels), yield (n,), some of it later."""
+        self.level.add(block)
+        if self._held and self._held[0].shape[1] != block.shape[1]:
+            yield from self.rest()
+        if block.shape[1] == 1:
+            self._signs = None
+            yield block[:, 0]
+            return
+        self._held.append(block)
+        self._n_held += len(block)
+        if self._n_held < self._length:
+            return
+        samples = np.concatenate(self._held)
+        n_whole = self._n_held - self._n_held % self._length
+        for first in range(0, n_whole, self._length):
+            yield self._mix(samples[first : first + self._length])
+        self._held, self._n_held = [samples[n_whole:]], self._n_held - n_whole
+
+    def rest(self) -> Iterator[np.ndarray]:
+        """Yield what is left in the end, and begin anew."""
+        if self._n_held:
+            yield self._mix(np.concatenate(self._held))
+        self._held, self._n_held = [], 0
+
+    def remarks(self) -> Iterator[str]:
+        """Say what is wrong with the level, and how the channels were mixed."""
+        yield from self.level.remarks()
+        if self._n_turned:
+            seconds = self._n_turned / self._length * _MIX_SECONDS
+            yield f"its channels are out of phase for {seconds:.1f} s: there one is turned over, so that both are heard"
+
+    def _mix(self, block: np.ndarray) -> np.ndarray:
+        mean: np.ndarray = block.mean(axis=1, dtype=np.float32)
+        signs = None
+        power = float(np.mean(np.square(block)))
+        if float(np.mean(np.square(mean))) < _CANCELLED * power:
+            covariance = np.cov(block.T.astype(np.float64), bias=True)
+            loudest = int(np.argmax(np.diag(covariance)))
+            signs = np.where(covariance[loudest] < 0, -1.0, 1.0)
+            # Always the same channel is left as it is, so that a change of the loudest is none of the mix.
+            signs = (signs * signs[0]).astype(np.float32)
+            self._n_turned += len(block)
+        before, self._signs = self._signs, signs
+        if before is None and signs is None:
+            return mean
+        turned = mean if signs is None else (block * signs).mean(axis=1, dtype=np.float32)
+        old = mean if before is None else (block * before).mean(axis=1, dtype=np.float32)
+        fade = np.minimum(np.arange(len(block), dtype=np.float32) / max(self._n_fade, 1), 1)
+        mix: np.ndarray = old + fade * (turned - old)
+        return mix
 
 
 def _span(seconds: float) -> str:
@@ -206,150 +300,6 @@ def load_audio(source: str | Path, sample_rate: int, max_duration: float = MAX_D
     with AudioReader(source, sample_rate, max_duration=max_duration) as reader:
         blocks = list(reader.blocks())
     return Audio(np.concatenate(blocks) if blocks else np.zeros(0, np.float32), sample_rate)
-
-
-class _NotDecodableError(Exception):
-    """A decoder's refusal, its reason as one line."""
-
-
-class _SoundFileDecoder:
-    def __init__(self, file: IO[bytes], block_values: int) -> None:
-        import soundfile
-
-        try:
-            self._sound: soundfile.SoundFile = soundfile.SoundFile(_Forgiving(file))
-        except (soundfile.LibsndfileError, RuntimeError, OSError, ValueError, TypeError) as error:
-            raise _NotDecodableError(_one_line(error)) from None
-        self.sample_rate = int(self._sound.samplerate)
-        # Streams of unknown length count as 2**63 - 1 frames.
-        known = 0 < self._sound.frames < 1 << 48
-        self.duration = self._sound.frames / self.sample_rate if known else None
-        self.promised = self.duration
-        self.remark = ""
-        # libsndfile mends the length of a file that breaks off, and says so in its log only.
-        if re.search(r"^ *(data|SSND) : .*should be", self._sound.extra_info, re.MULTILINE) or (
-            self._sound.format == "OGG" and _ogg_breaks_off(file)
-        ):
-            self.remark = "the recording breaks off before the end that its header promises"
-        self._n_frames = max(1, block_values // self._sound.channels)
-
-    def blocks(self) -> Iterator[np.ndarray]:
-        import soundfile
-
-        while True:
-            try:
-                block = self._sound.read(self._n_frames, dtype="float32", always_2d=True)
-            except (soundfile.LibsndfileError, RuntimeError, OSError) as error:
-                raise _NotDecodableError(_one_line(error)) from None
-            if not len(block):
-                return
-            yield block
-
-    def close(self) -> None:
-        self._sound.close()
-
-
-class _Forgiving:
-    """A file that stays where it is when a damaged header makes libsndfile seek out of it, instead of raising."""
-
-    def __init__(self, file: IO[bytes]) -> None:
-        self._file = file
-        self.tell, self.read = file.tell, file.read
-
-    def seek(self, offset: int, whence: int = 0) -> int:
-        with contextlib.suppress(OSError, ValueError):
-            self._file.seek(offset, whence)
-        return self._file.tell()
-
-
-def _ogg_breaks_off(file: IO[bytes]) -> bool:
-    """Whether the last page of an Ogg file lacks the mark of the end of its stream."""
-    position = file.tell()
-    file.seek(max(0, file.seek(0, 2) - (1 << 17)))
-    tail = file.read()
-    file.seek(position)
-    page = tail.rfind(b"OggS")
-    return 0 <= page < len(tail) - 5 and not tail[page + 5] & 4
-
-
-class _AvDecoder:
-    # A container's length is that of its video, or guessed from a bit rate: nothing that is promised.
-    promised: float | None = None
-
-    def __init__(self, file: IO[bytes], block_values: int) -> None:
-        import av
-
-        try:
-            # Titles in odd encodings are no reason to refuse a recording; from PyAV 19 on they never are.
-            tolerant: dict[str, Any] = {"metadata_errors": "replace"} if int(av.__version__.split(".")[0]) < 19 else {}
-            # A file that names others (a playlist) opens none of them, on this machine or elsewhere.
-            alone = {"protocol_whitelist": "pipe"}
-            self._container: Any = av.open(file, mode="r", options=alone, **tolerant)
-        except (av.FFmpegError, OSError, ValueError) as error:
-            raise _NotDecodableError(_one_line(error)) from None
-        if self._container.format.name in ("hls", "concat", "dash"):
-            self._container.close()
-            raise _NotDecodableError("it is a playlist, which holds no sound itself")
-        streams = self._container.streams.audio
-        if not streams:
-            self._container.close()
-            raise _NotDecodableError("there is no sound in it")
-        self.remark = f"has {len(streams)} sound streams; the first is taken" if len(streams) > 1 else ""
-        self._stream = streams[0]
-        if self._stream.codec_context is None:
-            self._container.close()
-            raise _NotDecodableError("its codec is unknown")
-        self.sample_rate = int(self._stream.codec_context.sample_rate or 0)
-        length, unit = self._stream.duration, self._stream.time_base
-        self.duration = float(length * unit) if length and length > 0 and unit else None
-        self._n_values = block_values
-
-    def blocks(self) -> Iterator[np.ndarray]:
-        import av
-
-        pending: list[np.ndarray] = []
-        try:
-            for part in self._parts():
-                pending.append(part)
-                if sum(len(p) for p in pending) >= self._n_values:
-                    yield np.concatenate(pending)
-                    pending = []
-        except (av.FFmpegError, OSError, ValueError) as error:
-            if pending:
-                yield np.concatenate(pending)
-            raise _NotDecodableError(_one_line(error)) from None
-        if pending:
-            yield np.concatenate(pending)
-
-    def _parts(self) -> Iterator[np.ndarray]:
-        """Yield frames as mono (n, 1) at the rate the stream began with, whatever it changes to on the way."""
-        import av
-
-        kind, resampler = None, None
-        for frame in self._container.decode(self._stream):
-            if (frame.sample_rate, frame.layout.name, frame.format.name) != kind:
-                if resampler is not None:
-                    yield from map(_of_frame, resampler.resample(None))
-                kind = (frame.sample_rate, frame.layout.name, frame.format.name)
-                # Packed, not planar: of planes PyAV knows eight, and reads beyond them.
-                resampler = av.AudioResampler(format="flt", layout=frame.layout, rate=self.sample_rate)
-            assert resampler is not None
-            yield from map(_of_frame, resampler.resample(frame))
-        if resampler is not None:
-            yield from map(_of_frame, resampler.resample(None))
-
-    def close(self) -> None:
-        self._container.close()
-
-
-def _of_frame(frame: Any) -> np.ndarray:
-    """Take the samples of a packed frame as mono, (n, 1)."""
-    return _mixed_down(frame.to_ndarray().reshape(-1, len(frame.layout.channels)))
-
-
-def _mixed_down(block: np.ndarray) -> np.ndarray:
-    """Average the channels: (n, n_channels) -> (n, 1)."""
-    return block if block.shape[1] == 1 else block.mean(axis=1, keepdims=True, dtype=np.float32)
 
 
 def _open(path: Path, name: str) -> IO[bytes]:
@@ -388,23 +338,12 @@ def _spool(stream: IO[Any] | None, name: str) -> IO[bytes]:
     return file
 
 
-def _one_line(error: BaseException) -> str:
-    text = " ".join(str(getattr(error, "strerror", None) or error).split())
-    # libsndfile names the Python object it was given; nobody wants to read that.
-    return text.split(">: ")[-1].strip(" .") or type(error).__name__
-
-
-# A peak under -80 dBFS is silence.
-SILENCE = 1e-4
-
-
-class Level:
-    """Pass blocks on and keep their count, peak and clipping."""
+class MeteredBlocks:
+    """Pass blocks of mono samples on; keep their count and peak."""
 
     def __init__(self, blocks: Iterable[np.ndarray]) -> None:
         self._blocks = blocks
         self.n_samples = 0
-        self.n_clipped = 0
         self.peak = 0.0
 
     @property
@@ -415,24 +354,22 @@ class Level:
     def __iter__(self) -> Iterator[np.ndarray]:
         for block in self._blocks:
             if len(block):
-                size = np.abs(block)
                 self.n_samples += len(block)
-                self.n_clipped += int(np.count_nonzero(size >= 0.999))
-                self.peak = max(self.peak, float(size.max()))
+                self.peak = max(self.peak, float(np.abs(block).max()))
             yield block
 
 
-def resampled(samples: np.ndarray, sample_rate: int, wanted_rate: int) -> np.ndarray:
-    """Mix samples down and bring them to another rate.
+def resampled(samples: np.ndarray, sample_rate: int, wanted_rate: int, mixer: Mixer | None = None) -> np.ndarray:
+    """Mix samples down, as ``mixer`` does and keeps account of, and bring them to another rate.
 
     Raises
     ------
     ValueError
         If the shape, the type or the rate is wrong, or a value isn't finite.
     """
-    mono = _to_mono(samples)
     if sample_rate <= 0:
         raise ValueError("sample_rate must be positive")
+    mono = _to_mono(samples, mixer or Mixer(sample_rate))
     if sample_rate != wanted_rate:
         import soxr
 
@@ -440,14 +377,16 @@ def resampled(samples: np.ndarray, sample_rate: int, wanted_rate: int) -> np.nda
     return mono
 
 
-def _to_mono(samples: Any) -> np.ndarray:
+def _to_mono(samples: Any, mixer: Mixer) -> np.ndarray:
     array = np.asarray(samples)
     if array.ndim not in (1, 2) or not np.issubdtype(array.dtype, np.floating):
         raise ValueError("samples must be floats of shape (n_samples,) or (n_samples, n_channels)")
     if array.ndim == 2:
         if array.shape[1] == 0:
             raise ValueError("samples have no channels")
-        array = array.mean(axis=1)
+        if array.shape[1] > max(array.shape[0], _MOST_CHANNELS):
+            raise ValueError(f"samples of shape {array.shape} have their channels first; pass samples.T")
     if not np.isfinite(array).all():
         raise ValueError("samples must be finite; replace NaN and infinity first")
-    return np.ascontiguousarray(array, np.float32)
+    columns = np.ascontiguousarray(array[:, None] if array.ndim == 1 else array, np.float32)
+    return np.concatenate([np.zeros(0, np.float32), *mixer.mixed(columns), *mixer.rest()])

@@ -63,16 +63,25 @@ class Key:
     label: str
 
 
+@dataclass(frozen=True, order=True, slots=True)
+class Tuning:
+    """A span that lies ``cents`` above A = 440 Hz, below where negative; 0 where it is close."""
+
+    onset: float
+    offset: float
+    cents: int
+
+
 @dataclass(frozen=True, repr=False)
 class Transcription:
     """Everything heard in one recording.
 
-    ``duration`` in seconds; ``tuning`` in cents above A = 440 Hz, 0 where it is close or unknown; ``tempo`` in beats a
-    minute and ``beat_confidence`` (0-1), None where they can't be told; ``beats`` in seconds, and the ``downbeats``
-    among them; ``key`` is that of the whole, ``keys`` are those of its sections;
-    ``novelty`` says how much else than a piano, all that the notes' network knows, is heard (0-1), None where unknown;
-    ``warnings`` are remarks for the listener, one line each; ``models`` names the weights; ``settings`` are the
-    parameters that the result depends on.
+    ``duration`` in seconds; ``tuning`` in cents above A = 440 Hz, 0 where it is close and None where it isn't known,
+    and ``tunings`` are those of its sections, of which ``tuning`` lasts longest; ``tempo`` in beats a minute and
+    ``beat_confidence`` (0-1), None where they can't be told; ``beats`` in seconds, and the ``downbeats`` among them;
+    ``key`` is that of the whole, ``keys`` are those of its sections; ``novelty`` says how much else than a piano, all
+    that the notes' network knows, is heard (0-1), None where unknown; ``warnings`` are remarks for the listener, one
+    line each; ``models`` names the weights; ``settings`` are the parameters that the result depends on.
     """
 
     notes: tuple[Note, ...] = ()
@@ -83,7 +92,8 @@ class Transcription:
     instruments: tuple[Tag, ...] = ()
     genres: tuple[Tag, ...] = ()
     duration: float = 0.0
-    tuning: int = 0
+    tuning: int | None = None
+    tunings: tuple[Tuning, ...] = ()
     tempo: float | None = None
     beat_confidence: float | None = None
     key: str | None = None

@@ -16,7 +16,7 @@ from transcribe.notes.task import NOTES
 from transcribe.report.summary import minutes
 
 if TYPE_CHECKING:
-    from transcribe.audio import Level
+    from transcribe.audio import MeteredBlocks
     from transcribe.datasets import Dataset, Piece
     from transcribe.events import Transcription
     from transcribe.formats.format import Format
@@ -108,7 +108,7 @@ class CompletingTask(Protocol):
 class RemarkingTask(Protocol):
     """A task that has something to say of odd recordings."""
 
-    def remarks(self, result: Transcription, level: Level) -> Iterator[str]:
+    def remarks(self, result: Transcription, level: MeteredBlocks) -> Iterator[str]:
         """Yield what should be known of a result, a line each; that it is silent is said already.
 
         Only the first of several tasks is asked: who wants notes need not be told that there are no chords.

@@ -15,11 +15,11 @@ from typing import Any
 
 import numpy as np
 
-from transcribe.audio import MAX_DURATION, AudioReader, Level, resampled
+from transcribe.audio import MAX_DURATION, AudioReader, MeteredBlocks, Mixer, resampled
 from transcribe.engine.devices import choose_device, choose_precision, device_of
-from transcribe.engine.inference import Infer, WindowModel, infer_together
-from transcribe.engine.task import Decoder, ExcerptTask, Fields, Model, NetworkTask, Progress, WindowTask
-from transcribe.engine.tuning import tuned
+from transcribe.engine.inference import Infer, Outputs, WindowModel, infer_together
+from transcribe.engine.task import AnyModel, Decoder, ExcerptTask, Fields, Model, NetworkTask, Progress, WindowTask
+from transcribe.engine.tuning import Tunings, main_tuning, tuned
 from transcribe.engine.weights import load_model
 from transcribe.errors import UsageError
 from transcribe.events import Transcription
@@ -67,7 +67,7 @@ class Transcriber:
         self,
         *,
         tasks: Sequence[str | Task] | None = None,
-        model: str | Model[Any, Any] | None = None,
+        model: str | AnyModel | None = None,
         device: str = "auto",
         precision: str = "auto",
         threads: int | None = None,
@@ -92,11 +92,11 @@ class Transcriber:
             for task, name in zip(networks, names, strict=True)
         ]
         #: The model of the first task, with the settings that are in use.
-        self.model: Model[Any, Any] = _with_settings(models[0], settings)
+        self.model: AnyModel = _with_settings(models[0], settings)
         loaded = [self.model, *models[1:]]
         #: The models that hear windows, together, and those that hear excerpts, each in a pass of its own.
         self.window_models: list[WindowModel] = [one for one in loaded if isinstance(one.task, WindowTask)]
-        self.excerpt_models: list[Model[Any, Any]] = [one for one in loaded if isinstance(one.task, ExcerptTask)]
+        self.excerpt_models: list[AnyModel] = [one for one in loaded if isinstance(one.task, ExcerptTask)]
         self.device = device_of(self.model.network)
         for other in self.window_models[1:]:
             rates = other.features.sample_rate, self.window_models[0].features.sample_rate
@@ -171,12 +171,15 @@ class Transcriber:
         result: Transcription | None = None
         if self.window_models:
             rate = self.window_models[0].features.sample_rate
-            mono = resampled(samples, sample_rate, rate)
+            mixer = Mixer(sample_rate)
+            mono = resampled(samples, sample_rate, rate, mixer)
             result = self._hear_windows([mono], len(mono) / rate, None, keep)
+            result = replace(result, warnings=(*mixer.remarks(), *result.warnings))
         for model in self.excerpt_models:
             rate = model.features.sample_rate
-            mono = resampled(samples, sample_rate, rate)
-            result = self._hear_excerpts(model, [mono], len(mono) / rate, None, result)
+            mixer = Mixer(sample_rate)
+            mono = resampled(samples, sample_rate, rate, mixer)
+            result = self._hear_excerpts(model, [mono], len(mono) / rate, None, result, tuple(mixer.remarks()))
         assert result is not None
         return result
 
@@ -189,8 +192,8 @@ class Transcriber:
             If the first task doesn't hear windows.
         """
         _decoder_of(self.model)
-        tuning, blocks = tuned(blocks, self.sample_rate)
-        (found,) = self._run(blocks, [self.model], tuning)
+        tunings, blocks = tuned(blocks, self.sample_rate)
+        (found,) = self._run(blocks, [self.model], tunings)
         return found
 
     def activations_of(self, path: str | Path) -> Iterator[Any]:
@@ -217,22 +220,22 @@ class Transcriber:
             seconds += block.seconds
         return self._added(Transcription(duration=seconds), model, decoder.fields(seconds))
 
-    def _reader(self, path: str | Path, model: Model[Any, Any]) -> AudioReader:
+    def _reader(self, path: str | Path, model: AnyModel) -> AudioReader:
         return AudioReader(path, model.features.sample_rate, max_duration=self.max_duration)
 
-    def _run(self, blocks: Iterable[np.ndarray], models: Sequence[WindowModel], tuning: int) -> list[Iterator[Any]]:
+    def _run(self, blocks: Iterable[np.ndarray], models: Sequence[WindowModel], tunings: Tunings) -> Outputs:
         if self._infer is not None:
-            return self._infer(blocks, *models, tuning=tuning)
-        return infer_together(blocks, *models, tuning=tuning, threads=self.threads)
+            return self._infer(blocks, *models, tunings=tunings)
+        return infer_together(blocks, *models, tunings=tunings, threads=self.threads)
 
     def _hear_windows(
         self, blocks: Iterable[np.ndarray], duration: float | None, progress: Progress | None, keep: Keep | None
     ) -> Transcription:
-        level = Level(blocks)
+        level = MeteredBlocks(blocks)
         rate = self.window_models[0].features.sample_rate
-        tuning, samples = tuned(level, rate)
+        tunings, samples = tuned(level, rate)
         decoders = [_decoder_of(model) for model in self.window_models]
-        first, *others = self._run(samples, self.window_models, tuning)
+        first, *others = self._run(samples, self.window_models, tunings)
         seconds = 0.0
         for block in first:
             if keep is not None:
@@ -249,7 +252,8 @@ class Transcriber:
             for other in stream:
                 decoder.push(other)
         length = level.n_samples / rate
-        result = Transcription(duration=length, tuning=tuning)
+        sections = tunings.sections(length)
+        result = Transcription(duration=length, tuning=main_tuning(sections), tunings=sections)
         for model, decoder in zip(self.window_models, decoders, strict=True):
             result = self._added(result, model, decoder.fields(length))
         task = self.window_models[0].task
@@ -258,7 +262,7 @@ class Transcriber:
 
     def _hear_excerpts(
         self,
-        model: Model[Any, Any],
+        model: AnyModel,
         blocks: Iterable[np.ndarray],
         duration: float | None,
         progress: Progress | None,
@@ -267,7 +271,7 @@ class Transcriber:
     ) -> Transcription:
         """Hear excerpts, and add what was found to a result; ``warnings`` are the reader's."""
         assert isinstance(model.task, ExcerptTask)
-        level = Level(blocks)
+        level = MeteredBlocks(blocks)
         fields = dict(model.task.listen(model, level, duration, progress, self.threads))
         remarks = fields.pop("warnings", ())
         said = (*warnings, *(tuple(_silence(level)) or remarks))
@@ -277,7 +281,7 @@ class Transcriber:
         new = (remark for remark in said if remark not in result.warnings)
         return replace(result, warnings=(*result.warnings, *new))
 
-    def _added(self, result: Transcription, model: Model[Any, Any], fields: Fields) -> Transcription:
+    def _added(self, result: Transcription, model: AnyModel, fields: Fields) -> Transcription:
         """Put what was found into a transcription, with the model and the settings that it comes from."""
         task, decoding = model.task, asdict(model.decoding)
         settings = {task.settings_key: decoding} if task.settings_key else decoding
@@ -321,20 +325,20 @@ def _with_required(tasks: Sequence[str | Task] | None) -> list[Task]:
     return list(found.values())
 
 
-def _with_settings(model: Model[Any, Any], settings: Mapping[str, object]) -> Model[Any, Any]:
+def _with_settings(model: AnyModel, settings: Mapping[str, object]) -> AnyModel:
     try:
         return replace(model, decoding=replace(model.decoding, **settings)) if settings else model
     except (TypeError, ValueError) as error:
         raise UsageError(f"settings: {error}") from None
 
 
-def _silence(level: Level) -> Iterator[str]:
+def _silence(level: MeteredBlocks) -> Iterator[str]:
     """Yield a remark where nothing sounds."""
     if level.silent:
         yield "the recording is silent" if level.n_samples else "the recording holds no samples"
 
 
-def _decoder_of(model: Model[Any, Any]) -> Decoder[Any]:
+def _decoder_of(model: AnyModel) -> Decoder[Any]:
     if not isinstance(model.task, WindowTask):
         raise UsageError(f"{model.task.name} has no activations: it hears excerpts")
     return model.task.decoder(model)

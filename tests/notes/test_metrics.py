@@ -86,7 +86,7 @@ def test_comparing_with_the_pedal() -> None:
 
 def test_a_data_set_is_listened_to_and_flattery_is_named(tmp_path: Path, tiny_model: NotesModel) -> None:
     pieces = load_dataset("maestro", make_maestro(tmp_path), "train")
-    trained = replace(tiny_model, trained_on={"maestro": ["train"]})
+    trained = replace(tiny_model, header={"trained_on": {"maestro": ["train"]}})
     seconds: list[float] = []
     report = evaluate(
         "maestro",

@@ -33,7 +33,8 @@ from transcribe.engine.devices import choose_device
 from transcribe.engine.features import FeatureConfig
 from transcribe.engine.trunk import TrunkConfig
 from transcribe.engine.weights import build, load_tensors, read_header
-from transcribe.formats.midi import PEDAL_CONTROL
+from transcribe.formats.midi_reader import read_midi
+from transcribe.formats.reading import read_bytes
 from transcribe.notes.datasets import read_labels as notes_of
 from transcribe.notes.decoder import DecodingConfig
 from transcribe.notes.metrics import evaluate, mean_scores
@@ -126,10 +127,7 @@ def _tells_pedal(labels: Path) -> bool:
     """Whether the labels say anything about the pedal: MIDI with at least one CC64."""
     if labels.suffix.lower() not in (".mid", ".midi"):
         return False
-    import mido
-
-    messages = (message for track in mido.MidiFile(labels).tracks for message in track)
-    return any(message.type == "control_change" and message.control == PEDAL_CONTROL for message in messages)
+    return read_midi(read_bytes(labels)).tells_pedal
 
 
 def main(arguments: list[str] | None = None) -> None:

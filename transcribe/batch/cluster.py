@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from transcribe.batch.plan import Job
     from transcribe.batch.work import Done, Work
     from transcribe.engine.inference import Outputs, Span, WindowModel
+    from transcribe.engine.tuning import Tunings
 
 # So many actors in a row may end before they are ready.
 _LOST_STARTS = 3
@@ -432,16 +433,16 @@ class _Listener:
         """Run the networks over a span of somebody's recording."""
         return _heard(span, self._worker.transcriber.window_models, self._threads)
 
-    def _infer(self, blocks: Iterable[np.ndarray], /, *models: WindowModel, tuning: float) -> Outputs:
+    def _infer(self, blocks: Iterable[np.ndarray], /, *models: WindowModel, tunings: Tunings) -> Outputs:
         from transcribe.engine.inference import infer_together
 
         if len({model.features for model in models}) > 1:  # no span would fit them all
-            return infer_together(blocks, *models, tuning=tuning, threads=self._threads)
-        streams = itertools.tee(self._spread(blocks, models, tuning), len(models))
+            return infer_together(blocks, *models, tunings=tunings, threads=self._threads)
+        streams = itertools.tee(self._spread(blocks, models, tunings), len(models))
         return [_one_of(stream, number) for number, stream in enumerate(streams)]
 
     def _spread(
-        self, blocks: Iterable[np.ndarray], models: Sequence[WindowModel], tuning: float
+        self, blocks: Iterable[np.ndarray], models: Sequence[WindowModel], tunings: Tunings
     ) -> Iterator[list[list[Any]]]:
         """Have the helpers run the networks over the spans of a recording; yield what they hear in order."""
         from transcribe.engine.inference import spans
@@ -449,7 +450,7 @@ class _Listener:
         ray = import_ray()
         sent: deque[tuple[Any, Any]] = deque()
         helpers = _Helpers(self._name)
-        for number, span in enumerate(spans(blocks, *models, tuning=tuning, n_windows=self._sharing.n_windows)):
+        for number, span in enumerate(spans(blocks, *models, tunings=tunings, n_windows=self._sharing.n_windows)):
             helper = helpers.next() if number >= self._sharing.n_alone else None
             if helper is None:
                 while sent:

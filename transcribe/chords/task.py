@@ -15,7 +15,7 @@ from transcribe.report.tables import Report, Table
 from transcribe.theory.chords import names, parse
 
 if TYPE_CHECKING:
-    from transcribe.audio import Level
+    from transcribe.audio import MeteredBlocks
     from transcribe.chords.decoder import ChordActivations, ChordDecoder, ChordDecodingConfig
     from transcribe.chords.network import ChordsNetwork
     from transcribe.datasets import Dataset, Piece
@@ -76,7 +76,7 @@ class ChordsTask:
 
         return ChordDecoder(model.constants["changes"], model.decoding)
 
-    def remarks(self, result: Transcription, level: Level) -> Iterator[str]:
+    def remarks(self, result: Transcription, level: MeteredBlocks) -> Iterator[str]:
         """Warn of a recording without chords."""
         if not level.silent and all(chord.label == "N" for chord in result.chords):
             yield "no chords were heard"

@@ -22,7 +22,6 @@ _PACKAGES = (
     "soundfile",
     "soxr",
     "av",
-    "pretty_midi",
     "mir_eval",
     "safetensors",
     "matplotlib",

@@ -17,7 +17,7 @@ from transcribe.engine.devices import device_of, n_threads
 from transcribe.engine.features import FeatureConfig
 from transcribe.engine.onnx_backend import OnnxNetwork, run_graph
 from transcribe.engine.task import Activations, Frames, Model, WindowTask
-from transcribe.engine.tuning import tuned
+from transcribe.engine.tuning import Tunings, tuned
 from transcribe.engine.windows import STEP_FRAMES, Chunk, cut_chunks, cut_windows, spectrogram
 
 # Windows that a GPU takes at once.
@@ -30,7 +30,7 @@ Outputs = list[Iterator[Activations]]
 class Infer(Protocol):
     """Runs networks over a stream of samples, as :func:`infer_together`, which it must equal."""
 
-    def __call__(self, blocks: Iterable[np.ndarray], /, *models: WindowModel, tuning: float) -> Outputs:
+    def __call__(self, blocks: Iterable[np.ndarray], /, *models: WindowModel, tunings: Tunings) -> Outputs:
         """Run them."""
 
 
@@ -50,31 +50,31 @@ def infer(blocks: Iterable[np.ndarray], model: WindowModel, threads: int | None 
     Returns
     -------
     Iterator of Activations
-        Of consecutive frames, ``ceil(n_samples / hop_length)`` in all; nothing for no samples. The first minute is
-        taken from ``blocks`` at once, to find how far they are out of tune.
+        Of consecutive frames, ``ceil(n_samples / hop_length)`` in all; nothing for no samples. A minute is taken from
+        ``blocks`` ahead, to find how far they are out of tune.
     """
-    tuning, blocks = tuned(blocks, model.features.sample_rate)
-    (found,) = infer_together(blocks, model, tuning=tuning, threads=threads)
+    tunings, blocks = tuned(blocks, model.features.sample_rate)
+    (found,) = infer_together(blocks, model, tunings=tunings, threads=threads)
     return found
 
 
 def infer_together(
     blocks: Iterable[np.ndarray],
     *models: WindowModel,
-    tuning: float = 0.0,
+    tunings: Tunings | None = None,
     batch_size: int = GPU_BATCH,
     threads: int | None = None,
 ) -> Outputs:
     """Run several networks over one stream of samples, which is transformed once where they read the same features.
 
-    ``tuning``: cents by which the recording lies above A = 440 Hz (:func:`transcribe.engine.tuning.tuned`).
+    ``tunings``: how far it is out of tune (:func:`transcribe.engine.tuning.tuned`); in tune where None.
     ``batch_size``: windows that a GPU takes at once; a thread of a CPU takes one at a time.
     Take from all iterators in turn: what only one has taken is kept for the others.
     """
     fronts = dict.fromkeys(map(_front, models))
     streams = tee(blocks, len(fronts))
-    chunks = [cut_chunks(stream, features) for stream, (features, _) in zip(streams, fronts, strict=True)]
-    return _infer(chunks, models, batch_size, tuning, threads)
+    chunks = [cut_chunks(stream, features, tunings) for stream, (features, _) in zip(streams, fronts, strict=True)]
+    return _infer(chunks, models, batch_size, threads)
 
 
 @dataclass(frozen=True)
@@ -87,11 +87,10 @@ class Span:
     chunks: tuple[Chunk, ...]
     n_before: int
     n_windows: int
-    tuning: float
 
 
 def spans(
-    blocks: Iterable[np.ndarray], *models: WindowModel, tuning: float = 0.0, n_windows: int = GPU_BATCH
+    blocks: Iterable[np.ndarray], *models: WindowModel, tunings: Tunings | None = None, n_windows: int = GPU_BATCH
 ) -> Iterator[Span]:
     """Cut a stream of samples into overlapping spans, for networks that read the same features.
 
@@ -101,29 +100,27 @@ def spans(
     around = -(-max(model.network.border for model in models) // STEP_FRAMES)
     held: list[Chunk] = []
     n_before = 0
-    for chunk in cut_chunks(blocks, features):
+    for chunk in cut_chunks(blocks, features, tunings):
         held.append(chunk)
         if len(held) == n_before + n_windows + around:
-            yield Span(tuple(held), n_before, n_windows, tuning)
+            yield Span(tuple(held), n_before, n_windows)
             n_done = n_before + n_windows
             n_before = min(n_done, around)
             held = held[n_done - n_before :]
     if len(held) > n_before:
-        yield Span(tuple(held), n_before, len(held) - n_before, tuning)
+        yield Span(tuple(held), n_before, len(held) - n_before)
 
 
 def infer_span(span: Span, *models: WindowModel, batch_size: int = GPU_BATCH, threads: int | None = None) -> Outputs:
     """Run several networks over a span: the same bytes as :func:`infer_together` has for its windows."""
     chunks = [span.chunks for _ in {_front(model) for model in models}]
-    last = span.n_before + span.n_windows
-    return _infer(chunks, models, batch_size, span.tuning, threads, span.n_before, last)
+    return _infer(chunks, models, batch_size, threads, span.n_before, span.n_before + span.n_windows)
 
 
 def _infer(
     chunks: Sequence[Iterable[Chunk]],
     models: Sequence[WindowModel],
     batch_size: int,
-    tuning: float,
     threads: int | None,
     first: int = 0,
     last: int | None = None,
@@ -131,7 +128,7 @@ def _infer(
     """Run networks over the windows from ``first`` up to ``last``; a stream of chunks for every front end."""
     fronts = list(map(_front, models))
     shared = {
-        front: list(tee(spectrogram(stream, *front, tuning), fronts.count(front)))
+        front: list(tee(spectrogram(stream, *front), fronts.count(front)))
         for front, stream in zip(dict.fromkeys(fronts), chunks, strict=True)
     }
     found = []

@@ -20,7 +20,7 @@ if TYPE_CHECKING:  # a task costs nothing before it is at work, so that the comm
     import numpy as np
     from _typeshed import DataclassInstance
 
-    from transcribe.audio import Level
+    from transcribe.audio import MeteredBlocks
     from transcribe.engine.features import FeatureConfig, FrameGrid
     from transcribe.events import Transcription
 
@@ -116,6 +116,10 @@ class Model(Generic[Config, Front]):
     header: Header = field(default_factory=dict)
 
 
+# A model of some task, where it isn't known of which.
+AnyModel = Model[Any, Any]
+
+
 @runtime_checkable
 class NetworkTask(Protocol):
     """A task with weights of its own: what the loader asks.
@@ -185,8 +189,8 @@ class ExcerptTask(NetworkTask, Protocol):
 
     def listen(
         self,
-        model: Model[Any, Any],
-        blocks: Level,
+        model: AnyModel,
+        blocks: MeteredBlocks,
         duration: float | None,
         progress: Progress | None,
         threads: int | None,
@@ -201,7 +205,7 @@ class Listener(Protocol[A_out]):
     """A :class:`transcribe.transcriber.Transcriber` as metrics see it: what they measure."""
 
     @property
-    def model(self) -> Model[Any, Any]:
+    def model(self) -> AnyModel:
         """The model of the first task, with the settings that are in use."""
 
     def transcribe_file(self, path: str | Path, *, progress: Progress | None = None) -> Transcription:

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from transcribe.engine.features import FeatureConfig, LogMel
 from transcribe.engine.task import Frames
+from transcribe.engine.tuning import Tunings, tuned
 
 if TYPE_CHECKING:
     import torch
@@ -25,30 +26,48 @@ STEP_FRAMES = 1000
 # Frames of a window are a multiple of this, and so of any network's stride.
 WHOLE_FRAMES = 8
 
-# The samples that some frames need, and how many of the frames lie within the recording
-Chunk = tuple[np.ndarray, int]
+
+class Chunk(NamedTuple):
+    """The samples that some frames need.
+
+    ``n_frames`` of the frames lie within the recording; ``n_before`` lie before its beginning, and hear it.
+    ``tunings``: numbers of frames in a row and the cents by which they lie above A = 440 Hz.
+    """
+
+    samples: np.ndarray
+    n_before: int
+    n_frames: int
+    tunings: tuple[tuple[int, int], ...]
 
 
-def cut_chunks(blocks: Iterable[np.ndarray], features: FeatureConfig) -> Iterator[Chunk]:
-    """Cut a stream of samples on a fixed grid, ``STEP_FRAMES`` frames a chunk."""
-    step, half = STEP_FRAMES * features.hop_length, features.n_fft // 2
-    spill = -(-half // features.hop_length)
-    length = features.span_samples(STEP_FRAMES)
+def cut_chunks(
+    blocks: Iterable[np.ndarray], features: FeatureConfig, tunings: Tunings | None = None
+) -> Iterator[Chunk]:
+    """Cut a stream of samples on a fixed grid, ``STEP_FRAMES`` frames a chunk; in tune where ``tunings`` is None."""
+    step, half, hop = STEP_FRAMES * features.hop_length, features.n_fft // 2, features.hop_length
+    spill = -(-half // hop)
+    tunings = tunings or Tunings()
 
-    # Before the first frame there is silence.
-    pending = [np.zeros(half, np.float32)]
-    held, n_samples, n_frames = half, 0, 0
+    def chunk(samples: np.ndarray, first: int, n_frames: int) -> Chunk:
+        n_before = 0 if first else spill
+        n_rows = 1 + (len(samples) - features.n_fft) // hop
+        found = tunings.of_frames(first - n_before, n_rows, features.sample_rate, hop)
+        return Chunk(samples, n_before, n_frames, tuple(found))
+
+    # Before the beginning there is silence.
+    pending = [np.zeros(half + spill * hop, np.float32)]
+    held, n_samples, n_frames = len(pending[0]), 0, 0
     for block in blocks:
         pending.append(block)
         held += len(block)
         n_samples += len(block)
         # The last span is never taken here: only the end knows what comes after it.
-        if held <= length:
+        if held <= features.span_samples(spill + STEP_FRAMES):
             continue
         samples = np.concatenate(pending)
-        while len(samples) > length:
-            yield samples[:length], STEP_FRAMES
-            samples = samples[step:]
+        while len(samples) > (length := features.span_samples(STEP_FRAMES + (0 if n_frames else spill))):
+            yield chunk(samples[:length], n_frames, STEP_FRAMES)
+            samples = samples[step + (0 if n_frames else spill * hop) :]
             n_frames += STEP_FRAMES
         pending, held = [samples], len(samples)
     if not n_samples:
@@ -58,23 +77,37 @@ def cut_chunks(blocks: Iterable[np.ndarray], features: FeatureConfig) -> Iterato
     while left > 0:
         count = min(left, STEP_FRAMES)
         left -= count
-        n_wanted = count if left else count + spill
+        n_before = 0 if n_frames else spill
+        n_wanted = n_before + count + (0 if left else spill)
         span = samples[: features.span_samples(n_wanted)]
-        yield np.pad(span, (0, features.span_samples(n_wanted) - len(span))), count
-        samples = samples[step:]
+        yield chunk(np.pad(span, (0, features.span_samples(n_wanted) - len(span))), n_frames, count)
+        samples = samples[step + n_before * hop :]
+        n_frames += count
 
 
-def spectrogram(chunks: Iterable[Chunk], features: FeatureConfig, device: str, tuning: float = 0.0) -> Iterator[Frames]:
-    """Transform a stream of samples chunk by chunk.
+def spectrogram(chunks: Iterable[Chunk], features: FeatureConfig, device: str) -> Iterator[tuple[Any, int, int]]:
+    """Transform a stream of samples chunk by chunk, as if it were in tune.
 
     Yields
     ------
-    Frames
-        Nothing but the last has frames beyond the recording: as many as still hear its end.
+    frames, n_before, n_frames
+        Nothing but the first has frames before the recording, nothing but the last has frames beyond it: as many as
+        still hear it.
     """
-    log_mel = _log_mel(features, device, tuning)
-    for samples, n_frames in chunks:
-        yield log_mel(samples), n_frames
+    for chunk in chunks:
+        rows, first = [], 0
+        for n_rows, cents in chunk.tunings:
+            samples = chunk.samples[first * features.hop_length :][: features.span_samples(n_rows)]
+            rows.append(_log_mel(features, device, cents)(samples))
+            first += n_rows
+        yield _joined(*rows), chunk.n_before, chunk.n_frames
+
+
+def in_tune(blocks: Iterable[np.ndarray], features: FeatureConfig) -> Iterator[np.ndarray]:
+    """Yield the log-mel of a stream of samples as the networks hear it: float32 (n, n_mels) of consecutive frames."""
+    tunings, blocks = tuned(blocks, features.sample_rate)
+    for rows, n_before, n_frames in spectrogram(cut_chunks(blocks, features, tunings), features, "cpu"):
+        yield rows[n_before : n_before + n_frames]
 
 
 @lru_cache(16)
@@ -96,17 +129,20 @@ def _log_mel(features: FeatureConfig, device: str, tuning: float) -> Callable[[n
     return there
 
 
-def cut_windows(frames: Iterable[Frames], border: int, features: FeatureConfig) -> Iterator[Frames]:
-    """Cut frames into windows on the grid: (frames with ``border`` at both ends, how many it answers for).
+def cut_windows(frames: Iterable[tuple[Any, int, int]], border: int, features: FeatureConfig) -> Iterator[Frames]:
+    """Cut what :func:`spectrogram` yields into windows on the grid.
 
-    The last one is no longer than it need be.
+    They are (frames with ``border`` at both ends, how many it answers for). The last one is no longer than it need be.
     """
     silence = (features.floor_db + features.offset_db) / features.scale_db
     length = STEP_FRAMES + 2 * border
     held: Any = None
     n_frames = 0
-    for rows, count in frames:
-        held = _joined(_silent(rows, border, silence) if held is None else held, rows)
+    for rows, n_before, count in frames:
+        if held is None:
+            rows = rows[max(0, n_before - border) :]
+            held = _silent(rows, max(0, border - n_before), silence)
+        held = _joined(held, rows)
         n_frames += count
         while len(held) >= length and n_frames >= STEP_FRAMES:
             yield held[:length], STEP_FRAMES
@@ -121,13 +157,15 @@ def cut_windows(frames: Iterable[Frames], border: int, features: FeatureConfig) 
         n_frames -= count
 
 
-def _joined(a: Any, b: Any) -> Any:
+def _joined(*parts: Any) -> Any:
     """Put arrays one after the other, or tensors, where they lie."""
-    if isinstance(a, np.ndarray):
-        return np.concatenate([a, b])
+    if len(parts) == 1:
+        return parts[0]
+    if isinstance(parts[0], np.ndarray):
+        return np.concatenate(parts)
     import torch
 
-    return torch.cat([a, b])
+    return torch.cat(parts)
 
 
 def _silent(like: Any, n_frames: int, level: float) -> Any:

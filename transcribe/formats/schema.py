@@ -23,6 +23,7 @@ _RANGES: dict[str, dict[str, float]] = {
     "offset": {"minimum": 0},
     "duration": {"minimum": 0},
     "tuning": {"minimum": -50, "maximum": 50},
+    "cents": {"minimum": -50, "maximum": 50},
     "pitch": {"minimum": 0, "maximum": 127},
     "velocity": {"minimum": 0, "maximum": 127},
     "confidence": {"minimum": 0, "maximum": 1},

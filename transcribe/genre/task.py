@@ -13,7 +13,7 @@ from transcribe.report.tables import Table
 if TYPE_CHECKING:
     import numpy as np
 
-    from transcribe.audio import Level
+    from transcribe.audio import MeteredBlocks
     from transcribe.datasets import Dataset, Piece
     from transcribe.events import Transcription
     from transcribe.genre.decoder import GenreDecodingConfig
@@ -88,7 +88,7 @@ class GenreTask:
     def listen(
         self,
         model: GenreModel,
-        blocks: Level,
+        blocks: MeteredBlocks,
         duration: float | None,
         progress: Progress | None,
         threads: int | None,

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from transcribe.engine.task import Header, Heads, Lazy, Listener, Model, Option, Progress
 from transcribe.formats.table import FORMATS
-from transcribe.report.summary import pitch_name
+from transcribe.report.summary import pitch_name, tuning_name
 from transcribe.report.tables import Table
 
 if TYPE_CHECKING:
-    from transcribe.audio import Level
+    from transcribe.audio import MeteredBlocks
     from transcribe.datasets import Dataset, Piece
     from transcribe.engine.features import FeatureConfig, FrameGrid
     from transcribe.events import Transcription
@@ -23,8 +24,6 @@ if TYPE_CHECKING:
 
 NotesModel = Model["DecodingConfig", "FeatureConfig"]
 
-# Samples that reach full scale: more than this share of them is clipping.
-_CLIPPED_SHARE = 1e-3
 # Where something else than a piano is heard more than so much of the time, the notes can't be trusted. Between what
 # instruments-3 says of renders of pianos, rooms and other instruments that it never heard.
 _NOVEL = 0.65
@@ -85,13 +84,11 @@ class NotesTask:
 
         return analysed(result, timing)
 
-    def remarks(self, result: Transcription, level: Level) -> Iterator[str]:
-        """Warn of a recording without notes, of clipping, and of what isn't a piano alone."""
+    def remarks(self, result: Transcription, level: MeteredBlocks) -> Iterator[str]:
+        """Warn of a recording without notes, and of what isn't a piano alone."""
         if not level.silent and not result.notes:
             yield "no notes were heard"
-        if level.n_samples and level.n_clipped / level.n_samples > _CLIPPED_SHARE:
-            yield f"clipped: {level.n_clipped / level.n_samples:.1%} of the samples are at full scale"
-        if result.notes and result.novelty is not None and result.novelty > _NOVEL:
+        if result.notes and _sounds_otherwise(result):
             yield (
                 "this doesn't sound like a piano alone, all that the notes' network knows; "
                 "expect wrong and missing notes"
@@ -103,18 +100,18 @@ class NotesTask:
         if result.notes:
             pitches = [note.pitch for note in result.notes]
             velocities = sorted(note.velocity for note in result.notes)
-            sure = sum(note.confidence for note in result.notes) / len(result.notes)
             yield "range", f"{pitch_name(min(pitches))} – {pitch_name(max(pitches))}"
             yield "velocity", f"{velocities[0]} – {velocities[-1]}, median {velocities[len(velocities) // 2]}"
-            # The calibration is off by a point or two itself: nothing is certain.
-            yield "confidence", f"{min(sure, 0.99):.0%} of the notes are expected to be right"
+            # Whoever wrote the notes by hand said nothing of it; and of other sounds than a piano's it isn't known.
+            if result.models and not _sounds_otherwise(result):
+                confidence = sum(note.confidence for note in result.notes) / len(result.notes)
+                # The calibration is off by a point or two itself: nothing is certain.
+                yield "confidence", f"{min(confidence, 0.99):.0%} of the notes are expected to be right"
         if result.pedals:
             held = sum(pedal.offset - pedal.onset for pedal in result.pedals)
             yield "pedal", f"{len(result.pedals)} × down, {held / max(result.duration, 1e-9):.0%} of the time"
-        if result.tuning:
-            where = "above" if result.tuning > 0 else "below"
-            frequency = 440 * 2 ** (result.tuning / 1200)
-            yield "tuning", f"{abs(result.tuning)} cents {where} A = 440 Hz: A = {frequency:.0f} Hz"
+        if result.tuning is not None:
+            yield "tuning", tuning_name(result.tuning, [section.cents for section in result.tunings])
 
     def tables(self, title: str, result: Transcription) -> Iterator[Table | str]:
         """Lay out the summary's part of notes."""
@@ -149,10 +146,16 @@ class NotesTask:
         from transcribe.notes.metrics import compare
 
         truth, found = read_labels(reference), read_labels(estimate)
-        report = compare(truth, found, pedal_extended)
+        remarks = [f"{path.name}: {said}" for path, t in ((reference, truth), (estimate, found)) for said in t.warnings]
+        report = replace(compare(truth, found, pedal_extended), warnings=tuple(remarks))
         if keep is not None:
             keep(report.pieces[0], truth, found)
         return report
 
 
 NOTES = NotesTask()
+
+
+def _sounds_otherwise(result: Transcription) -> bool:
+    """Whether something else than a piano is heard most of the time."""
+    return result.novelty is not None and result.novelty > _NOVEL

@@ -2,6 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
+
+def tuning_name(cents: int, sections: Iterable[int]) -> str:
+    """Say how far a recording lies from A = 440 Hz: as a whole, and where ``sections`` differ, from where to where."""
+    all_cents = set(sections)
+    if len(all_cents) > 1:
+        return f"it changes, from {min(all_cents):+d} to {max(all_cents):+d} cents beside A = 440 Hz"
+    if not cents:
+        return "A = 440 Hz"
+    where = "above" if cents > 0 else "below"
+    return f"{abs(cents)} cents {where} A = 440 Hz: A = {440 * 2 ** (cents / 1200):.0f} Hz"
+
 
 def pitch_name(pitch: int) -> str:
     """Name a MIDI number in scientific notation: 60 is C4."""

@@ -25,6 +25,8 @@ _N_TONICS = 12
 _FIFTHS = "FCGDAEB"
 # Sections are told apart by spans of so many seconds; what a change costs, in correlations of a span.
 _SPAN, _CHANGE = 4.0, 2.5
+# What lasts longer, in seconds, is no piece with sections of its own.
+_LONGEST_PIECE = 86_400.0
 
 
 def pitch_classes(notes: Sequence[Note]) -> np.ndarray:
@@ -48,9 +50,12 @@ def find_keys(notes: Sequence[Note]) -> tuple[Key, ...]:
 
     A search over spans of a few seconds weighs how well each fits a key against how dear a change of it is.
     """
-    if find_key(notes) is None:
+    whole = find_key(notes)
+    if whole is None:
         return ()
     start, end = notes[0].onset, max(note.offset for note in notes)
+    if end - start > _LONGEST_PIECE:
+        return (Key(start, end, whole),)
     n_spans = max(1, int((end - start) / _SPAN))
     seconds = np.zeros((n_spans, _N_TONICS))
     for note in notes:
@@ -108,6 +113,12 @@ def signature(key: str) -> tuple[int, bool]:
         raise ValueError(f"{key!r} is no key such as Eb major")
     sharps = _FIFTHS.index(tonic[0]) - 1 + 7 * (tonic.count("#") - tonic.count("b")) - 3 * (mode == "minor")
     return sharps, mode == "minor"
+
+
+def key_of(sharps: int, minor: bool) -> str:
+    """Name the key of a signature: the inverse of :func:`signature`; flats are negative sharps."""
+    accidentals, letter = divmod(sharps + 1 + 3 * minor, 7)
+    return f"{_FIFTHS[letter]}{'#' * accidentals}{'b' * -accidentals} {'minor' if minor else 'major'}"
 
 
 def usual(key: str) -> str:
