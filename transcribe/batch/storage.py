@@ -185,6 +185,11 @@ def here(address: str) -> Iterator[str]:
         yield copy
 
 
+def _is_page(path: str) -> bool:
+    with open(path, "rb") as file:
+        return re.match(rb"\s*<(!doctype html|html)\b", file.read(1000), re.IGNORECASE) is not None
+
+
 def _watch(address: str) -> Any:
     """Make what follows a download, and ends one that would fill the disk: a stream without an end."""
     from fsspec.callbacks import Callback
@@ -196,11 +201,6 @@ def _watch(address: str) -> Any:
                 raise InputError(f"{address}: no end in sight, and the disk for temporary files is nearly full")
 
     return Watch()
-
-
-def _is_page(path: str) -> bool:
-    with open(path, "rb") as file:
-        return re.match(rb"\s*<(!doctype html|html)\b", file.read(1000), re.IGNORECASE) is not None
 
 
 def read(address: str) -> bytes | None:

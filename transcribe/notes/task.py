@@ -37,7 +37,7 @@ class NotesTask:
     by_default = True
     requires: tuple[str, ...] = ()
     options = (
-        Option("onset_threshold", float, "Higher: fewer notes, surer ones.", 0.0, 1.0),
+        Option("onset_threshold", float, "Higher: fewer notes, of higher confidence.", 0.0, 1.0),
         Option("frame_threshold", float, "Higher: shorter notes.", 0.0, 1.0),
         Option("min_note_length", float, "Leave out shorter notes (seconds).", 0.0),
         Option("min_pitch", int, "Lowest MIDI number.", 0, 127),
