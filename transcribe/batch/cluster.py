@@ -18,6 +18,7 @@ import math
 import os
 import queue
 import random
+import signal
 import socket
 import tempfile
 import threading
@@ -123,9 +124,18 @@ def connected(address: str) -> Iterator[str | None]:
         return
     keeper = _Keeper(address)
     try:
-        yield keeper.joined()
+        dashboard = keeper.joined()
+        _take_back_sigterm()
+        yield dashboard
     finally:
         keeper.leave()
+
+
+def _take_back_sigterm() -> None:
+    """Have SIGTERM handled by Python again: Ray's C++ puts a handler of its own before it, which aborts."""
+    ours = signal.getsignal(signal.SIGTERM)
+    if threading.current_thread() is threading.main_thread() and ours is not None:
+        signal.signal(signal.SIGTERM, ours)
 
 
 class _Keeper(threading.Thread):
