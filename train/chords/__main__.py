@@ -4,8 +4,8 @@
         --init-from weights/notes-small-10.safetensors --export chords-1
 
 A folder holds recordings beside ``.lab`` files of their names (what :mod:`train.synthesis.arrangements` writes;
-Isophonics, RWC and Billboard, once laid out so), or folders of clips named by their chord (``Am/``, ``A#_maj/``). A run that was
-stopped goes on where it was when the same command is called again.
+Isophonics, RWC and Billboard, once laid out so), or folders of clips named by their chord (``Am/``, ``A#_maj/``). A run
+that was stopped goes on where it was when the same command is called again.
 
 ``--task clips --labels Am,Bb,C,Dm,Em,F,G`` trains on folders of clips and tells these chords apart; ``--test`` says
 how well on other folders.

@@ -4,8 +4,8 @@
     python -m train.instruments ... --run runs/instruments-2 --mixtures --init-from runs/instruments-1
 
 Data are ``solos:folder`` (of ``train/synthesis/solos.py``), ``clips:folder``, ``nsynth:folder`` or ``irmas:folder``.
-A clip's features are computed once and kept in ``--cache``; clips are mixed as power spectra, each as loud as the next within
-6 dB, and an instrument counts as heard where it sounds: within 40 dB of its loudest and 25 dB of the whole.
+A clip's features are computed once and kept in ``--cache``; clips are mixed as power spectra, each as loud as the next
+within 6 dB, and an instrument counts as heard where it sounds: within 40 dB of its loudest and 25 dB of the whole.
 """
 
 from __future__ import annotations

@@ -98,7 +98,7 @@ def _write(folder: Path, name: str, samples: np.ndarray, notes: np.ndarray) -> N
 
 
 def ghosts(sounds: Path, out: Path, minutes: float = 15.0) -> None:
-    """Write silence, noise, and the speech and drums of a folder (train/synthesis/sounds.py): an hour without a note."""
+    """Write an hour without a note: silence, noise, and the speech and drums of ``train/synthesis/sounds.py``."""
     rng = np.random.default_rng(0)
     length = 60 * SAMPLE_RATE
 
