@@ -94,18 +94,6 @@ def classifiers() -> dict[str, Callable[[], Any]]:
     }
 
 
-def temperature_of(logits: np.ndarray, right: np.ndarray) -> float:
-    """Find what logits must be divided by for the likeliest probabilities of the true classes (indices (n,))."""
-
-    def surprise(temperature: float) -> float:
-        scaled = logits / temperature
-        scaled = scaled - scaled.max(1, keepdims=True)
-        return float(np.mean(np.log(np.exp(scaled).sum(1)) - scaled[np.arange(len(right)), right]))
-
-    candidates = np.geomspace(0.25, 8, 121)
-    return float(candidates[int(np.argmin([surprise(float(t)) for t in candidates]))])
-
-
 def interval(n_right: int, n: int, confidence: float = 0.95) -> tuple[float, float]:
     """Compute the exact binomial interval (Clopper & Pearson 1934) of a share."""
     from scipy.stats import beta

@@ -19,7 +19,7 @@ import numpy as np
 import soundfile
 from tqdm import tqdm
 
-from train.instruments.__main__ import truth_of
+from train.instruments.mixtures import truth_of
 from train.synthesis.piano import SAMPLE_RATE
 from train.synthesis.solos import SOUNDS, line, synthesised, touch_of
 from transcribe.instruments.datasets import IRMAS_CODES

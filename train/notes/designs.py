@@ -24,10 +24,12 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from train import loop
 from train.cache import prepare
+from train.calibration import predict
+from train.fit import dataset
 from train.notes import export
-from train.notes.__main__ import losses, read_labels
 from train.notes.excerpts import Excerpts, choose_excerpts
-from train.notes.export import dataset, load
+from train.notes.task import load, losses, read_labels
+from transcribe.datasets import DATASETS
 from transcribe.engine.devices import choose_device
 from transcribe.engine.features import N_PITCHES, FeatureConfig
 from transcribe.engine.models import NotesModel
@@ -127,7 +129,7 @@ class _Nothing(nn.Module):
         return x.new_zeros(1)
 
 
-class Glimpse(nn.Module):
+class LimitedContext(nn.Module):
     """The design shared over pitch, small, that sees so many frames and nothing beyond, before or after its own.
 
     What it sees more of it sees through more blocks; ``dilations`` give 3 + 2 * their sum frames to each side.
@@ -152,7 +154,7 @@ class Glimpse(nn.Module):
 
 # About so many frames in all -> dilations of the blocks.
 CONTEXTS = {
-    f"{n} {place}": partial(Glimpse, dilations=dilations, place=place)
+    f"{n} {place}": partial(LimitedContext, dilations=dilations, place=place)
     for n, dilations in ((10, (1,)), (20, (1, 2)), (60, (1, 1, 4, 8)))
     for place in ("before", "around", "after")
 }
@@ -208,9 +210,9 @@ def steps_within(seconds: float, network: nn.Module, batches: Excerpts, options:
 def main() -> None:
     """Train every design for the same time; print a row for each as it is done."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--train", type=dataset, nargs="+", required=True, help="data sets, name:folder")
-    parser.add_argument("--valid", type=dataset, required=True, help="its threshold is chosen here")
-    parser.add_argument("--report", type=dataset, nargs="*", default=[], help="only reported")
+    parser.add_argument("--train", type=dataset(*DATASETS), nargs="+", required=True, help="data sets, name:folder")
+    parser.add_argument("--valid", type=dataset(*DATASETS), required=True, help="its threshold is chosen here")
+    parser.add_argument("--report", type=dataset(*DATASETS), nargs="*", default=[], help="only reported")
     parser.add_argument("--minutes", type=float, default=8.0, help="training time of each design")
     parser.add_argument("--every", type=int, default=1, help="listen to every such piece only")
     rivals = [name for name in DESIGNS if name not in CONTEXTS]
@@ -245,8 +247,8 @@ def main() -> None:
         averaged = loop.train(network, batches, losses_where_it_answers, config, folder=None, device=device)
         model = NotesModel(name, averaged.cpu(), features, DecodingConfig())  # type: ignore[arg-type]
         transcriber = Transcriber(model, "cpu")
-        heard = export.listen(transcriber, valid)
-        transcriber.decoding = export.tune(heard, DecodingConfig(onset_threshold=0.4))
+        predicted = predict(transcriber, valid, export.read_reference)
+        transcriber.decoding = export.tune(predicted, DecodingConfig(onset_threshold=0.4))
         figures = [evaluate("pairs", pieces, transcriber) for pieces in (valid, *(pieces for _, pieces in reports))]
         cells = [
             f"{sum(p.numel() for p in averaged.parameters()):,}",
