@@ -56,7 +56,7 @@ def draw_spans(
 
 
 def draw_first(n_total: int, n_frames: int, rng: np.random.Generator) -> int:
-    """Draw the first frame of a span of ``n_frames`` in a recording of ``n_total``; 0 where the recording is shorter."""
+    """Draw the first of ``n_frames`` frames in a recording of ``n_total``; 0 where the recording is shorter."""
     return int(rng.integers(0, max(1, n_total - n_frames + 1)))
 
 

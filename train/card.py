@@ -37,9 +37,7 @@ class Making:
     trained_on: Mapping[str, list[str]] = field(default_factory=dict)
 
     @classmethod
-    def of(
-        cls, options: argparse.Namespace, command: str, trained_on: Mapping[str, list[str]] | None = None
-    ) -> Making:
+    def of(cls, options: argparse.Namespace, command: str, trained_on: Mapping[str, list[str]] | None = None) -> Making:
         """Read it from the options of :func:`train.fit.add_export_options`."""
         text = options.card.read_text(encoding="utf-8") if options.card else ""
         names = (options.export, options.licence, command, options.weights, options.size, options.default)

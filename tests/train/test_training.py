@@ -20,15 +20,16 @@ from tests.test_datasets import make_maestro
 from train import loop
 from train.augment import augment, narrow
 from train.cache import Prepared, prepare
-from train.notes import __main__ as notes
+from train.calibration import Predicted, calibration_error, fit_logistic
 from train.notes import export
+from train.notes import task as notes
 from train.notes.excerpts import Excerpts, ExcerptsOnCard, choose_excerpts, fit_on_card, targets
 from train.notes.grow import grow
 from transcribe.datasets import load_dataset
 from transcribe.engine.features import FeatureConfig, FrameGrid
 from transcribe.engine.models import load_notes_model
 from transcribe.engine.trunk import NotesLogits, NotesNetwork, TrunkConfig
-from transcribe.events import Note, Pedal
+from transcribe.events import Note, Pedal, Transcription
 from transcribe.notes.decoder import Activations, DecodingConfig
 
 FEATURES = FeatureConfig()
@@ -201,22 +202,22 @@ def test_of_thresholds_that_hardly_differ_the_more_cautious_is_chosen(monkeypatc
         onset[first, key], frame[first : first + 20, key] = sure, 0.9
     activations = Activations(onset, frame, np.zeros_like(onset), np.full_like(onset, 0.5), onset[:, 0], grid)
     truth = (Note(0.2, 61, 0.6, 64), Note(1.2, 65, 1.6, 64))
-    heard = export.Heard("piece", truth, [activations])
-    assert export.tune([heard], DecodingConfig()).onset_threshold == 0.45
+    predicted = Predicted("piece", Transcription(notes=truth), [activations], 4.0)
+    assert export.tune([predicted], DecodingConfig()).onset_threshold == 0.45
     monkeypatch.setattr(export, "_FLAT", 0.4)  # F1 without the second note is 0.667
-    assert export.tune([heard], DecodingConfig()).onset_threshold == 0.7
+    assert export.tune([predicted], DecodingConfig()).onset_threshold == 0.7
 
 
 def test_of_pedal_thresholds_that_hardly_differ_the_lowest_is_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
     nothing, pedal = np.zeros((200, 88), np.float32), np.zeros((200, 1), np.float32)
     pedal[50:100], pedal[120:150] = 0.9, 0.37  # the second was never pressed
     activations = Activations(nothing, nothing, nothing, nothing, pedal[:, 0], FrameGrid(16000, 320))
-    heard = export.Heard("piece", (), [activations], (Pedal(1.0, 2.0),))
-    assert export.tune([heard], DecodingConfig()).pedal_threshold == 0.4
+    predicted = Predicted("piece", Transcription(pedals=(Pedal(1.0, 2.0),)), [activations], 4.0)
+    assert export.tune([predicted], DecodingConfig()).pedal_threshold == 0.4
     monkeypatch.setattr(export, "_FLAT", 0.5)
-    assert export.tune([heard], DecodingConfig()).pedal_threshold == 0.1
+    assert export.tune([predicted], DecodingConfig()).pedal_threshold == 0.1
     monkeypatch.undo()
-    unknown = export.Heard("piece", (), [activations])
+    unknown = Predicted("piece", Transcription(), [activations], 4.0)
     assert export.tune([unknown], DecodingConfig(pedal_threshold=0.44)).pedal_threshold == 0.44
 
 
@@ -224,9 +225,9 @@ def test_a_piece_without_notes_does_not_outweigh_those_with_notes() -> None:
     grid = FrameGrid(16000, 320)
     onset, frame, nothing = np.zeros((3, 200, 88), np.float32)
     onset[10, 40], frame[10:30, 40] = 0.45, 0.9
-    heard = [Activations(onset, frame, nothing, np.full_like(onset, 0.5), onset[:, 0], grid)]
-    music = export.Heard("music", (Note(0.2, 61, 0.6, 64),), heard)
-    silence = export.Heard("silence", (), heard)
+    activations = [Activations(onset, frame, nothing, np.full_like(onset, 0.5), onset[:, 0], grid)]
+    music = Predicted("music", Transcription(notes=(Note(0.2, 61, 0.6, 64),)), activations, 4.0)
+    silence = Predicted("silence", Transcription(), activations, 4.0)
     # Above 0.45 nothing would be heard in the silences, nor the note.
     assert export.tune([music, silence, silence], DecodingConfig()).onset_threshold == 0.45
 
@@ -392,13 +393,13 @@ def test_gradients_are_clipped_before_the_step(tmp_path: Path) -> None:
 def test_logistic_regression_finds_what_made_the_data(rng: np.random.Generator) -> None:
     features = rng.normal(size=(5000, 2))
     truth = rng.random(5000) < 1 / (1 + np.exp(-(0.5 + 2 * features[:, 0] - features[:, 1])))
-    np.testing.assert_allclose(export.fit_logistic(features, truth.astype(float)), [0.5, 2, -1], atol=0.2)
+    np.testing.assert_allclose(fit_logistic(features, truth.astype(float)), [0.5, 2, -1], atol=0.2)
 
 
 def test_calibration_error() -> None:
-    assert export.calibration_error([(0.5, 0.5, 10), (0.9, 0.9, 5)]) == 0
-    assert export.calibration_error([(0.5, 0.4, 10), (0.9, 1.0, 10)]) == pytest.approx(0.1)
-    assert export.calibration_error([]) == 0
+    assert calibration_error([(0.5, 0.5, 10), (0.9, 0.9, 5)]) == 0
+    assert calibration_error([(0.5, 0.4, 10), (0.9, 1.0, 10)]) == pytest.approx(0.1)
+    assert calibration_error([]) == 0
 
 
 @pytest.mark.slow
@@ -422,7 +423,7 @@ def test_from_maestros_tree_to_weights(tmp_path: Path) -> None:
     # A run is learned from as weights are, and what is begun with may be smaller.
     larger = ["--init-from", str(tmp_path / "more"), "--teacher", str(tmp_path / "run"), "--channels", "6"]
     notes.main([*command, *larger, "--run", str(tmp_path / "larger")])
-    assert export.load_run(tmp_path / "larger").config.channels == 6
+    assert loop.load_run(tmp_path / "larger", notes.bare).config.channels == 6
 
 
 @pytest.mark.slow

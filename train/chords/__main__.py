@@ -1,6 +1,6 @@
 """``python -m train.chords``.
 
-The program itself is :mod:`train.chords.task`: worker processes can't import what a package's ``__main__`` defines.
+The program is :mod:`train.chords.task`: worker processes can't import what a package's ``__main__`` defines.
 """
 
 from train.chords.task import main

@@ -63,7 +63,9 @@ def tune(recogniser: ChordRecogniser, predicted: Sequence[PredictedChords]) -> C
     """
 
     def mean(decoding: ChordDecodingConfig, names: Sequence[str]) -> float:
-        scores = mean_scores([score_chords(piece.reference, decode(recogniser, piece, decoding)) for piece in predicted])
+        scores = mean_scores(
+            [score_chords(piece.reference, decode(recogniser, piece, decoding)) for piece in predicted]
+        )
         return float(np.mean([scores[name] for name in names]))
 
     start = ChordDecodingConfig()
@@ -100,7 +102,7 @@ def export(
     valid: Sequence[Piece],
     reports: Sequence[tuple[str, Sequence[Piece]]] = (),
 ) -> None:
-    """Tune on ``valid``, then write weights, graph, card and the line in the manifest; ``reports`` are only reported."""
+    """Tune on ``valid``, then write weights, graph, card and the line in the manifest; ``reports`` go into the card."""
     recogniser = ChordRecogniser(to_model(network, features), "cpu")
     predicted = predict(recogniser, valid, read_reference)
     decoding = tune(recogniser, predicted)

@@ -169,12 +169,9 @@ def initialise(network: ChordsNetwork, source: Path) -> None:
     UsageError
         If the trunk has another size.
     """
-    if source.is_dir():
-        tensors = loop.averaged_tensors(source)
-    else:
-        tensors = load_tensors(source)
+    tensors = loop.averaged_tensors(source) if source.is_dir() else load_tensors(source)
     own = network.state_dict()
-    if not own.keys() <= tensors.keys():
+    if not tensors.keys() <= own.keys():  # a notes network, with other heads
         tensors = {key: value for key, value in tensors.items() if key.startswith("trunk.")}
     if any(key not in own or own[key].shape != value.shape for key, value in tensors.items()):
         raise UsageError(f"{source}: its trunk has another size; --channels, --stride and so on must be its own")

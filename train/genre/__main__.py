@@ -1,6 +1,6 @@
 """``python -m train.genre``.
 
-The program itself is :mod:`train.genre.task`: worker processes can't import what a package's ``__main__`` defines.
+The program is :mod:`train.genre.task`: worker processes can't import what a package's ``__main__`` defines.
 """
 
 from train.genre.task import main

@@ -20,7 +20,11 @@ from typing import Any
 import numpy as np
 import torch
 
-from train.notes.export import WEIGHTS, commit, write_weights
+from train import recipes
+from train.calibration import temperature_of
+from train.card import Making, write_weights
+from train.card import table as lines_of
+from train.fit import add_export_options
 from transcribe.engine.weights import genre_header, to_bytes
 from transcribe.errors import InputError
 from transcribe.genre.datasets import read_lists
@@ -131,11 +135,13 @@ def main(arguments: list[str] | None = None) -> None:
     """Compare, choose, report once, export."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--export", metavar="NAME", help="write the weights and their card")
-    parser.add_argument("--licence", default="no licence stated")
-    parser.add_argument("--command", default="", help="the command that made it, for the header")
-    parser.add_argument("--card", type=Path, help="text to open the model card with")
-    options = parser.parse_args(arguments)
+    add_export_options(parser)
+    for options in recipes.parsed(parser, arguments, Path(__file__).parent):
+        compare(options)
+
+
+def compare(options: argparse.Namespace) -> None:
+    """Fit every classifier, choose by the validation list, report on the test list once, export."""
     table = read_table(options.data)
     (train, train_labels), (valid, valid_labels) = table["train"], table["validation"]
     known = classifiers()
@@ -178,13 +184,13 @@ def main(arguments: list[str] | None = None) -> None:
     sure = (scaled / scaled.sum(1, keepdims=True)).max(1) >= decoding.threshold
     lines.append(f"sure (0.5 and more) of {sure.mean():.3f} of them, right about {right[sure].mean():.3f} of these")
     print(lines[-1])
-    header = genre_header(network.config, decoding, made={"commit": commit(), "command": options.command})
-    content = to_bytes(dict(network.state_dict()), header, half=False)
-    write_weights(WEIGHTS, options.export, "genre", content, options.licence, default=True)
-    table_lines = ["| classifier | validation |", "|---|---|", *(f"| {n} | {s:.3f} |" for n, s in scores.items())]
-    opening = options.card.read_text(encoding="utf-8").strip() if options.card else f"# {options.export}"
-    card = [opening, "", "## Figures", "", *table_lines, "", "On the test list, once:", "", *(f"- {x}" for x in lines)]
-    (WEIGHTS / f"{options.export}.md").write_text("\n".join(card) + "\n", encoding="utf-8")
+    making = Making.of(options, f"python -m train.genre.table --data {options.data} --export {options.export}")
+    header = genre_header(network.config, decoding, made=making.header())
+    write_weights(to_bytes(dict(network.state_dict()), header, half=False), "genre", making)
+    opening = making.text.strip() or f"# {making.name}"
+    figures = lines_of(("classifier", "validation"), [(name, f"{score:.3f}") for name, score in scores.items()])
+    card = [opening, "", "## Figures", "", *figures, "", "On the test list, once:", "", *(f"- {x}" for x in lines)]
+    (making.folder / f"{making.name}.md").write_text("\n".join(card) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

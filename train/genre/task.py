@@ -5,33 +5,33 @@
 
 The splits are those of the set; where it has none, every fifth recording of a genre is held out, and the same artist
 may stand on both sides. Every genre has the same chance: of a rare one more excerpts of 10 s are taken from the same
-recordings. What can't be read is named and left out.
+recordings. What can't be read is named and left out. (The weights that are shipped are :mod:`train.genre.table`'s.)
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
-from functools import partial
+from dataclasses import dataclass
+from functools import cached_property, partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from train import loop
+from train import fit, loop
 from train.augment import augment, hide
-from train.cache import prepare
-from train.genre.table import temperature_of
-from train.notes.export import WEIGHTS, commit, load_averaged, write_weights
+from train.cache import draw_first, keep_path, prepare
+from train.calibration import temperature_of
+from train.card import Making, write_weights
 from transcribe.datasets import Piece
-from transcribe.engine.devices import choose_device
 from transcribe.engine.features import FeatureConfig
+from transcribe.engine.models import build
 from transcribe.engine.weights import genre_header, to_bytes
-from transcribe.errors import InputError, UsageError
+from transcribe.errors import InputError
 from transcribe.genre.datasets import LAYOUTS, GenreClip, gtzan_root, load_genres
 from transcribe.genre.decoder import GenreDecodingConfig
 from transcribe.genre.features import FRONTS
@@ -57,17 +57,12 @@ class Track:
         return np.resize(values, (N_FRAMES, values.shape[1]))
 
 
-def read_labels(path: Path) -> dict[str, np.ndarray]:
-    """Keep the path, by which a recording is found again."""
-    return {"path": np.array(str(path.absolute()))}
-
-
 def load_tracks(clips: Sequence[GenreClip], features: str, cache: Path) -> list[Track]:
     """Prepare recordings; those that can't be read are named on stderr and left out."""
     genres = {str(clip.audio.absolute()): clip.genre for clip in clips}
     transform = None if features == "mel" else FRONTS[features].compute
     pieces = [Piece(str(clip.audio), clip.audio, clip.audio, "train") for clip in clips]
-    prepared = prepare(pieces, cache, read_labels, transform=transform)
+    prepared = prepare(pieces, cache, keep_path, transform=transform)
     return [Track(one.features, one.n_frames, genres[str(one.labels["path"])]) for one in prepared]
 
 
@@ -99,7 +94,7 @@ class Excerpts:
         rows = []
         for label in chosen:
             track = self.by_label[label][int(rng.integers(len(self.by_label[label])))]
-            rows.append(track.excerpt(int(rng.integers(0, max(1, track.n_frames - N_FRAMES + 1)))))
+            rows.append(track.excerpt(draw_first(track.n_frames, N_FRAMES, rng)))
         batch = torch.from_numpy(np.stack(rows)).to(self.device)
         generator = torch.Generator().manual_seed(int(rng.integers(1 << 62)))
         batch = hide(augment(batch, generator), generator, HIDDEN)
@@ -131,75 +126,89 @@ def accuracy(
     return {"valid/accuracy": float(np.mean([labels[i] == t.genre for i, t in zip(called, tracks, strict=True)]))}
 
 
-def dataset(value: str) -> tuple[str, Path]:
-    """Read ``name:folder`` from the command line."""
-    name, _, folder = value.partition(":")
-    if name not in LAYOUTS or not folder:
-        raise argparse.ArgumentTypeError(f"{value!r} is not {' or '.join(f'{layout}:folder' for layout in LAYOUTS)}")
-    return name, Path(folder)
+class GenreTask:
+    """What the genres bring to :func:`train.fit.fit`."""
+
+    def __init__(self, options: argparse.Namespace) -> None:
+        self.options = options
+        options.warmup = min(loop.LoopConfig.warmup, options.steps // 10)
+
+    @cached_property
+    def tracks(self) -> tuple[list[Track], list[Track]]:
+        """The recordings to train on and to validate with, prepared."""
+        (layout, folder), o = self.options.data, self.options
+        clips = load_genres(layout, folder, None, o.lists)
+        train, valid = (load_tracks(part, o.features, o.cache) for part in held_out(clips))
+        labels = {track.genre for track in train}
+        expected = {clip.genre for clip in clips}
+        if layout == "gtzan":
+            expected |= {path.name for path in gtzan_root(folder).iterdir() if path.is_dir()}
+        for genre in sorted(expected - labels):
+            print(f"left out: no recordings of {genre} to train on", file=sys.stderr)
+        if len(labels) < 2:
+            raise InputError(f"{folder}: {len(labels)} genres to train on; it takes two")
+        valid = [track for track in valid if track.genre in labels]
+        if not valid:
+            raise InputError(f"{folder}: no recordings to validate with")
+        return train, valid
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The genres that there is something to train on for."""
+        return tuple(sorted({track.genre for track in self.tracks[0]}))
+
+    def prepare(self) -> None:
+        """Compute the features of all recordings."""
+        _ = self.tracks
+
+    def network(self) -> GenreNetwork:
+        """Make the network, at random."""
+        o = self.options
+        return GenreNetwork(GenreConfig(o.network, o.features, self.labels, tuple(o.channels)))
+
+    def batches(self, network: GenreNetwork, device: torch.device) -> loop.Batches:
+        """Draw excerpts of the recordings, every genre as often."""
+        return Excerpts(self.tracks[0], self.labels, self.options.batch, self.options.seed, device)
+
+    def losses(self, device: torch.device) -> loop.Losses:
+        """Compare with the genre."""
+        return losses
+
+    def validation(self, device: torch.device) -> loop.Validate:
+        """Tell the genre of the validation recordings."""
+        return partial(accuracy, tracks=self.tracks[1], labels=self.labels, device=device)
+
+    def build(self, config: dict[str, Any]) -> GenreNetwork:
+        """Make the bare network of a run."""
+        return GenreNetwork(build(GenreConfig, config))
+
+    def finish(self, network: GenreNetwork, device: torch.device, command: str) -> None:
+        """Export where it is asked for."""
+        if not self.options.export:
+            return
+        valid, labels = self.tracks[1], network.config.labels
+        truth = np.array([labels.index(track.genre) for track in valid])
+        temperature = temperature_of(logits_of(network, valid, device), truth)
+        making = Making.of(self.options, command)
+        decoding = GenreDecodingConfig(temperature=round(temperature, 3))
+        header = genre_header(network.config, decoding, made=making.header())
+        write_weights(to_bytes(dict(network.cpu().state_dict()), header), "genre", making)
+        print(f"written: {making.folder / making.name}.safetensors")
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Prepare, train, validate, export."""
+    """Train on what the command line or a recipe says."""
+    fit.run("train.genre", _parser(), GenreTask, arguments)
+
+
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=dataset, required=True, help="gtzan:folder or fma:folder")
-    parser.add_argument("--lists", type=Path, help="folder of GTZAN's *_filtered.txt, or of FMA's tracks.csv")
-    parser.add_argument("--network", choices=("cnn", "resnet"), default="cnn")
-    parser.add_argument("--features", choices=("mel", "cqt"), default="mel")
-    parser.add_argument("--channels", type=int, nargs="+", default=[32, 48, 64, 96])
+    add = parser.add_argument
+    add("--data", type=fit.dataset(*LAYOUTS), required=True, help="gtzan:folder or fma:folder")
+    add("--lists", type=Path, help="folder of GTZAN's *_filtered.txt, or of FMA's tracks.csv")
+    add("--network", choices=("cnn", "resnet"), default="cnn")
+    add("--features", choices=("mel", "cqt"), default="mel")
+    add("--channels", type=int, nargs="+", default=[32, 48, 64, 96])
     defaults = loop.LoopConfig(steps=3000, learning_rate=1e-3, average=0.995, validate_every=500)
-    loop.add_options(parser, defaults, batch=16)
-    parser.add_argument("--export", metavar="NAME", help="write the weights when trained")
-    parser.add_argument("--licence", default="no licence stated")
-    options = parser.parse_args(arguments)
-    try:
-        _train(options)
-    except (InputError, UsageError) as error:
-        raise SystemExit(f"train.genre: {error}") from None
-
-
-def _train(options: argparse.Namespace) -> None:
-    rank, device = loop.start_process_group(torch.device(choose_device(options.device)))
-    layout, folder = options.data
-    clips = load_genres(layout, folder, None, options.lists)
-    parts = held_out(clips)
-    tracks, valid = (load_tracks(part, options.features, options.cache) for part in parts)
-    labels = tuple(sorted({track.genre for track in tracks}))
-    expected = {clip.genre for clip in clips}
-    if layout == "gtzan":
-        expected |= {path.name for path in gtzan_root(folder).iterdir() if path.is_dir()}
-    for genre in sorted(expected - set(labels)):
-        print(f"left out: no recordings of {genre} to train on", file=sys.stderr)
-    if len(labels) < 2:
-        raise InputError(f"{folder}: {len(labels)} genres to train on; it takes two")
-    valid = [track for track in valid if track.genre in labels]
-    if not valid:
-        raise InputError(f"{folder}: no recordings to validate with")
-    config = GenreConfig(options.network, options.features, labels, tuple(options.channels))
-    torch.manual_seed(options.seed)
-    network = GenreNetwork(config)
-    if rank == 0:
-        options.run.mkdir(parents=True, exist_ok=True)
-        (options.run / "config.json").write_text(json.dumps(asdict(config)))
-    averaged = loop.train(
-        network,
-        Excerpts(tracks, labels, options.batch, options.seed, device),
-        losses,
-        replace(loop.chosen(options), warmup=min(300, options.steps // 10)),
-        options.run,
-        partial(accuracy, tracks=valid, labels=labels, device=device),
-        device,
-    )
-    if rank or not options.export:
-        return
-    logits = logits_of(averaged, valid, device)
-    temperature = temperature_of(logits, np.array([labels.index(track.genre) for track in valid]))
-    header = genre_header(config, GenreDecodingConfig(temperature=round(temperature, 3)), made={"commit": commit()})
-    load_averaged(network, options.run)
-    content = to_bytes(dict(network.cpu().state_dict()), header)
-    write_weights(WEIGHTS, options.export, "genre", content, options.licence)
-    print(f"written: {WEIGHTS / options.export}.safetensors")
-
-
-if __name__ == "__main__":
-    main()
+    fit.add_options(parser, defaults, batch=16, frames=None)
+    return parser

@@ -1,6 +1,6 @@
 """``python -m train.instruments``.
 
-The program itself is :mod:`train.instruments.task`: worker processes can't import what a package's ``__main__`` defines.
+The program is :mod:`train.instruments.task`: worker processes can't import what a package's ``__main__`` defines.
 """
 
 from train.instruments.task import main

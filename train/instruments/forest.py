@@ -58,7 +58,9 @@ def main(arguments: list[str] | None = None) -> None:
     """Print accuracies and the importances of the coefficients."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--train", type=dataset(*LAYOUTS), nargs="+", required=True)
-    parser.add_argument("--valid", type=dataset(*LAYOUTS), nargs="+", required=True, help="other instruments of the same names")
+    parser.add_argument(
+        "--valid", type=dataset(*LAYOUTS), nargs="+", required=True, help="other instruments of the same names"
+    )
     parser.add_argument("--balance", choices=("weights", "smote", "none"), default="weights")
     parser.add_argument("--cache", type=Path, default=Path("runs/features"))
     options = parser.parse_args(arguments)

@@ -1,6 +1,6 @@
 """``python -m train.notes``.
 
-The program itself is :mod:`train.notes.task`: worker processes can't import what a package's ``__main__`` defines.
+The program is :mod:`train.notes.task`: worker processes can't import what a package's ``__main__`` defines.
 """
 
 from train.notes.task import main

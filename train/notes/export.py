@@ -105,7 +105,9 @@ def _median_lateness(predicted: Sequence[PredictedNotes], config: DecodingConfig
     late = []
     for piece in predicted:
         estimate = _decode(piece, config)
-        late += [estimate[j].onset - piece.reference.notes[i].onset for i, j in match_notes(piece.reference.notes, estimate)]
+        late += [
+            estimate[j].onset - piece.reference.notes[i].onset for i, j in match_notes(piece.reference.notes, estimate)
+        ]
     return round(float(np.median(late)), 4) if late else 0.0
 
 
@@ -145,13 +147,11 @@ def export(
     valid: Sequence[datasets.Piece],
     reports: Sequence[tuple[str, Sequence[datasets.Piece]]] = (),
 ) -> None:
-    """Tune on ``valid``, then write weights, graph, card and the line in the manifest; ``reports`` are only reported."""
+    """Tune on ``valid``, then write weights, graph, card and the line in the manifest; ``reports`` go into the card."""
     start = DecodingConfig(onset_threshold=0.4)
     predicted = predict(Transcriber(to_model(network, features, start), "cpu"), valid, read_reference)
     decoding = tune(predicted, start)
-    header = notes_header(
-        features, network.config, decoding, trained_on=dict(making.trained_on), made=making.header()
-    )
+    header = notes_header(features, network.config, decoding, trained_on=dict(making.trained_on), made=making.header())
     content = to_bytes(network.state_dict(), header)
     write_weights(content, "notes", making)
     add_graph(making.folder, making.name)

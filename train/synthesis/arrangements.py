@@ -24,6 +24,7 @@ import soundfile
 from scipy import signal
 from tqdm import tqdm
 
+from train import recipes
 from train.synthesis import recorder, rooms
 from train.synthesis.performances import Performance
 from train.synthesis.piano import Piano, Voicing, load_pianos, play
@@ -468,7 +469,11 @@ def main() -> None:
     parser.add_argument("--hours", type=float, default=1.0)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--workers", type=int, default=os.cpu_count())
-    options = parser.parse_args()
+    for options in recipes.parsed(parser, None, Path(__file__).parent):
+        _write(options, parser)
+
+
+def _write(options: argparse.Namespace, parser: argparse.ArgumentParser) -> None:
     options.out.mkdir(parents=True, exist_ok=True)
     if options.strums:
         jobs = [(name, index) for name in options.labels.split(",") for index in range(options.strums)]

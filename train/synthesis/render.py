@@ -20,6 +20,7 @@ import numpy as np
 import soundfile
 from scipy import signal
 
+from train import recipes
 from train.synthesis import performances, recorder, rooms
 from train.synthesis.performances import Performance
 from train.synthesis.piano import SAMPLE_RATE, Piano, Voicing, load_pianos, play, sounding
@@ -188,7 +189,12 @@ def _chosen(paths: list[Path], without: list[str], only: list[str], root: Path) 
 
 def main() -> None:
     """Render in parallel; a second call goes on where the first was stopped."""
-    sources = _parse()
+    parser = _parser()
+    for arguments in recipes.parsed(parser, None, Path(__file__).parent):
+        _render(_found(arguments, parser))
+
+
+def _render(sources: argparse.Namespace) -> None:
     count = round(sources.hours * 3600 / EXCERPT)
     from tqdm import tqdm
 
@@ -199,8 +205,7 @@ def main() -> None:
             pass
 
 
-def _parse() -> argparse.Namespace:
-    """Read the command line and find what it names."""
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, required=True, help="folder for the pairs")
     parser.add_argument("--pianos", type=Path, nargs="+", required=True, help="folders with one folder a sampled piano")
@@ -226,7 +231,11 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--hours", type=float, default=1.0)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--workers", type=int, default=os.cpu_count())
-    arguments = parser.parse_args()
+    return parser
+
+
+def _found(arguments: argparse.Namespace, parser: argparse.ArgumentParser) -> argparse.Namespace:
+    """Find what the command line names."""
     options = {name: value for name, value in vars(arguments).items() if name not in ("out", "hours", "workers")}
     folders = [path.parent for folder in arguments.pianos for path in folder.glob("*/samples.csv")]
     folders.sort(key=lambda folder: folder.name)  # not by path: the same seed, the same pianos, wherever they lie
