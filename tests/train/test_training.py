@@ -144,7 +144,7 @@ def test_a_grown_network_begins_with_what_the_smaller_one_hears(dilations: tuple
     for name, parameter in learning.named_parameters():
         assert parameter.grad is not None, name
         if "mix" in name or "squeeze" in name:  # new channels and new blocks learn as well
-            assert (parameter.grad.flatten(1).abs().sum(1) > 0).any() if parameter.ndim > 1 else True, name
+            assert parameter.grad.abs().max() > 0, name
         if parameter.ndim > 1 and len(parameter) in (16, 12, 6):
             assert (parameter.grad.flatten(1)[len(parameter) // 2 :].abs().sum(1) > 0).float().mean() > 0.5, name
     # Without the new blocks, which have next to no voice, it is the same to rounding.
