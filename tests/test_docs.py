@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 
 import pytest
 
@@ -14,7 +13,7 @@ from transcribe.engine.weights import manifest
 from transcribe.formats.table import CHORD_FORMATS, FORMATS
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-TRAINING = (ROOT / "train" / "README.md").read_text(encoding="utf-8")
+GUIDES = [path.read_text(encoding="utf-8") for path in (ROOT / "CONTRIBUTING.md", *(ROOT / "train").rglob("README.md"))]
 
 
 def section(title: str) -> str:
@@ -39,33 +38,8 @@ def test_every_option_that_is_shown_exists(option: str, capsys: pytest.CaptureFi
     assert option in capsys.readouterr().out
 
 
-def training_commands() -> Iterator[tuple[str, str]]:
-    """Every ``python -m train.X``, with the variables of its shell filled in, as (X, options)."""
-    text = re.sub(r"\\\n", " ", TRAINING)
-    variables: dict[str, str] = {}
-    pattern = r'(?<!\w)([A-Z]+)="([^"]*)"|python -m train\.([a-z_]+)((?:[^\n`#]|\$[A-Z]+)*)'
-    for name, value, module, options in re.findall(pattern, text):
-        filled = re.sub(r"\$([A-Z]+)", lambda match: variables.get(match[1], ""), value or options)
-        if name:
-            variables[name] = filled
-        else:
-            yield module, filled
-
-
-def test_every_option_of_the_training_programs_that_is_shown_exists() -> None:
-    shared = (ROOT / "train" / "loop.py").read_text(encoding="utf-8")
-    seen = 0
-    for module, options in training_commands():
-        program = (ROOT / "train" / f"{module}.py").read_text(encoding="utf-8")
-        known = program + shared * ("add_options" in program)
-        for option in re.findall(r"(?<=\s)--([a-z-]+)", options):
-            assert f'"--{option}"' in known or f'"{option}":' in known, f"train.{module} has no --{option}"
-            seen += 1
-    assert seen > 150
-
-
 def test_every_file_that_is_named_exists() -> None:
-    for text in (README, TRAINING):
+    for text in (README, *GUIDES):
         for name in re.findall(r"`((?:transcribe|train|tests|examples|weights)/[\w./-]+)`", text):
             assert (ROOT / name).exists() or (ROOT / f"{name}.md").exists(), name
     for name in re.findall(r"\]\((?!https?:)([^)#]+)\)", README):
