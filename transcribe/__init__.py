@@ -1,7 +1,8 @@
 """pitchai: listen to a recording and write down the music.
 
 >>> from transcribe import transcribe_file
->>> transcription = transcribe_file("song.wav")  # doctest: +SKIP
+>>> len(transcribe_file("examples/waltz.flac").notes)
+56
 
 The rungs of the ladder, for those who enter further down: ``load_audio`` (file → samples), ``Transcriber.activations``
 (samples → activations; ``LogMel`` is their spectrogram), ``decode`` (activations → notes), ``analysed`` (notes → beats
