@@ -28,4 +28,4 @@ def test_the_examples_of(module: str, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_there_are_examples_and_none_is_skipped() -> None:
     assert len(WITH_EXAMPLES) >= 4
     for path in (ROOT / "transcribe").rglob("*.py"):
-        assert "doctest: +" "SKIP" not in path.read_text(encoding="utf-8"), path
+        assert "doctest: +SKIP" not in path.read_text(encoding="utf-8"), path

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -19,14 +21,15 @@ def test_the_power_of_yeo_and_johnson() -> None:
 
 
 def test_configurations_that_make_no_sense() -> None:
-    for wrong in (
+    wrongs: tuple[dict[str, Any], ...] = (
         {"network": "tree"},
         {"front": "mel"},
         {"network": "cnn"},
         {"labels": ("a",)},
         {"channels": ()},
         {"channels": (0,)},
-    ):
+    )
+    for wrong in wrongs:
         with pytest.raises(ValueError, match=r"networks|belong|labels|channels"):
             GenreConfig(**{"network": "table", "front": "table", "labels": ("a", "b"), **wrong})
 

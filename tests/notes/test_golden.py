@@ -1,6 +1,6 @@
 """Activations → notes → MIDI: the very notes and bytes, so that no version changes them unnoticed.
 
-``golden/activations.npz`` is what notes-medium-8 gives for the first three seconds of ``examples/waltz.flac``, as float16.
+``golden/activations.npz`` is what notes-medium-8 gives for the first three seconds of ``examples/waltz.flac``.
 """
 
 from __future__ import annotations

@@ -69,6 +69,7 @@ def test_a_run_exports_weights_that_are_used(songs: Path, tmp_path: Path) -> Non
     run(tmp_path, "--train", songs, "--valid", songs, "--steps", 3, "--validate-every", 2, "--valid-pieces", 1,
         "--export", "chords-9", "--weights", weights)  # fmt: skip
     model = load_chords_model(str(weights / "chords-9.safetensors"))
+    assert isinstance(model.network, ChordsNetwork)
     assert model.network.changes.exp().sum(1).numpy() == pytest.approx(np.ones(NONE + 1), abs=2e-2)
     card = (weights / "chords-9.md").read_text()
     assert re.search(r"\| validation \| 2 \| (0|1)\.\d{3}", card)
@@ -84,7 +85,9 @@ def test_options_for_comparison(songs: Path, tmp_path: Path, options: list[str])
     assert network.config.normalised == ("--normalised" in options)
 
 
-def test_clips_are_told_apart_among_those_asked_for(clips: Path, tmp_path: Path, capsys) -> None:
+def test_clips_are_told_apart_among_those_asked_for(
+    clips: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     run(tmp_path, "--train", clips, "--task", "clips", "--labels", "C,Am", "--test", clips, "--steps", 1)
     out = capsys.readouterr().out
     assert "of 4 clips right" in out
@@ -100,7 +103,8 @@ def test_it_starts_from_a_notes_networks_trunk_frozen_at_first(tmp_path: Path) -
     path.write_bytes(to_bytes(notes.state_dict(), notes_header(features, notes.config, DecodingConfig())))
     network = ChordsNetwork(features, SMALL)
     chords.initialise(network, path)
-    assert torch.allclose(network.trunk.stem[0].weight, notes.trunk.stem[0].weight, atol=1e-3)
+    ours, theirs = (net.trunk.stem.state_dict()["0.weight"] for net in (network, notes))
+    assert torch.allclose(ours, theirs, atol=1e-3)
     with pytest.raises(UsageError, match="another size"):
         chords.initialise(ChordsNetwork(features, ChordsConfig(8, 4, 2, (1, 2))), path)
 

@@ -42,9 +42,9 @@ def test_from_folders_to_a_guess(
     for name in ("calm", "drums"):
         assert recogniser.recognise_file(data / name / f"{name}.00004.wav").genres[0].label == name
     assert main(["eval", "--dataset", "gtzan", "--data", str(data), "--split", "all", "--model", str(weights)]) == 0
-    printed = capfd.readouterr()
-    assert "accuracy: 1.0000" in printed.out
-    assert "left out: calm.00100.mp3" in printed.err
+    evaluated = capfd.readouterr()
+    assert "accuracy: 1.0000" in evaluated.out
+    assert "left out: calm.00100.mp3" in evaluated.err
 
 
 def test_what_cannot_be_trained(tmp_path: Path) -> None:

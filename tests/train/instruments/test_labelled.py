@@ -17,7 +17,7 @@ from transcribe.instruments.decoder import FAMILIES
 
 def test_labelled_sets_read_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def synthesised(soundfont: Path, program: int, notes: solos.Notes, **_: object) -> np.ndarray:
-        return np.sin(np.arange(4 * RATE) * 0.1 * (1 + program)) * notes[0][3] / 127
+        return np.asarray(np.sin(np.arange(4 * RATE) * 0.1 * (1 + program)) * notes[0][3] / 127)
 
     monkeypatch.setattr(labelled, "synthesised", synthesised)
     labelled.main(["notes", "--out", str(tmp_path / "n"), "--soundfonts", "x.sf2", "--clips", "22"])

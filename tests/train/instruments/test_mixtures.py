@@ -64,7 +64,7 @@ def test_a_mixture_has_the_power_of_both(tmp_path: Path) -> None:
     labels = {name: target[0, :, len(FAMILIES) + i] for i, name in enumerate(INSTRUMENTS)}
     assert labels["piano"].tolist() == [1.0] * 50
     assert labels["violin"].tolist() == [1.0] * 25 + [0.0] * 25
-    assert labels["flute"].unique().tolist() == [0.0]
+    assert set(labels["flute"].tolist()) == {0.0}
     torch.testing.assert_close(batches(3)[0], batches(3)[0], rtol=0, atol=0)
     assert not torch.equal(batches(3)[0], batches(4)[0])
 

@@ -47,7 +47,9 @@ def test_parts_play_the_chord_that_sounds(maker: str) -> None:
 def test_a_song_varied_keeps_chords_and_tracks_together() -> None:
     for seed in range(10):
         varied = vary(SONG, np.random.default_rng(seed), enriched=0.0)
-        semitones = (varied.chords[2][2].root - 9) % 12
+        root = varied.chords[2][2].root
+        assert root is not None
+        semitones = (root - 9) % 12
         stretch = varied.chords[1][0] / 2.0
         assert 0.85 <= stretch <= 1.2
         assert varied.chords[1][2] == parse("C:maj/3").transposed(semitones)

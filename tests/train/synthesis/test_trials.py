@@ -8,7 +8,7 @@ import pytest
 import soundfile
 
 from tests.signals import pluck, strum
-from train.synthesis import trials
+from train.synthesis import sounds, trials
 from train.synthesis.performances import Performance
 from train.synthesis.piano import SAMPLE_RATE
 from train.synthesis.render import write_pair
@@ -125,7 +125,7 @@ def test_repeats_are_fast(bank: Path, tmp_path: Path) -> None:
 def test_a_sound_font_that_is_none_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "a.sf2").write_bytes(b"no")
     with pytest.raises(ValueError, match="no sound font"):
-        trials.drums(tmp_path / "a.sf2", 1.0, np.random.default_rng(0))
+        sounds.drums(tmp_path / "a.sf2", 1.0, np.random.default_rng(0))
 
 
 def test_a_simulated_room_begins_with_the_direct_path() -> None:
