@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from train.synthesis import arrangements
-from train.synthesis.arrangements import Song, excerpt, made_up, to_lab, vary, voicing
+from train.synthesis.arrangements import to_lab
+from train.synthesis.songs import Song, bass_line, excerpt, made_up, songs_of, vary, voicing
 from transcribe.chords.decoder import QUALITIES, class_of
 from transcribe.formats.chart import from_lab
 from transcribe.theory.chords import NO_CHORD, Label, parse
@@ -40,7 +41,7 @@ def test_parts_play_the_chord_that_sounds(maker: str) -> None:
             assert pitch % 12 in label.pitch_classes
             assert onset < offset
             assert 0 < velocity < 128
-    lowest = min(pitch for onset, _, pitch, _ in arrangements.bass_line(SONG, np.random.default_rng(0)) if onset == 2.0)
+    lowest = min(pitch for onset, _, pitch, _ in bass_line(SONG, np.random.default_rng(0)) if onset == 2.0)
     assert lowest % 12 == 4  # C/3 stands on E
 
 
@@ -82,7 +83,7 @@ def test_made_up_songs_abut_and_can_be_trained_on() -> None:
 def test_songs_are_split_by_song(tmp_path: Path) -> None:
     for number in range(1, 40):
         (tmp_path / f"{number:03d}.mid").touch()
-    parts = [set(arrangements.songs_of(tmp_path, use)) for use in ("train", "validation", "test")]
+    parts = [set(songs_of(tmp_path, use)) for use in ("train", "validation", "test")]
     assert sum(len(part) for part in parts) == 39
     assert all(parts)
     assert not parts[0] & parts[1]
