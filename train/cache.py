@@ -119,7 +119,7 @@ def prepare(
 
 
 def in_tune(features: FeatureConfig, samples: np.ndarray) -> np.ndarray:
-    """Compute the log-mel of a recording as the networks hear it: as if it were in tune."""
+    """Compute the log-mel of a recording as the networks are given it: corrected for its tuning."""
     beginning = samples[: round(SECONDS * features.sample_rate)]
     return LogMel(features, find_tuning(beginning, features.sample_rate)).whole(samples)
 

@@ -108,7 +108,7 @@ def reliability_table(confidence: np.ndarray, truth: np.ndarray, bins: int = 10)
 def calibration_error(table: Sequence[tuple[float, float, int]]) -> float:
     """Compute the expected calibration error of a reliability table: 0 is perfect."""
     total = sum(count for _, _, count in table)
-    return sum(abs(sure - right) * count for sure, right, count in table) / max(total, 1)
+    return sum(abs(confidence - right) * count for confidence, right, count in table) / max(total, 1)
 
 
 def temperature_of(logits: np.ndarray, right: np.ndarray) -> float:

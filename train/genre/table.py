@@ -181,8 +181,10 @@ def compare(options: argparse.Namespace) -> None:
     assert np.mean(np.array(classes)[logits.argmax(1)] == test_labels) == right.mean()
     decoding = GenreDecodingConfig(temperature=round(temperature, 3))
     scaled = np.exp(logits / temperature - (logits / temperature).max(1, keepdims=True))
-    sure = (scaled / scaled.sum(1, keepdims=True)).max(1) >= decoding.threshold
-    lines.append(f"sure (0.5 and more) of {sure.mean():.3f} of them, right about {right[sure].mean():.3f} of these")
+    confident = (scaled / scaled.sum(1, keepdims=True)).max(1) >= decoding.threshold
+    lines.append(
+        f"confidence 0.5 and more for {confident.mean():.3f} of them, {right[confident].mean():.3f} of these right"
+    )
     print(lines[-1])
     making = Making.of(options, f"python -m train.genre.table --data {options.data} --export {options.export}")
     header = genre_header(network.config, decoding, made=making.header())

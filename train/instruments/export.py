@@ -34,9 +34,9 @@ def logits_and_truth(network: InstrumentsNetwork, clips: Sequence[Clip], n_batch
     for number in range(n_batches):
         log_mel, target = batches(number)
         with torch.inference_mode():
-            heard = network(log_mel)
+            logits = network(log_mel)
         rows.append(
-            (torch.cat([heard.families, heard.instruments], -1).flatten(0, 1).numpy(), target.flatten(0, 1).numpy())
+            (torch.cat([logits.families, logits.instruments], -1).flatten(0, 1).numpy(), target.flatten(0, 1).numpy())
         )
     return [np.concatenate(part) for part in zip(*rows, strict=True)]
 

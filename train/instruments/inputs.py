@@ -1,4 +1,4 @@
-"""What the instruments network might hear with instead of log-mel, each trained for as many steps on the same clips.
+"""Inputs that the instruments network might have instead of log-mel, each trained for as many steps on the same clips.
 
     python -m train.instruments.inputs --train solos:runs/solos-train --valid solos:runs/solos-valid --steps 800
 
@@ -155,7 +155,7 @@ def frames_of_samples(samples: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Input:
-    """A way to hear: features (None for log-mel), how they are mixed, and a network that reads them."""
+    """An input: features (None for log-mel), how they are mixed, and a network that reads them."""
 
     transform: Transform | None
     front: Callable[[], Spectra]

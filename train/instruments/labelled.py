@@ -1,4 +1,4 @@
-"""Sets of labelled clips to judge the instruments network with, from sound fonts it never heard.
+"""Sets of labelled clips to evaluate the instruments network on, from sound fonts it wasn't trained on.
 
     python -m train.instruments.labelled notes --out runs/notes-test --soundfonts sf_GMbank.sf2 --clips 1100
     python -m train.instruments.labelled four --out runs/four-test --soundfonts sf_GMbank.sf2 --clips 400

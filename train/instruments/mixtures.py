@@ -180,7 +180,7 @@ class Spectra:
         return batch
 
 
-def heard(own: np.ndarray, whole: np.ndarray, loudest: float) -> np.ndarray:
+def audible(own: np.ndarray, whole: np.ndarray, loudest: float) -> np.ndarray:
     """Tell of every step whether a part sounds (1), is hidden by the others (-1) or doesn't sound (0).
 
     ``own`` and ``whole`` are levels of frames in dB, ``loudest`` the part's greatest anywhere.
@@ -262,7 +262,7 @@ class Mixtures:
         target = np.zeros((self.n_frames // STRIDE, N_LABELS), np.float32)
         level = front.levels(whole)
         for truth, own, loudest in parts:
-            found = heard(own, level, loudest)
+            found = audible(own, level, loudest)
             for label in truth.there:
                 target[:, label] = np.where(
                     found == 1, 1, np.where((found == -1) & (target[:, label] == 0), -1, target[:, label])

@@ -48,8 +48,8 @@ def tune(predicted: Sequence[PredictedNotes], start: DecodingConfig) -> Decoding
     Onset threshold and shift by note F1, the more cautious threshold where there is hardly a difference; frame and
     offset thresholds by note + offset F1; the pedal's by its F1 where there is a pedal; the coefficients of the
     confidence by maximum likelihood of a note's being right. F1 is that of pieces with notes: one without is all right
-    or all wrong, and would outweigh the rest (how much is heard where there is nothing,
-    ``train/synthesis/trials.py`` tells).
+    or all wrong, and would outweigh the rest (what is found where there is nothing is
+    measured on the sets of ``train/synthesis/trials.py``).
     """
 
     def mean_f1(candidate: DecodingConfig, offset_ratio: float | None = None) -> float:

@@ -56,7 +56,7 @@ def losses(network: nn.Module, batch: tuple[Tensor, ...]) -> dict[str, Tensor]:
     n_slices = target.shape[0] * target.shape[2]
     known = (pedal[..., 0] >= 0).float()
     return {
-        # A slice near an onset weighs three times as much: they are rare, and what a listener hears first.
+        # A slice near an onset weighs three times as much: they are rare, and what a listener notices first.
         "onset": entropy(logits.onset, onset, 1 + 2 * onset) / n_slices,
         "frame": 0.5 * entropy(logits.frame, frame) / n_slices,
         "offset": 0.5 * entropy(logits.offset, offset) / n_slices,
@@ -67,7 +67,7 @@ def losses(network: nn.Module, batch: tuple[Tensor, ...]) -> dict[str, Tensor]:
 
 
 class Distilled:
-    """The losses against what a teacher hears, mixed with the labels.
+    """The losses against what a teacher predicts, mixed with the labels.
 
     Labels say nothing about what can't be heard: a key let go under the pedal, a note below the noise. A teacher's
     probabilities do (Hinton et al. 2015).
@@ -87,12 +87,12 @@ class Distilled:
         """Compute :func:`losses` against mixed targets."""
         log_mel, target = batch
         with torch.no_grad():
-            heard: NotesLogits = self.teacher(log_mel)
+            taught: NotesLogits = self.teacher(log_mel)
             mixed = target.clone()
-            for row, logits in enumerate((heard.onset, heard.frame, heard.offset, heard.velocity)):
+            for row, logits in enumerate((taught.onset, taught.frame, taught.offset, taught.velocity)):
                 mixed[:, row].lerp_(logits.float().sigmoid(), self.share)
             pedal = target[:, 5]
-            known = pedal.lerp(heard.pedal.float().sigmoid().unsqueeze(-1), self.share)
+            known = pedal.lerp(taught.pedal.float().sigmoid().unsqueeze(-1), self.share)
             mixed[:, 5] = torch.where(pedal < 0, pedal, known)
         return losses(network, (log_mel, mixed))
 

@@ -67,7 +67,7 @@ def rerecord(
     """Record audio anew, a little sharper or flatter (whole semitones change the labels; times stretch with it)."""
     semitones = int(rng.choice([-2, -1, 0, 0, 1, 2]))
     # Less than half a semitone with what the recording is off itself, up to 19 cents in MAPS, and the 4 by which the
-    # ratio is rounded: heard as if in tune, more would be the next key's.
+    # ratio is rounded: corrected for tuning, more would be the next key's.
     ratio = 2 ** ((semitones + np.clip(rng.normal(0, 0.2), -0.25, 0.25)) / 12)
     # Numerator and denominator small enough for a short filter; the ratio that results is the one the labels get.
     up, down = 200, round(200 * ratio)
@@ -277,7 +277,7 @@ def _write_down(options: dict[str, object], path: Path, parser: argparse.Argumen
     if not path.exists():
         path.write_text(described, encoding="utf-8")
     elif path.read_text(encoding="utf-8") != described:
-        parser.error(f"{path} tells of other options: go on with those, or render to another folder")
+        parser.error(f"{path} names other options: go on with those, or render to another folder")
 
 
 if __name__ == "__main__":

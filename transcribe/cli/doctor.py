@@ -12,6 +12,7 @@ from transcribe.engine.devices import n_threads
 from transcribe.engine.onnx_backend import OnnxNetwork
 from transcribe.errors import PitchaiError
 
+
 def examine() -> dict[str, dict[str, str]]:
     """Look at versions, licences, devices, decoders and weights.
 

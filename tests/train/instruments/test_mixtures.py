@@ -72,7 +72,7 @@ def test_a_mixture_has_the_power_of_both(tmp_path: Path) -> None:
 def test_what_is_drowned_is_open() -> None:
     own, whole = np.zeros(32), np.array([0.0] * 8 + [20.0] * 8 + [30.0] * 8 + [0.0] * 8)
     own[24:] = -60
-    assert mixtures.heard(own, whole, 0.0).tolist() == [1, 1, -1, 0]
+    assert mixtures.audible(own, whole, 0.0).tolist() == [1, 1, -1, 0]
 
 
 def test_silence_has_no_labels(tmp_path: Path) -> None:
