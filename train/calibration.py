@@ -2,72 +2,51 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Generic, Protocol, TypeVar
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 from tqdm import tqdm
 
 from transcribe.audio import AudioReader
 from transcribe.datasets import Piece
+from transcribe.transcriber import Transcriber
 
 R = TypeVar("R")
-A = TypeVar("A")
-A_co = TypeVar("A_co", covariant=True)
 
 
 @dataclass(frozen=True)
-class Predicted(Generic[R, A]):
+class Predicted(Generic[R]):
     """A recording's reference, and the activations that a network gives for it, block by block."""
 
     name: str
     reference: R
-    activations: list[A]
+    activations: list[Any]
     duration: float
 
 
-class Predictor(Protocol[A_co]):
-    """What gives activations: a transcriber, or a recogniser."""
-
-    @property
-    def sample_rate(self) -> int:
-        """Of the blocks, in Hz."""
-
-    def activations(self, blocks: Iterable[np.ndarray]) -> Iterator[A_co]:
-        """Predict for blocks of samples."""
-
-
 def predict(
-    predictor: Predictor[A], pieces: Sequence[Piece], read_reference: Callable[[Piece, float], R]
-) -> list[Predicted[R, A]]:
-    """Run a network once over every piece, so that decoders can be tuned without it.
+    transcriber: Transcriber, pieces: Sequence[Piece], read_reference: Callable[[Piece, float], R]
+) -> list[Predicted[R]]:
+    """Run a network once over every piece, so that its decoder can be tuned without it.
 
     Parameters
     ----------
-    predictor
+    transcriber
         With the network.
     pieces
         To predict.
     read_reference
         (piece, its duration in s) -> what is true of it.
     """
-
-    def one(piece: Piece) -> Predicted[R, A]:
-        n_samples = 0
-
-        def counted(blocks: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
-            nonlocal n_samples
-            for block in blocks:
-                n_samples += len(block)
-                yield block
-
-        with AudioReader(piece.audio, predictor.sample_rate) as reader:
-            activations = list(predictor.activations(counted(reader.blocks())))
-            duration = reader.duration or n_samples / predictor.sample_rate
-        return Predicted(piece.name, read_reference(piece, duration), activations, duration)
-
-    return [one(piece) for piece in tqdm(pieces, desc="predicting")]
+    predicted = []
+    for piece in tqdm(pieces, desc="predicting"):
+        with AudioReader(piece.audio, transcriber.sample_rate) as reader:
+            activations = list(transcriber.activations(reader.blocks()))
+            duration = reader.duration or sum(block.seconds for block in activations)
+        predicted.append(Predicted(piece.name, read_reference(piece, duration), activations, duration))
+    return predicted
 
 
 def fit_logistic(features: np.ndarray, truth: np.ndarray, ridge: float = 1e-3) -> np.ndarray:

@@ -2,57 +2,26 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
-from types import FrameType
 
 import numpy as np
 import pytest
 import soundfile
 
+from tests.cli.conftest import PITCHAI, Call, one_line
 from tests.conftest import EXAMPLE, FIVE_NOTES
-from tests.signals import RATE, strum
+from tests.signals import RATE
 from tests.test_datasets import make_maestro, make_maps
 from transcribe import __version__
-from transcribe.cli import run as jobs
-from transcribe.cli.main import main as cli
 from transcribe.events import Chord, Transcription
 from transcribe.formats.midi import from_midi, to_midi
 from transcribe.formats.table import FORMATS, read_transcription
 from transcribe.instruments.decoder import FAMILIES
 
-PITCHAI = [sys.executable, "-m", "transcribe"]
 
-
-@pytest.fixture
-def call(capsys: pytest.CaptureFixture[str]):
-    """Run the command here: exit code, stdout, stderr."""
-
-    def run(*arguments: object) -> tuple[int, str, str]:
-        code = cli([str(argument) for argument in arguments])
-        streams = capsys.readouterr()
-        assert "Traceback" not in streams.err
-        return code, streams.out, streams.err
-
-    return run
-
-
-@pytest.fixture
-def strums(tmp_path: Path) -> Path:
-    """Four seconds: C, then A minor."""
-    path = tmp_path / "strums.wav"
-    soundfile.write(path, np.concatenate([strum([48, 52, 55, 60, 64], 2.0), strum([45, 52, 57, 60, 64], 2.0)]), RATE)
-    return path
-
-
-def one_line(text: str) -> bool:
-    return text.startswith("pitchai: ") and text.count("\n") == 1
-
-
-def test_a_recording_becomes_midi_beside_it(call, wav: Path) -> None:
+def test_a_recording_becomes_midi_beside_it(call: Call, wav: Path) -> None:
     code, out, err = call(wav)
     assert (code, err) == (0, "")
     assert "song.mid" in out
@@ -60,7 +29,7 @@ def test_a_recording_becomes_midi_beside_it(call, wav: Path) -> None:
     assert read_transcription(wav.with_suffix(".mid")) is not None
 
 
-def test_json_is_pure_and_quiet_prints_paths(call, wav: Path) -> None:
+def test_json_is_pure_and_quiet_prints_paths(call: Call, wav: Path) -> None:
     code, out, err = call(wav, "--json")
     document = json.loads(out)
     assert (code, err) == (0, "")
@@ -71,7 +40,7 @@ def test_json_is_pure_and_quiet_prints_paths(call, wav: Path) -> None:
     assert (code, out, err) == (0, f"{wav.with_suffix('.csv')}\n", "")
 
 
-def test_existing_results_are_safe(call, wav: Path) -> None:
+def test_existing_results_are_safe(call: Call, wav: Path) -> None:
     target = wav.with_suffix(".mid")
     target.write_text("precious")
     code, _, err = call(wav)
@@ -96,7 +65,7 @@ def test_stdout_carries_the_result_alone(wav: Path) -> None:
     assert json.loads(done.stdout)["duration"] == 3.0
 
 
-def test_a_batch_goes_on_past_a_bad_file_and_fails(call, wav: Path, tmp_path: Path) -> None:
+def test_a_batch_goes_on_past_a_bad_file_and_fails(call: Call, wav: Path, tmp_path: Path) -> None:
     (tmp_path / "bad.wav").write_text("Dear diary")
     (tmp_path / "deep").mkdir()
     (tmp_path / "deep" / "two.wav").write_bytes(wav.read_bytes())
@@ -141,7 +110,7 @@ def test_a_batch_goes_on_past_a_bad_file_and_fails(call, wav: Path, tmp_path: Pa
     ],
 )
 def test_mistakes_give_one_line_and_their_code(
-    call, wav: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], code: int, words: str
+    call: Call, wav: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], code: int, words: str
 ) -> None:
     monkeypatch.chdir(wav.parent)
     monkeypatch.delenv("PITCHAI_DATA", raising=False)
@@ -152,7 +121,7 @@ def test_mistakes_give_one_line_and_their_code(
     assert [p.name for p in wav.parent.iterdir()] == ["song.wav"]
 
 
-def test_names_with_control_characters_cannot_drive_the_terminal(call, wav: Path) -> None:
+def test_names_with_control_characters_cannot_drive_the_terminal(call: Call, wav: Path) -> None:
     if os.name == "nt":
         pytest.skip("no such names there")
     odd = wav.with_name("a\x1b[31m\nb.wav")
@@ -168,7 +137,7 @@ def test_names_with_control_characters_cannot_drive_the_terminal(call, wav: Path
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="names are text elsewhere")
-def test_names_that_are_no_unicode(call, wav: Path) -> None:
+def test_names_that_are_no_unicode(call: Call, wav: Path) -> None:
     odd = os.fsencode(wav.parent) + b"/\xff\xfe.wav"
     Path(os.fsdecode(odd)).write_bytes(wav.read_bytes())
     done = subprocess.run([*map(os.fsencode, PITCHAI), odd], capture_output=True, check=False)
@@ -176,7 +145,7 @@ def test_names_that_are_no_unicode(call, wav: Path) -> None:
     assert (Path(os.fsdecode(odd)).with_suffix(".mid")).exists()
 
 
-def test_odd_recordings_give_a_valid_result_and_a_warning(call, tmp_path: Path) -> None:
+def test_odd_recordings_give_a_valid_result_and_a_warning(call: Call, tmp_path: Path) -> None:
     recordings = {
         "silence": (np.zeros(RATE), RATE),
         "one": (np.ones(1) * 0.5, RATE),
@@ -196,7 +165,7 @@ def test_odd_recordings_give_a_valid_result_and_a_warning(call, tmp_path: Path) 
             assert "silent" in err
 
 
-def test_a_folder_that_cannot_be_written(call, wav: Path) -> None:
+def test_a_folder_that_cannot_be_written(call: Call, wav: Path) -> None:
     if os.name == "nt" or os.geteuid() == 0:
         pytest.skip("root may write anywhere")
     locked = wav.parent / "locked"
@@ -207,7 +176,7 @@ def test_a_folder_that_cannot_be_written(call, wav: Path) -> None:
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full")
-def test_a_full_disk_leaves_nothing(wav: Path, monkeypatch: pytest.MonkeyPatch, call) -> None:
+def test_a_full_disk_leaves_nothing(wav: Path, monkeypatch: pytest.MonkeyPatch, call: Call) -> None:
     real = os.fdopen
 
     def onto_a_full_disk(descriptor: int, mode: str) -> object:
@@ -220,27 +189,6 @@ def test_a_full_disk_leaves_nothing(wav: Path, monkeypatch: pytest.MonkeyPatch, 
     assert one_line(err)
     assert "No space left" in err
     assert [p.name for p in wav.parent.iterdir()] == ["song.wav"]
-
-
-@pytest.mark.skipif(os.name == "nt", reason="POSIX signals")
-@pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_interrupted_in_the_middle(tmp_path: Path, sent: signal.Signals, code: int) -> None:
-    soundfile.write(tmp_path / "a.wav", np.zeros(RATE), RATE)
-    soundfile.write(tmp_path / "long.wav", np.zeros(RATE * 3600, np.int16), RATE)
-    process = subprocess.Popen(
-        [*PITCHAI, str(tmp_path / "a.wav"), str(tmp_path / "long.wav"), "-q"],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        # A shell that runs the tests in the background has made us deaf to it.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
-    )
-    assert process.stdout is not None
-    assert process.stdout.readline()  # the first is done: now it works on the second
-    process.send_signal(sent)
-    _, err = process.communicate(timeout=60)
-    assert process.returncode == code
-    assert one_line(err.decode())
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["a.mid", "a.wav", "long.wav"]
 
 
 @pytest.mark.skipif(os.name == "nt", reason="POSIX pipes and devices")
@@ -271,7 +219,7 @@ def test_streams_that_nobody_reads(wav: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(os.name == "nt", reason="POSIX named pipes")
-def test_a_named_pipe_is_a_recording(call, wav: Path, tmp_path: Path) -> None:
+def test_a_named_pipe_is_a_recording(call: Call, wav: Path, tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.wav")
     writer = subprocess.Popen(f'cat "{wav}" > "{tmp_path / "pipe.wav"}"', shell=True)
     code, _, err = call(tmp_path / "pipe.wav", "-o", tmp_path / "x.json", "-q")
@@ -280,7 +228,7 @@ def test_a_named_pipe_is_a_recording(call, wav: Path, tmp_path: Path) -> None:
     assert json.loads((tmp_path / "x.json").read_text())["duration"] == 3.0
 
 
-def test_a_recording_is_safe_under_any_spelling(call, wav: Path) -> None:
+def test_a_recording_is_safe_under_any_spelling(call: Call, wav: Path) -> None:
     (wav.parent / "sub").mkdir()
     before = wav.read_bytes()
     code, _, err = call(wav, "-o", wav.parent / "sub" / ".." / wav.name, "-f", "midi", "--overwrite")
@@ -290,7 +238,7 @@ def test_a_recording_is_safe_under_any_spelling(call, wav: Path) -> None:
 
 
 @pytest.mark.skipif(os.name == "nt", reason="POSIX devices")
-def test_what_is_no_ordinary_file_is_never_replaced(call, wav: Path) -> None:
+def test_what_is_no_ordinary_file_is_never_replaced(call: Call, wav: Path) -> None:
     os.mkfifo(wav.parent / "pipe.mid")
     code, _, err = call(wav, "-o", wav.parent / "pipe.mid", "--overwrite")
     assert code == 5
@@ -298,7 +246,7 @@ def test_what_is_no_ordinary_file_is_never_replaced(call, wav: Path) -> None:
     assert (wav.parent / "pipe.mid").is_fifo()
 
 
-def test_version_and_help(call) -> None:
+def test_version_and_help(call: Call) -> None:
     assert call("--version") == (0, f"pitchai {__version__}\n", "")
     for arguments in ([], ["--help"], ["eval", "--help"], ["doctor", "--help"]):
         code, out, _ = call(*arguments)
@@ -322,7 +270,7 @@ def test_a_cpu_needs_no_torch(tmp_path: Path) -> None:
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
 
 
-def test_doctor_finds_all_well(call) -> None:
+def test_doctor_finds_all_well(call: Call) -> None:
     code, out, _ = call("doctor", "--json")
     report = json.loads(out)
     assert code == 0
@@ -331,10 +279,9 @@ def test_doctor_finds_all_well(call) -> None:
     assert "FAULTY" not in out
     code, out, _ = call("doctor")
     assert "onnxruntime" in out
-    assert "[train]" in out  # what extras bring, where it is installed
 
 
-def test_eval_of_two_files(call, tmp_path: Path) -> None:
+def test_eval_of_two_files(call: Call, tmp_path: Path) -> None:
     for name in ("a", "b"):
         (tmp_path / f"{name}.mid").write_bytes(to_midi(Transcription(notes=tuple(FIVE_NOTES))))
     code, out, _ = call("eval", "--reference", tmp_path / "a.mid", "--estimate", tmp_path / "b.mid", "--json")
@@ -344,7 +291,7 @@ def test_eval_of_two_files(call, tmp_path: Path) -> None:
     assert "note + offset + velocity" in out
 
 
-def test_eval_of_a_tree_in_maestros_and_in_maps_own_layout(call, tmp_path: Path) -> None:
+def test_eval_of_a_tree_in_maestros_and_in_maps_own_layout(call: Call, tmp_path: Path) -> None:
     make_maestro(tmp_path / "maestro")
     make_maps(tmp_path / "maps")
     code, out, err = call("eval", "--dataset", "maestro", "--data", tmp_path / "maestro", "--json", "--sweep")
@@ -361,25 +308,7 @@ def test_eval_of_a_tree_in_maestros_and_in_maps_own_layout(call, tmp_path: Path)
     assert one_line(err)
 
 
-@pytest.mark.parametrize(("handler", "code"), [(jobs.on_sigint, 130), (jobs.on_sigterm, 143)])
-def test_an_interruption_inside_a_decoder_is_obeyed_after_it(
-    handler: Callable[[int, FrameType | None], None], code: int
-) -> None:
-    def vio_read() -> None:  # as soundfile's callback is called
-        handler(0, sys._getframe())
-
-    vio_read()  # raises nothing: it would be lost
-    with pytest.raises(SystemExit) as ended:
-        jobs._watched(None)(1.0, None)
-    assert ended.value.code == code
-    jobs.ended.clear()
-    jobs._watched(None)(1.0, None)
-    with pytest.raises((SystemExit, KeyboardInterrupt)):
-        handler(0, sys._getframe())
-    jobs.ended.clear()
-
-
-def test_chords_are_printed_and_written_only_when_asked(call, strums: Path, tmp_path: Path) -> None:
+def test_chords_are_printed_and_written_only_when_asked(call: Call, strums: Path, tmp_path: Path) -> None:
     before = set(tmp_path.iterdir())
     code, out, err = call("chords", strums)
     assert (code, err) == (0, "")
@@ -396,7 +325,7 @@ def test_chords_are_printed_and_written_only_when_asked(call, strums: Path, tmp_
     assert [chord["label"] for chord in json.loads(out)["chords"]] == ["C:maj", "A:min"]
 
 
-def test_chords_of_bad_input_and_options(call, strums: Path, tmp_path: Path) -> None:
+def test_chords_of_bad_input_and_options(call: Call, strums: Path, tmp_path: Path) -> None:
     for arguments, expected in (
         ((tmp_path / "none.wav",), 3),
         ((strums, "--vocabulary", "jazz"), 2),
@@ -411,7 +340,7 @@ def test_chords_of_bad_input_and_options(call, strums: Path, tmp_path: Path) -> 
         assert one_line(err)
 
 
-def test_instruments_are_printed_and_written_only_when_asked(call, wav: Path, tmp_path: Path) -> None:
+def test_instruments_are_printed_and_written_only_when_asked(call: Call, wav: Path, tmp_path: Path) -> None:
     before = set(tmp_path.iterdir())
     code, out, err = call("instruments", wav)
     assert (code, err) == (0, "")
@@ -438,7 +367,7 @@ def test_instruments_are_printed_and_written_only_when_asked(call, wav: Path, tm
         assert one_line(err)
 
 
-def test_silence_has_no_instruments(call, tmp_path: Path) -> None:
+def test_silence_has_no_instruments(call: Call, tmp_path: Path) -> None:
     soundfile.write(tmp_path / "silence.wav", np.zeros(3 * RATE), RATE)
     code, out, err = call("instruments", tmp_path / "silence.wav")
     assert code == 0
@@ -446,7 +375,7 @@ def test_silence_has_no_instruments(call, tmp_path: Path) -> None:
     assert "silent" in err
 
 
-def test_eval_of_instruments(call, wav: Path, tmp_path: Path) -> None:
+def test_eval_of_instruments(call: Call, wav: Path, tmp_path: Path) -> None:
     for name in ("piano", "flute"):
         (tmp_path / "clips" / name).mkdir(parents=True)
         (tmp_path / "clips" / name / "a.wav").write_bytes(wav.read_bytes())
@@ -463,7 +392,7 @@ def test_eval_of_instruments(call, wav: Path, tmp_path: Path) -> None:
         assert one_line(err)
 
 
-def test_eval_of_chords(call, strums: Path, tmp_path: Path) -> None:
+def test_eval_of_chords(call: Call, strums: Path, tmp_path: Path) -> None:
     strums.with_suffix(".lab").write_text("0\t2\tC:maj\n2\t4\tA:min\n")
     code, out, err = call("eval", "--dataset", "chords", "--data", tmp_path)
     assert (code, err) == (0, "")
@@ -482,7 +411,7 @@ def test_eval_of_chords(call, strums: Path, tmp_path: Path) -> None:
     assert (tmp_path / "x.png").read_bytes()[:4] == b"\x89PNG"
 
 
-def test_show_and_schema(call, tmp_path: Path) -> None:
+def test_show_and_schema(call: Call, tmp_path: Path) -> None:
     path = tmp_path / "five.mid"
     path.write_bytes(to_midi(Transcription(notes=tuple(sorted(FIVE_NOTES)), duration=3.0)))
     code, out, err = call("show", path, "--width", 30)
@@ -498,7 +427,7 @@ def test_show_and_schema(call, tmp_path: Path) -> None:
     assert json.loads(out)["title"] == "pitchai transcription"
 
 
-def test_pictures_beside_the_truth(call, tmp_path: Path) -> None:
+def test_pictures_beside_the_truth(call: Call, tmp_path: Path) -> None:
     truth, heard = tmp_path / "truth.mid", tmp_path / "heard.mid"
     truth.write_bytes(to_midi(Transcription(notes=tuple(sorted(FIVE_NOTES)))))
     heard.write_bytes(to_midi(Transcription(notes=tuple(sorted(FIVE_NOTES[:4])))))
@@ -512,7 +441,7 @@ def test_pictures_beside_the_truth(call, tmp_path: Path) -> None:
     assert not (tmp_path / "x.json").exists()
 
 
-def test_reports_and_activations(call, wav: Path, tmp_path: Path) -> None:
+def test_reports_and_activations(call: Call, wav: Path, tmp_path: Path) -> None:
     targets = [tmp_path / name for name in ("song.html", "song.png", "plain.png", "song.npz")]
     outputs = [argument for target in (targets[0], targets[1], targets[3]) for argument in ("-o", target)]
     assert call(wav, *outputs, "--spectrogram")[0] == 0
@@ -536,7 +465,7 @@ def test_reports_and_activations(call, wav: Path, tmp_path: Path) -> None:
     assert one_line(err)
 
 
-def test_a_report_on_a_data_set(call, tmp_path: Path) -> None:
+def test_a_report_on_a_data_set(call: Call, tmp_path: Path) -> None:
     root = make_maestro(tmp_path)
     page = tmp_path / "report.html"
     code, out, err = call("eval", "--dataset", "maestro", "--data", root, "--split", "all", "--report", page, "--json")
@@ -559,7 +488,7 @@ def test_a_report_on_a_data_set(call, tmp_path: Path) -> None:
     assert "estimate" in (tmp_path / "two.html").read_text()
 
 
-def test_sonify(call, wav: Path, tmp_path: Path) -> None:
+def test_sonify(call: Call, wav: Path, tmp_path: Path) -> None:
     code, _, err = call(wav, "--sonify", tmp_path / "heard.flac", "--one-ear")
     assert (code, err) == (0, "")
     both, _ = soundfile.read(tmp_path / "heard.flac")
@@ -578,7 +507,7 @@ def test_sonify(call, wav: Path, tmp_path: Path) -> None:
     assert soundfile.read(wav)[0] == pytest.approx(recording)
 
 
-def test_results_that_make_no_sense_are_refused_in_a_line(call, tmp_path: Path) -> None:
+def test_results_that_make_no_sense_are_refused_in_a_line(call: Call, tmp_path: Path) -> None:
     good = json.loads(FORMATS["json"].write(Transcription(chords=(Chord(0.0, 1.0, "C:maj"),), duration=1.0)))
     path = tmp_path / "song.json"
     for changes in (
@@ -601,7 +530,7 @@ def test_results_that_make_no_sense_are_refused_in_a_line(call, tmp_path: Path) 
     assert not (tmp_path / "x.lab").exists()
 
 
-def test_chords_are_shown_and_converted(call, tmp_path: Path) -> None:
+def test_chords_are_shown_and_converted(call: Call, tmp_path: Path) -> None:
     lab, table = tmp_path / "song.lab", tmp_path / "song.csv"
     lab.write_text("0 59.998 C\n59.998 70 A:min7/b7\n")
     code, out, err = call("show", lab)
@@ -623,3 +552,79 @@ def test_chords_are_shown_and_converted(call, tmp_path: Path) -> None:
         code, out, err = call(*arguments)
         assert (code, out) == (2, "")
         assert one_line(err)
+
+
+def test_a_mistyped_command_writes_nothing(call: Call, wav: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(wav.parent)
+    before = wav.read_bytes()
+    for words in (("chrods", wav.name, "--overwrite"), ("instrument", wav.name), ("sho", wav.name)):
+        code, out, err = call(*words)
+        assert (code, out) == (2, "")
+        assert one_line(err)
+        assert f"did you mean {'chords' if words[0] == 'chrods' else words[0]}" in err
+    assert [(p.name, p.read_bytes()) for p in wav.parent.iterdir()] == [(wav.name, before)]
+
+
+def test_every_input_is_looked_for_before_the_first_is_read(
+    call: Call, wav: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(wav.parent)
+    for missing in ("gone.wav", "gone/*.wav"):
+        code, out, err = call(wav, missing, "other.wav", "-o", "out/", "--workers", "2")
+        assert (code, out) == (3, "")
+        assert one_line(err)
+        assert missing in err
+    assert [p.name for p in wav.parent.iterdir()] == [wav.name]
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full")
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_standard_output_that_is_full_or_closed_early(unbuffered: str) -> None:
+    environment = {**os.environ, "PYTHONUNBUFFERED": unbuffered}
+    for words in (["--help"], ["chords", "--help"], ["--version"], ["schema"]):
+        with Path("/dev/full").open("wb") as full:
+            done = subprocess.run(
+                [*PITCHAI, *words], stdout=full, stderr=subprocess.PIPE, check=False, env=environment, text=True
+            )
+        assert done.returncode == 5
+        assert one_line(done.stderr)
+        assert "No space left" in done.stderr
+        reading, writing = os.pipe()
+        os.close(reading)
+        done = subprocess.run(
+            [*PITCHAI, *words], stdout=writing, stderr=subprocess.PIPE, check=False, env=environment, text=True
+        )
+        os.close(writing)
+        assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="POSIX folders")
+def test_a_working_folder_that_is_gone(call: Call, wav: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    result = tmp_path / "five.json"
+    result.write_bytes(FORMATS["json"].write(Transcription(notes=tuple(sorted(FIVE_NOTES)))))
+    for words in ((wav, "-o", "x.mid"), ("song.wav",), ("convert", result, "x.mid")):
+        code, out, err = call(*words)
+        assert (code, out) == (5, "")
+        assert one_line(err)
+        assert "working folder" in err
+    assert call("convert", result, tmp_path / "x.mid")[0] == 0
+
+
+@pytest.mark.parametrize("impossible", ["x.npz", "x.lab", "x.xyz", "new/a.mid", "../song/a.mid"])
+def test_convert_writes_all_or_nothing(
+    call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, impossible: str
+) -> None:
+    folder = tmp_path / "song"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    Path("five.json").write_bytes(FORMATS["json"].write(Transcription(notes=tuple(sorted(FIVE_NOTES)))))
+    Path("new").write_text("no folder")
+    code, out, err = call("convert", "five.json", "a.mid", impossible)
+    assert (code, out) == (5 if impossible == "new/a.mid" else 2, "")
+    assert one_line(err)
+    assert sorted(path.name for path in folder.iterdir()) == ["five.json", "new"]
+    assert call("convert", "five.json", "a.mid", "b.csv")[:2] == (0, "a.mid\nb.csv\n")

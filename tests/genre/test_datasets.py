@@ -7,7 +7,7 @@ import pytest
 
 from tests.signals import tone
 from transcribe.errors import InputError, UsageError
-from transcribe.genre.datasets import load_fma, load_genres, load_gtzan
+from transcribe.genre.datasets import DATASETS, load_fma, load_gtzan
 
 
 def test_gtzan(tmp_path: Path) -> None:
@@ -16,17 +16,17 @@ def test_gtzan(tmp_path: Path) -> None:
             tone(tmp_path / "genres" / genre / f"{genre}.{k:05d}.wav", 300, 0.1)
     assert {clip.split for clip in load_gtzan(tmp_path)} == {""}
     with pytest.raises(UsageError, match="no lists"):
-        load_genres("gtzan", tmp_path, "test")
+        DATASETS["gtzan"].pieces(tmp_path, "test")
     for name, k in (("train", 0), ("valid", 1), ("test", 2)):
         lines = [f"{genre}/{genre}.{k:05d}.wav\n" for genre in ("blues", "rock")][: 1 + (k < 2)]
         (tmp_path / f"{name}_filtered.txt").write_text("".join(lines))
-    assert [clip.audio.name for clip in load_genres("gtzan", tmp_path, "test")] == ["blues.00002.wav"]
-    assert len(load_genres("gtzan", tmp_path)) == 5
+    assert [clip.audio.name for clip in DATASETS["gtzan"].pieces(tmp_path, "test")] == ["blues.00002.wav"]
+    assert len(DATASETS["gtzan"].pieces(tmp_path, "all")) == 5
     (tmp_path / "valid_filtered.txt").unlink()
     with pytest.raises(InputError, match="valid_filtered"):
         load_gtzan(tmp_path)
     with pytest.raises(InputError, match="no recordings found"):
-        load_genres("gtzan", tmp_path / "genres" / "rock")
+        DATASETS["gtzan"].pieces(tmp_path / "genres" / "rock")
 
 
 def fma(folder: Path) -> Path:
@@ -51,7 +51,7 @@ def fma(folder: Path) -> Path:
 
 def test_fma(tmp_path: Path) -> None:
     found = load_fma(fma(tmp_path))
-    assert [(clip.audio.stem, clip.genre, clip.split) for clip in found] == [
+    assert [(clip.audio.stem, *clip.tags, clip.split) for clip in found] == [
         ("000002", "Hip-Hop", "train"),
         ("000005", "Hip-Hop", "validation"),
         ("000140", "Folk", "test"),

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from transcribe.genre.features import COLUMNS, TABLE_SAMPLE_RATE, constant_q, excerpts, starts, table_row
-from transcribe.recognisers import GenreRecogniser
+from transcribe.transcriber import Transcriber
 
 needs_librosa = pytest.mark.skipif(importlib.util.find_spec("librosa") is None, reason="librosa isn't installed")
 
@@ -109,7 +109,7 @@ def test_figures_of_no_recording_give_probabilities_all_the_same() -> None:
     """Integers written as floats: some exponents are in the hundreds."""
     clicks = np.zeros(4 * RATE)
     clicks[:: RATE // 4] = 32_767
-    recogniser = GenreRecogniser()
+    recogniser = Transcriber(tasks=("genre",))
     for samples in (clicks, clicks / 32_767 + 0.5, -clicks):
-        genres = recogniser.recognise_audio(samples.astype(np.float32), RATE).genres
+        genres = recogniser.transcribe_audio(samples.astype(np.float32), RATE).genres
         assert sum(tag.probability for tag in genres) == pytest.approx(1, abs=0.001)

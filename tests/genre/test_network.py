@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from transcribe.engine.models import load_genre_model
+from transcribe.engine.weights import load_model
 from transcribe.genre.features import COLUMNS
 from transcribe.genre.network import GenreConfig, yeo_johnson
+from transcribe.genre.task import GENRE
 
 
 def test_the_power_of_yeo_and_johnson() -> None:
@@ -35,7 +36,7 @@ def test_configurations_that_make_no_sense() -> None:
 
 
 def test_the_shipped_weights_know_ten_genres() -> None:
-    model = load_genre_model()
+    model = load_model(GENRE)
     assert len(model.network.config.labels) == 10
     assert model.network(torch.zeros(1, len(COLUMNS))).shape == (1, 10)
     assert all(value.dtype == torch.float32 for value in model.network.state_dict().values())

@@ -12,7 +12,7 @@ from tqdm import tqdm
 from train.calibration import Predicted, fit_logistic, predict, reliability_table
 from train.card import Making, held_out_reliability, table, write_card, write_weights
 from train.onnx import add_graph
-from transcribe.chords.decoder import ChordActivations, ChordDecoder, ChordDecodingConfig, at, class_of
+from transcribe.chords.decoder import ChordDecoder, ChordDecodingConfig, at, class_of
 from transcribe.chords.metrics import (
     COMPARISONS,
     SEGMENTATIONS,
@@ -25,38 +25,38 @@ from transcribe.chords.metrics import (
     score_chords,
 )
 from transcribe.chords.network import ChordsNetwork
+from transcribe.chords.task import CHORDS, ChordsModel
 from transcribe.datasets import Piece
 from transcribe.engine.features import FeatureConfig
-from transcribe.engine.models import ChordsModel, parse_chords_model
-from transcribe.engine.weights import chords_header, to_bytes
+from transcribe.engine.weights import header_of, parse_model, to_bytes
 from transcribe.events import Chord
-from transcribe.recognisers import ChordRecogniser
 from transcribe.theory.chords import parse
+from transcribe.transcriber import Transcriber
 
 EVIDENCE = (0.1, 0.2, 0.35, 0.6, 1.0)
 STAY = (0.8, 0.9, 0.95, 0.98)
 BASS_THRESHOLDS = (0.4, 0.5, 0.6, 0.7, 0.8)
 
-PredictedChords = Predicted[list[Chord], ChordActivations]
+PredictedChords = Predicted[list[Chord]]
 
 
 def to_model(
-    network: ChordsNetwork, features: FeatureConfig, decoding: ChordDecodingConfig | None = None
+    network: ChordsNetwork, features: FeatureConfig, decoding: ChordDecodingConfig | None = None, device: str = "cpu"
 ) -> ChordsModel:
     """Make what users load of a network in training: half precision, normalisation folded in."""
-    header = chords_header(features, network.config, decoding or ChordDecodingConfig())
-    return parse_chords_model(to_bytes(network.state_dict(), header), "training")
+    header = header_of(CHORDS, network.config, decoding or ChordDecodingConfig(), features)
+    return parse_model(CHORDS, to_bytes(network.state_dict(), header), "in training", device)
 
 
-def decode(recogniser: ChordRecogniser, piece: PredictedChords, decoding: ChordDecodingConfig) -> list[Chord]:
+def decode(transcriber: Transcriber, piece: PredictedChords, decoding: ChordDecodingConfig) -> list[Chord]:
     """Search with other settings in what was predicted."""
-    decoder = ChordDecoder(recogniser.model.changes, decoding)
+    decoder = ChordDecoder(transcriber.model.constants["changes"], decoding)
     for block in piece.activations:
         decoder.push(block)
     return decoder.finish(piece.duration)
 
 
-def tune(recogniser: ChordRecogniser, predicted: Sequence[PredictedChords]) -> ChordDecodingConfig:
+def tune(transcriber: Transcriber, predicted: Sequence[PredictedChords]) -> ChordDecodingConfig:
     """Choose the search's settings: the best mean of root, majmin, sevenths and segmentation; then the bass's.
 
     The confidence is fitted on every other piece.
@@ -64,7 +64,7 @@ def tune(recogniser: ChordRecogniser, predicted: Sequence[PredictedChords]) -> C
 
     def mean(decoding: ChordDecodingConfig, names: Sequence[str]) -> float:
         scores = mean_scores(
-            [score_chords(piece.reference, decode(recogniser, piece, decoding)) for piece in predicted]
+            [score_chords(piece.reference, decode(transcriber, piece, decoding)) for piece in predicted]
         )
         return float(np.mean([scores[name] for name in names]))
 
@@ -74,19 +74,19 @@ def tune(recogniser: ChordRecogniser, predicted: Sequence[PredictedChords]) -> C
     best: ChordDecodingConfig = max(tqdm(grid, desc="search"), key=lambda decoding: mean(decoding, names))
     basses = [replace(best, bass_threshold=threshold) for threshold in BASS_THRESHOLDS]
     best = max(basses, key=lambda decoding: mean(decoding, ("majmin_inv",)))
-    confidence, right = judged(recogniser, predicted[::2], best)
+    confidence, right = judged(transcriber, predicted[::2], best)
     confidence = np.clip(confidence, 1e-3, 1 - 1e-3)
     bias, weight = fit_logistic(np.log(confidence / (1 - confidence))[:, None], right)
     return replace(best, confidence=(float(bias), float(weight)))
 
 
 def judged(
-    recogniser: ChordRecogniser, predicted: Sequence[PredictedChords], decoding: ChordDecodingConfig
+    transcriber: Transcriber, predicted: Sequence[PredictedChords], decoding: ChordDecodingConfig
 ) -> tuple[np.ndarray, np.ndarray]:
     """Say for every chord found its confidence, and whether its root and quality are right in its middle (0 or 1)."""
     confidence, right = [], []
     for piece in predicted:
-        for chord in decode(recogniser, piece, decoding):
+        for chord in decode(transcriber, piece, decoding):
             truth = at(piece.reference, (chord.onset + chord.offset) / 2)
             number = class_of(parse(truth.label)) if truth else None
             if number is not None:
@@ -103,14 +103,16 @@ def export(
     reports: Sequence[tuple[str, Sequence[Piece]]] = (),
 ) -> None:
     """Tune on ``valid``, then write weights, graph, card and the line in the manifest; ``reports`` go into the card."""
-    recogniser = ChordRecogniser(to_model(network, features), "cpu")
-    predicted = predict(recogniser, valid, read_reference)
-    decoding = tune(recogniser, predicted)
-    bins = reliability_table(*judged(recogniser, predicted[1::2], decoding))
-    content = to_bytes(network.state_dict(), chords_header(features, network.config, decoding, made=making.header()))
+    transcriber = Transcriber(tasks=("chords",), model=to_model(network, features))
+    predicted = predict(transcriber, valid, read_reference)
+    decoding = tune(transcriber, predicted)
+    bins = reliability_table(*judged(transcriber, predicted[1::2], decoding))
+    content = to_bytes(
+        network.state_dict(), header_of(CHORDS, network.config, decoding, features, made=making.header())
+    )
     write_weights(content, "chords", making)
     add_graph(making.folder, making.name)
-    final = ChordRecogniser(parse_chords_model(content, making.name), "cpu")
+    final = Transcriber(tasks=("chords",), model=parse_model(CHORDS, content, making.name))
     figures = [("validation", evaluate(valid, final)), *((title, evaluate(pieces, final)) for title, pieces in reports)]
     right = "Right means root and quality in the middle of the chord."
     sections = {
@@ -120,10 +122,10 @@ def export(
     write_card(making, network, _figures(figures), sections)
 
 
-def evaluate(pieces: Sequence[Piece], recogniser: ChordRecogniser) -> ChordReport | ClipReport:
+def evaluate(pieces: Sequence[Piece], transcriber: Transcriber) -> ChordReport | ClipReport:
     """Score songs, or clips where a folder holds clips."""
     clips = all(piece.labels.is_dir() for piece in pieces)
-    return evaluate_clips(pieces, recogniser) if clips else evaluate_chords(pieces, recogniser)
+    return evaluate_clips(pieces, transcriber) if clips else evaluate_chords(pieces, transcriber)
 
 
 def _figures(figures: Sequence[tuple[str, ChordReport | ClipReport]]) -> list[str]:

@@ -30,16 +30,17 @@ from train.augment import augment
 from train.cache import Prepared, draw_spans, prepare, read_spans, shares_of
 from train.card import Making
 from train.chords.export import evaluate, export, to_model
+from transcribe.chords.datasets import read_chords
 from transcribe.chords.decoder import change_counts, class_of, label_of, simplified
 from transcribe.chords.metrics import ClipReport, evaluate_clips
 from transcribe.chords.network import ChordsConfig, ChordsLogits, ChordsNetwork
-from transcribe.datasets import Piece, load_dataset, read_chords
+from transcribe.datasets import Piece
 from transcribe.engine.features import FeatureConfig
-from transcribe.engine.models import build
-from transcribe.engine.weights import load_tensors
+from transcribe.engine.weights import build, load_tensors
 from transcribe.errors import UsageError
-from transcribe.recognisers import ChordRecogniser
+from transcribe.registry import load_dataset
 from transcribe.theory.chords import Label, parse, parse_name
+from transcribe.transcriber import Transcriber
 
 IGNORED = -1
 
@@ -226,7 +227,8 @@ class ChordsTask:
 
         def validate(averaged: nn.Module) -> dict[str, float]:
             assert isinstance(averaged, ChordsNetwork)
-            report = evaluate(some, ChordRecogniser(to_model(averaged, self.features), str(device)))
+            model = to_model(averaged, self.features, device=str(device))
+            report = evaluate(some, Transcriber(tasks=("chords",), model=model))
             figures = {"accuracy": report.accuracy} if isinstance(report, ClipReport) else report.means
             return {f"valid/{metric}": value for metric, value in figures.items()}
 
@@ -281,7 +283,7 @@ def _with_labels(pieces: Sequence[Piece], wanted: Sequence[Label]) -> list[Piece
 def _test(network: ChordsNetwork, features: FeatureConfig, folder: Path, wanted: Sequence[Label]) -> None:
     """Print how many clips of a folder are told right, among ``wanted`` only where there are any."""
     clips = _with_labels(load_dataset("chords", folder), wanted)
-    report = evaluate_clips(clips, ChordRecogniser(to_model(network, features)), wanted)
+    report = evaluate_clips(clips, Transcriber(tasks=("chords",), model=to_model(network, features)), wanted)
     print(f"{folder}: {report.accuracy:.4f} of {len(clips)} clips right")
     for truth, row in report.confusion.items():
         print(f"  {truth}: " + ", ".join(f"{name} {count}" for name, count in row.items()))

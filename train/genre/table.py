@@ -25,12 +25,13 @@ from train.calibration import temperature_of
 from train.card import Making, write_weights
 from train.card import table as lines_of
 from train.fit import add_export_options
-from transcribe.engine.weights import genre_header, to_bytes
+from transcribe.engine.weights import header_of, to_bytes
 from transcribe.errors import InputError
 from transcribe.genre.datasets import read_lists
 from transcribe.genre.decoder import GenreDecodingConfig
 from transcribe.genre.features import COLUMNS
 from transcribe.genre.network import GenreConfig, GenreNetwork
+from transcribe.genre.task import GENRE
 
 SHRINKAGE = 0.15
 
@@ -187,7 +188,7 @@ def compare(options: argparse.Namespace) -> None:
     )
     print(lines[-1])
     making = Making.of(options, f"python -m train.genre.table --data {options.data} --export {options.export}")
-    header = genre_header(network.config, decoding, made=making.header())
+    header = header_of(GENRE, network.config, decoding, made=making.header())
     write_weights(to_bytes(dict(network.state_dict()), header, half=False), "genre", making)
     opening = making.text.strip() or f"# {making.name}"
     figures = lines_of(("classifier", "validation"), [(name, f"{score:.3f}") for name, score in scores.items()])

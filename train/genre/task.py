@@ -29,13 +29,13 @@ from train.calibration import temperature_of
 from train.card import Making, write_weights
 from transcribe.datasets import Piece
 from transcribe.engine.features import FeatureConfig
-from transcribe.engine.models import build
-from transcribe.engine.weights import genre_header, to_bytes
+from transcribe.engine.weights import build, header_of, to_bytes
 from transcribe.errors import InputError
-from transcribe.genre.datasets import LAYOUTS, GenreClip, gtzan_root, load_genres
+from transcribe.genre.datasets import DATASETS, gtzan_root
 from transcribe.genre.decoder import GenreDecodingConfig
 from transcribe.genre.features import FRONTS
 from transcribe.genre.network import GenreConfig, GenreNetwork
+from transcribe.genre.task import GENRE
 
 SECONDS = FRONTS["mel"].seconds
 N_FRAMES = round(SECONDS * FeatureConfig().grid.frames_per_second)
@@ -57,24 +57,24 @@ class Track:
         return np.resize(values, (N_FRAMES, values.shape[1]))
 
 
-def load_tracks(clips: Sequence[GenreClip], features: str, cache: Path) -> list[Track]:
+def load_tracks(clips: Sequence[Piece], features: str, cache: Path) -> list[Track]:
     """Prepare recordings; those that can't be read are named on stderr and left out."""
-    genres = {str(clip.audio.absolute()): clip.genre for clip in clips}
+    genres = {str(clip.audio.absolute()): clip.tags[0] for clip in clips}
     transform = None if features == "mel" else FRONTS[features].compute
     pieces = [Piece(str(clip.audio), clip.audio, clip.audio, "train") for clip in clips]
     prepared = prepare(pieces, cache, keep_path, transform=transform)
     return [Track(one.features, one.n_frames, genres[str(one.labels["path"])]) for one in prepared]
 
 
-def held_out(clips: Sequence[GenreClip]) -> tuple[list[GenreClip], list[GenreClip]]:
+def held_out(clips: Sequence[Piece]) -> tuple[list[Piece], list[Piece]]:
     """Split into training and validation: as the set says, else every fifth recording of a genre."""
     if any(clip.split for clip in clips):
         return [c for c in clips if c.split == "train"], [c for c in clips if c.split == "validation"]
     seen: dict[str, int] = {}
-    parts: tuple[list[GenreClip], list[GenreClip]] = ([], [])
+    parts: tuple[list[Piece], list[Piece]] = ([], [])
     for clip in clips:
-        seen[clip.genre] = seen.get(clip.genre, 0) + 1
-        parts[seen[clip.genre] % 5 == 0].append(clip)
+        seen[clip.tags[0]] = seen.get(clip.tags[0], 0) + 1
+        parts[seen[clip.tags[0]] % 5 == 0].append(clip)
     return parts
 
 
@@ -137,10 +137,10 @@ class GenreTask:
     def tracks(self) -> tuple[list[Track], list[Track]]:
         """The recordings to train on and to validate with, prepared."""
         (layout, folder), o = self.options.data, self.options
-        clips = load_genres(layout, folder, None, o.lists)
+        clips = DATASETS[layout].pieces(folder, "all", o.lists)
         train, valid = (load_tracks(part, o.features, o.cache) for part in held_out(clips))
         labels = {track.genre for track in train}
-        expected = {clip.genre for clip in clips}
+        expected = {clip.tags[0] for clip in clips}
         if layout == "gtzan":
             expected |= {path.name for path in gtzan_root(folder).iterdir() if path.is_dir()}
         for genre in sorted(expected - labels):
@@ -191,7 +191,7 @@ class GenreTask:
         temperature = temperature_of(logits_of(network, valid, device), truth)
         making = Making.of(self.options, command)
         decoding = GenreDecodingConfig(temperature=round(temperature, 3))
-        header = genre_header(network.config, decoding, made=making.header())
+        header = header_of(GENRE, network.config, decoding, made=making.header())
         write_weights(to_bytes(dict(network.cpu().state_dict()), header), "genre", making)
         print(f"written: {making.folder / making.name}.safetensors")
 
@@ -204,7 +204,7 @@ def main(arguments: list[str] | None = None) -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add = parser.add_argument
-    add("--data", type=fit.dataset(*LAYOUTS), required=True, help="gtzan:folder or fma:folder")
+    add("--data", type=fit.dataset(*DATASETS), required=True, help="gtzan:folder or fma:folder")
     add("--lists", type=Path, help="folder of GTZAN's *_filtered.txt, or of FMA's tracks.csv")
     add("--network", choices=("cnn", "resnet"), default="cnn")
     add("--features", choices=("mel", "cqt"), default="mel")

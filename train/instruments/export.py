@@ -15,14 +15,14 @@ from train.calibration import calibration_error, fit_logistic, reliability_table
 from train.card import Making, reliability_lines, table, write_card, write_weights
 from train.instruments.mixtures import MIXED, Clip, Mixtures, Spectra
 from train.onnx import add_graph
+from transcribe.datasets import Piece
 from transcribe.engine.features import FeatureConfig
-from transcribe.engine.models import parse_instruments_model
-from transcribe.engine.weights import instruments_header, to_bytes
-from transcribe.instruments.datasets import TaggedClip
+from transcribe.engine.weights import header_of, parse_model, to_bytes
 from transcribe.instruments.decoder import FAMILIES, TagDecodingConfig
 from transcribe.instruments.metrics import TagReport, evaluate_instruments
 from transcribe.instruments.network import InstrumentsNetwork
-from transcribe.recognisers import InstrumentRecogniser
+from transcribe.instruments.task import INSTRUMENTS
+from transcribe.transcriber import Transcriber
 
 VOCABULARIES = {"families": slice(0, len(FAMILIES)), "instruments": slice(len(FAMILIES), None)}
 
@@ -71,16 +71,16 @@ def export(
     network: InstrumentsNetwork,
     making: Making,
     valid: Sequence[Clip],
-    reports: Sequence[tuple[str, Sequence[TaggedClip]]] = (),
+    reports: Sequence[tuple[str, Sequence[Piece]]] = (),
 ) -> None:
     """Calibrate on ``valid``, then write weights, graph, card and the line in the manifest."""
     calibrate(network, valid)
-    header = instruments_header(FeatureConfig(), network.config, TagDecodingConfig(), made=making.header())
+    header = header_of(INSTRUMENTS, network.config, TagDecodingConfig(), FeatureConfig(), made=making.header())
     content = to_bytes(network.state_dict(), header)
     write_weights(content, "instruments", making)
     add_graph(making.folder, making.name)
-    recogniser = InstrumentRecogniser(parse_instruments_model(content, making.name))
-    figures = [(title, evaluate_instruments(clips, recogniser)) for title, clips in reports]
+    transcriber = Transcriber(tasks=("instruments",), model=parse_model(INSTRUMENTS, content, making.name))
+    figures = [(title, evaluate_instruments(clips, transcriber)) for title, clips in reports]
     confidence = ["On mixtures of one to five validation clips that the calibration wasn't fitted on:"]
     for vocabulary, bins in reliability(network, valid).items():
         confidence += ["", f"{vocabulary}, expected calibration error {calibration_error(bins):.3f}:", ""]

@@ -19,12 +19,12 @@ from train.cache import Prepared, Transform, draw_first, keep_path, prepare
 from transcribe.datasets import Piece
 from transcribe.engine.features import FeatureConfig
 from transcribe.errors import UsageError
-from transcribe.instruments.datasets import load_tagged
+from transcribe.instruments.datasets import DATASETS
 from transcribe.instruments.decoder import FAMILIES, INSTRUMENTS
 from transcribe.instruments.network import STRIDE
 
 # Of data sets: folders of train/synthesis/solos.py, and those that evaluation reads.
-LAYOUTS = ("solos", "clips", "nsynth", "irmas")
+LAYOUTS = ("solos", *DATASETS)
 N_LABELS = len(FAMILIES) + len(INSTRUMENTS)
 _INSTRUMENTS = list(INSTRUMENTS)
 # Folders of train/synthesis/solos.py that are none of the instruments: (instrument, family), None where it is open.
@@ -116,7 +116,7 @@ def load(name: str, folder: Path, cache: Path, transform: Transform | None = Non
         paths = sorted(folder.absolute().glob("*/*.flac"))
         found = {str(path): ((path.parent.name,), "instruments") for path in paths}
     else:
-        found = {str(c.audio.absolute()): (c.labels, c.vocabulary) for c in load_tagged(name, folder)}
+        found = {str(c.audio.absolute()): (c.tags, c.vocabulary) for c in DATASETS[name].pieces(folder)}
     if not found:
         raise UsageError(f"{folder}: no clips found")
     prepared = prepare(

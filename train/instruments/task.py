@@ -26,9 +26,8 @@ from train.card import Making
 from train.instruments.export import export
 from train.instruments.mixtures import LAYOUTS, MIXED, SINGLE, Clip, Mixtures, Spectra, load
 from transcribe.engine.features import FeatureConfig
-from transcribe.engine.models import build
-from transcribe.engine.weights import load_tensors
-from transcribe.instruments.datasets import load_tagged
+from transcribe.engine.weights import build, load_tensors
+from transcribe.instruments.datasets import DATASETS
 from transcribe.instruments.decoder import FAMILIES
 from transcribe.instruments.network import STRIDE, InstrumentsConfig, InstrumentsLogits, InstrumentsNetwork
 
@@ -134,8 +133,8 @@ class InstrumentsTask:
     def finish(self, network: InstrumentsNetwork, device: torch.device, command: str) -> None:
         """Export where it is asked for."""
         if self.options.export:
-            data = [(title, fit.dataset(*LAYOUTS)(name)) for title, name in self.options.report]
-            reports = [(title, load_tagged(layout, folder)) for title, (layout, folder) in data]
+            data = [(title, fit.dataset(*DATASETS)(name)) for title, name in self.options.report]
+            reports = [(title, DATASETS[layout].pieces(folder)) for title, (layout, folder) in data]
             export(network.cpu(), Making.of(self.options, command), self.valid, reports)
 
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import cast
@@ -29,14 +30,16 @@ from train.fit import dataset
 from train.notes import export
 from train.notes.excerpts import Excerpts, choose_excerpts
 from train.notes.task import load, losses, read_labels
-from transcribe.datasets import DATASETS
 from transcribe.engine.devices import choose_device
 from transcribe.engine.features import N_PITCHES, FeatureConfig
-from transcribe.engine.models import NotesModel
-from transcribe.engine.trunk import NotesLogits, NotesNetwork, TrunkConfig
+from transcribe.engine.task import Model
+from transcribe.engine.trunk import TrunkConfig
+from transcribe.notes.datasets import DATASETS
 from transcribe.notes.decoder import DecodingConfig
 from transcribe.notes.metrics import evaluate
-from transcribe.pipeline import Transcriber
+from transcribe.notes.network import NotesLogits, NotesNetwork
+from transcribe.notes.task import NOTES, NotesModel
+from transcribe.transcriber import Transcriber
 
 
 def _to_logits(heads: Tensor) -> NotesLogits:
@@ -245,10 +248,10 @@ def main() -> None:
             steps=steps, warmup=100, average=0.99, precision=options.precision, compile=options.compile
         )
         averaged = loop.train(network, batches, losses_where_it_answers, config, folder=None, device=device)
-        model = NotesModel(name, averaged.cpu(), features, DecodingConfig())  # type: ignore[arg-type]
-        transcriber = Transcriber(model, "cpu")
-        predicted = predict(transcriber, valid, export.read_reference)
-        transcriber.decoding = export.tune(predicted, DecodingConfig(onset_threshold=0.4))
+        model: NotesModel = Model(NOTES, name, averaged.cpu(), features, DecodingConfig())
+        predicted = predict(Transcriber(tasks=("notes",), model=model), valid, export.read_reference)
+        tuned = export.tune(predicted, DecodingConfig(onset_threshold=0.4))
+        transcriber = Transcriber(tasks=("notes",), model=replace(model, decoding=tuned))
         figures = [evaluate("pairs", pieces, transcriber) for pieces in (valid, *(pieces for _, pieces in reports))]
         cells = [
             f"{sum(p.numel() for p in averaged.parameters()):,}",

@@ -11,35 +11,36 @@ import numpy as np
 from train.calibration import Predicted, fit_logistic, predict, reliability_table
 from train.card import Making, held_out_reliability, table, write_card, write_weights
 from train.onnx import add_graph
-from transcribe import datasets
+from transcribe.datasets import Piece
 from transcribe.engine.features import FeatureConfig
-from transcribe.engine.models import NotesModel, parse_notes_model
-from transcribe.engine.trunk import NotesNetwork
-from transcribe.engine.weights import notes_header, to_bytes
+from transcribe.engine.weights import header_of, parse_model, to_bytes
 from transcribe.events import Note, Transcription
 from transcribe.matching import match_notes
-from transcribe.notes.decoder import Activations, DecodingConfig, decode_blocks
-from transcribe.notes.metrics import METRICS, Report, evaluate, score_pedals
-from transcribe.pipeline import Transcriber
+from transcribe.notes.datasets import read_labels
+from transcribe.notes.decoder import DecodingConfig, decode_blocks
+from transcribe.notes.metrics import METRICS, NotesReport, evaluate, score_pedals
+from transcribe.notes.network import NotesNetwork
+from transcribe.notes.task import NOTES, NotesModel
+from transcribe.transcriber import Transcriber
 
 # A difference in validation F1 that doesn't matter: the mean of 60 pieces has an error of several times that.
 _FLAT = 0.002
 
 # Its reference has notes, and pedals where they are known.
-PredictedNotes = Predicted[Transcription, Activations]
+PredictedNotes = Predicted[Transcription]
 
 
 def to_model(
     network: NotesNetwork, features: FeatureConfig, decoding: DecodingConfig, device: str = "cpu"
 ) -> NotesModel:
     """Make what users load of a network in training: half precision, normalisation folded in."""
-    content = to_bytes(network.state_dict(), notes_header(features, network.config, decoding))
-    return parse_notes_model(content, "in training", device)
+    content = to_bytes(network.state_dict(), header_of(NOTES, network.config, decoding, features, trained_on={}))
+    return parse_model(NOTES, content, "in training", device)
 
 
-def read_reference(piece: datasets.Piece, duration: float) -> Transcription:
+def read_reference(piece: Piece, duration: float) -> Transcription:
     """Read the true notes and pedals of a piece."""
-    return datasets.read_labels(piece.labels)
+    return read_labels(piece.labels)
 
 
 def tune(predicted: Sequence[PredictedNotes], start: DecodingConfig) -> DecodingConfig:
@@ -144,18 +145,19 @@ def export(
     network: NotesNetwork,
     features: FeatureConfig,
     making: Making,
-    valid: Sequence[datasets.Piece],
-    reports: Sequence[tuple[str, Sequence[datasets.Piece]]] = (),
+    valid: Sequence[Piece],
+    reports: Sequence[tuple[str, Sequence[Piece]]] = (),
 ) -> None:
     """Tune on ``valid``, then write weights, graph, card and the line in the manifest; ``reports`` go into the card."""
     start = DecodingConfig(onset_threshold=0.4)
-    predicted = predict(Transcriber(to_model(network, features, start), "cpu"), valid, read_reference)
+    predicted = predict(Transcriber(tasks=("notes",), model=to_model(network, features, start)), valid, read_reference)
     decoding = tune(predicted, start)
-    header = notes_header(features, network.config, decoding, trained_on=dict(making.trained_on), made=making.header())
+    more = {"trained_on": dict(making.trained_on), "made": making.header()}
+    header = header_of(NOTES, network.config, decoding, features, **more)
     content = to_bytes(network.state_dict(), header)
     write_weights(content, "notes", making)
     add_graph(making.folder, making.name)
-    final = Transcriber(parse_notes_model(content, making.name), "cpu")
+    final = Transcriber(tasks=("notes",), model=parse_model(NOTES, content, making.name))
     figures = [("validation", evaluate("pairs", valid, final))]
     figures += [(title, evaluate(title, pieces, final)) for title, pieces in reports]
     confidence = held_out_reliability(reliability(predicted[1::2], decoding), "notes")
@@ -163,7 +165,7 @@ def export(
     write_card(making, network, _figures(figures), sections)
 
 
-def _figures(figures: Sequence[tuple[str, Report]]) -> list[str]:
+def _figures(figures: Sequence[tuple[str, NotesReport]]) -> list[str]:
     rows = []
     for title, report in figures:
         means = report.means

@@ -29,16 +29,19 @@ from train.notes import export
 from train.notes.excerpts import choose_excerpts
 from train.notes.grow import grow
 from train.synthesis.performances import from_transcription
-from transcribe import datasets
+from transcribe.datasets import Piece
 from transcribe.engine.features import FeatureConfig
-from transcribe.engine.models import build
-from transcribe.engine.trunk import NotesLogits, NotesNetwork, TrunkConfig
-from transcribe.engine.weights import load_tensors, read_header
+from transcribe.engine.trunk import TrunkConfig
+from transcribe.engine.weights import build, load_tensors, read_header
 from transcribe.errors import InputError, UsageError
 from transcribe.formats.midi import PEDAL_CONTROL
+from transcribe.notes.datasets import DATASETS
+from transcribe.notes.datasets import read_labels as read_reference
 from transcribe.notes.decoder import DecodingConfig
 from transcribe.notes.metrics import evaluate, mean_scores
-from transcribe.pipeline import Transcriber
+from transcribe.notes.network import NotesLogits, NotesNetwork
+from transcribe.registry import load_dataset
+from transcribe.transcriber import Transcriber
 
 
 def losses(network: nn.Module, batch: tuple[Tensor, ...]) -> dict[str, Tensor]:
@@ -120,7 +123,7 @@ def read_labels(path: Path) -> dict[str, np.ndarray]:
 
     Where the labels say nothing about the pedal, there are no ``pedals``.
     """
-    performance = from_transcription(datasets.read_labels(path))
+    performance = from_transcription(read_reference(path))
     arrays = {"notes": performance.notes}
     if _tells_pedal(path) and performance.pedals is not None:
         arrays["pedals"] = performance.pedals
@@ -183,7 +186,7 @@ class NotesTask:
         def validate(averaged: nn.Module) -> dict[str, float]:
             assert isinstance(averaged, NotesNetwork)
             model = export.to_model(averaged, self.features, DecodingConfig(onset_threshold=0.4), str(device))
-            report = evaluate("pairs", some, Transcriber(model, str(device)))
+            report = evaluate("pairs", some, Transcriber(tasks=("notes",), model=model))
             # One without notes is all right or all wrong: a few of those would drown the rest.
             sounding = [piece for piece in report.pieces if piece.n_reference]
             return {f"valid/{metric}": score.f1 for metric, score in mean_scores(sounding).items()}
@@ -200,13 +203,13 @@ class NotesTask:
             return
         names = [*(name for name, _ in self.options.train if name != "pairs"), *self.options.trained_on]
         making = Making.of(self.options, command, {name: ["train"] for name in names})
-        reports = [(title, datasets.load_dataset("pairs", Path(folder))) for title, folder in self.options.report]
+        reports = [(title, load_dataset("pairs", Path(folder))) for title, folder in self.options.report]
         export.export(network, self.features, making, self.valid, reports)
 
 
-def load(name: str, folder: Path, split: str) -> list[datasets.Piece]:
+def load(name: str, folder: Path, split: str) -> list[Piece]:
     """Find the pieces of a split; ``pairs`` has none and gives all of it."""
-    return datasets.load_dataset(name, folder, "all" if name == "pairs" else split)
+    return load_dataset(name, folder, "all" if name == "pairs" else split)
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -232,7 +235,7 @@ def _begin(smaller: Path | None, features: FeatureConfig, config: TrunkConfig) -
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add = parser.add_argument
-    dataset = fit.dataset(*datasets.DATASETS)
+    dataset = fit.dataset(*DATASETS)
     add("--train", type=dataset, nargs="+", required=True, help="data sets, name:folder")
     add("--valid", type=dataset, nargs="+", required=True)
     add("--report", type=fit.titled, nargs="*", default=[], help="title:folder of pairs, reported in the card only")

@@ -8,7 +8,7 @@ import pytest
 from tests.signals import tone
 from train.genre import task
 from transcribe.cli.main import main
-from transcribe.recognisers import GenreRecogniser
+from transcribe.transcriber import Transcriber
 
 
 def styles(folder: Path, n: int = 10) -> Path:
@@ -38,9 +38,9 @@ def test_from_folders_to_a_guess(
     assert "left out: calm.00100.mp3: can't decode" in printed
     assert "left out: no recordings of jazz" in printed
     weights = tmp_path / "weights/genre-9.safetensors"
-    recogniser = GenreRecogniser(str(weights))
+    recogniser = Transcriber(tasks=("genre",), model=str(weights))
     for name in ("calm", "drums"):
-        assert recogniser.recognise_file(data / name / f"{name}.00004.wav").genres[0].label == name
+        assert recogniser.transcribe_file(data / name / f"{name}.00004.wav").genres[0].label == name
     assert main(["eval", "--dataset", "gtzan", "--data", str(data), "--split", "all", "--model", str(weights)]) == 0
     evaluated = capfd.readouterr()
     assert "accuracy: 1.0000" in evaluated.out

@@ -6,8 +6,10 @@ import pytest
 
 from tests.signals import two_sounds
 from train.instruments import task
-from transcribe.engine.models import load_instruments_model
-from transcribe.recognisers import InstrumentRecogniser
+from transcribe.engine.weights import load_model
+from transcribe.instruments.decoder import likelihoods
+from transcribe.instruments.task import INSTRUMENTS
+from transcribe.transcriber import Transcriber
 
 
 @pytest.mark.slow
@@ -25,8 +27,8 @@ def test_from_folders_to_weights(tmp_path: Path) -> None:
     before = (tmp_path / "1" / "checkpoint.pt").stat().st_mtime_ns
     task.main(f"{common} {first} --export instruments-9 --weights {weights} --report sines:clips:{data}".split())
     assert (tmp_path / "1" / "checkpoint.pt").stat().st_mtime_ns == before
-    model = load_instruments_model(str(weights / "instruments-9.safetensors"))
-    recogniser = InstrumentRecogniser(model)
-    found = recogniser.recognise_clip(tmp_path / "data/flute/0.flac")
+    model = load_model(INSTRUMENTS, str(weights / "instruments-9.safetensors"))
+    transcriber = Transcriber(tasks=("instruments",), model=model)
+    found = likelihoods(transcriber.activations_of(data / "flute/0.flac"), transcriber.decoding.vocabulary)
     assert found["flute"] > found["violin"]
     assert "| sines | 16 |" in (weights / "instruments-9.md").read_text()

@@ -5,7 +5,8 @@ import torch
 
 from train.notes import designs
 from transcribe.engine.features import FeatureConfig
-from transcribe.engine.trunk import NotesNetwork, TrunkConfig
+from transcribe.engine.trunk import TrunkConfig
+from transcribe.notes.network import NotesNetwork
 
 FEATURES = FeatureConfig()
 

@@ -11,7 +11,7 @@ from train.synthesis import arrangements
 from train.synthesis.arrangements import to_lab
 from train.synthesis.songs import Song, bass_line, excerpt, made_up, songs_of, vary, voicing
 from transcribe.chords.decoder import QUALITIES, class_of
-from transcribe.formats.chart import from_lab
+from transcribe.formats.lab import from_lab
 from transcribe.theory.chords import NO_CHORD, Label, parse
 
 BEATS = np.arange(0.0, 16.0, 0.5)
