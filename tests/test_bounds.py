@@ -10,6 +10,7 @@ import resource
 import shutil
 import subprocess
 import sys
+import tempfile
 import threading
 import zipfile
 from functools import partial
@@ -182,7 +183,7 @@ def test_a_long_picture_has_longer_rows_and_shows_all_of_it() -> None:
 def test_the_spectrogram_behind_long_rows_is_that_of_all_samples() -> None:
     rng = np.random.default_rng(1)
     blocks = [rng.normal(0, 0.1, 16_000).astype(np.float32) for _ in range(45)]
-    fine, coarse = (roll._spectrogram(roll.Scene(recording=iter(blocks)), 0, n) for n in (1, 3))
+    fine, coarse = (roll._spectrogram(roll.Scene(recording=iter(blocks)), n) for n in (1, 3))
     n_frames = coarse.decibels.shape[1]
     assert n_frames == fine.decibels.shape[1] // 3 == 750
     assert coarse.frames_per_second == pytest.approx(50 / 3)
@@ -253,8 +254,8 @@ class _Endless(http.server.BaseHTTPRequestHandler):
 def test_a_download_without_an_end_leaves_the_disk_some_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("aiohttp")
     monkeypatch.setattr(storage, "_ROOM_LEFT", 1 << 22)
-    monkeypatch.setattr(storage.tempfile, "tempdir", str(tmp_path))
-    monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(10, 9, 1))  # type: ignore[attr-defined]
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(10, 9, 1))
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Endless)
     threading.Thread(target=partial(server.serve_forever, 0.05), daemon=True).start()
     try:

@@ -44,13 +44,24 @@ def draw_spans(
 ) -> list[tuple[int, int]]:
     """Draw ``count`` spans of ``n_frames`` frames at random, each the index of a piece and its first frame.
 
-    ``shares`` says how often each piece is drawn, as by :func:`shares_of`.
+    ``shares`` says how often each piece is drawn, as by :func:`shares_of`. The last frame of a piece is never drawn:
+    what is shipped was trained so.
     """
     spans = []
     for _ in range(count):
         index = min(int(np.searchsorted(shares, rng.random())), len(pieces) - 1)
         spans.append((index, int(rng.integers(0, max(1, pieces[index].n_frames - n_frames)))))
     return spans
+
+
+def draw_first(n_total: int, n_frames: int, rng: np.random.Generator) -> int:
+    """Draw the first of ``n_frames`` frames in a recording of ``n_total``; 0 where the recording is shorter."""
+    return int(rng.integers(0, max(1, n_total - n_frames + 1)))
+
+
+def keep_path(path: Path) -> dict[str, np.ndarray]:
+    """Keep the path of the labels alone, by which a recording is found again: what plays in it stands elsewhere."""
+    return {"path": np.array(str(path.absolute()))}
 
 
 def shares_of(lengths: Sequence[int]) -> np.ndarray:
@@ -109,8 +120,7 @@ def prepare(
 def _key(piece: Piece, features: FeatureConfig, read_labels: ReadLabels, transform: Transform | None) -> str:
     found = [(path.absolute(), path.stat()) for path in (piece.audio, piece.labels)]
     stamps = [(str(path), stat.st_mtime_ns, stat.st_size) for path, stat in found]
-    # The file, as the module is __main__ where a program is run.
-    reader = Path(read_labels.__code__.co_filename).name, read_labels.__qualname__
+    reader = read_labels.__module__, read_labels.__qualname__
     kind = (stamps, features, (transform or in_tune).__qualname__, reader)
     return hashlib.sha256(repr(kind).encode()).hexdigest()[:24]
 

@@ -1,8 +1,9 @@
 """pitchai: listen to a recording and write down the music.
 
 >>> from transcribe import Transcriber
->>> result = Transcriber().transcribe_file("song.wav")  # doctest: +SKIP
->>> result.save("song.mid")  # doctest: +SKIP
+>>> result = Transcriber().transcribe_file("examples/waltz.flac")
+>>> len(result.notes)
+56
 
 A :class:`Transcriber` hears notes, chords and instruments, as the command does. The rungs below it: ``load_audio``
 (file → samples), ``Transcriber.activations`` (samples → activations; ``LogMel`` is their spectrogram), ``decode``

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.conftest import PITCHAI, one_line
+from tests.cli.conftest import PITCHAI, Call, one_line
 from tests.conftest import FIVE_NOTES
 from transcribe.formats.midi import from_midi
 
@@ -24,7 +24,7 @@ def test_stdout_carries_the_result_alone(wav: Path) -> None:
     assert json.loads(done.stdout)["duration"] == 3.0
 
 
-def test_names_with_control_characters_cannot_drive_the_terminal(call, wav: Path) -> None:
+def test_names_with_control_characters_cannot_drive_the_terminal(call: Call, wav: Path) -> None:
     if os.name == "nt":
         pytest.skip("no such names there")
     odd = wav.with_name("a\x1b[31m\nb.wav")
@@ -40,7 +40,7 @@ def test_names_with_control_characters_cannot_drive_the_terminal(call, wav: Path
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="names are text elsewhere")
-def test_names_that_are_no_unicode(call, wav: Path) -> None:
+def test_names_that_are_no_unicode(call: Call, wav: Path) -> None:
     odd = os.fsencode(wav.parent) + b"/\xff\xfe.wav"
     Path(os.fsdecode(odd)).write_bytes(wav.read_bytes())
     done = subprocess.run([*map(os.fsencode, PITCHAI), odd], capture_output=True, check=False)

@@ -3,14 +3,14 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from tests.cli.conftest import one_line
+from tests.cli.conftest import Call, one_line
 from tests.conftest import FIVE_NOTES
 from tests.test_datasets import make_maestro, make_maps
 from transcribe.events import Transcription
 from transcribe.formats.midi import to_midi
 
 
-def test_eval_of_two_files(call, tmp_path: Path) -> None:
+def test_eval_of_two_files(call: Call, tmp_path: Path) -> None:
     for name in ("a", "b"):
         (tmp_path / f"{name}.mid").write_bytes(to_midi(Transcription(notes=tuple(FIVE_NOTES))))
     code, out, _ = call("eval", "--reference", tmp_path / "a.mid", "--estimate", tmp_path / "b.mid", "--json")
@@ -20,7 +20,7 @@ def test_eval_of_two_files(call, tmp_path: Path) -> None:
     assert "note + offset + velocity" in out
 
 
-def test_eval_of_a_tree_in_maestros_and_in_maps_own_layout(call, tmp_path: Path) -> None:
+def test_eval_of_a_tree_in_maestros_and_in_maps_own_layout(call: Call, tmp_path: Path) -> None:
     make_maestro(tmp_path / "maestro")
     make_maps(tmp_path / "maps")
     code, out, err = call("eval", "--dataset", "maestro", "--data", tmp_path / "maestro", "--json", "--sweep")
@@ -37,7 +37,7 @@ def test_eval_of_a_tree_in_maestros_and_in_maps_own_layout(call, tmp_path: Path)
     assert one_line(err)
 
 
-def test_eval_of_instruments(call, wav: Path, tmp_path: Path) -> None:
+def test_eval_of_instruments(call: Call, wav: Path, tmp_path: Path) -> None:
     for name in ("piano", "flute"):
         (tmp_path / "clips" / name).mkdir(parents=True)
         (tmp_path / "clips" / name / "a.wav").write_bytes(wav.read_bytes())
@@ -54,7 +54,7 @@ def test_eval_of_instruments(call, wav: Path, tmp_path: Path) -> None:
         assert one_line(err)
 
 
-def test_eval_of_chords(call, strums: Path, tmp_path: Path) -> None:
+def test_eval_of_chords(call: Call, strums: Path, tmp_path: Path) -> None:
     strums.with_suffix(".lab").write_text("0\t2\tC:maj\n2\t4\tA:min\n")
     code, out, err = call("eval", "--dataset", "chords", "--data", tmp_path)
     assert (code, err) == (0, "")
@@ -73,7 +73,7 @@ def test_eval_of_chords(call, strums: Path, tmp_path: Path) -> None:
     assert (tmp_path / "x.png").read_bytes()[:4] == b"\x89PNG"
 
 
-def test_a_report_on_a_data_set(call, tmp_path: Path) -> None:
+def test_a_report_on_a_data_set(call: Call, tmp_path: Path) -> None:
     root = make_maestro(tmp_path)
     page = tmp_path / "report.html"
     code, out, err = call("eval", "--dataset", "maestro", "--data", root, "--split", "all", "--report", page, "--json")

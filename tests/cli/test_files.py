@@ -5,14 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.conftest import one_line
+from tests.cli.conftest import Call, one_line
 from tests.conftest import FIVE_NOTES
 from transcribe.events import Chord, Transcription
 from transcribe.formats.midi import to_midi
 from transcribe.formats.table import FORMATS, read_transcription
 
 
-def test_show_and_schema(call, tmp_path: Path) -> None:
+def test_show_and_schema(call: Call, tmp_path: Path) -> None:
     path = tmp_path / "five.mid"
     path.write_bytes(to_midi(Transcription(notes=tuple(sorted(FIVE_NOTES)), duration=3.0)))
     code, out, err = call("show", path, "--width", 30)
@@ -28,7 +28,7 @@ def test_show_and_schema(call, tmp_path: Path) -> None:
     assert json.loads(out)["title"] == "pitchai transcription"
 
 
-def test_pictures_beside_the_truth(call, tmp_path: Path) -> None:
+def test_pictures_beside_the_truth(call: Call, tmp_path: Path) -> None:
     truth, heard = tmp_path / "truth.mid", tmp_path / "heard.mid"
     truth.write_bytes(to_midi(Transcription(notes=tuple(sorted(FIVE_NOTES)))))
     heard.write_bytes(to_midi(Transcription(notes=tuple(sorted(FIVE_NOTES[:4])))))
@@ -42,7 +42,7 @@ def test_pictures_beside_the_truth(call, tmp_path: Path) -> None:
     assert not (tmp_path / "x.json").exists()
 
 
-def test_results_that_make_no_sense_are_refused_in_a_line(call, tmp_path: Path) -> None:
+def test_results_that_make_no_sense_are_refused_in_a_line(call: Call, tmp_path: Path) -> None:
     good = json.loads(FORMATS["json"].write(Transcription(chords=(Chord(0.0, 1.0, "C:maj"),), duration=1.0)))
     path = tmp_path / "song.json"
     for changes in (
@@ -65,7 +65,7 @@ def test_results_that_make_no_sense_are_refused_in_a_line(call, tmp_path: Path) 
     assert not (tmp_path / "x.lab").exists()
 
 
-def test_chords_are_shown_and_converted(call, tmp_path: Path) -> None:
+def test_chords_are_shown_and_converted(call: Call, tmp_path: Path) -> None:
     lab, table = tmp_path / "song.lab", tmp_path / "song.csv"
     lab.write_text("0 59.998 C\n59.998 70 A:min7/b7\n")
     code, out, err = call("show", lab)
@@ -90,7 +90,9 @@ def test_chords_are_shown_and_converted(call, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("impossible", ["x.npz", "x.lab", "x.xyz", "new/a.mid", "../song/a.mid"])
-def test_convert_writes_all_or_nothing(call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, impossible: str) -> None:
+def test_convert_writes_all_or_nothing(
+    call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, impossible: str
+) -> None:
     folder = tmp_path / "song"
     folder.mkdir()
     monkeypatch.chdir(folder)

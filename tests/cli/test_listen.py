@@ -3,16 +3,17 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import pytest
 import soundfile
 import typer
 
-from tests.cli.conftest import one_line
+from tests.cli.conftest import Call, one_line
 from tests.conftest import FIVE_NOTES
 from tests.signals import RATE
 from transcribe.cli import listen
@@ -22,12 +23,13 @@ from transcribe.events import Transcription
 from transcribe.formats.midi import to_midi
 from transcribe.formats.table import FORMATS, read_transcription
 from transcribe.instruments.decoder import FAMILIES
-from transcribe.registry import TASKS
+from transcribe.registry import TASKS, Task
 from transcribe.report.tables import Table
+from transcribe.score.analysis import Timing
 from transcribe.transcriber import Transcriber
 
 
-def test_a_recording_becomes_midi_beside_it(call, wav: Path) -> None:
+def test_a_recording_becomes_midi_beside_it(call: Call, wav: Path) -> None:
     code, out, err = call(wav)
     assert (code, err) == (0, "")
     assert "song.mid" in out
@@ -36,7 +38,7 @@ def test_a_recording_becomes_midi_beside_it(call, wav: Path) -> None:
     assert sorted(note.pitch for note in found) == sorted(note.pitch for note in FIVE_NOTES)
 
 
-def test_json_is_pure_and_quiet_prints_paths(call, wav: Path) -> None:
+def test_json_is_pure_and_quiet_prints_paths(call: Call, wav: Path) -> None:
     code, out, err = call(wav, "--json")
     document = json.loads(out)
     assert (code, err) == (0, "")
@@ -47,7 +49,7 @@ def test_json_is_pure_and_quiet_prints_paths(call, wav: Path) -> None:
     assert (code, out, err) == (0, f"{wav.with_suffix('.csv')}\n", "")
 
 
-def test_odd_recordings_give_a_valid_result_and_a_warning(call, tmp_path: Path) -> None:
+def test_odd_recordings_give_a_valid_result_and_a_warning(call: Call, tmp_path: Path) -> None:
     recordings = {
         "silence": (np.zeros(RATE), RATE),
         "one": (np.ones(1) * 0.5, RATE),
@@ -68,7 +70,7 @@ def test_odd_recordings_give_a_valid_result_and_a_warning(call, tmp_path: Path) 
 
 
 @pytest.mark.skipif(os.name == "nt", reason="POSIX named pipes")
-def test_a_named_pipe_is_a_recording(call, wav: Path, tmp_path: Path) -> None:
+def test_a_named_pipe_is_a_recording(call: Call, wav: Path, tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.wav")
     writer = subprocess.Popen(f'cat "{wav}" > "{tmp_path / "pipe.wav"}"', shell=True)
     code, _, err = call(tmp_path / "pipe.wav", "-o", tmp_path / "x.json", "-q")
@@ -77,7 +79,7 @@ def test_a_named_pipe_is_a_recording(call, wav: Path, tmp_path: Path) -> None:
     assert json.loads((tmp_path / "x.json").read_text())["duration"] == 3.0
 
 
-def test_chords_are_printed_and_written_only_when_asked(call, strums: Path, tmp_path: Path) -> None:
+def test_chords_are_printed_and_written_only_when_asked(call: Call, strums: Path, tmp_path: Path) -> None:
     before = set(tmp_path.iterdir())
     code, out, err = call("chords", strums)
     assert (code, err) == (0, "")
@@ -94,7 +96,7 @@ def test_chords_are_printed_and_written_only_when_asked(call, strums: Path, tmp_
     assert [chord["label"] for chord in json.loads(out)["chords"]] == ["C:maj", "A:min"]
 
 
-def test_chords_of_bad_input_and_options(call, strums: Path, tmp_path: Path) -> None:
+def test_chords_of_bad_input_and_options(call: Call, strums: Path, tmp_path: Path) -> None:
     for arguments, expected in (
         ((tmp_path / "none.wav",), 3),
         ((strums, "--vocabulary", "jazz"), 2),
@@ -109,7 +111,7 @@ def test_chords_of_bad_input_and_options(call, strums: Path, tmp_path: Path) -> 
         assert one_line(err)
 
 
-def test_instruments_are_printed_and_written_only_when_asked(call, wav: Path, tmp_path: Path) -> None:
+def test_instruments_are_printed_and_written_only_when_asked(call: Call, wav: Path, tmp_path: Path) -> None:
     before = set(tmp_path.iterdir())
     code, out, err = call("instruments", wav)
     assert (code, err) == (0, "")
@@ -136,7 +138,7 @@ def test_instruments_are_printed_and_written_only_when_asked(call, wav: Path, tm
         assert one_line(err)
 
 
-def test_silence_has_no_instruments(call, tmp_path: Path) -> None:
+def test_silence_has_no_instruments(call: Call, tmp_path: Path) -> None:
     soundfile.write(tmp_path / "silence.wav", np.zeros(3 * RATE), RATE)
     code, out, err = call("instruments", tmp_path / "silence.wav")
     assert code == 0
@@ -144,7 +146,7 @@ def test_silence_has_no_instruments(call, tmp_path: Path) -> None:
     assert "silent" in err
 
 
-def test_reports_and_activations(call, wav: Path, tmp_path: Path) -> None:
+def test_reports_and_activations(call: Call, wav: Path, tmp_path: Path) -> None:
     targets = [tmp_path / name for name in ("song.html", "song.png", "plain.png", "song.npz")]
     outputs = [argument for target in (targets[0], targets[1], targets[3]) for argument in ("-o", target)]
     assert call(wav, *outputs, "--spectrogram")[0] == 0
@@ -168,7 +170,7 @@ def test_reports_and_activations(call, wav: Path, tmp_path: Path) -> None:
     assert one_line(err)
 
 
-def test_sonify(call, wav: Path, tmp_path: Path) -> None:
+def test_sonify(call: Call, wav: Path, tmp_path: Path) -> None:
     code, _, err = call(wav, "--sonify", tmp_path / "heard.flac", "--one-ear")
     assert (code, err) == (0, "")
     both, _ = soundfile.read(tmp_path / "heard.flac")
@@ -201,12 +203,14 @@ class Loudness:
         yield Table(("what", "value"), ((title, f"{result.duration:.1f} [bold]s[/]"),))
 
 
-def test_a_command_is_made_for_any_task(capsys: pytest.CaptureFixture[str], wav: Path, monkeypatch) -> None:
+def test_a_command_is_made_for_any_task(
+    capsys: pytest.CaptureFixture[str], wav: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     program = typer.Typer(add_completion=False)
-    program.command()(command_of(Loudness()))
-    seen = []
+    program.command()(command_of(cast(Task, Loudness())))  # of a task this takes no more
+    seen: list[object] = []
 
-    def opener(run, tasks, settings, known):
+    def opener(_: object, tasks: Sequence[Task], settings: object, known: Timing) -> Callable[..., Transcriber]:
         seen.append((tasks[0].name, settings, known.tempo))
         return partial(Transcriber, tasks=["notes"], model="small")
 
@@ -222,7 +226,7 @@ def test_a_command_is_made_for_any_task(capsys: pytest.CaptureFixture[str], wav:
         assert words in out
 
 
-def test_the_help_of_a_command_names_what_its_task_offers(call) -> None:
+def test_the_help_of_a_command_names_what_its_task_offers(call: Call) -> None:
     for task in TASKS:
         out = " ".join(call(*([] if task.name == "notes" else [task.name]), "--help")[1].split())
         for option in task.options:

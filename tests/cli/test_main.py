@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.conftest import one_line
+from tests.cli.conftest import Call, one_line
 from tests.conftest import EXAMPLE, FIVE_NOTES
 from transcribe import __version__
 from transcribe.events import Transcription
@@ -47,7 +47,7 @@ from transcribe.formats.table import FORMATS
     ],
 )
 def test_mistakes_give_one_line_and_their_code(
-    call, wav: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], code: int, words: str
+    call: Call, wav: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], code: int, words: str
 ) -> None:
     monkeypatch.chdir(wav.parent)
     monkeypatch.delenv("PITCHAI_DATA", raising=False)
@@ -58,7 +58,7 @@ def test_mistakes_give_one_line_and_their_code(
     assert [p.name for p in wav.parent.iterdir()] == ["song.wav"]
 
 
-def test_version_and_help(call) -> None:
+def test_version_and_help(call: Call) -> None:
     assert call("--version") == (0, f"pitchai {__version__}\n", "")
     for arguments in ([], ["--help"], ["eval", "--help"], ["doctor", "--help"]):
         code, out, _ = call(*arguments)
@@ -82,7 +82,7 @@ def test_a_cpu_needs_no_torch(tmp_path: Path) -> None:
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
 
 
-def test_a_mistyped_command_writes_nothing(call, wav: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_mistyped_command_writes_nothing(call: Call, wav: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(wav.parent)
     before = wav.read_bytes()
     for words in (("chrods", wav.name, "--overwrite"), ("instrument", wav.name), ("sho", wav.name)):
@@ -94,7 +94,7 @@ def test_a_mistyped_command_writes_nothing(call, wav: Path, monkeypatch: pytest.
 
 
 @pytest.mark.skipif(os.name == "nt", reason="POSIX folders")
-def test_a_working_folder_that_is_gone(call, wav: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_working_folder_that_is_gone(call: Call, wav: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     gone = tmp_path / "gone"
     gone.mkdir()
     monkeypatch.chdir(gone)

@@ -131,6 +131,11 @@ def parse(text: str) -> Label:
     ------
     ValueError
         If it isn't one.
+
+    Examples
+    --------
+    >>> parse("A:min7/b3")
+    Label(root=9, quality='min7', bass=3)
     """
     if text in ("N", "X"):
         return NO_CHORD if text == "N" else UNKNOWN
@@ -155,6 +160,11 @@ def parse_name(text: str) -> Label:
     ------
     ValueError
         If it is neither.
+
+    Examples
+    --------
+    >>> str(parse_name("A#_maj")), str(parse_name("F#m7b5"))
+    ('Bb:maj', 'F#:hdim7')
     """
     match = re.fullmatch(r"(?P<root>[A-G][#b]?)[_ :]?(?P<quality>[^/]*)(?:/(?P<bass>[A-G][#b]?))?", text)
     if match is not None:
@@ -166,7 +176,13 @@ def parse_name(text: str) -> Label:
 
 
 def chord_name(label: str) -> str:
-    """Name a chord as guitarists do (``Am7/C``); what is no label stays as it is."""
+    """Name a chord as guitarists do; what is no label stays as it is.
+
+    Examples
+    --------
+    >>> chord_name("A:min7/b3")
+    'Am7/C'
+    """
     try:
         return parse(label).name
     except ValueError:

@@ -38,7 +38,13 @@ def pitch_classes(notes: Sequence[Note]) -> np.ndarray:
 
 
 def find_key(notes: Sequence[Note]) -> str | None:
-    """Name the key of notes in mir_eval's way: ``Eb major``, ``F# minor``; None for fewer than three pitch classes."""
+    """Name the key of notes in mir_eval's way: ``Eb major``, ``F# minor``; None for fewer than three pitch classes.
+
+    Examples
+    --------
+    >>> find_key([Note(k / 2, pitch, k / 2 + 0.5, 80) for k, pitch in enumerate((60, 62, 64, 65, 67, 64, 60))])
+    'C major'
+    """
     seconds = pitch_classes(notes)
     if np.count_nonzero(seconds) < 3:
         return None
@@ -102,6 +108,11 @@ def signature(key: str) -> tuple[int, bool]:
     ------
     ValueError
         If it isn't named in :func:`find_key`'s way.
+
+    Examples
+    --------
+    >>> signature("Eb major"), signature("F# minor")
+    ((-3, False), (3, True))
     """
     tonic, _, mode = key.partition(" ")
     if (
@@ -122,12 +133,17 @@ def key_of(sharps: int, minor: bool) -> str:
 
 
 def usual(key: str) -> str:
-    """Name a key by its usual spelling: ``Cb major`` is ``B major``.
+    """Name a key by its usual spelling.
 
     Raises
     ------
     ValueError
         As :func:`signature`.
+
+    Examples
+    --------
+    >>> usual("Cb major")
+    'B major'
     """
     sharps, minor = signature(key)
     return name_of((sharps + 3 * minor) * 7 % _N_TONICS + _N_TONICS * minor)
