@@ -23,8 +23,8 @@ import pytest
 import soundfile
 
 from tests import corpus
-from transcribe import audio
-from transcribe.audio import AudioReader
+from transcribe.audio import reader as audio
+from transcribe.audio.reader import AudioReader
 from transcribe.batch import atomic
 from transcribe.batch.atomic import write_atomically
 from transcribe.batch.manifest import Line, Manifest
