@@ -23,6 +23,7 @@ import pytest
 import soundfile
 
 from tests import corpus
+from tests.conftest import needs_torch
 from transcribe.audio import reader as audio
 from transcribe.audio.reader import AudioReader
 from transcribe.batch import atomic
@@ -95,6 +96,7 @@ def test_bad_results(tmp_path: Path, n_mangled: int) -> None:
         path.unlink()
 
 
+@needs_torch
 @pytest.mark.parametrize("n_mangled", [40, pytest.param(1000, marks=pytest.mark.corpus)])
 def test_bad_weights(n_mangled: int) -> None:
     for name, content in corpus.weights(3, n_mangled):
