@@ -35,7 +35,7 @@ def test_the_figures_are_those_of_the_model_cards(size: str, table: int) -> None
 @pytest.mark.parametrize("option", sorted(set(re.findall(r"(?<=\s)--[a-z-]+", section("Use")))))
 def test_every_option_that_is_shown_exists(option: str, capsys: pytest.CaptureFixture[str]) -> None:
     for command in ([], ["chords"], ["eval"], ["convert"], ["doctor"]):
-        cli.main([*command, "--help"])
+        cli([*command, "--help"])
     assert option in capsys.readouterr().out
 
 

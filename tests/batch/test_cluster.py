@@ -141,7 +141,7 @@ def test_a_node_is_lost_in_the_middle(tmp_path: Path, cluster: Any) -> None:
 
     losing = threading.Thread(target=lose, daemon=True)
     losing.start()
-    assert cli.main([str(source), "-o", str(tmp_path / "many"), "--recursive", "--ray", *SMALL]) == 0
+    assert cli([str(source), "-o", str(tmp_path / "many"), "--recursive", "--ray", *SMALL]) == 0
     losing.join(30)
     assert 60 <= after[0] < 200
     assert len(results(tmp_path / "many")) == 200
@@ -263,9 +263,9 @@ def test_from_a_store_to_a_store(tmp_path: Path, cluster: Any, store: str, capsy
     source = pluck(tmp_path / "in", 9)
     (source / "0" / "bad.wav").write_bytes(b"nothing")
     files.put(f"{source}/", "bucket/in/", recursive=True)
-    cli.main([str(source), "-o", str(tmp_path / "one"), "--recursive", "--workers", "1", *SMALL])
+    cli([str(source), "-o", str(tmp_path / "one"), "--recursive", "--workers", "1", *SMALL])
     command = ["s3://bucket/in", "-o", "s3://bucket/out", "--recursive", "--ray", "--skip-existing", *SMALL]
-    assert cli.main(command) == 3
+    assert cli(command) == 3
     made = {path.removeprefix("bucket/out/"): files.cat_file(path) for path in files.find("bucket/out")}
     told = lines(made.pop("pitchai.jsonl").decode())
     assert made == results(tmp_path / "one")
@@ -275,13 +275,13 @@ def test_from_a_store_to_a_store(tmp_path: Path, cluster: Any, store: str, capsy
     # It goes on from there: what is done is left, what is missing is made.
     files.rm_file("bucket/out/1/001.mid")
     capsys.readouterr()
-    assert cli.main(command[:-1]) == 3
+    assert cli(command[:-1]) == 3
     assert "8 of 10 skipped" in capsys.readouterr().err
     assert files.cat_file("bucket/out/1/001.mid") == made["1/001.mid"]
     assert len(lines(files.cat_file("bucket/out/pitchai.jsonl.1").decode())) == 2
     # Nothing is replaced unasked, and what is begun anew leaves nothing of the old manifest.
-    assert cli.main(["s3://bucket/in/1/001.wav", "-o", "s3://bucket/out/1/", *SMALL]) == 5
-    assert cli.main(["s3://bucket/in/1", "-o", "s3://bucket/out", "--overwrite", "--ray", *SMALL]) == 0
+    assert cli(["s3://bucket/in/1/001.wav", "-o", "s3://bucket/out/1/", *SMALL]) == 5
+    assert cli(["s3://bucket/in/1", "-o", "s3://bucket/out", "--overwrite", "--ray", *SMALL]) == 0
     assert not files.exists("bucket/out/pitchai.jsonl.1")
     assert not list(Path(tempfile.gettempdir()).glob("pitchai-*/???.wav"))
 

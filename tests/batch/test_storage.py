@@ -31,7 +31,7 @@ def test_addresses_and_paths_are_told_apart() -> None:
 
 def test_a_store_that_nobody_knows_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None:
     pytest.importorskip("fsspec")
-    assert cli.main(["nowhere://bucket/a.wav"]) == 2
+    assert cli(["nowhere://bucket/a.wav"]) == 2
     assert capsys.readouterr().err.startswith("pitchai: nowhere://bucket/a.wav: ")
 
 
@@ -39,7 +39,7 @@ def test_without_ray_one_line_says_what_to_install(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setitem(sys.modules, "ray", None)
-    assert cli.main([str(tmp_path), "-o", str(tmp_path / "out"), "--ray"]) == 2
+    assert cli([str(tmp_path), "-o", str(tmp_path / "out"), "--ray"]) == 2
     assert capsys.readouterr().err == "pitchai: --ray needs Ray: pip install 'pitchai[ray]'\n"
 
 
@@ -48,7 +48,7 @@ def test_without_fsspec_one_line_says_what_to_install(
 ) -> None:
     monkeypatch.setitem(sys.modules, "fsspec", None)
     monkeypatch.delitem(sys.modules, "fsspec.core", raising=False)
-    assert cli.main(["s3://bucket/in"]) == 2
+    assert cli(["s3://bucket/in"]) == 2
     assert capsys.readouterr().err.endswith("pip install 'pitchai[ray]'\n")
 
 
@@ -69,14 +69,14 @@ def test_memory_is_read_and_written_by_one_process(tmp_path: Path, capsys: pytes
     soundfile.write(source / "000.wav", 0.4 * np.sin(2 * np.pi * 440 * times) * np.exp(-3 * times), 8000)
     memory.put(f"{source}/", "/in/", recursive=True)
     command = ["memory://in", "-o", "memory://out/", *SMALL]
-    assert cli.main(command) == 0
-    assert cli.main([str(source), "-o", f"{tmp_path}/one/", *SMALL]) == 0
+    assert cli(command) == 0
+    assert cli([str(source), "-o", f"{tmp_path}/one/", *SMALL]) == 0
     assert memory.cat_file("/out/000.mid") == (tmp_path / "one" / "000.mid").read_bytes()
-    assert cli.main(command) == 5
-    assert cli.main([*command, "--skip-existing"]) == 0
+    assert cli(command) == 5
+    assert cli([*command, "--skip-existing"]) == 0
     memory.cp_file("/in/000.wav", "/in/001.wav")
     capsys.readouterr()
-    assert cli.main([*command, "--workers", "2"]) == 2
+    assert cli([*command, "--workers", "2"]) == 2
     assert "this process's own" in capsys.readouterr().err
 
 

@@ -32,7 +32,7 @@ def call(capsys: pytest.CaptureFixture[str]):
     """Run the command here: exit code, stdout, stderr."""
 
     def run(*arguments: object) -> tuple[int, str, str]:
-        code = cli.main([str(argument) for argument in arguments])
+        code = cli([str(argument) for argument in arguments])
         streams = capsys.readouterr()
         assert "Traceback" not in streams.err
         return code, streams.out, streams.err

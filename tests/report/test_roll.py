@@ -78,10 +78,10 @@ def test_convert(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     song = Transcription(notes=tuple(FIVE_NOTES), duration=3.0)
     (tmp_path / "a.json").write_bytes(to_json(song))
     targets = [str(tmp_path / name) for name in ("a.mid", "a.csv", "a.png", "a.svg")]
-    assert cli.main(["convert", str(tmp_path / "a.json"), *targets]) == 0
+    assert cli(["convert", str(tmp_path / "a.json"), *targets]) == 0
     assert capsys.readouterr().out.splitlines() == targets
     assert all(Path(target).stat().st_size for target in targets)
-    assert cli.main(["convert", str(tmp_path / "a.mid"), str(tmp_path / "b.json")]) == 0
+    assert cli(["convert", str(tmp_path / "a.mid"), str(tmp_path / "b.json")]) == 0
     assert [note.pitch for note in FORMATS["json"].read((tmp_path / "b.json").read_bytes()).notes] == [
         note.pitch for note in sorted(FIVE_NOTES)
     ]
@@ -89,9 +89,9 @@ def test_convert(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_convert_refuses(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "a.json").write_bytes(to_json(Transcription()))
-    assert cli.main(["convert", str(tmp_path / "a.json"), str(tmp_path / "a.xyz")]) == 2
-    assert cli.main(["convert", str(tmp_path / "a.png"), str(tmp_path / "b.mid")]) == 3
+    assert cli(["convert", str(tmp_path / "a.json"), str(tmp_path / "a.xyz")]) == 2
+    assert cli(["convert", str(tmp_path / "a.png"), str(tmp_path / "b.mid")]) == 3
     assert "written only" in capsys.readouterr().err
     (tmp_path / "b.mid").write_bytes(b"mine")
-    assert cli.main(["convert", str(tmp_path / "a.json"), str(tmp_path / "b.mid")]) == 5
+    assert cli(["convert", str(tmp_path / "a.json"), str(tmp_path / "b.mid")]) == 5
     assert (tmp_path / "b.mid").read_bytes() == b"mine"

@@ -110,6 +110,12 @@ def signature(key: str) -> tuple[int, bool]:
     return sharps, mode == "minor"
 
 
+def key_of(sharps: int, minor: bool) -> str:
+    """Name the key of a signature: the inverse of :func:`signature`; flats are negative sharps."""
+    accidentals, letter = divmod(sharps + 1 + 3 * minor, 7)
+    return f"{_FIFTHS[letter]}{'#' * accidentals}{'b' * -accidentals} {'minor' if minor else 'major'}"
+
+
 def usual(key: str) -> str:
     """Name a key by its usual spelling: ``Cb major`` is ``B major``.
 
