@@ -61,13 +61,23 @@ class Key:
     label: str
 
 
+@dataclass(frozen=True, order=True, slots=True)
+class Metre:
+    """A span in one metre, named as it is written: ``3/4``, ``6/8``."""
+
+    onset: float
+    offset: float
+    label: str
+
+
 @dataclass(frozen=True)
 class Transcription:
     """Everything heard in one recording.
 
     ``duration`` in seconds; ``tuning`` in cents above A = 440 Hz, 0 where it is close or unknown; ``tempo`` in beats a
     minute and ``beat_confidence`` (0-1), None where they can't be told; ``beats`` in seconds, and the ``downbeats``
-    among them; ``key`` is that of the whole, ``keys`` are those of its sections;
+    among them; ``beat_confidences`` (0-1) of every beat, or none where they aren't known; ``metres`` of the sections;
+    ``key`` is that of the whole, ``keys`` are those of its sections;
     ``novelty`` says how much else than a piano, all that the notes' network knows, is heard (0-1), None where unknown;
     ``warnings`` are remarks for the listener, one line each; ``models`` names the weights; ``settings`` are the
     parameters that the result depends on.
@@ -86,6 +96,8 @@ class Transcription:
     beat_confidence: float | None = None
     key: str | None = None
     keys: tuple[Key, ...] = ()
+    beat_confidences: tuple[float, ...] = ()
+    metres: tuple[Metre, ...] = ()
     novelty: float | None = None
     warnings: tuple[str, ...] = ()
     models: Mapping[str, str] = field(default_factory=dict)

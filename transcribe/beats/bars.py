@@ -86,7 +86,7 @@ class _States:
 
 def find_bars(
     found: FoundBeats,
-    config: BarDecodingConfig = BarDecodingConfig(),  # noqa: B008 (frozen)
+    config: BarDecodingConfig = BarDecodingConfig(),
     metre: tuple[int, bool] | None = None,
     first: int | None = None,
 ) -> FoundBars:

@@ -104,7 +104,7 @@ class BeatDecoder:
     It keeps some 3 kB for a second of music: three activations, and some of tempo and metre.
     """
 
-    def __init__(self, config: BeatDecodingConfig = BeatDecodingConfig()) -> None:  # noqa: B008 (frozen)
+    def __init__(self, config: BeatDecodingConfig = BeatDecodingConfig()) -> None:
         self.config = config
         self._n_frames = 0
         self._blocks: list[BeatActivations] = []
@@ -129,14 +129,14 @@ class BeatDecoder:
         return _at(kept, times)
 
 
-def find_beats(activations: BeatActivations, config: BeatDecodingConfig = BeatDecodingConfig()) -> FoundBeats:  # noqa: B008
+def find_beats(activations: BeatActivations, config: BeatDecodingConfig = BeatDecodingConfig()) -> FoundBeats:
     """Find the beats of activations that are all there; see :class:`BeatDecoder`."""
     return find_beats_of_blocks([activations], config)
 
 
 def find_beats_of_blocks(
     blocks: Iterable[BeatActivations],
-    config: BeatDecodingConfig = BeatDecodingConfig(),  # noqa: B008
+    config: BeatDecodingConfig = BeatDecodingConfig(),
 ) -> FoundBeats:
     """Find the beats of activations that come in blocks; see :class:`BeatDecoder`."""
     decoder = BeatDecoder(config)
@@ -190,12 +190,12 @@ class _Search:
         return self._path()
 
     def _begun(self, node: int) -> tuple[np.ndarray, ...]:
-        """The state of the first beat: its value, its period, what is before."""
+        """Make the state of a first beat: its value, its period, what is before."""
         value = self.on_peak[node] - self.config.edge * (self.times[node] - self.times[0])
         return np.array([value]), np.array([np.nan]), np.array([[-1, 0, 1]])
 
     def _after_pause(self, node: int) -> tuple[np.ndarray, ...]:
-        """States after a gap that no tempo explains: as many beats as there were before it."""
+        """Make states after a gap that no tempo explains: as many beats as there were before it."""
         periods = np.exp(self.log_periods[node - 1])
         gap = self.times[node] - self.times[node - 1]
         n_beats = np.round(gap / np.where(np.isnan(periods), gap, periods))
@@ -206,7 +206,7 @@ class _Search:
         return values, self.log_periods[node - 1], before
 
     def _after(self, node: int, first: int) -> tuple[np.ndarray, ...]:
-        """States after each of the nodes from ``first`` on."""
+        """Make states after each of the nodes from ``first`` on."""
         gaps = self.times[node] - self.times[first:node]
         periods = gaps / _N_BEATS[:, None]  # (beats, nodes)
         more, earlier = np.nonzero((periods >= _SHORTEST_PERIOD) & (periods <= _LONGEST_PERIOD))

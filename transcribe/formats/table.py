@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from transcribe.errors import InputError, UsageError
-from transcribe.events import Chord, Key, Note, Pedal, Tag, Transcription
+from transcribe.events import Chord, Key, Metre, Note, Pedal, Tag, Transcription
 from transcribe.formats import activity, chart, engraving, midi, npz, schema
 from transcribe.formats import beats as beatfile
 from transcribe.formats import musicxml as score
@@ -22,6 +22,7 @@ from transcribe.report import page as report
 from transcribe.report import roll
 from transcribe.theory.chords import parse
 from transcribe.theory.keys import signature
+from transcribe.theory.metres import parse_metre
 
 
 @dataclass(frozen=True)
@@ -68,14 +69,15 @@ def from_json(content: bytes) -> Transcription:
             json.dumps(values, ensure_ascii=False).encode()
         if values.pop("version") != schema.VERSION:
             raise InputError(f"a transcription of another version than {schema.VERSION}; update pitchai")
-        events = {"notes": Note, "pedals": Pedal, "chords": Chord, "instruments": Tag, "genres": Tag, "keys": Key}
+        events: dict[str, Any] = {"notes": Note, "pedals": Pedal, "chords": Chord, "instruments": Tag, "genres": Tag}
+        events |= {"keys": Key, "metres": Metre}
         for name, kind in events.items():
             values[name] = tuple(
                 kind(**{f.name: event[f.name] for f in fields(kind)}) for event in values.get(name, ())
             )
         for name in ("notes", "pedals"):
             values[name] = tuple(sorted(values[name]))
-        for name in ("beats", "downbeats", "warnings"):
+        for name in ("beats", "downbeats", "beat_confidences", "warnings"):
             values[name] = tuple(values.get(name, ()))
         return checked(Transcription(**values))
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
@@ -134,13 +136,14 @@ def checked(transcription: Transcription) -> Transcription:
         holds what it can't.
     """
     t = transcription
-    events: tuple[Note | Pedal | Chord | Tag | Key, ...] = (
+    events: tuple[Note | Pedal | Chord | Tag | Key | Metre, ...] = (
         *t.notes,
         *t.pedals,
         *t.chords,
         *t.instruments,
         *t.genres,
         *t.keys,
+        *t.metres,
     )
     for event in events:
         if not all(_is_time(time) for time in (event.onset, event.offset)):
@@ -160,6 +163,12 @@ def checked(transcription: Transcription) -> Transcription:
             _check_label(event.label)
     if not (_is_time(t.duration) and all(_is_time(beat) for beat in (*t.beats, *t.downbeats))):
         raise InputError("the duration or a beat is no number of seconds between 0 and a month")
+    if t.beat_confidences and len(t.beat_confidences) != len(t.beats):
+        raise InputError("there are not as many confidences of beats as beats")
+    if not all(isinstance(sure, (int, float)) and 0 <= sure <= 1 for sure in t.beat_confidences):
+        raise InputError("a confidence of a beat is no number from 0 to 1")
+    for metre in t.metres:
+        _check_metre(metre.label)
     if not all(value is None or (isinstance(value, (int, float)) and value >= 0) for value in (t.tempo, t.novelty)):
         raise InputError("the tempo or the novelty is no number")
     if not (type(t.tuning) is int and abs(t.tuning) <= 50):
@@ -185,6 +194,13 @@ def _check_label(label: str) -> None:
 def _check_key(key: Any) -> None:
     try:
         signature(str(key))
+    except ValueError as error:
+        raise InputError(str(error)) from None
+
+
+def _check_metre(metre: Any) -> None:
+    try:
+        parse_metre(str(metre))
     except ValueError as error:
         raise InputError(str(error)) from None
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-from transcribe.events import Note
+from transcribe.events import Metre, Note
 
 MIN_BPM, MAX_BPM = 40.0, 220.0
 # What speaks for a period: how strong its beats are, the middles between them, the thirds and the quarters; how far it
@@ -32,21 +32,27 @@ _MIN_ONSETS, _LONGEST = 8, 86_400.0
 METRES = (4, 3)
 # What it counts that the first note begins a bar, and that a bar has four beats, in standard deviations of the mean.
 _BEGUN, _FOUR = 4.0, 1.5
+# So many beats at the least, that stray from even ones by so little (in seconds, root mean square and the worst), are
+# even; a tempo is a whole number of beats a minute if that moves no beat by more.
+_EVEN_BEATS, _EVEN, _EVEN_WORST, _WHOLE = 16, 0.012, 0.045, 0.004
 # Beats of 6 to 600 a minute, in seconds.
 MIN_GAP, MAX_GAP = 0.1, 10.0
 
 
 @dataclass(frozen=True)
 class Beats:
-    """Times of the ``beats`` and of the ``downbeats`` among them, in seconds; ``metre``: beats a bar, 0 if unclear.
+    """Times of the ``beats`` and of the ``downbeats`` among them, in seconds; ``metre``: beats in most bars, or 0.
 
-    ``confidence`` (0-1) tells how much stronger the beats are than what lies between them.
+    ``confidence`` (0-1) is the probability that a beat is right, on the average; ``confidences`` are those of every
+    beat, or empty where they aren't known. ``metres`` are those of the sections.
     """
 
     beats: tuple[float, ...] = ()
     downbeats: tuple[float, ...] = ()
     metre: int = 0
     confidence: float = 0.0
+    confidences: tuple[float, ...] = ()
+    metres: tuple[Metre, ...] = ()
 
     @property
     def tempo(self) -> float | None:
@@ -85,6 +91,52 @@ def is_grid(beats: Sequence[float]) -> bool:
     """Whether beats can carry notes: two at least, in order, 0.1 to 10 s apart."""
     gaps = np.diff(np.array(beats, float))
     return len(gaps) > 0 and bool(gaps.min() >= MIN_GAP and gaps.max() <= MAX_GAP)
+
+
+def steadied(beats: Sequence[float]) -> np.ndarray:
+    """Put beats that are evenly spaced, but for what hands and frames stray, exactly even; (n,) seconds.
+
+    Stretches in which the tempo moves stay as they are. A tempo that may be a whole number of beats a minute is one.
+    """
+    times = np.array(beats, float)
+    first = 0
+    while first + _EVEN_BEATS <= len(times):
+        n_beats = _n_even(times[first:])
+        if n_beats:
+            start, slope = _line(times[first : first + n_beats])
+            whole = 60 / max(1, round(60 / slope))
+            if abs(whole - slope) * n_beats / 2 < _WHOLE:
+                start, slope = start + (slope - whole) * (n_beats - 1) / 2, whole
+            times[first : first + n_beats] = start + slope * np.arange(n_beats)
+        first += n_beats or 1
+    return times
+
+
+def _n_even(times: np.ndarray) -> int:
+    """Count the beats from the first one on that are even; 0 where they are too few."""
+    if not _is_even(times[:_EVEN_BEATS]):
+        return 0
+    good, bad = _EVEN_BEATS, 2 * _EVEN_BEATS
+    while bad <= len(times) and _is_even(times[:bad]):
+        good, bad = bad, 2 * bad
+    bad = min(bad, len(times) + 1)
+    while bad - good > 1:
+        middle = (good + bad) // 2
+        good, bad = (middle, bad) if _is_even(times[:middle]) else (good, middle)
+    return good
+
+
+def _is_even(times: np.ndarray) -> bool:
+    start, slope = _line(times)
+    off = times - start - slope * np.arange(len(times))
+    return bool(off @ off < len(times) * _EVEN**2 and np.abs(off).max() < _EVEN_WORST)
+
+
+def _line(times: np.ndarray) -> tuple[float, float]:
+    """Fit a line by least squares: its first value, and its slope."""
+    number = np.arange(len(times)) - (len(times) - 1) / 2
+    slope = float(number @ times / (number @ number))
+    return float(times.mean()) + slope * float(number[0]), slope
 
 
 def find_beats(notes: Sequence[Note], tempo: float | None = None) -> Beats:
