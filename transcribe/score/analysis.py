@@ -9,7 +9,7 @@ from typing import Any
 
 from transcribe.events import Transcription
 from transcribe.score.beats import Beats, find_beats
-from transcribe.score.quantise import quantized
+from transcribe.score.placing import quantized
 from transcribe.theory.keys import find_key, find_keys
 
 

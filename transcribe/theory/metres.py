@@ -48,6 +48,12 @@ def beat_length(metre: str) -> Fraction:
     return Fraction(4 * (3 if is_compound(metre) else 1), parse_metre(metre)[1])
 
 
+def bar_length(metre: str) -> Fraction:
+    """Give the length of a bar in quarters: 3 in 3/4 and in 6/8."""
+    numerator, unit = parse_metre(metre)
+    return Fraction(4 * numerator, unit)
+
+
 def name_metre(n_beats: int, triple: bool, tempo: float) -> str:
     """Name the metre of bars that are heard: of so many beats, which divide in three or not, at so many a minute."""
     if triple:
