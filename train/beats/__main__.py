@@ -29,6 +29,7 @@ def main() -> None:
     add_options(parser, LoopConfig(steps=6000, learning_rate=2e-3, warmup=200, average=0.998, validate_every=500), 8)
     parser.add_argument("--corpus", type=Path, required=True, help="made by train.beats.corpus")
     parser.add_argument("--threads", type=int, default=1, help="of the CPU")
+    parser.add_argument("--warmup", type=int, default=200, help="steps")
     parser.add_argument("--init-from", type=Path, help="network.safetensors of a run to go on from")
     parser.add_argument("--bottom", choices=BOTTOMS, default=defaults.bottom)
     parser.add_argument("--stem", choices=STEMS, default=defaults.stem)
@@ -37,13 +38,15 @@ def main() -> None:
     parser.add_argument("--layers", type=int, default=defaults.layers)
     parser.add_argument("--heads", type=int, default=defaults.heads)
     parser.add_argument("--dropout", type=float, default=defaults.dropout)
+    parser.add_argument("--lags", type=int, default=defaults.lags)
+    parser.add_argument("--salience", type=int, default=defaults.salience)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     torch.manual_seed(options.seed)
     rank, device = start_process_group(torch.device(choose_device(options.device)))
     config = BeatsConfig(
         tuple(options.widths), tuple(options.blocks), options.layers, options.heads, options.bottom, options.stem,
-        options.dropout,
+        options.dropout, options.lags, options.salience,
     )  # fmt: skip
     network = BeatsNetwork(config)
     if options.init_from is not None:

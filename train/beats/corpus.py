@@ -26,8 +26,8 @@ DRUM_CHANNEL = 9
 # Drum sets on keys of General MIDI (and Roland's TD-11): kick, snare and toms, cymbals.
 _KICK, _SNARE = {35, 36}, {37, 38, 39, 40, 41, 43, 45, 47, 48, 50, 58}
 SPLITS = ("train", "valid", "test")
-# Composers whose ASAP and piano-midi.de pieces are for validation alone.
-_VALID_COMPOSERS = {"balakirev", "debussy", "glinka", "brahms", "grieg", "borodin", "balakirew", "godowsky"}
+# Composers whose pieces of ASAP are for validation alone.
+_VALID_COMPOSERS = {"balakirev", "debussy", "glinka", "brahms"}
 
 
 @dataclass
@@ -194,8 +194,9 @@ def read_score(path: Path, source: str) -> Rhythm | None:
                 if begun is not None:
                     notes.append((begun[0], now / ticks, message.note, begun[1]))
     metres = sorted(dict((m[0], m) for m in metres).values())
-    if not metres or metres[0][0] > 0 or len(notes) + len(drums) < 30:
+    if not metres or metres[0][0] > 0.1 or len(notes) + len(drums) < 30:
         return None
+    metres[0] = (0.0, *metres[0][1:])
     table = np.array(sorted(notes), float).reshape(-1, 4)
     # A part doubled by another is one note.
     _, first = np.unique(np.round(table[:, [0, 2]] * 48), axis=0, return_index=True)
@@ -217,9 +218,8 @@ def read_score(path: Path, source: str) -> Rhythm | None:
     table[:, 0], table[:, 1] = at(table[:, 0]), at(table[:, 1])
     hits = np.array(sorted(drums), float).reshape(-1, 3)
     hits[:, 0] = at(hits[:, 0])
-    composer = path.stem.split("_")[0] if source in ("piano-midi-de", "mutopia", "openscore-orchestra") else path.stem
     return Rhythm(
-        path.stem, source, _split(composer), table.astype(np.float32), at(places), downbeat, metre, triple,
+        path.stem, source, "train", table.astype(np.float32), at(places), downbeat, metre, triple,
         score=not played, drums=hits.astype(np.float32),
     )  # fmt: skip
 

@@ -7,6 +7,7 @@ tempo and metre, which are heard over the whole window by attention. Arrays insi
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -27,7 +28,8 @@ class BeatsConfig:
 
     ``widths``: channels at 25, 12.5 and 6.25 steps a second; ``blocks``: residual blocks at the first two levels on the
     way down, half of them again on the way up; ``layers`` and ``heads`` of the ``bottom``; ``stem``: ``linear`` or
-    ``pitch``, whose first filters are the same for all pitches.
+    ``pitch``, whose first filters are the same for all pitches; ``lags``: products of each step with so many steps
+    before it, of ``salience`` channels, show tempo and metre; 0 for none.
     """
 
     widths: tuple[int, int, int] = (64, 96, 160)
@@ -37,6 +39,8 @@ class BeatsConfig:
     bottom: str = "attention"
     stem: str = "linear"
     dropout: float = 0.1
+    lags: int = 60
+    salience: int = 4
 
     def __post_init__(self) -> None:
         """Check the ranges.
@@ -154,6 +158,32 @@ def _turned(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
     return torch.cat([a * cos - b * sin, a * sin + b * cos], -1).to(x.dtype)
 
 
+class Lags(nn.Module):
+    """Autocorrelation of learned strengths: how alike music is to itself some steps earlier, over some seconds."""
+
+    def __init__(self, fine: int, coarse: int, lags: int, salience: int) -> None:
+        super().__init__()
+        self.lags = lags
+        self.salience = nn.Conv1d(fine, salience, 1)
+        self.norm = nn.BatchNorm1d(salience)
+        # Of four steps, then of 4 s: two short sums are quicker than a long one.
+        self.pool = nn.Sequential(nn.AvgPool1d(4), nn.AvgPool1d(25, stride=1, padding=12))
+        self.scale = nn.BatchNorm1d(salience * lags)
+        self.write = nn.Conv1d(salience * lags, coarse, 1)
+
+    def forward(self, fine: Tensor) -> Tensor:
+        """(B, W, T) at 25 steps a second -> (B, coarse, T / 4)."""
+        strength = self.norm(self.salience(fine))
+        n_steps = strength.shape[-1]
+        padded = functional.pad(strength, (self.lags, 0))
+        earlier = torch.stack([padded[..., self.lags - lag : self.lags - lag + n_steps] for lag in self._each()], 2)
+        alike = self.pool((earlier * strength[:, :, None]).flatten(1, 2))
+        return cast(Tensor, self.write(self.scale(alike)))
+
+    def _each(self) -> range:
+        return range(1, self.lags + 1)
+
+
 class Bottom(nn.Module):
     """Tempo and metre over a whole window: attention, a recurrent network both ways, or dilated convolutions."""
 
@@ -208,6 +238,7 @@ class BeatsNetwork(nn.Module):
         self.coarser = nn.ModuleList(
             nn.Conv1d(a, b, 4, stride=2, padding=1) for a, b in ((fine, middle), (middle, coarse))
         )
+        self.lags = Lags(fine, coarse, config.lags, config.salience) if config.lags else None
         self.bottom = Bottom(config)
         self.finer = nn.ModuleList(nn.Conv1d(b, 2 * a, 1) for a, b in ((middle, coarse), (fine, middle)))
         self.up = nn.ModuleList([blocks(middle, -(-config.blocks[1] // 2)), blocks(fine, -(-config.blocks[0] // 2))])
@@ -220,7 +251,10 @@ class BeatsNetwork(nn.Module):
         """(B, T, N_FEATURES) -> logits; T a multiple of ``WHOLE_FRAMES``."""
         fine = self.down[0](self.stem(features))
         middle = self.down[1](self.coarser[0](fine))
-        coarse = self.norm(self.bottom(self.coarser[1](middle)))
+        coarse = self.coarser[1](middle)
+        if self.lags is not None:
+            coarse = coarse + self.lags(fine)
+        coarse = self.norm(self.bottom(coarse))
         middle = self.up[0](middle + _interleaved(self.finer[0](coarse)))
         fine = self.up[1](fine + _interleaved(self.finer[1](middle)))
         beats = _interleaved(self.fine_head(fine))
