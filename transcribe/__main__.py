@@ -1,27 +1,23 @@
 """``python -m transcribe`` is ``pitchai``."""
 
 import os
-import signal
 import sys
+
+from transcribe.cli import signals
 
 
 def run() -> None:
     """Run the command and leave with its exit code."""
     try:
+        signals.install()  # before the imports, which take longest
         _mute_c_libraries()
         from transcribe.cli.main import main
 
         code = main()
-    except KeyboardInterrupt:  # before main was there to catch it
-        code = 130
-    if code in (130, 143):  # on the way out: another signal would only spoil the end
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    try:
-        sys.stdout.flush()
-    except OSError:
-        # Nobody reads any more, and Python would try again at its end.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    except (KeyboardInterrupt, SystemExit):  # a signal, before main was there to catch it
+        code = next(iter(signals.received), 130)
+        signals.announce(code)
+    signals.leave()
     sys.exit(code)
 
 

@@ -13,11 +13,21 @@ A message says what, why and what to do next, on one line.
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+# How C and C++ libraries say that there is no memory, in exceptions of their own.
+_NO_MEMORY = re.compile(r"bad[_ ]alloc|allocate memory|out of memory|failed to allocate", re.IGNORECASE)
+
 
 class PitchaiError(Exception):
-    """Base of all errors that this package raises on purpose."""
+    """Base of all errors that this package raises on purpose; its text shows no password of an address."""
 
     exit_code = 1
+
+    def __init__(self, message: str) -> None:
+        super().__init__(without_secrets(message))
 
 
 class UsageError(PitchaiError):
@@ -42,3 +52,34 @@ class OutputError(PitchaiError):
     """Output that can't be written, or that exists and may not be replaced."""
 
     exit_code = 5
+
+
+class TakenError(OutputError):
+    """Output that exists and may not be replaced."""
+
+
+def machine_fault(error: BaseException) -> str | None:
+    """Say what the machine lacks (memory, room on a disk, open files) where that is what went wrong; else None."""
+    if isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and _NO_MEMORY.search(str(error))):
+        return "there is not enough memory"
+    if isinstance(error, OSError) and not isinstance(error, BrokenPipeError):
+        return " ".join(str(error.strerror or error).split())[:300]
+    return None
+
+
+@contextmanager
+def machine_faults_as(kind: type[PitchaiError], name: str) -> Iterator[None]:
+    """Raise what the machine lacks as an error of ours that names what it was needed for."""
+    try:
+        yield
+    except Exception as error:
+        reason = None if isinstance(error, PitchaiError) else machine_fault(error)
+        if reason is None:
+            raise
+        raise kind(f"{name}: {reason}") from None
+
+
+def without_secrets(text: str) -> str:
+    """Leave passwords out of the addresses in a text, and signatures, which stand behind a question mark."""
+    text = re.sub(r"(?<=://)[^/\s@]*:[^/\s@]*@", "…@", text)
+    return re.sub(r"(https?://[^\s?'\"]*)\?[^\s'\":]*", r"\1?…", text)

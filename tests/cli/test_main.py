@@ -17,7 +17,7 @@ from tests.conftest import EXAMPLE, FIVE_NOTES
 from tests.signals import RATE, strum
 from tests.test_datasets import make_maestro, make_maps
 from transcribe import __version__
-from transcribe.cli import run as jobs
+from transcribe.cli import signals
 from transcribe.cli.main import main as cli
 from transcribe.events import Chord, Transcription
 from transcribe.formats.midi import from_midi, to_midi
@@ -360,22 +360,21 @@ def test_eval_of_a_tree_in_maestros_and_in_maps_own_layout(call, tmp_path: Path)
     assert one_line(err)
 
 
-@pytest.mark.parametrize(("handler", "code"), [(jobs.on_sigint, 130), (jobs.on_sigterm, 143)])
-def test_an_interruption_inside_a_decoder_is_obeyed_after_it(
-    handler: Callable[[int, FrameType | None], None], code: int
-) -> None:
+@pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_an_interruption_inside_a_decoder_is_obeyed_after_it(sent: signal.Signals, code: int) -> None:
     def vio_read() -> None:  # as soundfile's callback is called
-        handler(0, sys._getframe())
+        signals.on_signal(sent, sys._getframe())
 
     vio_read()  # raises nothing: it would be lost
     with pytest.raises(SystemExit) as ended:
-        jobs._watched(None)(1.0, None)
+        signals.watched(None)(1.0, None)
     assert ended.value.code == code
-    jobs.ended.clear()
-    jobs._watched(None)(1.0, None)
-    with pytest.raises((SystemExit, KeyboardInterrupt)):
-        handler(0, sys._getframe())
-    jobs.ended.clear()
+    signals.received.clear()
+    signals.watched(None)(1.0, None)
+    with pytest.raises(SystemExit) as ended:
+        signals.on_signal(sent, sys._getframe())
+    assert ended.value.code == code
+    signals.received.clear()
 
 
 def test_chords_are_printed_and_written_only_when_asked(call, strums: Path, tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import os
 import tempfile
 from pathlib import Path
 
-from transcribe.errors import OutputError
+from transcribe.errors import OutputError, TakenError
 
 
 def check_replaceable(path: Path, overwrite: bool, option: str = "-o") -> None:
@@ -20,7 +20,7 @@ def check_replaceable(path: Path, overwrite: bool, option: str = "-o") -> None:
     if not os.path.lexists(path):
         return
     if not overwrite:
-        raise OutputError(f"{path}: exists already; use --overwrite to replace it or --skip-existing to keep it")
+        raise TakenError(f"{path}: exists already; use --overwrite to replace it or --skip-existing to keep it")
     if not os.path.isfile(path) or os.path.islink(path):
         raise OutputError(f"{path}: is no ordinary file; choose another {option}")
 
@@ -35,11 +35,24 @@ def check_writable(path: Path, overwrite: bool, option: str = "-o") -> None:
     """
     check_replaceable(path, overwrite, option)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"{path}: its folder can't be made: {error.strerror}") from None
+        _make_folder(path.parent)
+    except (OSError, ValueError) as error:
+        raise OutputError(f"{path}: its folder can't be made: {getattr(error, 'strerror', None) or error}") from None
     if not os.access(path.absolute().parent, os.W_OK):
         raise OutputError(f"{path}: can't be written: no permission to write in {path.parent}")
+
+
+def _make_folder(folder: Path) -> None:
+    """Make a folder and those it lies in; they may be a thousand deep, too many for ``Path.mkdir``'s recursion."""
+    missing = []
+    for path in (folder, *folder.parents):
+        try:
+            path.mkdir(exist_ok=True)
+            break
+        except FileNotFoundError:
+            missing.append(path)
+    for path in reversed(missing):
+        path.mkdir(exist_ok=True)
 
 
 def write_atomically(path: Path, content: bytes, overwrite: bool = False) -> None:
@@ -55,9 +68,9 @@ def write_atomically(path: Path, content: bytes, overwrite: bool = False) -> Non
         if overwrite or not _written_unnamed(path, content):
             _written_beside(path, content, overwrite)
     except FileExistsError:
-        raise OutputError(f"{path}: exists already, since a moment ago; use --overwrite to replace it") from None
-    except OSError as error:
-        raise OutputError(f"{path}: can't be written: {error.strerror or error}") from None
+        raise TakenError(f"{path}: exists already, since a moment ago; use --overwrite to replace it") from None
+    except (OSError, ValueError) as error:
+        raise OutputError(f"{path}: can't be written: {getattr(error, 'strerror', None) or error}") from None
 
 
 def _written_unnamed(path: Path, content: bytes) -> bool:

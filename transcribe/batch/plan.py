@@ -5,14 +5,18 @@ from __future__ import annotations
 import glob
 import os
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from transcribe.audio import AUDIO_SUFFIXES
-from transcribe.batch import storage
+from transcribe.batch import storage, tree
 from transcribe.errors import InputError, OutputError, UsageError
 from transcribe.formats.table import FORMATS, Format, format_of
+
+if TYPE_CHECKING:
+    from transcribe.batch.manifest import Manifest
 
 STANDARD = "-"
 BESIDE = "\0"  # an output that can't be asked for: beside the recording
@@ -20,15 +24,21 @@ BESIDE = "\0"  # an output that can't be asked for: beside the recording
 
 @dataclass(frozen=True)
 class Recording:
-    """A recording to transcribe: its path or URL (``-`` for standard input), and the folder it was found under."""
+    """A recording to transcribe: its path or URL (``-`` for standard input), and the folder it was found under.
+
+    ``label`` is its name where the path below the folder tells it from no other; ``fault``: why it can't be read, as is
+    known before it is tried.
+    """
 
     path: str
     root: Path
+    label: str | None = None
+    fault: str | None = None
 
     @property
     def name(self) -> str:
-        """What people call it."""
-        return "standard input" if self.path == STANDARD else Path(self.path).name
+        """What people call it: its path below the folder that was named."""
+        return self.label or ("standard input" if self.path == STANDARD else str(self.relative))
 
     @property
     def rereadable(self) -> bool:
@@ -43,7 +53,7 @@ class Recording:
     @property
     def relative(self) -> Path:
         """The path below the folder that was named."""
-        return Path(self.path).relative_to(self.root)
+        return Path(storage.without_query(self.path)).relative_to(self.root)
 
 
 @dataclass(frozen=True)
@@ -57,13 +67,16 @@ class Job:
 def find_recordings(inputs: Sequence[str], recursive: bool = False) -> list[Recording]:
     """Expand files, folders and globs, in the order given, each recording once.
 
-    What can't be expanded (a folder without recordings, a pattern that matches nothing) stays in the list, to fail
-    in its turn without stopping the others.
+    Hidden files and what systems keep in folders (``._song.wav``, ``__MACOSX``) are left out unless they are named.
+    What can't be expanded (a folder without recordings, one that can't be read, a pattern that matches nothing) stays
+    in the list, to fail in its turn without stopping the others.
 
     Raises
     ------
     InputError
         If a name is empty.
+    UsageError
+        If an address can't be used.
     """
     found: list[Recording] = []
     for name in map(storage.plain, inputs):
@@ -77,40 +90,48 @@ def find_recordings(inputs: Sequence[str], recursive: bool = False) -> list[Reco
         elif os.path.isdir(name):
             found += _in_folder(path, recursive)
         elif glob.has_magic(name) and not os.path.lexists(name):
-            matches = [Path(match) for match in sorted(glob.glob(name, recursive=True))]
-            recordings = [match for match in matches if _is_recording(match)]
-            found += [Recording(str(match), match.parent) for match in recordings]
-            for folder in (match for match in matches if os.path.isdir(match)):
-                found += _in_folder(folder, recursive)
-            if not recordings and not any(map(os.path.isdir, matches)):
-                found.append(Recording(name, path.parent))
+            found += _matching(name, recursive) or [Recording(name, path.parent)]
         else:
             found.append(Recording(name, path.parent))
     unique: dict[str, Recording] = {}
     for recording in found:
         unique.setdefault(storage.absolute(recording.path), recording)
-    return list(unique.values())
+    count = Counter(recording.name for recording in unique.values())
+    return [replace(one, label=one.path) if count[one.name] > 1 else one for one in unique.values()]
+
+
+def _matching(pattern: str, recursive: bool) -> list[Recording]:
+    """Expand a pattern: the recordings that match, then those in the folders that do."""
+    matches = [Path(match) for match in sorted(tree.matching(pattern))]
+    found = [Recording(str(match), match.parent) for match in matches if _is_recording(match)]
+    for folder in (match for match in matches if os.path.isdir(match)):
+        inside = _in_folder(folder, recursive)
+        found += inside if len(inside) > 1 or inside[0].path != str(folder) or len(matches) == 1 else []
+    return found
 
 
 def _elsewhere(name: str, recursive: bool) -> list[Recording]:
     """Expand the URL of a file, a folder or a glob."""
-    parent = Path(name).parent
+    found = []
     if storage.is_folder(name):
         folder, paths = storage.listed(name, recursive)
         found = [Recording(path, Path(folder)) for path in paths if _is_named_so(Path(path))]
-    elif glob.has_magic(name) and not storage.is_there(name):
+        found = [one for one in found if not any(map(tree.is_hidden, one.relative.parts))]
+    elif glob.has_magic(name) and not storage.on_the_web(name) and not storage.is_there(name):
         found = [Recording(path, Path(path).parent) for path in storage.matching(name) if _is_named_so(Path(path))]
-    else:
-        found = []
-    return found or [Recording(name, parent)]
+        found = [one for one in found if tree.asks_for_hidden(name) or not tree.is_hidden(one.name)]
+    found = found or [Recording(name, Path(storage.without_query(name)).parent)]
+    outside = "its name leads out of the folder; rename it"
+    return [replace(one, fault=outside) if storage.leads_out(one.relative) else one for one in found]
 
 
 def _in_folder(folder: Path, recursive: bool) -> list[Recording]:
-    try:
-        paths = sorted(path for path in (folder.rglob("*") if recursive else folder.iterdir()) if _is_recording(path))
-    except OSError:  # the folder itself may not be read
-        paths = []  # it stays, and fails in its turn
-    return [Recording(str(path), folder) for path in paths] or [Recording(str(folder), folder.parent)]
+    """Find the recordings in a folder, and the folders below it that can't be read."""
+    files, unreadable = tree.files(str(folder), recursive)
+    found = [Recording(str(path), folder) for path in sorted(map(Path, files)) if _is_recording(path)]
+    found += [Recording(path, folder.parent, label=path, fault=why) for path, why in unreadable]
+    nothing = "is a folder without recordings" + ("" if recursive else "; --recursive searches the folders in it too")
+    return found or [Recording(str(folder), folder.parent, label=str(folder), fault=nothing)]
 
 
 def _is_recording(path: Path) -> bool:
@@ -158,10 +179,10 @@ def plan(
         if output != BESIDE and not (kinds or usual):
             raise UsageError(f"{output}: a folder needs --format: one of {', '.join(table)}")
         for kind in kinds or usual:
-            for job, path in zip(
-                jobs, _names(recordings, "" if output == BESIDE else output, kind.suffixes[0]), strict=True
-            ):
-                job.append((path, kind))
+            names = _names(recordings, "" if output == BESIDE else output, kind.suffixes[0])
+            for job, path in zip(jobs, names, strict=True):
+                if path is not None:
+                    job.append((path, kind))
     _check_unique(recordings, jobs)
     return [Job(recording, tuple(job)) for recording, job in zip(recordings, jobs, strict=True)]
 
@@ -196,20 +217,27 @@ def _named(name: str, table: Mapping[str, Format]) -> Format:
     return format_of(Path(f"x.{name.lstrip('.')}"), table)
 
 
-def _names(recordings: Sequence[Recording], folder: str, suffix: str) -> list[str]:
-    bases = []
-    for recording in recordings:
-        if recording.path == STANDARD:
-            if not folder:
-                raise UsageError("standard input has no name; say where the result goes with -o")
-            bases.append(storage.join(folder, Path("stdin")))
-        else:
-            bases.append(
-                storage.join(folder or recording.parent, recording.relative if folder else Path(recording.name))
-            )
-    plain = [base.removesuffix(Path(base).suffix) + suffix for base in bases]
-    count = Counter(map(storage.same, plain))
-    return [path if count[storage.same(path)] == 1 else base + suffix for base, path in zip(bases, plain, strict=True)]
+def _names(recordings: Sequence[Recording], folder: str, suffix: str) -> list[str | None]:
+    """Name the results of all recordings; None for those that can't be read."""
+    bases = [None if recording.fault else _base(recording, folder) for recording in recordings]
+    plain = [base and base.removesuffix(Path(base).suffix) + suffix for base in bases]
+    count = Counter(storage.same(path) for path in plain if path)
+    return [
+        base + suffix if base and path and count[storage.same(path)] > 1 else path
+        for base, path in zip(bases, plain, strict=True)
+    ]
+
+
+def _base(recording: Recording, folder: str) -> str:
+    """Name a recording's result, but for the suffix: below a folder, or beside it where there is none."""
+    if recording.path == STANDARD:
+        if not folder:
+            raise UsageError("standard input has no name; say where the result goes with -o")
+        return storage.join(folder, Path("stdin"))
+    if not folder and storage.on_the_web(recording.path):
+        raise UsageError(f"{recording.path}: nothing can be written beside it; say where the result goes with -o")
+    relative = recording.relative
+    return storage.join(folder or recording.parent, relative if folder else Path(relative.name))
 
 
 def _check_unique(recordings: Sequence[Recording], jobs: Sequence[Sequence[tuple[str, Format]]]) -> None:
@@ -222,3 +250,73 @@ def _check_unique(recordings: Sequence[Recording], jobs: Sequence[Sequence[tuple
             taken[key] = recording.path
             if recording.path != STANDARD and key == storage.same(recording.path):
                 raise UsageError(f"{output}: the result would replace the recording; choose another -o")
+
+
+def check_inputs(recordings: Iterable[Recording]) -> None:
+    """Refuse a batch before it begins if a recording that was named is not there: the name may be a typing error.
+
+    Raises
+    ------
+    InputError
+        If a file or a pattern's match is missing; stores are asked in turn.
+    """
+    names = [one.path for one in recordings if not (one.fault or one.path == STANDARD or storage.is_remote(one.path))]
+    missing = [name for name in names if not os.path.lexists(name)]
+    if missing:
+        more = f"; nor are {len(missing) - 1} more there" if len(missing) > 1 else ""
+        raise InputError(f"{missing[0]}: no such file{more}; nothing was begun")
+
+
+def check_in_reach(jobs: Sequence[Job], addresses: Iterable[str]) -> None:
+    """Refuse what other processes than this one can't read or write.
+
+    Raises
+    ------
+    UsageError
+        If it is standard input, or this process's memory.
+    """
+    if any(job.recording.path == STANDARD for job in jobs):
+        raise UsageError(
+            "--workers and --ray can't read standard input beside other recordings; give it alone, or as a file"
+        )
+    if any(map(storage.in_memory, addresses)):
+        raise UsageError("memory:// is this process's own: neither --workers nor --ray can reach it")
+
+
+def manifest_path(asked: str | None, outputs: Sequence[str], by_default: bool) -> str | None:
+    """Say where the manifest of a batch lies: where it was asked for, else ``by_default`` in its output folder."""
+    if asked is not None:
+        return storage.plain(asked)
+    folders = [storage.plain(output) for output in outputs if by_default and not os.path.isfile(output)]
+    return storage.join(folders[0], Path("pitchai.jsonl")) if folders else None
+
+
+def check_manifest(path: str, jobs: Sequence[Job], may_exist: bool) -> None:
+    """Refuse a place for the manifest that is taken.
+
+    Raises
+    ------
+    OutputError
+        If it is a recording or a result, is there already, or can't be written.
+    """
+    if storage.is_there(path) and not may_exist:
+        raise OutputError(f"{path}: exists already; --skip-existing goes on from it, --overwrite begins anew")
+    taken = {storage.same(name) for job in jobs for name in (job.recording.path, *(out for out, _ in job.outputs))}
+    if storage.same(path) in taken:
+        raise OutputError(f"{path}: is a recording or a result; choose another --manifest")
+    storage.check_writable(path, True, "--manifest")
+
+
+def split_done(jobs: Sequence[Job], manifest: Manifest | None) -> tuple[list[Job], list[Job]]:
+    """Tell the jobs that are still to be done from those whose results are there.
+
+    A manifest that an earlier run began must know them too.
+    """
+    there = storage.existing(path for job in jobs for path, _ in job.outputs)
+    left: list[Job] = []
+    done: list[Job] = []
+    for job in jobs:
+        outputs = [path for path, _ in job.outputs]
+        known = manifest.has(job.recording.path, outputs) if manifest and manifest.resumed else bool(outputs)
+        (done if known and there.issuperset(outputs) else left).append(job)
+    return left, done

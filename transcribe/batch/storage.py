@@ -1,7 +1,8 @@
 """Recordings and results by their address: a path here, or a URL such as ``s3://bucket/song.wav``, through fsspec.
 
 Results are there whole or not at all: here by :mod:`transcribe.batch.atomic`, in an object store because a put is.
-Credentials and endpoints are found as the store's own library finds them: its environment, files and roles.
+Credentials and endpoints are found as the store's own library finds them: its environment, files and roles, never in
+an address.
 """
 
 from __future__ import annotations
@@ -12,11 +13,15 @@ import tempfile
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 from transcribe.batch import atomic
-from transcribe.errors import InputError, OutputError, PitchaiError, UsageError
+from transcribe.errors import InputError, OutputError, PitchaiError, TakenError, UsageError, machine_faults_as
+
+# The stores that have been tried, of the many that fsspec knows; the web is read only.
+STORES = ("s3", "gs", "az", "memory")
+_WEB = ("http", "https")
 
 
 def is_remote(address: str) -> bool:
@@ -29,9 +34,39 @@ def in_memory(address: str) -> bool:
     return address.startswith("memory://")
 
 
+def on_the_web(address: str) -> bool:
+    """Whether it can be read but not written to."""
+    return is_remote(address) and _scheme(address) in _WEB
+
+
 def plain(address: str) -> str:
-    """Make a path of a ``file://`` URL; others stay."""
-    return re.sub(r"(file|local)://(?=/)", "", address, count=1) if is_remote(address) else address
+    """Make a path of a ``file://`` URL; others stay.
+
+    Raises
+    ------
+    UsageError
+        If it is of a store that isn't known here, or holds a password.
+    """
+    if not is_remote(address):
+        return address
+    scheme = _scheme(address)
+    if re.match(r"(file|local):///", address):
+        return address.partition("://")[2]
+    if scheme not in (*STORES, *_WEB):
+        known = ", ".join(f"{name}://" for name in (*STORES, *_WEB))
+        raise UsageError(f"{address}: {scheme}:// is not supported; copy it to a folder, or use one of {known}")
+    if re.match(r"[^/@]*:[^/@]*@", address.partition("://")[2]):
+        raise UsageError(f"{address}: has a password in it; give it to the store's own settings or environment instead")
+    return address
+
+
+def without_query(address: str) -> str:
+    """Leave out what follows the path of a URL of the web."""
+    return re.sub(r"[?#].*", "", address, flags=re.DOTALL) if on_the_web(address) else address
+
+
+def _scheme(address: str) -> str:
+    return address.partition("://")[0]
 
 
 def absolute(address: str) -> str:
@@ -44,8 +79,21 @@ def same(address: str) -> str:
     return address if is_remote(address) else os.path.normcase(os.path.realpath(address))
 
 
-def join(folder: str, name: Path) -> str:
-    """Name a file below a folder."""
+def leads_out(name: PurePath) -> bool:
+    """Whether a relative path leads out of the folder that it is joined to."""
+    return ".." in name.parts or bool(name.anchor)
+
+
+def join(folder: str, name: PurePath) -> str:
+    """Name a file below a folder. All names that come from outside (a store's keys) pass through here.
+
+    Raises
+    ------
+    OutputError
+        If the name leads out of the folder.
+    """
+    if leads_out(name):
+        raise OutputError(f"{name.as_posix()}: leads out of {folder}; rename it")
     return f"{folder.rstrip('/')}/{name.as_posix()}" if is_remote(folder) else str(Path(folder) / name)
 
 
@@ -53,6 +101,8 @@ def is_folder(address: str) -> bool:
     """Whether there is such a folder."""
     if not is_remote(address):
         return os.path.isdir(address)
+    if on_the_web(address):  # which knows none, and would send the whole file to tell
+        return False
     files, path = _open(address)
     with _failing(InputError, address):
         return bool(files.isdir(path))
@@ -115,8 +165,10 @@ def here(address: str) -> Iterator[str]:
         yield address
         return
     files, path = _open(address)
-    with tempfile.TemporaryDirectory(prefix="pitchai-") as folder:
-        copy = str(Path(folder) / Path(path).name)
+    with machine_faults_as(InputError, f"{address}: no temporary folder to copy it to"):
+        temporary = tempfile.TemporaryDirectory(prefix="pitchai-")
+    with temporary as folder:
+        copy = join(folder, PurePath(PurePath(path).name or "recording"))
         with _failing(InputError, address):
             try:
                 files.get_file(path, copy)
@@ -152,8 +204,10 @@ def check_writable(address: str, overwrite: bool, option: str = "-o") -> None:
     """
     if not is_remote(address):
         atomic.check_writable(Path(address), overwrite, option)
+    elif on_the_web(address):
+        raise UsageError(f"{address}: results can't be written over {_scheme(address)}; choose another {option}")
     elif not overwrite and is_there(address):
-        raise OutputError(f"{address}: exists already; use --overwrite to replace it or --skip-existing to keep it")
+        raise TakenError(f"{address}: exists already; use --overwrite to replace it or --skip-existing to keep it")
 
 
 def write(address: str, content: bytes, overwrite: bool = False) -> None:
@@ -172,21 +226,23 @@ def write(address: str, content: bytes, overwrite: bool = False) -> None:
         try:
             files.pipe_file(path, content, mode="overwrite" if overwrite else "create")
         except FileExistsError:
-            raise OutputError(f"{address}: exists already; use --overwrite to replace it") from None
+            raise TakenError(f"{address}: exists already; use --overwrite to replace it") from None
 
 
 def _open(address: str) -> tuple[Any, str]:
     """Give the file system of an address, and the path there."""
     try:
-        from fsspec.core import url_to_fs
+        from fsspec import get_filesystem_class
     except ImportError:
         raise UsageError(f"{address}: addresses are opened by fsspec: pip install 'pitchai[ray]'") from None
     try:
+        # Not fsspec's own `url_to_fs`, to which "::" in a key means an archive in a store.
+        kind = get_filesystem_class(_scheme(address))
+        path = kind._strip_protocol(address)
         # What others write meanwhile is to be seen.
-        files, path = url_to_fs(address, use_listings_cache=False)
+        return kind(use_listings_cache=False, **kind._get_kwargs_from_urls(address)), path
     except (ImportError, ValueError) as error:
         raise UsageError(f"{address}: {_one_line(error)}") from None
-    return files, path
 
 
 @contextmanager

@@ -1,15 +1,19 @@
-"""What this installation is made of, and whether it is whole."""
+"""The command ``pitchai doctor``: what this installation is made of, and whether it is whole."""
 
 from __future__ import annotations
 
+import json
 import os
 import platform
 from importlib import metadata
+from typing import Annotated
+
+import typer
 
 from transcribe import __version__
-from transcribe.engine.devices import n_threads
-from transcribe.engine.onnx_backend import OnnxNetwork
-from transcribe.errors import PitchaiError
+from transcribe.cli.console import print_line
+from transcribe.cli.tables import facts, print_tables
+from transcribe.errors import PitchaiError, WeightsError
 
 _PACKAGES = (
     "onnxruntime",
@@ -27,6 +31,17 @@ _PACKAGES = (
     "rich",
     "tqdm",
 )
+
+
+def doctor(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
+    """Check the installation: versions, devices, decoders, weights and their checksums and terms."""
+    report = examine()
+    if as_json:
+        print_line(json.dumps(report))
+    else:
+        print_tables(*(facts(title, section.items()) for title, section in report.items()))
+    if any(value.startswith("FAULTY") for section in report.values() for value in section.values()):
+        raise typer.Exit(WeightsError.exit_code)
 
 
 def examine() -> dict[str, dict[str, str]]:
@@ -69,6 +84,8 @@ def _licence(about: metadata.PackageMetadata) -> str:
 
 
 def _devices() -> dict[str, str]:
+    from transcribe.engine.devices import n_threads
+
     try:
         import torch
         import torchaudio  # noqa: F401 - it must load beside this torch
@@ -102,14 +119,16 @@ def _decoders() -> dict[str, str]:
 
 
 def _weights() -> dict[str, str]:
+    from transcribe.engine.onnx_backend import OnnxNetwork
     from transcribe.engine.weights import manifest, verified_bytes
+    from transcribe.registry import TASKS
 
     try:
         entries = manifest()
     except PitchaiError as error:
         return {"manifest": f"FAULTY: {error}"}
     found = {}
-    for task in ("notes", "chords", "instruments", "genre"):
+    for task in (task.name for task in TASKS if not task.requires):
         if not any(entry.task == task and entry.default for entry in entries.values()):
             found[task] = f"FAULTY: there are no default weights for {task}; reinstall pitchai"
     for name, entry in entries.items():

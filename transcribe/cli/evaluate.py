@@ -10,20 +10,17 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from transcribe.batch.atomic import check_writable
-from transcribe.cli.console import (
-    ProgressBar,
+from transcribe.cli.console import ProgressBar, print_line, say
+from transcribe.cli.options import Computing
+from transcribe.cli.tables import (
     beat_figures,
     chord_figures,
     confusion,
     figures,
     genre_figures,
-    print_line,
     print_tables,
-    say,
     tag_figures,
 )
-from transcribe.cli.options import Device, Model, Precision, Threads, Threshold
-from transcribe.cli.run import given
 from transcribe.errors import InputError, UsageError
 
 if TYPE_CHECKING:
@@ -65,11 +62,8 @@ def evaluate(
     estimate: Annotated[Path | None, typer.Option(help="and what is to be judged.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, with every piece's figures.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no warnings.")] = False,
-    model: Model = None,
-    device: Device = "auto",
-    precision: Precision = "auto",
-    threads: Threads = None,
-    onset_threshold: Threshold = None,
+    computing: Computing = Computing(),  # noqa: B008
+    onset_threshold: Annotated[float | None, typer.Option(min=0.0, max=1.0, show_default=False)] = None,
     plot: Annotated[
         Path | None, typer.Option(help="With labelled clips: a PNG of what was taken for what.", show_default=False)
     ] = None,
@@ -86,6 +80,7 @@ def evaluate(
     [bold]pitchai eval --dataset maestro --data maestro-v3.0.0[/] or
     [bold]pitchai eval --reference a.mid --estimate b.mid[/] (or .lab files of chords).
     """
+    model, device, precision, threads = computing.model, computing.device, computing.precision, computing.threads
     if (reference is None) != (estimate is None):
         raise UsageError("--reference and --estimate belong together")
     if (reference is None) == (dataset is None):
@@ -143,7 +138,14 @@ def evaluate(
         from transcribe.notes.metrics import evaluate as run
         from transcribe.pipeline import Transcriber
 
-        transcriber = Transcriber(model, device, None, precision, None, **given(onset_threshold=onset_threshold))
+        transcriber = Transcriber(
+            model,
+            device,
+            None,
+            precision,
+            None,
+            **({} if onset_threshold is None else {"onset_threshold": onset_threshold}),
+        )
         thresholds = [step / 10 for step in range(1, 10)] if sweep else []
         with ProgressBar(f"{len(pieces)} pieces of {dataset}", quiet) as progress:
             keep = None if pages is None else lambda *piece: compared.append(piece)

@@ -7,6 +7,7 @@ torch's time or less. ``train/onnx.py`` makes the graphs of the shipped weights.
 from __future__ import annotations
 
 import json
+import os
 
 import numpy as np
 
@@ -35,8 +36,13 @@ class OnnxNetwork:
     """
 
     def __init__(self, content: bytes) -> None:
+        # Its packages send telemetry from 1.29 on, and keep an identifier in the user's cache, unless this is set before
+        # they are loaded; `disable_telemetry_events` is for older ones on Windows.
+        os.environ["ORT_DISABLE_TELEMETRY"] = "1"
         try:
             import onnxruntime
+
+            onnxruntime.disable_telemetry_events()
         except (ImportError, OSError) as error:
             reason = " ".join(str(error).split())[:120]
             raise UsageError(

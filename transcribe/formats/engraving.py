@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-import tempfile
-from pathlib import Path
 
 from transcribe.errors import InputError
 from transcribe.events import Transcription
@@ -75,14 +73,11 @@ def to_pdf(transcription: Transcription, detail: float = 1.0) -> bytes:
     import typst
 
     pages = to_pages(transcription, detail)
-    with tempfile.TemporaryDirectory(prefix="pitchai-") as folder:
-        lines = ["#set page(width: 210mm, height: 297mm, margin: 0mm)"]
-        for number, page in enumerate(pages):
-            Path(folder, f"{number}.svg").write_text(page.translate(_PLAIN), encoding="utf-8")
-            lines.append(f'#image("{number}.svg", width: 210mm, height: 297mm)')
-        source = Path(folder, "score.typ")
-        source.write_text("\n".join(lines), encoding="utf-8")
-        return bytes(typst.compile(str(source), format="pdf", timestamp=0))
+    lines = ["#set page(width: 210mm, height: 297mm, margin: 0mm)"]
+    lines += [f'#image("{number}.svg", width: 210mm, height: 297mm)' for number in range(len(pages))]
+    # All files are given in memory: no temporary folder can be full or missing.
+    files = {f"{number}.svg": page.translate(_PLAIN).encode() for number, page in enumerate(pages)}
+    return bytes(typst.compile({"main.typ": "\n".join(lines).encode(), **files}, format="pdf", timestamp=0))
 
 
 def _placed(page: str, number: int) -> str:

@@ -1,0 +1,108 @@
+"""The commands about results that are there: convert, show, schema."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from transcribe.cli.console import print_line, print_paths
+from transcribe.cli.options import KnownBeats, Reference, Rhythm, timing
+from transcribe.cli.run import check_formats, read_reference
+from transcribe.cli.tables import print_tables, roll, summary
+from transcribe.errors import UsageError
+from transcribe.registry import task_named
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from transcribe.events import Transcription
+    from transcribe.formats.table import Format
+
+
+def convert(
+    source: Annotated[Path, typer.Argument(help="A result: MIDI, JSON, CSV or .lab.")],
+    targets: Annotated[list[Path], typer.Argument(metavar="TARGET…", help="What to write; the suffix says how.")],
+    reference: Reference,
+    known: KnownBeats,
+    rhythm: Rhythm,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files that exist.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Don't print what was written.")] = False,
+) -> None:
+    """Turn a result into other formats, without listening again: [bold]pitchai convert song.json song.mid[/].
+
+    All targets are made before the first is written.
+    """
+    from transcribe.batch.atomic import check_writable, write_atomically
+    from transcribe.formats.table import SCORES, detailed, format_of, illustrated, read_transcription
+    from transcribe.report.roll import Scene
+    from transcribe.score.analysis import analysed
+
+    for target in targets:
+        format_of(target)
+    _check_unlike(targets)
+    transcription = read_transcription(source)
+    forms = _formats(source, transcription, targets)
+    known_timing = timing(known, rhythm)
+    truth = read_reference(reference.plot_reference, forms)
+    for target in targets:
+        check_writable(target, overwrite)
+    if known_timing.tempo or known_timing.beats or rhythm.quantize or any(form.name in SCORES for form in forms):
+        transcription = analysed(transcription, known_timing)
+    scene = Scene(source.name, truth)
+    contents = [detailed(illustrated(form, lambda: scene), rhythm.detail).write(transcription) for form in forms]
+    for target, content in zip(targets, contents, strict=True):
+        write_atomically(target, content, overwrite)
+        if not quiet:
+            print_paths([str(target)])
+
+
+def _formats(source: Path, transcription: Transcription, targets: Sequence[Path]) -> list[Format]:
+    """Choose how each target is written, if the result holds what it takes."""
+    from transcribe.formats.table import CHORD_FORMATS, FORMATS, format_of
+
+    # Where there are chords alone, a table or MIDI holds these.
+    table = {**FORMATS, **CHORD_FORMATS} if transcription.chords and not transcription.notes else FORMATS
+    forms = [format_of(target, table) for target in targets]
+    for target, form in zip(targets, forms, strict=True):
+        if form.name in ("lab", "chordpro", "leadsheet") and not transcription.chords:
+            raise UsageError(f"{source} holds no chords to write as {target.name}")
+        if form.name == "npz":
+            raise UsageError(
+                f"{target}: activations are in no result; give the recording: pitchai song.wav -o song.npz"
+            )
+    check_formats(forms, ["chords"])
+    return forms
+
+
+def _check_unlike(targets: Sequence[Path]) -> None:
+    from transcribe.batch.storage import same
+
+    seen = set()
+    for target in targets:
+        if same(str(target)) in seen:
+            raise UsageError(f"{target}: is to be written twice; give each target once")
+        seen.add(same(str(target)))
+
+
+def show(
+    source: Annotated[Path, typer.Argument(help="A result, or any MIDI file.")],
+    width: Annotated[int, typer.Option(min=10, max=1000, help="Columns of the picture.")] = 100,
+) -> None:
+    """Print what a result holds: its summary, and its notes as a picture."""
+    from transcribe.formats.table import read_transcription
+
+    result = read_transcription(source)
+    if result.chords and not result.notes:
+        print_tables(*task_named("chords").tables(source.name, result))
+    else:
+        print_tables(summary(source.name, result), roll(result, width))
+
+
+def schema() -> None:
+    """Print the JSON schema of what --json prints and -o song.json writes."""
+    from transcribe.formats.schema import schema as described
+
+    print_line(json.dumps(described(), indent=2))

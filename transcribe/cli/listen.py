@@ -1,0 +1,192 @@
+"""The commands that listen: one for each task, and ``pitchai song.wav``, which hears several together."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from transcribe import __version__
+from transcribe.cli import run as running
+from transcribe.cli.console import clean, print_line
+from transcribe.cli.options import (
+    Batch,
+    Computing,
+    KnownBeats,
+    Pictures,
+    Rhythm,
+    Sound,
+    given,
+    settings_of,
+    switched_on,
+    switches_of,
+    timing,
+    unpacked,
+)
+from transcribe.cli.tables import print_tables, summary
+from transcribe.errors import UsageError
+from transcribe.registry import TASKS, task_named
+
+if TYPE_CHECKING:
+    from transcribe.batch.plan import Job
+    from transcribe.batch.work import Done, Listening
+    from transcribe.events import Transcription
+    from transcribe.formats.table import Format
+    from transcribe.registry import Task
+    from transcribe.score.analysis import Timing
+
+NOTES = task_named("notes")
+# What can be heard beside the notes; what is made from notes is there anyway.
+_OTHERS = tuple(task for task in TASKS if task is not NOTES and not task.requires)
+
+
+def command_of(task: Task) -> Callable[..., None]:
+    """Make a task's command: it prints what it finds, and writes it where asked to."""
+
+    def listen(batch: Batch, settings: Any, computing: Computing, known: KnownBeats = KnownBeats()) -> None:  # noqa: B008
+        known_timing = timing(known, Rhythm())
+        with running.begun(batch, computing, task.formats, None) as run:
+            work = running.work_of(run, _opener(run, [task], given(settings), known_timing))
+            running.run_each(run, work, partial(_show, task))
+
+    listen.__doc__ = f"{task.help}\n\n[bold]pitchai {task.name} song.wav[/] prints what is found; -o writes it."
+    groups = {"batch": Batch, "settings": settings_of(task), "computing": Computing}
+    if task.requires:  # made from notes: tempo and beats may be known
+        groups["known"] = KnownBeats
+    helps = {"formats": _formats_help(task.formats), "model": _model_help(task)}
+    return unpacked(listen, helps=helps, without=("precision",) if task.name == "genre" else (), **groups)
+
+
+def default_command() -> Callable[..., None]:
+    """Make the command that hears notes and more, and writes them beside the recording."""
+    helps = {
+        "output": "A file, a folder, or - for stdout. Beside the recording if not given.",
+        "formats": _formats_help(NOTES.formats),
+        "model": _model_help(NOTES),
+    }
+    return unpacked(_transcribe, helps=helps, settings=settings_of(NOTES), switches=switches_of(_OTHERS))
+
+
+def _version(value: bool) -> None:
+    if value:
+        print_line(f"pitchai {__version__}")
+        raise typer.Exit()
+
+
+def _transcribe(
+    batch: Batch,
+    switches: Any,
+    settings: Any,
+    known: KnownBeats,
+    rhythm: Rhythm,
+    pictures: Pictures,
+    sound: Sound,
+    computing: Computing,
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", is_eager=True, callback=_version)
+    ] = False,
+) -> None:
+    """Listen to recordings and write down their notes: [bold]pitchai song.wav -o song.mid[/]."""
+    tasks = [NOTES, *switched_on(switches, _OTHERS)]
+    with running.begun(batch, computing, NOTES.formats, "midi") as run:
+        forms = [form for job in run.jobs for _, form in job.outputs]
+        running.check_formats(forms, [task.name for task in tasks])
+        reference = running.read_reference(pictures.plot_reference, forms)
+        if pictures.spectrogram:
+            _check_spectrogram(run.jobs, forms)
+        _check_sound(sound, run.jobs, batch.overwrite)
+        opened = _opener(run, tasks, given(settings), timing(known, rhythm, len(run.jobs)))
+        work = running.work_of(
+            run,
+            opened,
+            reference=reference,
+            spectrogram=pictures.spectrogram,
+            sound=not pictures.no_sound,
+            detail=rhythm.detail,
+        )
+
+        def show(job: Job, done: Done) -> None:
+            print_tables(summary(job.recording.name, done.result, done.device, [path for path, _ in job.outputs]))
+
+        def play(job: Job, done: Done) -> None:
+            _sonify(sound, job, done.result, 3600 * computing.max_duration, batch.overwrite)
+
+        running.run_each(run, work, show, play if sound.sonify is not None else None)
+
+
+def _opener(
+    run: running.Run, tasks: Sequence[Task], settings: Mapping[str, Any], known: Timing
+) -> Callable[[], Listening]:
+    """Say how the tasks' networks are loaded, here or by a worker; the first has the settings."""
+    from transcribe.batch.work import open_recogniser, open_transcriber
+
+    computing = run.computing
+    machine = (computing.device, computing.precision, computing.n_threads(run.batch.parallel), computing.max_duration)
+    names = tuple(task.name for task in tasks)
+    if names[0] in ("notes", "beats"):
+        return partial(open_transcriber, computing.model, *machine, names[1:], dict(settings), known)
+    return partial(open_recogniser, names[0], computing.model, *machine, dict(settings))
+
+
+def _show(task: Task, job: Job, done: Done) -> None:
+    """Print what a task found and where it was written."""
+    print_tables(*task.tables(job.recording.name, done.result))
+    for path, _ in job.outputs:
+        print_line(f"written: {clean(path)}")
+
+
+def _formats_help(formats: Mapping[str, Format]) -> str:
+    return f"{', '.join(formats)}; where -o's suffix doesn't say."
+
+
+def _model_help(task: Task) -> str:
+    return (
+        "small, medium, large, or a .safetensors file."
+        if "notes" in (task.name, *task.requires)
+        else "A .safetensors file."
+    )
+
+
+def _check_spectrogram(jobs: Sequence[Job], forms: Sequence[Format]) -> None:
+    if not any(form.name in ("png", "svg") for form in forms):
+        raise UsageError("--spectrogram needs a picture to draw in: -o song.png or -o song.svg")
+    if not all(job.recording.rereadable for job in jobs):
+        raise UsageError("--spectrogram needs the recording as a file: a stream can't be read twice")
+
+
+def _check_sound(sound: Sound, jobs: Sequence[Job], overwrite: bool) -> None:
+    from transcribe.batch.atomic import check_writable
+    from transcribe.report.sonify import SUFFIXES
+
+    if sound.sonify is None:
+        if sound.one_ear:
+            raise UsageError("--one-ear goes with --sonify")
+        return
+    if sound.sonify.suffix.lower() not in SUFFIXES:
+        raise UsageError(f"{sound.sonify}: sound is written as {', '.join(SUFFIXES)}")
+    if len(jobs) > 1:
+        raise UsageError("--sonify takes one recording")
+    taken = [name for job in jobs for name in (job.recording.path, *(path for path, _ in job.outputs))]
+    if os.path.realpath(sound.sonify) in map(os.path.realpath, taken):
+        raise UsageError(f"{sound.sonify}: the sound would replace the recording or a result; choose another --sonify")
+    if sound.one_ear and not all(job.recording.rereadable for job in jobs):
+        raise UsageError("--one-ear needs the recording as a file: a stream can't be read twice")
+    check_writable(sound.sonify, overwrite)
+
+
+def _sonify(sound: Sound, job: Job, result: Transcription, max_duration: float, overwrite: bool) -> None:
+    """Write the notes as a piano plays them, beside the recording where it is wanted in one ear."""
+    from transcribe.audio import load_audio
+    from transcribe.batch.atomic import write_atomically
+    from transcribe.batch.storage import here
+    from transcribe.report.sonify import SAMPLE_RATE, to_audio
+
+    assert sound.sonify is not None
+    samples = None
+    if sound.one_ear:
+        with here(job.recording.path) as path:
+            samples = load_audio(path, SAMPLE_RATE, max_duration).samples
+    write_atomically(sound.sonify, to_audio(result, sound.sonify.suffix, samples), overwrite)

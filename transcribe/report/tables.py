@@ -1,0 +1,52 @@
+"""Tables and reports as plain values, for whoever shows them: a terminal, a page, a notebook."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows of text under ``columns``; no heads where these are empty.
+
+    ``strong`` is the column that matters most; ``rows`` are as long as ``columns``, or of a name and a value.
+    """
+
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    title: str = ""
+    strong: int | None = None
+
+
+class Report(Protocol):
+    """What an evaluation found.
+
+    ``conventions`` says how it was measured; ``warnings`` are remarks, one line each.
+    """
+
+    @property
+    def conventions(self) -> str:
+        """How it was measured, in a line."""
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """Remarks for whoever reads the figures, one line each."""
+
+    @property
+    def confusion(self) -> Mapping[str, Mapping[str, int]]:
+        """Count, for every true label, what it was called; nothing where labels aren't compared."""
+
+    def tables(self) -> Iterator[Table | str]:
+        """Lay out the figures: tables, and lines of text between them."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give everything as plain values, for JSON."""
+
+
+def confusion_table(confusion: Mapping[str, Mapping[str, int]]) -> Table:
+    """Lay out which clips were called what: a row for every true label."""
+    columns = sorted({called for row in confusion.values() for called in row})
+    rows = [(truth, *(str(row.get(called, "")) for called in columns)) for truth, row in sorted(confusion.items())]
+    return Table(("true", *columns), tuple(rows), title="called")
