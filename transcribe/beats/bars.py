@@ -113,8 +113,8 @@ def find_bars(
         return FoundBars(np.zeros(0, int), np.zeros(0, int), np.zeros(0, bool))
     seen = _observed(found, config, states)
     if first is not None:
-        begins = (-first) % states.length
-        seen[0] = np.where(states.place == begins, seen[0], -np.inf)
+        at_start = -first % states.length
+        seen[0] = np.where(states.place == at_start, seen[0], -np.inf)
     # A step is one of: to the next place, to a bar of the same kind, to one of another kind, out of an unfinished bar.
     prior = np.array([0.0 if len(kinds) == 1 else config.prior[length] for length, _ in kinds])
     changes = np.full((len(kinds), len(kinds)), -config.change) + prior
@@ -142,7 +142,7 @@ def find_bars(
 
 def _observed(found: FoundBeats, config: BarDecodingConfig, states: _States) -> np.ndarray:
     """Say how well each beat fits each state, (n_beats, n_states)."""
-    share = np.clip(found.downbeat / np.maximum(found.beat, 1e-2), 0, 1)
+    share = np.clip(found.downbeat / np.maximum(found.beat, 0.1), 0, 1)
     odds = config.downbeat * logit(share)
     likely = np.log(np.maximum(found.metre, _LEAST))
     three = config.triple * logit(found.triple)

@@ -98,35 +98,67 @@ class FoundBeats:
         return len(self.times)
 
 
+@dataclass(frozen=True)
+class Heard:
+    """The activations of a whole piece, thinned.
+
+    Attributes
+    ----------
+    beat, downbeat, triple
+        Of n frames, (n,).
+    tempo, metre
+        Of one of ``_EVERY`` frames.
+    """
+
+    beat: np.ndarray
+    downbeat: np.ndarray
+    triple: np.ndarray
+    tempo: np.ndarray
+    metre: np.ndarray
+
+    def at(self, times: np.ndarray) -> FoundBeats:
+        """Look up what is heard at beats: the highest within two frames, for what is a peak."""
+        if not len(times) or not len(self.beat):
+            return FoundBeats(times, *(np.zeros(len(times)) for _ in range(3)), np.ones((len(times), len(METRES))))
+        frames = np.clip(np.round(times * FRAME_RATE).astype(int), 0, len(self.beat) - 1)
+        around = np.clip(frames[:, None] + np.arange(-_REACH, _REACH + 1), 0, len(self.beat) - 1)
+        slow = np.minimum(frames // _EVERY, len(self.metre) - 1)
+        return FoundBeats(
+            times, self.beat[around].max(1), self.downbeat[around].max(1), self.triple[frames], self.metre[slow]
+        )
+
+
 class BeatDecoder:
     """Finds the beats of activations that come block by block; how they are cut changes nothing.
 
-    It keeps some 3 kB for a second of music: three activations, and some of tempo and metre.
+    It keeps some 6 kB for a second of music.
     """
 
     def __init__(self, config: BeatDecodingConfig = BeatDecodingConfig()) -> None:
         self.config = config
         self._n_frames = 0
-        self._blocks: list[BeatActivations] = []
+        self._blocks: list[Heard] = []
 
     def push(self, block: BeatActivations) -> None:
         """Take the activations of the frames that follow."""
         thinned = slice(-self._n_frames % _EVERY, None, _EVERY)
         self._n_frames += len(block)
-        self._blocks.append(
-            BeatActivations(
-                block.beat, block.downbeat, block.triple, block.tempo[thinned].copy(), block.metre[thinned].copy()
-            )
-        )
+        tempo, metre = block.tempo[thinned].copy(), block.metre[thinned].copy()
+        self._blocks.append(Heard(block.beat, block.downbeat, block.triple, tempo, metre))
+
+    def heard(self) -> Heard:
+        """Return what was pushed."""
+        if not self._blocks:
+            return Heard(*(np.zeros(0) for _ in range(3)), np.zeros((0, len(PERIODS))), np.zeros((0, len(METRES))))
+        names = ("beat", "downbeat", "triple", "tempo", "metre")
+        whole = Heard(*(np.concatenate([getattr(block, name) for block in self._blocks]) for name in names))
+        self._blocks = [whole]
+        return whole
 
     def finish(self) -> FoundBeats:
         """Find the beats of all that was pushed."""
-        names = ("beat", "downbeat", "triple", "tempo", "metre")
-        if not self._n_frames:
-            return FoundBeats(*(np.zeros(0) for _ in range(4)), np.zeros((0, len(METRES))))
-        kept = BeatActivations(*(np.concatenate([getattr(block, name) for block in self._blocks]) for name in names))
-        times = _Search(kept, self.config).beats()
-        return _at(kept, times)
+        heard = self.heard()
+        return heard.at(_Search(heard, self.config).beats() if len(heard.beat) else np.zeros(0))
 
 
 def find_beats(activations: BeatActivations, config: BeatDecodingConfig = BeatDecodingConfig()) -> FoundBeats:
@@ -160,7 +192,7 @@ class _Search:
     node's best state is worth to a beat of each of the ``PERIODS`` that follows, ``best`` is that state's number.
     """
 
-    def __init__(self, kept: BeatActivations, config: BeatDecodingConfig) -> None:
+    def __init__(self, kept: Heard, config: BeatDecodingConfig) -> None:
         self.config = config
         self.times, peaks = _peaks(kept.beat, config.lowest_peak)
         offset = float(logit(np.array(config.threshold)))
@@ -260,13 +292,3 @@ def _peaks(beat: np.ndarray, lowest: float) -> tuple[np.ndarray, np.ndarray]:
     bend = before - 2 * at + after
     shift = np.where(bend < 0, 0.5 * (before - after) / np.where(bend < 0, bend, -1.0), 0.0)
     return np.maximum(frames + np.clip(shift, -0.5, 0.5), 0) / FRAME_RATE, frames
-
-
-def _at(kept: BeatActivations, times: np.ndarray) -> FoundBeats:
-    """Look up the activations at beats: the highest within two frames, for what is a peak."""
-    frames = np.minimum(np.round(times * FRAME_RATE).astype(int), len(kept) - 1)
-    around = np.clip(frames[:, None] + np.arange(-_REACH, _REACH + 1), 0, len(kept) - 1)
-    slow = np.minimum(frames // _EVERY, len(kept.metre) - 1)
-    return FoundBeats(
-        times, kept.beat[around].max(1), kept.downbeat[around].max(1), kept.triple[frames], kept.metre[slow]
-    )
