@@ -33,27 +33,34 @@ def test_targets_lie_on_the_beats() -> None:
     made = targets(score(bars=4), 500)
     assert np.flatnonzero(made.beat).tolist() == list(range(0, 400, 25))
     assert np.flatnonzero(made.downbeat).tolist() == [0, 100, 200, 300]
-    assert METRES[made.metre[50]] == 4 and made.metre[499] == -1
-    assert made.triple[100] == 0 and made.triple_weight[100] == 1
+    assert METRES[made.metre[50]] == 4
+    assert made.metre[499] == -1
+    assert made.triple[100] == 0
+    assert made.triple_weight[100] == 1
     # Half a second a beat; nothing is known after the last.
     assert PERIODS[made.tempo[100].argmax()] == pytest.approx(0.5, rel=0.02)
     np.testing.assert_allclose(made.tempo[:380].sum(-1), 1, rtol=1e-5)
     assert not made.tempo[450].any()
-    assert made.beat_weight[395] == 0 and made.beat_weight[100] == 1
+    assert made.beat_weight[395] == 0
+    assert made.beat_weight[100] == 1
 
 
 def test_music_without_beats_has_none_to_find() -> None:
     piece = score(4)
     piece.beats = piece.beats[:0]
     made = targets(piece, 100)
-    assert made.beat_weight.all() and not made.beat.any() and not made.tempo.any()
+    assert made.beat_weight.all()
+    assert not made.beat.any()
+    assert not made.tempo.any()
 
 
 def test_bars_that_nobody_counted_are_left_out() -> None:
     piece = score(4)
     piece.metre[4:8] = 0
     made = targets(piece, 400)
-    assert not made.downbeat_weight[100:199].any() and made.downbeat_weight[210] and made.beat_weight[150]
+    assert not made.downbeat_weight[100:199].any()
+    assert made.downbeat_weight[210]
+    assert made.beat_weight[150]
 
 
 def test_a_loss_forgives_a_beat_that_lies_a_little_off() -> None:
@@ -86,7 +93,8 @@ def test_a_batch_depends_on_the_seed_and_the_step_alone() -> None:
     once, again, later = make(3, 0), make(3, 0), make(4, 0)
     assert all(torch.equal(a, b) for a, b in zip(once, again, strict=True))
     assert not torch.equal(once[0], later[0])
-    assert once[0].shape == (2, WINDOW_FRAMES, N_FEATURES) and once[7].shape == (2, WINDOW_FRAMES, N_TEMPI)
+    assert once[0].shape == (2, WINDOW_FRAMES, N_FEATURES)
+    assert once[7].shape == (2, WINDOW_FRAMES, N_TEMPI)
     with pytest.raises(ValueError, match="no piece"):
         Batches([], 2, 7, torch.device("cpu"))
 
@@ -153,13 +161,15 @@ def test_the_command_trains_resumes_and_exports(tmp_path: Path, corpus: Path) ->
     assert "asap/beats" in done.stdout
     assert json.loads((run / "config.json").read_text()) == json.loads(json.dumps(asdict(SMALL)))
     again = subprocess.run([*command, "--steps", "2"], capture_output=True, text=True)
-    assert again.returncode == 0 and again.stdout == done.stdout
+    assert again.returncode == 0
+    assert again.stdout == done.stdout
 
     network = load_run(run)
     folder = tmp_path / "weights"
     export(network, "beats-9", "terms", "command", folder)
     entry = json.loads((folder / "manifest.json").read_text())["beats-9"]
-    assert entry["task"] == "beats" and entry["default"]
+    assert entry["task"] == "beats"
+    assert entry["default"]
     features = np.random.default_rng(0).random((WINDOW_FRAMES, N_FEATURES), np.float32)
     in_torch = parse_beats_model((folder / entry["file"]).read_bytes(), "beats-9").network(features)
     in_onnx = OnnxNetwork((folder / entry["graph"]).read_bytes())(features)

@@ -82,10 +82,12 @@ def waltz(bars: int, late: float = 0.0) -> list[tuple[float, float, int]]:
 def test_a_score_has_the_beats_of_its_metre_and_tempo(tmp_path: Path) -> None:
     write_score(tmp_path / "waltz.mid", waltz(12), (3, 4), 120)
     piece = read_score(tmp_path / "waltz.mid", "mutopia")
-    assert piece is not None and piece.score
+    assert piece is not None
+    assert piece.score
     np.testing.assert_allclose(piece.beats[:4], [0, 0.5, 1, 1.5])
     assert piece.downbeat[:7].tolist() == [True, False, False, True, False, False, True]
-    assert set(piece.metre.tolist()) == {3} and set(piece.triple.tolist()) == {0}
+    assert set(piece.metre.tolist()) == {3}
+    assert set(piece.triple.tolist()) == {0}
     assert len(piece.notes) == 48
     assert piece.notes[:2, :2].tolist() == [[0, 0.5], [0, 1.5]]
 
@@ -121,7 +123,8 @@ def test_what_is_kept_out_is_known_in_another_tempo_and_key() -> None:
     assert fingerprint(same.notes) == fingerprint(piece_of("tune", "test", tune).notes)
     pieces = [same, piece_of("other", "train", other), piece_of("valid", "valid", other[:100])]
     kept, dropped = without(pieces[:2], [piece_of("tune", "test", tune).notes])
-    assert [p.name for p in kept] == ["other"] and dropped == ["asap/same 1.00"]
+    assert [p.name for p in kept] == ["other"]
+    assert dropped == ["asap/same 1.00"]
     kept, _ = without(pieces, [])
     assert [p.name for p in kept] == ["same", "valid"]
 
@@ -145,8 +148,10 @@ def test_the_sets_are_read(tmp_path: Path) -> None:
     (folder / "score_annotations.txt").write_text("0.0\t0.0\tdb,3/4,0\n")
     (folder / "Anna.annotations.txt").write_text("0.0\t0.0\tdb,3/4,0\n1.0\t1.0\tb\n2.0\t2.0\tbR\n3.0\t3.0\tdb\n")
     (piece,) = asap(tmp_path / "asap", tmp_path / "annotations")
-    assert piece.name == "Bach__Fugue__1__Anna" and piece.beats.tolist() == [0, 1, 2, 3]
-    assert piece.downbeat.tolist() == [True, False, False, True] and len(piece.notes) == 48
+    assert piece.name == "Bach__Fugue__1__Anna"
+    assert piece.beats.tolist() == [0, 1, 2, 3]
+    assert piece.downbeat.tolist() == [True, False, False, True]
+    assert len(piece.notes) == 48
 
     for name, text in (
         ("notes", "# onset,offset,note,velocity\n1.0\t2.0\t60\t64\n0.5\t1.0\t62\t70\n"),
@@ -155,7 +160,8 @@ def test_the_sets_are_read(tmp_path: Path) -> None:
         (tmp_path / name).mkdir()
         (tmp_path / name / "MAPS_MUS-x_y_AkPn.tsv").write_text(text)
     (piece,) = maps(tmp_path / "notes", tmp_path / "beats")
-    assert piece.notes[:, 2].tolist() == [62, 60] and piece.metre.tolist() == [1, 2, 2, 0]
+    assert piece.notes[:, 2].tolist() == [62, 60]
+    assert piece.metre.tolist() == [1, 2, 2, 0]
 
     (tmp_path / "pop").mkdir()
     for name in ("001", "002", "003", "004", "005"):

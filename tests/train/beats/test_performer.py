@@ -33,7 +33,8 @@ def nearest(times: np.ndarray, to: np.ndarray) -> np.ndarray:
 def test_notes_that_are_played_stay_on_their_beats(seed: int) -> None:
     piece = score()
     played = play(piece, np.random.default_rng(seed))
-    assert len(played.beats) == len(piece.beats) and np.all(np.diff(played.beats) >= 0.25 - 1e-9)
+    assert len(played.beats) == len(piece.beats)
+    assert np.all(np.diff(played.beats) >= 0.25 - 1e-9)
     basses = played.notes[played.notes[:, 2] < 60]
     # Some are wrong notes or belong to a trill; by chance a third would lie so near to a beat.
     inside = basses[basses[:, 0] < played.beats[-1] - 0.1, 0]
@@ -57,7 +58,8 @@ def test_performances_differ_and_the_same_seed_gives_the_same() -> None:
 
 def test_an_excerpt_begins_at_zero() -> None:
     part = cut(score(), 2.0, 3.0)
-    assert part.notes[0, 0] == 0 and part.notes[:, 0].max() < 3
+    assert part.notes[0, 0] == 0
+    assert part.notes[:, 0].max() < 3
     np.testing.assert_allclose(part.beats[part.downbeat], [-2, 0, 2, 4, 6])
 
 
@@ -74,7 +76,8 @@ def test_a_performance_is_stretched_with_its_beats(seed: int) -> None:
 def test_a_transcriber_loses_few_notes_and_invents_few() -> None:
     counts = [len(imitate(score(), np.random.default_rng(seed)).notes) for seed in range(40)]
     whole = len(score().notes)
-    assert 0.7 * whole < min(counts) and max(counts) < 2 * whole
+    assert 0.7 * whole < min(counts)
+    assert max(counts) < 2 * whole
     assert 0.9 * whole < np.mean(counts) < 1.3 * whole
 
 
