@@ -155,7 +155,7 @@ def pop909(folder: Path) -> Iterator[Rhythm]:
         rows = np.loadtxt(folder / f"{path.stem}_beat_midi.txt")
         downbeat = rows[:, 2] > 0
         split = {1: "test", 4: "valid"}.get(number % 9, "train")
-        triple = np.zeros(len(rows), np.int8)
+        triple = np.where(counted(downbeat) == 4, 0, -1).astype(np.int8)
         yield Rhythm(path.stem, "pop909", split, read_notes(path), rows[:, 0], downbeat, counted(downbeat), triple)
 
 

@@ -119,7 +119,7 @@ def tempo_curve(downbeat: np.ndarray, freedom: float, rng: np.random.Generator) 
 
 def play(score: Rhythm, rng: np.random.Generator, stretch: float = 1.0) -> Rhythm:
     """Play a score: tempo, phrases, agogics, hands apart, swing, rolled chords, ornaments, touch, faults."""
-    if len(score.beats) < 3:
+    if len(score.beats) < 3 or not len(score.notes):
         return score
     freedom = float(rng.choice([0.0, rng.uniform(0.1, 0.5), rng.uniform(0.5, 1.3)], p=[0.15, 0.35, 0.5]))
     gaps = np.diff(score.beats)
