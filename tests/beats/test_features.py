@@ -19,7 +19,8 @@ from transcribe.events import Note
 
 def test_an_onset_on_a_frame_is_at_that_frame_alone() -> None:
     features = note_features(np.array([[0.1, 0.2, 60, 127]]), 0, 20)
-    assert features.shape == (20, N_FEATURES) and features.dtype == np.float32
+    assert features.shape == (20, N_FEATURES)
+    assert features.dtype == np.float32
     onsets = features[:, :N_PITCHES]
     assert onsets[5, 60 - 21] == 1.0
     assert np.count_nonzero(onsets) == 1
@@ -35,7 +36,8 @@ def test_soft_notes_are_weaker_and_old_ones_fade() -> None:
     features = note_features(np.array([[0.0, 9.0, 60, 0], [0.0, 9.0, 62, 127]]), 0, 250)
     np.testing.assert_allclose(features[0, [39, 41]], [0.3, 1.0], atol=1e-6)
     held = features[:, N_PITCHES + 39]
-    assert held[0] == 1 and np.all(np.diff(held[:200]) < 0)
+    assert held[0] == 1
+    assert np.all(np.diff(held[:200]) < 0)
     np.testing.assert_allclose(held[35], np.exp(-1), rtol=1e-5)  # 0.7 s
     assert not held[201:].any()
 

@@ -38,12 +38,13 @@ def test_the_default_is_below_a_million_parameters() -> None:
 
 @pytest.mark.parametrize("change", [{"bottom": "x"}, {"stem": "x"}, {"widths": (8, 8)}, {"layers": 0}, {"heads": 3}])
 def test_sizes_that_make_no_sense_are_refused(change: dict[str, object]) -> None:
-    with pytest.raises(ValueError):
+    with pytest.raises(ValueError, match="must be"):
         BeatsConfig(**{**SMALL, **change})  # type: ignore[arg-type]
 
 
 def test_tempi_go_from_slow_to_fast_in_even_steps() -> None:
-    assert 60 / PERIODS[0] == pytest.approx(25) and 60 / PERIODS[-1] == pytest.approx(240)
+    assert 60 / PERIODS[0] == pytest.approx(25)
+    assert 60 / PERIODS[-1] == pytest.approx(240)
     steps = PERIODS[:-1] / PERIODS[1:]
     np.testing.assert_allclose(steps, steps[0])
 
@@ -76,4 +77,5 @@ def test_predictions_lie_where_the_notes_do() -> None:
 
 def test_nothing_is_predicted_of_no_notes() -> None:
     said = predict(np.zeros((0, 4)), echo)
-    assert len(said) == 0 and said.tempo.shape == (0, N_TEMPI)
+    assert len(said) == 0
+    assert said.tempo.shape == (0, N_TEMPI)

@@ -6,11 +6,11 @@ python -m train.beats --corpus runs/corpus.npz --run runs/beats --steps 6000
 from __future__ import annotations
 
 import argparse
+import json
 from dataclasses import asdict
 from pathlib import Path
 
 import torch
-from safetensors.torch import save_file
 
 from train.beats.batches import Batches
 from train.beats.corpus import load
@@ -20,6 +20,7 @@ from train.loop import LoopConfig, add_options, start_process_group, train
 from train.loop import chosen as chosen_loop
 from transcribe.beats.network import BOTTOMS, STEMS, BeatsConfig, BeatsNetwork
 from transcribe.engine.devices import choose_device
+from transcribe.engine.weights import load_tensors
 
 
 def main() -> None:
@@ -30,7 +31,7 @@ def main() -> None:
     parser.add_argument("--corpus", type=Path, required=True, help="made by train.beats.corpus")
     parser.add_argument("--threads", type=int, default=1, help="of the CPU")
     parser.add_argument("--warmup", type=int, default=200, help="steps")
-    parser.add_argument("--init-from", type=Path, help="network.safetensors of a run to go on from")
+    parser.add_argument("--init-from", type=Path, help="weights to start from")
     parser.add_argument("--bottom", choices=BOTTOMS, default=defaults.bottom)
     parser.add_argument("--stem", choices=STEMS, default=defaults.stem)
     parser.add_argument("--widths", type=int, nargs=3, default=defaults.widths)
@@ -50,9 +51,10 @@ def main() -> None:
     )  # fmt: skip
     network = BeatsNetwork(config)
     if options.init_from is not None:
-        from safetensors.torch import load_file
-
-        network.load_state_dict(load_file(options.init_from))
+        network.load_state_dict(load_tensors(options.init_from))
+    if rank == 0:
+        options.run.mkdir(parents=True, exist_ok=True)
+        (options.run / "config.json").write_text(json.dumps(asdict(config)) + "\n")
     pieces = load(options.corpus)
     batches = Batches([p for p in pieces if p.split == "train"], options.batch, options.seed, device)
     held_out = chosen(pieces)
@@ -60,8 +62,6 @@ def main() -> None:
         network, batches, losses, chosen_loop(options), options.run, lambda n: validate(n, held_out), device
     )
     if rank == 0:
-        state = {name: value.contiguous().cpu() for name, value in trained.state_dict().items()}
-        save_file(state, options.run / "network.safetensors", {"config": str(asdict(config))})
         figures = validate(trained, held_out)
         print("  ".join(f"{name} {value:.4f}" for name, value in figures.items()))
 

@@ -1,7 +1,8 @@
 """Music with known beats, from annotated performances and from scores, in one form and one file.
 
     python -m train.beats.corpus --asap asap-performances --annotations asap-scores --maps maps-synth-train \
-        --rhythm maps-rhythm/beats --pop909 pop909 --free free --keep-out nasap-score-truth maps-real-dev --out corpus.npz
+        --rhythm maps-rhythm/beats --pop909 pop909 --free free --keep-out nasap-score-truth maps-real-dev \
+        --out corpus.npz
 
 A score is held as a performance without expression: notes in the seconds of its own tempo marks, and its beats in
 seconds too. :mod:`train.beats.performer` plays it.
@@ -12,6 +13,7 @@ from __future__ import annotations
 import argparse
 import csv
 import hashlib
+import itertools
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -102,20 +104,20 @@ def counted(downbeat: np.ndarray) -> np.ndarray:
     """Beats of the bar that every beat is in, int8; 0 before the first downbeat and after the last."""
     metre = np.zeros(len(downbeat), np.int8)
     starts = np.flatnonzero(downbeat)
-    for start, stop in zip(starts[:-1], starts[1:], strict=True):
+    for start, stop in itertools.pairwise(starts):
         metre[start:stop] = min(stop - start, 127)
     return metre
 
 
 def read_notes(path: Path) -> np.ndarray:
-    """Notes of a performance: a MIDI file or a table."""
+    """Read the notes of a performance: a MIDI file or a table."""
     heard = read_labels(path) if path.suffix == ".tsv" else read_transcription(path)
     notes = [(n.onset, n.offset, n.pitch, n.velocity) for n in heard.notes]
     return np.array(sorted(notes), np.float32).reshape(-1, 4)
 
 
 def asap(performances: Path, annotations: Path) -> Iterator[Rhythm]:
-    """The performances of ASAP that have annotations."""
+    """Read the performances of ASAP that have annotations."""
     for folder in sorted(p for p in annotations.iterdir() if p.is_dir()):
         for path in sorted(folder.glob("*.annotations.txt")):
             midi = performances / f"{folder.name}__{path.name.removesuffix('.annotations.txt')}.mid"
@@ -130,7 +132,7 @@ def asap(performances: Path, annotations: Path) -> Iterator[Rhythm]:
 
 
 def maps(recordings: Path, beats: Path) -> Iterator[Rhythm]:
-    """The software pianos of MAPS that A-MAPS annotates."""
+    """Read the software pianos of MAPS that A-MAPS annotates."""
     for path in sorted(recordings.glob("*.tsv")):
         annotation = beats / path.name
         if not annotation.exists():
@@ -148,12 +150,12 @@ def maps(recordings: Path, beats: Path) -> Iterator[Rhythm]:
 
 
 def pop909(folder: Path) -> Iterator[Rhythm]:
-    """Songs. Every ninth from the second on is for tests (:func:`train.synthesis.trials.songs`), from the fifth valid."""
+    """Read songs: of nine the second is for tests (:func:`train.synthesis.trials.songs`), the fifth for validation."""
     for number, path in enumerate(sorted(folder.glob("*.mid"))):
         rows = np.loadtxt(folder / f"{path.stem}_beat_midi.txt")
         downbeat = rows[:, 2] > 0
         split = {1: "test", 4: "valid"}.get(number % 9, "train")
-        triple = np.zeros(len(rows), np.int8)
+        triple = np.where(counted(downbeat) == 4, 0, -1).astype(np.int8)
         yield Rhythm(path.stem, "pop909", split, read_notes(path), rows[:, 0], downbeat, counted(downbeat), triple)
 
 
@@ -193,7 +195,7 @@ def read_score(path: Path, source: str) -> Rhythm | None:
                 begun = sounding.pop((message.channel, message.note), None)
                 if begun is not None:
                     notes.append((begun[0], now / ticks, message.note, begun[1]))
-    metres = sorted(dict((m[0], m) for m in metres).values())
+    metres = sorted({metre[0]: metre for metre in metres}.values())
     if not metres or metres[0][0] > 0.1 or len(notes) + len(drums) < 30:
         return None
     metres[0] = (0.0, *metres[0][1:])

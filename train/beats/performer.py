@@ -6,6 +6,9 @@ and ``cut`` make an excerpt of either. All are pure functions of their arguments
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Callable
+
 import numpy as np
 
 from train.beats.corpus import Rhythm
@@ -15,7 +18,7 @@ _SHORTEST, _LONGEST = 0.25, 2.6
 
 
 def excerpt(piece: Rhythm, seconds: float, rng: np.random.Generator) -> Rhythm:
-    """Draw an excerpt of ``seconds``, played where the piece is a score, at another tempo, as a transcriber hears it."""
+    """Draw an excerpt of ``seconds`` at another tempo, played where it is a score, as a transcriber hears it."""
     stretch = float(np.exp(np.clip(rng.normal(0, 0.18), np.log(0.7), np.log(1.4))))
     if piece.score:
         # Twice as much, so that enough is left however fast it is played.
@@ -60,7 +63,7 @@ def _shifted(piece: Rhythm, seconds: float) -> Rhythm:
     return _moved(piece, lambda times: times + seconds)
 
 
-def _moved(piece: Rhythm, clock) -> Rhythm:  # type: ignore[no-untyped-def]
+def _moved(piece: Rhythm, clock: Callable[[np.ndarray], np.ndarray]) -> Rhythm:
     """Put everything at other times."""
     notes, drums = piece.notes.copy(), piece.drums.copy()
     notes[:, 0], notes[:, 1] = clock(notes[:, 0]), clock(notes[:, 1])
@@ -96,7 +99,7 @@ def tempo_curve(downbeat: np.ndarray, freedom: float, rng: np.random.Generator) 
     size = int(rng.choice([2, 4, 4, 8]))
     arch, last = rng.uniform(0, 0.16) * freedom, rng.uniform(0, 0.3) * freedom
     edges = [0, *bars[size::size], n]
-    for start, stop in zip(edges[:-1], edges[1:], strict=True):
+    for start, stop in itertools.pairwise(edges):
         place = np.linspace(-1, 1, stop - start) if stop - start > 1 else np.zeros(stop - start)
         curve[start:stop] += arch * (place**2 - 0.5) * rng.uniform(0.5, 1.5)
         curve[stop - min(2, stop - start) : stop] += last * rng.uniform(0, 1)
@@ -116,7 +119,7 @@ def tempo_curve(downbeat: np.ndarray, freedom: float, rng: np.random.Generator) 
 
 def play(score: Rhythm, rng: np.random.Generator, stretch: float = 1.0) -> Rhythm:
     """Play a score: tempo, phrases, agogics, hands apart, swing, rolled chords, ornaments, touch, faults."""
-    if len(score.beats) < 3:
+    if len(score.beats) < 3 or not len(score.notes):
         return score
     freedom = float(rng.choice([0.0, rng.uniform(0.1, 0.5), rng.uniform(0.5, 1.3)], p=[0.15, 0.35, 0.5]))
     gaps = np.diff(score.beats)
@@ -253,7 +256,7 @@ def imitate(piece: Rhythm, rng: np.random.Generator) -> Rhythm:
 
 
 def _heard_drums(drums: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Notes that a transcriber of pitched notes writes for drums: some for a kick or a snare, few for a cymbal."""
+    """Make the notes that a transcriber of pitched notes writes for drums: more for a kick than for a cymbal."""
     if not len(drums):
         return np.zeros((0, 4))
     rows = []

@@ -88,7 +88,7 @@ def first(piece: Rhythm, seconds: float) -> Rhythm:
 
 
 def chosen(pieces: Sequence[Rhythm], most: int = 30) -> list[Rhythm]:
-    """Validation pieces of real playing and of songs: at most two performances of a piece and ``most`` of a source."""
+    """Choose pieces of real playing and of songs: at most two performances of a piece and ``most`` of a source."""
     kept: list[Rhythm] = []
     counts: dict[str, int] = {}
     for source in ("asap", "pop909", "maps"):

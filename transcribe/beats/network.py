@@ -90,7 +90,7 @@ class LinearStem(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """(B, T, N_FEATURES) -> (B, width, T / 2)."""
-        return functional.gelu(self.norm(self.conv(features.transpose(1, 2))))
+        return functional.gelu(cast(Tensor, self.norm(self.conv(features.transpose(1, 2)))))
 
 
 class PitchStem(nn.Module):
@@ -105,7 +105,8 @@ class PitchStem(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """(B, T, N_FEATURES) -> (B, width, T / 2)."""
-        x = features.unflatten(2, (2, N_PITCHES)).transpose(1, 2)
+        n_batch, n_frames, _ = features.shape
+        x = features.view(n_batch, n_frames, 2, N_PITCHES).transpose(1, 2)
         x = functional.gelu(self.filters_norm(self.filters(x)))
         return functional.gelu(self.norm(self.join(x.transpose(2, 3).flatten(1, 2))))
 
@@ -122,11 +123,13 @@ class Block(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, W, T) -> (B, W, T)."""
-        return x + self.dropout(self.mix(functional.gelu(self.norm(self.conv(x)))))
+        return cast(Tensor, x + self.dropout(self.mix(functional.gelu(self.norm(self.conv(x))))))
 
 
 class Attention(nn.Module):
     """Attention over all steps of a window, by how far apart they are (rotary positions), and a feed-forward layer."""
+
+    rates: Tensor
 
     def __init__(self, width: int, heads: int, dropout: float) -> None:
         super().__init__()
@@ -150,7 +153,7 @@ class Attention(nn.Module):
         cos, sin = angles.cos(), angles.sin()
         seen = functional.scaled_dot_product_attention(_turned(q, cos, sin), _turned(k, cos, sin), v)
         x = x + self.dropout(self.write(seen.transpose(1, 2).reshape(n_batch, n_steps, width)))
-        return x + self.dropout(self.narrow(functional.gelu(self.wide(self.between(x)))))
+        return cast(Tensor, x + self.dropout(self.narrow(functional.gelu(self.wide(self.between(x))))))
 
 
 def _turned(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
@@ -176,12 +179,10 @@ class Lags(nn.Module):
         strength = self.norm(self.salience(fine))
         n_steps = strength.shape[-1]
         padded = functional.pad(strength, (self.lags, 0))
-        earlier = torch.stack([padded[..., self.lags - lag : self.lags - lag + n_steps] for lag in self._each()], 2)
+        starts = range(self.lags - 1, -1, -1)
+        earlier = torch.stack([padded[..., start : start + n_steps] for start in starts], 2)
         alike = self.pool((earlier * strength[:, :, None]).flatten(1, 2))
         return cast(Tensor, self.write(self.scale(alike)))
-
-    def _each(self) -> range:
-        return range(1, self.lags + 1)
 
 
 class Bottom(nn.Module):
