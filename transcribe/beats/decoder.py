@@ -23,6 +23,8 @@ _EVERY = 5
 # A state counts so many beats at the most from one peak to the next; they last so many seconds at the most.
 _MOST_BEATS, _LONGEST = 4, 6.0
 _N_BEATS = np.arange(1, _MOST_BEATS + 1)
+# Only a gap of so many seconds can be a pause that no tempo explains.
+_PAUSE = 1.0
 # A node keeps its best states only.
 _BEAM = 16
 # No beat is shorter, and none longer: room beyond the tempi that the network tells, in seconds.
@@ -58,7 +60,7 @@ class BeatDecodingConfig:
     """
 
     threshold: float = 0.2
-    lowest_peak: float = 0.03
+    lowest_peak: float = 0.05
     floor: float = -3.0
     skip: float = 1.0
     tempo: float = 1.0
@@ -216,8 +218,10 @@ class _Search:
         firsts = np.searchsorted(self.times, self.times - _LONGEST)
         for node, first in enumerate(firsts.tolist()):
             states = [self._begun(node)]
-            if node:
-                states += [self._after_pause(node), self._after(node, first)]
+            if first < node:
+                states.append(self._after(node, first))
+            if node and self.times[node] - self.times[node - 1] > _PAUSE:
+                states.append(self._after_pause(node))
             self._keep(node, *(np.concatenate(parts) for parts in zip(*states, strict=True)))
         return self._path()
 
@@ -262,7 +266,8 @@ class _Search:
         self.log_periods[node, :n_kept] = log_periods[kept]
         self.before[node, :n_kept] = before[kept]
         changes = self.config.change * np.abs(log_periods[kept][:, None] - _LOG_PERIODS)
-        onward = values[kept][:, None] - np.nan_to_num(np.minimum(changes, self.config.most_change))
+        # The first beat of all, whose length is NaN, costs the most whatever follows: as every path has one.
+        onward = values[kept][:, None] - np.fmin(changes, self.config.most_change)
         self.best[node] = onward.argmax(0)
         self.onward[node] = onward.max(0)
 
