@@ -18,12 +18,13 @@ from transcribe.events import Chord, Key, Note, Pedal, Tag, Transcription
 
 if TYPE_CHECKING:
     from transcribe.audio import Audio, load_audio
+    from transcribe.beats.analysis import analysed
     from transcribe.engine.features import FeatureConfig, FrameGrid, LogMel
     from transcribe.notes.decoder import Activations, DecodingConfig, decode
     from transcribe.notes.metrics import score_notes
     from transcribe.pipeline import Transcriber, transcribe_audio, transcribe_file
     from transcribe.recognisers import ChordRecogniser, GenreRecogniser, InstrumentRecogniser
-    from transcribe.score.analysis import Timing, analysed
+    from transcribe.score.analysis import Timing
 
 __version__ = "0.1.0"
 
@@ -40,7 +41,7 @@ _LAZY = {
     "LogMel": "engine.features",
     "Timing": "score.analysis",
     "Transcriber": "pipeline",
-    "analysed": "score.analysis",
+    "analysed": "beats.analysis",
     "decode": "notes.decoder",
     "load_audio": "audio",
     "score_notes": "notes.metrics",

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from transcribe.beats.analysis import analysed
 from transcribe.engine.inference import infer
 from transcribe.engine.models import NotesModel, load_notes_model
 from transcribe.errors import UsageError
@@ -22,7 +23,7 @@ from transcribe.events import Transcription
 from transcribe.listener import SILENCE, Level, Listener, Progress, warn_of_silence, with_settings
 from transcribe.notes.decoder import Activations, DecodingConfig, NoteDecoder
 from transcribe.recognisers import ChordRecogniser, GenreRecogniser, InstrumentRecogniser
-from transcribe.score.analysis import Timing, analysed
+from transcribe.score.analysis import Timing
 
 Keep = Callable[[Activations], None]
 

@@ -10,9 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.strategies import transcriptions
+from transcribe.beats.analysis import analysed
 from transcribe.errors import InputError
 from transcribe.events import Note, Transcription
-from transcribe.score.analysis import Timing, analysed, metre
+from transcribe.score.analysis import Timing, metre
 from transcribe.score.beats import BeatGrid, Beats, is_grid
 from transcribe.score.hands import find_hands, struck_together
 from transcribe.score.notation import Bar, Chord, cut, in_bars, notate

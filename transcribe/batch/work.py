@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from transcribe.batch import storage
 from transcribe.batch.manifest import checksum
 from transcribe.batch.plan import STANDARD, Job, Recording
+from transcribe.errors import InputError
 from transcribe.events import Transcription
 from transcribe.formats.table import Format, detailed, illustrated
 from transcribe.report.roll import Scene
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from transcribe.pipeline import Transcriber
     from transcribe.recognisers import ChordRecogniser, GenreRecogniser, InstrumentRecogniser
 
+# Files of notes.
+NOTE_SUFFIXES = frozenset({".mid", ".midi", ".json", ".csv"})
 # What a report's listener and the front end hear, in Hz.
 _REPORT_SAMPLE_RATE, _PICTURE_SAMPLE_RATE = 24_000, 16_000
 
@@ -168,6 +171,44 @@ def open_transcriber(
     transcriber = Transcriber(model, device, chords, precision, instruments, genre, timing, **settings)
     transcriber.max_duration = max_hours * 3600
     return Listening(transcriber.transcribe_file, transcriber.device, transcriber.max_duration, transcriber)
+
+
+def open_beats(
+    model: str | None,
+    device: str,
+    precision: str,
+    threads: int | None,
+    max_hours: float,
+    others: tuple[str, ...],
+    settings: dict[str, float],
+    timing: Timing,
+) -> Listening:
+    """Load what finds beats: of recordings, and of notes that are given as MIDI, JSON or CSV."""
+    listening = open_transcriber(model, device, precision, threads, max_hours, others, settings, timing)
+
+    def listen(path: str, progress: Progress | None, keep: Callable[[Activations], None] | None) -> Transcription:
+        if Path(path).suffix.lower() in NOTE_SUFFIXES:
+            return find_beats_of_file(Path(path), timing)
+        return listening.listen(path, progress, keep)
+
+    return replace(listening, listen=listen)
+
+
+def find_beats_of_file(path: Path, timing: Timing = Timing()) -> Transcription:  # noqa: B008 (frozen)
+    """Find the beats of notes that are given, whatever beats the file tells.
+
+    Raises
+    ------
+    InputError
+        If it can't be read, or holds no notes.
+    """
+    from transcribe.beats.analysis import analysed
+    from transcribe.formats.table import read_transcription
+
+    given = read_transcription(path)
+    if not given.notes:
+        raise InputError(f"{path}: it holds no notes whose beats could be found")
+    return analysed(replace(given, beats=(), downbeats=(), beat_confidences=(), metres=(), tempo=None), timing)
 
 
 def open_recogniser(

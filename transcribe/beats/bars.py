@@ -37,10 +37,10 @@ class BarDecodingConfig:
         How usual bars of so many beats are, where a metre begins; other bars aren't looked for.
     """
 
-    downbeat: float = 1.0
-    metre: float = 0.3
-    change: float = 8.0
-    cut: float = 8.0
+    downbeat: float = 1.5
+    metre: float = 0.1
+    change: float = 6.0
+    cut: float = 4.0
     triple: float = 0.5
     prior: Mapping[int, float] = field(
         default_factory=lambda: {2: 0.0, 3: 0.0, 4: 0.0, 5: -4.0, 6: -3.0, 7: -4.0, 9: -5.0, 12: -5.0}

@@ -22,6 +22,8 @@ _MIN_ONSETS, _LONGEST = 8, 86_400.0
 _LEAST_CONFIDENCE = 0.2
 # Onsets nearer than this are of one chord, in seconds.
 _TOGETHER = 0.03
+# Onsets so near a beat, in seconds, say where exactly it lies.
+_NEAR = 0.04
 # A tempo that is known is tried from so many places a frame on.
 _PHASES = 4
 
@@ -70,7 +72,7 @@ def find_beats(
         places = decoder.finish().times
         if len(places) < 2 or heard.at(places).beat.mean() < _LEAST_CONFIDENCE:
             return Beats()
-        places = steadied(places)
+        places = steadied(_onto_notes(places, times))
     if known.level == "double":
         places = BeatGrid(places.tolist()).to_seconds(np.arange(2 * len(places) - 1) / 2)
     elif known.level == "half":
@@ -123,6 +125,18 @@ def _metres(places: np.ndarray, bars: FoundBars, known: str | None) -> tuple[Met
         else:
             found.append(Metre(onset, offset, label))
     return tuple(found)
+
+
+def _onto_notes(places: np.ndarray, onsets: np.ndarray) -> np.ndarray:
+    """Move beats to the middle of the onsets near them; beats without onsets move as their neighbours do."""
+    first, last = np.searchsorted(onsets, [places - _NEAR, places + _NEAR])
+    total = np.concatenate([[0.0], np.cumsum(onsets)])
+    played = np.flatnonzero(last > first)
+    if not len(played):
+        return places
+    middles = (total[last] - total[first])[played] / (last - first)[played]
+    moved = places + np.interp(np.arange(len(places)), played, middles - places[played])
+    return np.maximum(moved, 0.0)
 
 
 def _at_tempo(heard: Heard, tempo: float, first: float, last: float) -> np.ndarray:

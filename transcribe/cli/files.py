@@ -36,9 +36,9 @@ def convert(
     All targets are made before the first is written.
     """
     from transcribe.batch.atomic import check_writable, write_atomically
+    from transcribe.beats.analysis import analysed
     from transcribe.formats.table import SCORES, detailed, format_of, illustrated, read_transcription
     from transcribe.report.roll import Scene
-    from transcribe.score.analysis import analysed
 
     for target in targets:
         format_of(target)
@@ -49,7 +49,7 @@ def convert(
     truth = read_reference(reference.plot_reference, forms)
     for target in targets:
         check_writable(target, overwrite)
-    if known_timing.tempo or known_timing.beats or rhythm.quantize or any(form.name in SCORES for form in forms):
+    if known_timing.settings or any(form.name in SCORES for form in forms):
         transcription = analysed(transcription, known_timing)
     scene = Scene(source.name, truth)
     contents = [detailed(illustrated(form, lambda: scene), rhythm.detail).write(transcription) for form in forms]

@@ -52,7 +52,8 @@ def command_of(task: Task) -> Callable[..., None]:
             work = running.work_of(run, _opener(run, [task], given(settings), known_timing))
             running.run_each(run, work, partial(_show, task))
 
-    listen.__doc__ = f"{task.help}\n\n[bold]pitchai {task.name} song.wav[/] prints what is found; -o writes it."
+    also = " song.mid, .json or .csv in its place: of the notes that they hold." if task.requires else ""
+    listen.__doc__ = f"{task.help}\n\n[bold]pitchai {task.name} song.wav[/] prints what is found; -o writes it.{also}"
     groups = {"batch": Batch, "settings": settings_of(task), "computing": Computing}
     if task.requires:  # made from notes: tempo and beats may be known
         groups["known"] = KnownBeats
@@ -121,13 +122,14 @@ def _opener(
     run: running.Run, tasks: Sequence[Task], settings: Mapping[str, Any], known: Timing
 ) -> Callable[[], Listening]:
     """Say how the tasks' networks are loaded, here or by a worker; the first has the settings."""
-    from transcribe.batch.work import open_recogniser, open_transcriber
+    from transcribe.batch.work import open_beats, open_recogniser, open_transcriber
 
     computing = run.computing
     machine = (computing.device, computing.precision, computing.n_threads(run.batch.parallel), computing.max_duration)
     names = tuple(task.name for task in tasks)
     if names[0] in ("notes", "beats"):
-        return partial(open_transcriber, computing.model, *machine, names[1:], dict(settings), known)
+        opened = open_transcriber if names[0] == "notes" else open_beats
+        return partial(opened, computing.model, *machine, names[1:], dict(settings), known)
     return partial(open_recogniser, names[0], computing.model, *machine, dict(settings))
 
 

@@ -71,6 +71,11 @@ def _lines(path: Path) -> tuple[list[float], list[float]]:
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is no text"
         raise InputError(f"{path}: can't be read: {reason}") from None
+    # 0,5 is half a second where something else parts the columns, and nothing has a point.
+    if "." not in text:
+        if re.search(r"^\s*\d+,\d+\s*$", text, re.MULTILINE):
+            raise InputError(f"{path}: is a comma a decimal one, or does it part columns? Write 0.5, and tabs between")
+        text = re.sub(r"(?<=\d),(?=\d+(?:[\s;]|$))", ".", text)
     beats: list[float] = []
     downbeats: list[float] = []
     for number, line in enumerate(text.splitlines(), 1):
