@@ -65,7 +65,7 @@ class BeatDecodingConfig:
     skip: float = 1.0
     tempo: float = 1.0
     change: float = 8.0
-    most_change: float = 6.0
+    most_change: float = 5.0
     pause: float = 6.0
     edge: float = 1.0
 
