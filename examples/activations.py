@@ -6,7 +6,7 @@ import numpy as np
 
 from transcribe import Transcriber, load_audio
 
-transcriber = Transcriber()
+transcriber = Transcriber(tasks=("notes",))
 audio = load_audio(sys.argv[1], transcriber.sample_rate)
 heard = list(transcriber.activations([audio.samples]))
 onset = np.concatenate([block.onset for block in heard])  # (n_frames, 88)

@@ -9,11 +9,12 @@ import torch
 from hypothesis import settings
 
 from transcribe.engine.features import FeatureConfig
-from transcribe.engine.models import NotesModel, parse_notes_model
-from transcribe.engine.trunk import NotesNetwork, TrunkConfig
-from transcribe.engine.weights import notes_header, to_bytes
+from transcribe.engine.trunk import TrunkConfig
+from transcribe.engine.weights import header_of, parse_model, to_bytes
 from transcribe.events import Note, Transcription
 from transcribe.notes.decoder import DecodingConfig
+from transcribe.notes.network import NotesNetwork
+from transcribe.notes.task import NOTES, NotesModel
 from transcribe.report import sonify
 
 # Busy machines are no reason to fail, and a failure must come back.
@@ -52,8 +53,8 @@ def tiny_model() -> NotesModel:
     torch.manual_seed(0)
     features, config = FeatureConfig(), TrunkConfig(channels=4, stem_channels=4, mix_channels=2, dilations=(1, 2))
     network = NotesNetwork(features, config)
-    content = to_bytes(network.state_dict(), notes_header(features, config, DecodingConfig(onset_threshold=0.5)))
-    return parse_notes_model(content, "tiny")
+    content = to_bytes(network.state_dict(), header_of(NOTES, config, DecodingConfig(onset_threshold=0.5), features))
+    return parse_model(NOTES, content, "tiny")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

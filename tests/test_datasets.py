@@ -9,10 +9,12 @@ import soundfile
 
 from tests.conftest import FIVE_NOTES
 from tests.signals import RATE, melody
-from transcribe.datasets import extend_by_pedal, load_dataset, read_chords, read_labels, with_labels_from
+from transcribe.chords.datasets import read_chords
 from transcribe.errors import InputError, UsageError
 from transcribe.events import Note, Pedal, Transcription
 from transcribe.formats.midi import to_midi
+from transcribe.notes.datasets import extend_by_pedal, read_labels, with_labels_from
+from transcribe.registry import load_dataset
 
 
 def write_recording(path: Path) -> None:

@@ -11,7 +11,7 @@ from tests.conftest import ROOT
 from transcribe import __version__
 from transcribe.cli.main import main as cli
 from transcribe.engine.weights import manifest
-from transcribe.formats.table import CHORD_FORMATS, FORMATS
+from transcribe.registry import TASKS
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 TRAINING = (ROOT / "train" / "README.md").read_text(encoding="utf-8")
@@ -71,5 +71,5 @@ def test_every_file_that_is_named_exists() -> None:
     for name in re.findall(r"\]\((?!https?:)([^)#]+)\)", README):
         assert (ROOT / name).exists(), name
     assert __version__ in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
-    assert all(form in README.lower() for form in (*FORMATS, *CHORD_FORMATS))
+    assert all(form in README.lower() for task in TASKS for form in task.formats)
     assert not re.search(r"EXAMPLE_OUTPUT|FIGURES|EXPECT_ROWS|STEPS|HOURS", README)

@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from tests.conftest import EXAMPLE, ROOT
-from transcribe import ChordRecogniser, Transcriber
+from transcribe import Transcriber
 from transcribe.formats.table import read_transcription
 from transcribe.notes.metrics import score
 from transcribe.theory.chords import parse
@@ -27,7 +27,7 @@ def test_every_example_runs(name: str) -> None:
 @pytest.mark.parametrize("model", FLOORS)
 def test_the_shipped_weights_hear_the_example(model: str) -> None:
     truth = read_transcription(EXAMPLE.with_suffix(".mid"))
-    result = Transcriber(model, device="cpu").transcribe_file(EXAMPLE)
+    result = Transcriber(tasks=("notes",), model=model, device="cpu").transcribe_file(EXAMPLE)
     scores = score("waltz", truth, result).scores
     for metric, floor in zip(("note", "frame", "pedal"), FLOORS[model], strict=True):
         assert scores[metric].f1 >= floor
@@ -35,5 +35,5 @@ def test_the_shipped_weights_hear_the_example(model: str) -> None:
 
 
 def test_the_shipped_weights_name_the_examples_chords() -> None:
-    chords = ChordRecogniser(device="cpu").recognise_file(EXAMPLE).chords
+    chords = Transcriber(tasks=("chords",), device="cpu").transcribe_file(EXAMPLE).chords
     assert [parse(chord.label).name for chord in chords] == ["C", "Am", "G7", "C", "F", "Dm", "G7", "C"]

@@ -29,9 +29,10 @@ from transcribe.batch import atomic
 from transcribe.batch.atomic import write_atomically
 from transcribe.batch.manifest import Line, Manifest
 from transcribe.batch.pool import DiedError, each
-from transcribe.engine.models import parse_notes_model
+from transcribe.engine.weights import parse_model
 from transcribe.errors import InputError, OutputError, PitchaiError, WeightsError
 from transcribe.formats.table import read_transcription
+from transcribe.notes.task import NOTES
 
 EXIT_CODES = {0, 2, 3}
 
@@ -98,7 +99,7 @@ def test_bad_results(tmp_path: Path, n_mangled: int) -> None:
 def test_bad_weights(n_mangled: int) -> None:
     for name, content in corpus.weights(3, n_mangled):
         with contextlib.suppress(WeightsError):
-            parse_notes_model(content, name)
+            parse_model(NOTES, content, name)
 
 
 # The corpus through the command -------------------------------------------------------------------

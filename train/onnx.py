@@ -12,7 +12,6 @@ import argparse
 import hashlib
 import json
 import warnings
-from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, cast
@@ -20,17 +19,12 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
-from transcribe.engine.inference import Model
-from transcribe.engine.models import NotesModel, load_chords_model, load_instruments_model, load_notes_model
+from transcribe.engine.inference import WindowModel
 from transcribe.engine.onnx_backend import INPUT, METADATA, OnnxNetwork
-from transcribe.engine.weights import weights_folder
+from transcribe.engine.task import WindowTask
+from transcribe.engine.weights import load_model, weights_folder
 from transcribe.engine.windows import WHOLE_FRAMES
-
-_LOADERS: dict[str, Callable[[str], Model]] = {
-    "notes": load_notes_model,
-    "chords": load_chords_model,
-    "instruments": load_instruments_model,
-}
+from transcribe.registry import task_named
 
 
 class _Activations(nn.Module):
@@ -45,7 +39,7 @@ class _Activations(nn.Module):
         return cast(tuple[Tensor, ...], self.network(window).activations())
 
 
-def to_onnx(model: Model) -> bytes:
+def to_onnx(model: WindowModel) -> bytes:
     """Make an ONNX graph of a model that torch runs.
 
     Returns
@@ -53,12 +47,13 @@ def to_onnx(model: Model) -> bytes:
     bytes
         The same for the same model and versions of torch and its exporter.
     """
+    assert isinstance(model.task, WindowTask)
     assert not isinstance(model.network, OnnxNetwork)
-    network = model.network.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
+    network = model.network.to(memory_format=torch.contiguous_format)
     log_mel = torch.zeros(1, 25 * WHOLE_FRAMES, model.features.n_mels)
     steps = torch.export.Dim("steps", min=2, max=4096)
-    stride = 1 if isinstance(model, NotesModel) else model.network.config.stride
-    return graph_of(network, log_mel, INPUT, network.border, stride, {"window": {1: WHOLE_FRAMES * steps}})
+    shapes = {"window": {1: WHOLE_FRAMES * steps}}
+    return graph_of(network, log_mel, INPUT, network.border, model.task.stride(network), shapes)
 
 
 def graph_of(
@@ -108,7 +103,9 @@ def add_graph(folder: Path, name: str) -> None:
     """Write ``name.onnx`` beside ``name.safetensors``, and its checksum into the manifest."""
     manifest = folder / "manifest.json"
     lines = json.loads(manifest.read_text(encoding="utf-8"))
-    graph = to_onnx(_LOADERS[lines[name]["task"]](str(folder / lines[name]["file"])))
+    task = task_named(lines[name]["task"])
+    assert isinstance(task, WindowTask)
+    graph = to_onnx(load_model(task, str(folder / lines[name]["file"])))
     (folder / f"{name}.onnx").write_bytes(graph)
     lines[name] |= {"graph": f"{name}.onnx", "graph_sha256": hashlib.sha256(graph).hexdigest()}
     manifest.write_text(json.dumps(lines, indent=2, sort_keys=True) + "\n", encoding="utf-8")

@@ -22,9 +22,8 @@ if TYPE_CHECKING:
     from transcribe.engine.features import FeatureConfig, FrameGrid, LogMel
     from transcribe.notes.decoder import Activations, DecodingConfig, decode
     from transcribe.notes.metrics import score_notes
-    from transcribe.pipeline import Transcriber, transcribe_audio, transcribe_file
-    from transcribe.recognisers import ChordRecogniser, GenreRecogniser, InstrumentRecogniser
     from transcribe.score.analysis import Timing
+    from transcribe.transcriber import Transcriber, transcribe_audio, transcribe_file
 
 __version__ = "0.1.0"
 
@@ -32,34 +31,28 @@ __version__ = "0.1.0"
 _LAZY = {
     "Activations": "notes.decoder",
     "Audio": "audio",
-    "ChordRecogniser": "recognisers",
     "DecodingConfig": "notes.decoder",
     "FeatureConfig": "engine.features",
     "FrameGrid": "engine.features",
-    "GenreRecogniser": "recognisers",
-    "InstrumentRecogniser": "recognisers",
     "LogMel": "engine.features",
     "Timing": "score.analysis",
-    "Transcriber": "pipeline",
+    "Transcriber": "transcriber",
     "analysed": "beats.analysis",
     "decode": "notes.decoder",
     "load_audio": "audio",
     "score_notes": "notes.metrics",
-    "transcribe_audio": "pipeline",
-    "transcribe_file": "pipeline",
+    "transcribe_audio": "transcriber",
+    "transcribe_file": "transcriber",
 }
 
 __all__ = [
     "Activations",
     "Audio",
     "Chord",
-    "ChordRecogniser",
     "DecodingConfig",
     "FeatureConfig",
     "FrameGrid",
-    "GenreRecogniser",
     "InputError",
-    "InstrumentRecogniser",
     "Key",
     "LogMel",
     "Note",

@@ -11,7 +11,7 @@ import re
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -392,3 +392,62 @@ def _one_line(error: BaseException) -> str:
     text = " ".join(str(getattr(error, "strerror", None) or error).split())
     # libsndfile names the Python object it was given; nobody wants to read that.
     return text.split(">: ")[-1].strip(" .") or type(error).__name__
+
+
+# A peak under -80 dBFS is silence.
+SILENCE = 1e-4
+
+
+class Level:
+    """Pass blocks on and keep their count, peak and clipping."""
+
+    def __init__(self, blocks: Iterable[np.ndarray]) -> None:
+        self._blocks = blocks
+        self.n_samples = 0
+        self.n_clipped = 0
+        self.peak = 0.0
+
+    @property
+    def silent(self) -> bool:
+        """Whether nothing has sounded so far."""
+        return self.peak < SILENCE
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        for block in self._blocks:
+            if len(block):
+                size = np.abs(block)
+                self.n_samples += len(block)
+                self.n_clipped += int(np.count_nonzero(size >= 0.999))
+                self.peak = max(self.peak, float(size.max()))
+            yield block
+
+
+def resampled(samples: np.ndarray, sample_rate: int, wanted_rate: int) -> np.ndarray:
+    """Mix samples down and bring them to another rate.
+
+    Raises
+    ------
+    ValueError
+        If the shape, the type or the rate is wrong, or a value isn't finite.
+    """
+    mono = _to_mono(samples)
+    if sample_rate <= 0:
+        raise ValueError("sample_rate must be positive")
+    if sample_rate != wanted_rate:
+        import soxr
+
+        mono = soxr.resample(mono, sample_rate, wanted_rate)
+    return mono
+
+
+def _to_mono(samples: Any) -> np.ndarray:
+    array = np.asarray(samples)
+    if array.ndim not in (1, 2) or not np.issubdtype(array.dtype, np.floating):
+        raise ValueError("samples must be floats of shape (n_samples,) or (n_samples, n_channels)")
+    if array.ndim == 2:
+        if array.shape[1] == 0:
+            raise ValueError("samples have no channels")
+        array = array.mean(axis=1)
+    if not np.isfinite(array).all():
+        raise ValueError("samples must be finite; replace NaN and infinity first")
+    return np.ascontiguousarray(array, np.float32)

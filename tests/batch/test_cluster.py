@@ -17,6 +17,7 @@ import urllib.request
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -26,10 +27,11 @@ import soundfile
 from transcribe.batch.cluster import Sharing, each_on_cluster, gpus_for
 from transcribe.batch.plan import find_recordings, plan
 from transcribe.batch.pool import DiedError
-from transcribe.batch.work import Listening, Work, open_transcriber
+from transcribe.batch.work import Work
 from transcribe.cli.main import main as cli
 from transcribe.errors import InputError, UsageError
 from transcribe.events import Note, Transcription
+from transcribe.transcriber import Transcriber
 
 SMALL = ["--model", "small", "--no-chords", "--no-instruments", "--quiet"]
 
@@ -102,7 +104,7 @@ def n_nodes(cluster: Any, wanted: int) -> list[Any]:
     return list(cluster.list_all_nodes())
 
 
-def listen_lightly(path: str, *_: object) -> Transcription:
+def listen_lightly(path: str, **_: object) -> Transcription:
     """Tell where this was heard; take some time, or die of it."""
     time.sleep(0.05)
     if "poison" in path:
@@ -113,8 +115,8 @@ def listen_lightly(path: str, *_: object) -> Transcription:
     return Transcription(notes=(Note(0.0, 60, 1.0, 80),), duration=1.0, models={"notes": node})
 
 
-def open_lightly() -> Listening:
-    return Listening(listen_lightly, "cpu", 3600.0)
+def open_lightly(infer: object = None) -> Any:
+    return SimpleNamespace(transcribe_file=listen_lightly, device="cpu", max_duration=3600.0)
 
 
 def light(folder: Path, *names: str) -> Path:
@@ -203,26 +205,22 @@ class Watched:
     def __init__(self, transcriber: Any, log: Path) -> None:
         self._transcriber, self._log = transcriber, log
 
-    def __setattr__(self, name: str, value: object) -> None:
-        if name == "infer":
-            self._transcriber.infer = value
-        else:
-            super().__setattr__(name, value)
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transcriber, name)
 
     @property
-    def models(self) -> object:
+    def window_models(self) -> object:
         with self._log.open("a") as file:
             file.write(f"{os.getpid()}\n")
         if len(self._log.read_text().split()) == 2:
             os.kill(os.getpid(), signal.SIGKILL)
-        return self._transcriber.models
+        return self._transcriber.window_models
 
 
-def open_watched(log: Path) -> Listening:
+def open_watched(log: Path, infer: Any = None) -> Any:
     with log.with_name("begun").open("a") as file:
         file.write(f"{os.getpid()}\n")
-    opened = open_transcriber("small", "cpu", "auto", 1, 24.0, ("chords", "instruments"), {})
-    return Listening(opened.listen, opened.device, opened.max_duration, Watched(opened.listener, log))  # type: ignore[arg-type]
+    return Watched(Transcriber(model="small", device="cpu", threads=1, infer=infer), log)
 
 
 @pytest.mark.slow

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from itertools import pairwise
 
 import mir_eval.beat
 import numpy as np
@@ -127,9 +128,7 @@ def test_blocks_may_be_cut_anywhere(cuts: list[int]) -> None:
     whole = heard(beats, beats[::4], 4, False, np.random.default_rng(1))
     edges = [0, *sorted(set(cuts)), len(whole)]
     names = ("beat", "downbeat", "triple", "tempo", "metre")
-    blocks = [
-        BeatActivations(*(getattr(whole, name)[a:b] for name in names)) for a, b in zip(edges, edges[1:], strict=False)
-    ]
+    blocks = [BeatActivations(*(getattr(whole, name)[a:b] for name in names)) for a, b in pairwise(edges)]
     found, wanted = find_beats_of_blocks(blocks), find_beats(whole)
     np.testing.assert_array_equal(found.times, wanted.times)
     np.testing.assert_array_equal(found.metre, wanted.metre)

@@ -21,6 +21,7 @@ import time
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -29,8 +30,9 @@ import soundfile
 from transcribe.batch.cluster import Sharing, connected, each_on_cluster
 from transcribe.batch.plan import Job, find_recordings, plan
 from transcribe.batch.pool import each
-from transcribe.batch.work import Done, Listening, Work, open_transcriber
+from transcribe.batch.work import Done, Work
 from transcribe.events import Transcription
+from transcribe.transcriber import Transcriber
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "waltz.flac"
 # Results that come before the rate is taken.
@@ -64,12 +66,12 @@ def timed(outcomes: Iterator[tuple[Job, Done | Exception]]) -> tuple[float, floa
     return (len(times) - FIRST) / (times[-1] - times[FIRST - 1]), times[0], results
 
 
-def give_back(result: Transcription, *_: Any) -> Transcription:
+def give_back(result: Transcription, *_: Any, **__: Any) -> Transcription:
     return result
 
 
-def open_nothing(result: Transcription) -> Listening:
-    return Listening(partial(give_back, result), "cpu", 3600.0)
+def open_nothing(result: Transcription, infer: object = None) -> Any:
+    return SimpleNamespace(transcribe_file=partial(give_back, result), device="cpu", max_duration=3600.0)
 
 
 def main() -> None:
@@ -81,7 +83,7 @@ def main() -> None:
     options = parser.parse_args()
     # Ray has its workers stand back behind all others; ours wouldn't.
     os.environ.setdefault("RAY_worker_niceness", "0")
-    opened = partial(open_transcriber, options.model, "cpu", "auto", 1, 24.0, ("chords", "instruments"), {})
+    opened = partial(Transcriber, model=options.model, device="cpu", threads=1)
     work = Work(opened, overwrite=True)
     rates: dict[str, list[float]] = {"workers": [], "ray": []}
     cpu = []

@@ -31,9 +31,11 @@ import soundfile
 from rich.console import Console
 from rich.table import Table
 
-from transcribe.datasets import Piece, load_dataset, read_labels, with_labels_from
+from transcribe.datasets import Piece
 from transcribe.events import Note
+from transcribe.notes.datasets import read_labels, with_labels_from
 from transcribe.notes.metrics import METRICS, PieceScores, mean_scores, score_notes
+from transcribe.registry import load_dataset
 
 HERE = Path(__file__).parent
 

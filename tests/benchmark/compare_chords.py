@@ -25,8 +25,8 @@ from rich.table import Table
 from transcribe.audio import load_audio
 from transcribe.chords.decoder import simplified
 from transcribe.chords.metrics import COMPARISONS, SEGMENTATIONS, mean_scores, read_reference, score_chords
-from transcribe.datasets import load_dataset
 from transcribe.events import Chord
+from transcribe.registry import load_dataset
 from transcribe.theory.chords import parse, parse_name
 
 OURS = Tool("pitchai chords", ("run_pitchai_chords.py",), (), ())

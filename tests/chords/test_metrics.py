@@ -7,14 +7,14 @@ import pytest
 import soundfile
 
 from tests.signals import RATE, silence, strum, white_noise
+from transcribe.chords.datasets import read_chords
 from transcribe.chords.metrics import evaluate_chords, evaluate_clips, score_chords
-from transcribe.datasets import load_dataset, read_chords
 from transcribe.errors import InputError
 from transcribe.events import Chord
-from transcribe.pipeline import Transcriber
-from transcribe.recognisers import ChordRecogniser
+from transcribe.registry import load_dataset
 from transcribe.report.confusion import to_png
 from transcribe.theory.chords import parse
+from transcribe.transcriber import Transcriber
 
 # Three progressions as guitars and pianos voice them; two seconds a chord.
 PROGRESSIONS = {
@@ -25,8 +25,8 @@ PROGRESSIONS = {
 
 
 @pytest.fixture(scope="module")
-def recogniser() -> ChordRecogniser:
-    return ChordRecogniser(device="cpu")
+def recogniser() -> Transcriber:
+    return Transcriber(tasks=("chords",), device="cpu")
 
 
 def progression(pitches: list[list[int]], semitones: int = 0) -> np.ndarray:
@@ -54,7 +54,7 @@ def test_scores_by_hand() -> None:
         score_chords([], reference)
 
 
-def test_songs_and_clips_are_found_and_scored(tmp_path: Path, recogniser: ChordRecogniser) -> None:
+def test_songs_and_clips_are_found_and_scored(tmp_path: Path, recogniser: Transcriber) -> None:
     labels, pitches = next(iter(PROGRESSIONS.items()))
     soundfile.write(tmp_path / "song.wav", progression(pitches), RATE)
     (tmp_path / "song.lab").write_text("".join(f"{2 * i}\t{2 * i + 2}\t{c}\n" for i, c in enumerate(labels.split())))
@@ -89,45 +89,45 @@ def test_songs_and_clips_are_found_and_scored(tmp_path: Path, recogniser: ChordR
 
 
 @pytest.mark.parametrize("labels", PROGRESSIONS)
-def test_progressions_are_heard(labels: str, recogniser: ChordRecogniser) -> None:
-    heard = recogniser.recognise_audio(progression(PROGRESSIONS[labels]), RATE).chords
+def test_progressions_are_heard(labels: str, recogniser: Transcriber) -> None:
+    heard = recogniser.transcribe_audio(progression(PROGRESSIONS[labels]), RATE).chords
     assert [chord.label.split("/")[0] for chord in heard if chord.label != "N"] == labels.split()
 
 
 @pytest.mark.parametrize("semitones", [-4, -1, 3, 5])
-def test_transposed_music_has_transposed_chords(semitones: int, recogniser: ChordRecogniser) -> None:
+def test_transposed_music_has_transposed_chords(semitones: int, recogniser: Transcriber) -> None:
     for pitches in PROGRESSIONS.values():
-        heard = recogniser.recognise_audio(progression(pitches), RATE).chords
-        moved = recogniser.recognise_audio(progression(pitches, semitones), RATE).chords
+        heard = recogniser.transcribe_audio(progression(pitches), RATE).chords
+        moved = recogniser.transcribe_audio(progression(pitches, semitones), RATE).chords
         assert [c.label for c in moved] == [str(parse(c.label).transposed(semitones)) for c in heard]
         assert [c.onset for c in moved] == pytest.approx([c.onset for c in heard], abs=0.17)
 
 
-def test_no_music_has_no_chord(rng: np.random.Generator, recogniser: ChordRecogniser) -> None:
+def test_no_music_has_no_chord(rng: np.random.Generator, recogniser: Transcriber) -> None:
     for samples in (silence(5.0), white_noise(rng, 5.0), white_noise(rng, 0.5)):
-        assert [chord.label for chord in recogniser.recognise_audio(samples, RATE).chords] == ["N"]
-    empty = recogniser.recognise_audio(silence(0.0), RATE)
+        assert [chord.label for chord in recogniser.transcribe_audio(samples, RATE).chords] == ["N"]
+    empty = recogniser.transcribe_audio(silence(0.0), RATE)
     assert (empty.chords, empty.warnings) == ((), ("the recording holds no samples",))
 
 
-def test_a_strum_of_a_second_has_one_chord(recogniser: ChordRecogniser) -> None:
-    (chord,) = recogniser.recognise_audio(strum([40, 47, 52, 56, 59, 64], 1.0), RATE).chords
+def test_a_strum_of_a_second_has_one_chord(recogniser: Transcriber) -> None:
+    (chord,) = recogniser.transcribe_audio(strum([40, 47, 52, 56, 59, 64], 1.0), RATE).chords
     assert chord.label == "E:maj"
     assert (chord.onset, chord.offset) == (0.0, 1.0)
 
 
-def test_vocabularies_and_the_main_summary_agree(recogniser: ChordRecogniser) -> None:
+def test_vocabularies_and_the_main_summary_agree(recogniser: Transcriber) -> None:
     samples = progression(PROGRESSIONS["D:min7 G:7 C:maj7"])
-    simple = ChordRecogniser(recogniser.model, vocabulary="majmin").recognise_audio(samples, RATE)
+    simple = Transcriber(tasks=("chords",), model=recogniser.model, vocabulary="majmin").transcribe_audio(samples, RATE)
     assert [c.label for c in simple.chords if c.label != "N"] == ["D:min", "G:maj", "C:maj"]
-    both = Transcriber(device="cpu", chords=recogniser).transcribe_audio(samples, RATE)
-    assert both.chords == recogniser.recognise_audio(samples, RATE).chords
+    both = Transcriber(tasks=("notes", "chords"), device="cpu").transcribe_audio(samples, RATE)
+    assert both.chords == recogniser.transcribe_audio(samples, RATE).chords
     assert set(both.models) == {"notes", "chords"}
-    alone = Transcriber(device="cpu").transcribe_audio(samples, RATE)
+    alone = Transcriber(tasks=("notes",), device="cpu").transcribe_audio(samples, RATE)
     assert (alone.notes, alone.chords) == (both.notes, ())
 
 
-def test_blocks_make_no_difference(recogniser: ChordRecogniser) -> None:
+def test_blocks_make_no_difference(recogniser: Transcriber) -> None:
     samples = np.tile(progression(PROGRESSIONS["E:min B:min D:maj"]), 8)
     whole = list(recogniser.activations([samples]))
     pieces = list(recogniser.activations(np.array_split(samples, 7)))

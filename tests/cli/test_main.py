@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -11,43 +10,15 @@ import numpy as np
 import pytest
 import soundfile
 
+from tests.cli.conftest import PITCHAI, one_line
 from tests.conftest import EXAMPLE, FIVE_NOTES
-from tests.signals import RATE, strum
+from tests.signals import RATE
 from tests.test_datasets import make_maestro, make_maps
 from transcribe import __version__
-from transcribe.cli import signals
-from transcribe.cli.main import main as cli
 from transcribe.events import Chord, Transcription
 from transcribe.formats.midi import from_midi, to_midi
 from transcribe.formats.table import FORMATS, read_transcription
 from transcribe.instruments.decoder import FAMILIES
-
-PITCHAI = [sys.executable, "-m", "transcribe"]
-
-
-@pytest.fixture
-def call(capsys: pytest.CaptureFixture[str]):
-    """Run the command here: exit code, stdout, stderr."""
-
-    def run(*arguments: object) -> tuple[int, str, str]:
-        code = cli([str(argument) for argument in arguments])
-        streams = capsys.readouterr()
-        assert "Traceback" not in streams.err
-        return code, streams.out, streams.err
-
-    return run
-
-
-@pytest.fixture
-def strums(tmp_path: Path) -> Path:
-    """Four seconds: C, then A minor."""
-    path = tmp_path / "strums.wav"
-    soundfile.write(path, np.concatenate([strum([48, 52, 55, 60, 64], 2.0), strum([45, 52, 57, 60, 64], 2.0)]), RATE)
-    return path
-
-
-def one_line(text: str) -> bool:
-    return text.startswith("pitchai: ") and text.count("\n") == 1
 
 
 def test_a_recording_becomes_midi_beside_it(call, wav: Path) -> None:
@@ -220,27 +191,6 @@ def test_a_full_disk_leaves_nothing(wav: Path, monkeypatch: pytest.MonkeyPatch, 
     assert [p.name for p in wav.parent.iterdir()] == ["song.wav"]
 
 
-@pytest.mark.skipif(os.name == "nt", reason="POSIX signals")
-@pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_interrupted_in_the_middle(tmp_path: Path, sent: signal.Signals, code: int) -> None:
-    soundfile.write(tmp_path / "a.wav", np.zeros(RATE), RATE)
-    soundfile.write(tmp_path / "long.wav", np.zeros(RATE * 3600, np.int16), RATE)
-    process = subprocess.Popen(
-        [*PITCHAI, str(tmp_path / "a.wav"), str(tmp_path / "long.wav"), "-q"],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        # A shell that runs the tests in the background has made us deaf to it.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
-    )
-    assert process.stdout is not None
-    assert process.stdout.readline()  # the first is done: now it works on the second
-    process.send_signal(sent)
-    _, err = process.communicate(timeout=60)
-    assert process.returncode == code
-    assert one_line(err.decode())
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["a.mid", "a.wav", "long.wav"]
-
-
 @pytest.mark.skipif(os.name == "nt", reason="POSIX pipes and devices")
 def test_streams_that_nobody_reads(wav: Path, tmp_path: Path) -> None:
     (tmp_path / "two.wav").write_bytes(wav.read_bytes())
@@ -328,7 +278,7 @@ def test_doctor_finds_all_well(call) -> None:
     assert "checked" in report["weights"]["notes-medium-8"]
     assert "FAULTY" not in out
     code, out, _ = call("doctor")
-    assert "torchaudio" in out
+    assert "onnxruntime" in out
 
 
 def test_eval_of_two_files(call, tmp_path: Path) -> None:
@@ -356,23 +306,6 @@ def test_eval_of_a_tree_in_maestros_and_in_maps_own_layout(call, tmp_path: Path)
     code, _, err = call("eval", "--dataset", "maps", "--data", tmp_path / "maps", "--labels", tmp_path)
     assert code == 3
     assert one_line(err)
-
-
-@pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_an_interruption_inside_a_decoder_is_obeyed_after_it(sent: signal.Signals, code: int) -> None:
-    def vio_read() -> None:  # as soundfile's callback is called
-        signals.on_signal(sent, sys._getframe())
-
-    vio_read()  # raises nothing: it would be lost
-    with pytest.raises(SystemExit) as ended:
-        signals.watched(None)(1.0, None)
-    assert ended.value.code == code
-    signals.received.clear()
-    signals.watched(None)(1.0, None)
-    with pytest.raises(SystemExit) as ended:
-        signals.on_signal(sent, sys._getframe())
-    assert ended.value.code == code
-    signals.received.clear()
 
 
 def test_chords_are_printed_and_written_only_when_asked(call, strums: Path, tmp_path: Path) -> None:
@@ -619,3 +552,75 @@ def test_chords_are_shown_and_converted(call, tmp_path: Path) -> None:
         code, out, err = call(*arguments)
         assert (code, out) == (2, "")
         assert one_line(err)
+
+
+def test_a_mistyped_command_writes_nothing(call, wav: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(wav.parent)
+    before = wav.read_bytes()
+    for words in (("chrods", wav.name, "--overwrite"), ("instrument", wav.name), ("sho", wav.name)):
+        code, out, err = call(*words)
+        assert (code, out) == (2, "")
+        assert one_line(err)
+        assert f"did you mean {'chords' if words[0] == 'chrods' else words[0]}" in err
+    assert [(p.name, p.read_bytes()) for p in wav.parent.iterdir()] == [(wav.name, before)]
+
+
+def test_every_input_is_looked_for_before_the_first_is_read(call, wav: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(wav.parent)
+    for missing in ("gone.wav", "gone/*.wav"):
+        code, out, err = call(wav, missing, "other.wav", "-o", "out/", "--workers", "2")
+        assert (code, out) == (3, "")
+        assert one_line(err)
+        assert missing in err
+    assert [p.name for p in wav.parent.iterdir()] == [wav.name]
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full")
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_standard_output_that_is_full_or_closed_early(unbuffered: str) -> None:
+    environment = {**os.environ, "PYTHONUNBUFFERED": unbuffered}
+    for words in (["--help"], ["chords", "--help"], ["--version"], ["schema"]):
+        with Path("/dev/full").open("wb") as full:
+            done = subprocess.run(
+                [*PITCHAI, *words], stdout=full, stderr=subprocess.PIPE, check=False, env=environment, text=True
+            )
+        assert done.returncode == 5
+        assert one_line(done.stderr)
+        assert "No space left" in done.stderr
+        reading, writing = os.pipe()
+        os.close(reading)
+        done = subprocess.run(
+            [*PITCHAI, *words], stdout=writing, stderr=subprocess.PIPE, check=False, env=environment, text=True
+        )
+        os.close(writing)
+        assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="POSIX folders")
+def test_a_working_folder_that_is_gone(call, wav: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    result = tmp_path / "five.json"
+    result.write_bytes(FORMATS["json"].write(Transcription(notes=tuple(sorted(FIVE_NOTES)))))
+    for words in ((wav, "-o", "x.mid"), ("song.wav",), ("convert", result, "x.mid")):
+        code, out, err = call(*words)
+        assert (code, out) == (5, "")
+        assert one_line(err)
+        assert "working folder" in err
+    assert call("convert", result, tmp_path / "x.mid")[0] == 0
+
+
+@pytest.mark.parametrize("impossible", ["x.npz", "x.lab", "x.xyz", "new/a.mid", "../song/a.mid"])
+def test_convert_writes_all_or_nothing(call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, impossible: str) -> None:
+    folder = tmp_path / "song"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    Path("five.json").write_bytes(FORMATS["json"].write(Transcription(notes=tuple(sorted(FIVE_NOTES)))))
+    Path("new").write_text("no folder")
+    code, out, err = call("convert", "five.json", "a.mid", impossible)
+    assert (code, out) == (5 if impossible == "new/a.mid" else 2, "")
+    assert one_line(err)
+    assert sorted(path.name for path in folder.iterdir()) == ["five.json", "new"]
+    assert call("convert", "five.json", "a.mid", "b.csv")[:2] == (0, "a.mid\nb.csv\n")

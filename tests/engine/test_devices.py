@@ -4,16 +4,16 @@ import pytest
 import torch
 
 from transcribe.engine import devices
-from transcribe.engine.devices import choose_device, choose_precision, device_of, n_threads, set_threads
-from transcribe.engine.models import load_notes_model
+from transcribe.engine.devices import choose_device, choose_precision, device_of, n_threads
+from transcribe.engine.weights import load_model
 from transcribe.errors import UsageError
+from transcribe.notes.task import NOTES
 
 
 def test_threads(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(devices, "_threads", None)
     assert 1 <= n_threads() <= 8
-    set_threads(5)
-    assert n_threads() == 5
+    assert n_threads(5) == 5
 
 
 def test_devices() -> None:
@@ -37,6 +37,6 @@ def test_precisions() -> None:
 
 
 def test_a_network_lies_where_it_runs() -> None:
-    assert device_of(load_notes_model("small").network) == "cpu"
+    assert device_of(load_model(NOTES, "small").network) == "cpu"
     assert device_of(torch.nn.Linear(1, 1)) == "cpu"
     assert device_of(torch.nn.Linear(1, 1, device="meta")) == "meta"

@@ -13,15 +13,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.signals import RATE, white_noise
-from transcribe.engine import devices, inference
 from transcribe.engine.features import FeatureConfig, LogMel
 from transcribe.engine.inference import infer, infer_together
-from transcribe.engine.models import NotesModel, load_chords_model, load_instruments_model, load_notes_model
 from transcribe.engine.onnx_backend import OnnxNetwork
-from transcribe.engine.trunk import NotesNetwork, TorchLogMel, TrunkConfig
-from transcribe.engine.weights import manifest, weights_folder
+from transcribe.engine.torch_backend import TorchLogMel, run_in_torch, within_memory
+from transcribe.engine.trunk import TrunkConfig
+from transcribe.engine.weights import load_model, manifest, weights_folder
 from transcribe.engine.windows import STEP_FRAMES
 from transcribe.notes.decoder import Activations
+from transcribe.notes.network import NotesNetwork
+from transcribe.notes.task import NOTES, NotesModel
+from transcribe.registry import task_named
 
 NAMES = ("onset", "frame", "offset", "velocity", "pedal")
 
@@ -81,8 +83,7 @@ def test_activations_are_probabilities(tiny_model: NotesModel, rng: np.random.Ge
 @pytest.mark.parametrize("name", [entry.name for entry in manifest().values() if entry.graph])
 def test_the_graphs_hear_what_torch_hears(name: str, rng: np.random.Generator) -> None:
     task, samples = name.partition("-")[0], white_noise(rng, 25.0, 0.1)
-    load = {"notes": load_notes_model, "chords": load_chords_model, "instruments": load_instruments_model}[task]
-    graph, torchs = load(name), load(str(weights_folder() / f"{name}.safetensors"))
+    graph, torchs = (load_model(task_named(task), one) for one in (name, str(weights_folder() / f"{name}.safetensors")))
     assert isinstance(graph.network, OnnxNetwork)
     assert isinstance(torchs.network, torch.nn.Module)
     (here,), (there,) = (infer_together([samples], model) for model in (graph, torchs))
@@ -92,12 +93,11 @@ def test_the_graphs_hear_what_torch_hears(name: str, rng: np.random.Generator) -
                 np.testing.assert_allclose(values, getattr(other, field), atol=1e-4)
 
 
-def test_threads_give_the_same_bytes(rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch) -> None:
-    samples, model = white_noise(rng, 65.0, 0.1), load_notes_model("small")
+def test_threads_give_the_same_bytes(rng: np.random.Generator) -> None:
+    samples, model = white_noise(rng, 65.0, 0.1), load_model(NOTES, "small")
     found = []
     for threads in (1, 3):
-        monkeypatch.setattr(devices, "_threads", threads)
-        found.append(joined(list(infer([samples], model))))
+        found.append(joined(list(infer([samples], model, threads))))
     for name in NAMES:
         np.testing.assert_array_equal(found[0][name], found[1][name])
 
@@ -191,7 +191,7 @@ def test_where_memory_does_not_do_halves_are_heard(tiny_model: NotesModel, monke
 
     batch = torch.arange(6.0).reshape(3, 2)
     with pytest.raises(torch.OutOfMemoryError):  # there is nothing beyond the CPU
-        inference._within_memory(hear, batch, tiny_model.network)
+        within_memory(hear, batch, tiny_model.network)
 
     class Gpu(torch.nn.Module):
         """Parameters that say they lie on a GPU, until they are moved."""
@@ -207,7 +207,7 @@ def test_where_memory_does_not_do_halves_are_heard(tiny_model: NotesModel, monke
 
     monkeypatch.setattr(torch.cuda, "empty_cache", lambda: None)
     monkeypatch.setattr(torch.Tensor, "to", lambda self, *_, **__: self)
-    (found,) = inference._within_memory(hear, batch, Gpu())
+    (found,) = within_memory(hear, batch, Gpu())
     torch.testing.assert_close(found, batch * 2)
 
     def never(_: torch.Tensor) -> tuple[torch.Tensor, ...]:
@@ -217,7 +217,7 @@ def test_where_memory_does_not_do_halves_are_heard(tiny_model: NotesModel, monke
 
     gpu = Gpu()
     with pytest.warns(UserWarning, match="out of memory"):
-        inference._within_memory(never, batch[:1], gpu)
+        within_memory(never, batch[:1], gpu)
 
 
 def test_torch_has_the_same_spectrum(rng: np.random.Generator) -> None:
@@ -242,7 +242,7 @@ def test_torch_listens_through_cudnn_but_without_tf32() -> None:
         def activations(self) -> tuple[torch.Tensor, ...]:
             return (self.heard,)
 
-    ((heads, n_frames),) = inference._in_torch([(np.ones((8, 3), np.float32), 8)], Listener(), 1)
+    ((heads, n_frames),) = run_in_torch([(np.ones((8, 3), np.float32), 8)], Listener(), 1)
     assert heads[0].shape == (8, 3)
     assert n_frames == 8
     assert seen == [(True, False)]

@@ -7,11 +7,11 @@ from hypothesis import strategies as st
 
 from tests.conftest import FIVE_NOTES
 from tests.signals import RATE, silence, sine, white_noise
+from transcribe.audio import resampled
 from transcribe.engine.tuning import find_tuning, tuned
 from transcribe.events import Transcription
-from transcribe.listener import resampled
-from transcribe.pipeline import Transcriber
 from transcribe.report import sonify
+from transcribe.transcriber import Transcriber
 
 PIANO = resampled(sonify.synthesise(Transcription(notes=tuple(FIVE_NOTES), duration=3.0)), sonify.SAMPLE_RATE, RATE)
 
@@ -50,7 +50,7 @@ def test_a_stream_comes_back_whole_and_blocks_do_not_matter(edges: list[int]) ->
 
 
 def test_a_recording_out_of_tune_is_heard_like_one_in_tune() -> None:
-    transcriber = Transcriber("small")
+    transcriber = Transcriber(tasks=("notes",), model="small")
     there = transcriber.transcribe_audio(PIANO, RATE)
     flat = transcriber.transcribe_audio(detuned(PIANO, -40), RATE)
     assert there.tuning == 0

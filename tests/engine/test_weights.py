@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import ROOT
-from transcribe.engine import models, weights
-from transcribe.engine.models import load_notes_model
-from transcribe.engine.weights import default_name, manifest
+from transcribe.engine import weights
+from transcribe.engine.weights import default_name, load_model, manifest
 from transcribe.errors import UsageError, WeightsError
+from transcribe.notes.task import NOTES
 
 
 def test_every_shipped_file_is_in_the_manifest_with_its_checksum_and_card() -> None:
@@ -34,9 +34,9 @@ def copied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = tmp_path / "weights"
     shutil.copytree(ROOT / "weights", folder)
     monkeypatch.setattr(weights, "weights_folder", lambda: folder)
-    models._kept.clear()
+    weights._kept.clear()
     yield folder
-    models._kept.clear()
+    weights._kept.clear()
 
 
 def test_one_changed_byte_is_noticed(copied: Path) -> None:
@@ -45,28 +45,28 @@ def test_one_changed_byte_is_noticed(copied: Path) -> None:
     content[len(content) // 2] ^= 1
     path.write_bytes(bytes(content))
     with pytest.raises(WeightsError, match="altered"):
-        load_notes_model()
+        load_model(NOTES)
 
 
 def test_one_changed_byte_of_a_graph_is_noticed(copied: Path) -> None:
     path = copied / f"{default_name('notes')}.onnx"
     path.write_bytes(path.read_bytes()[:-1] + b"?")
     with pytest.raises(WeightsError, match="altered"):
-        load_notes_model()
-    assert load_notes_model(precision="bfloat16").name == default_name("notes")  # torch needs none
+        load_model(NOTES)
+    assert load_model(NOTES, precision="bfloat16").name == default_name("notes")  # torch needs none
 
 
 def test_missing_file_and_damaged_manifest(copied: Path) -> None:
     (copied / f"{default_name('notes')}.safetensors").unlink()
     with pytest.raises(WeightsError, match="can't be read"):
-        load_notes_model()
+        load_model(NOTES)
     for text in ("{", "[]", '{"notes-1": {"colour": "red"}}'):
         (copied / "manifest.json").write_text(text)
         with pytest.raises(WeightsError, match="damaged manifest"):
             manifest()
     shutil.copy(ROOT / "weights" / "manifest.json", copied)
     with pytest.raises(UsageError, match="there is no notes model"):
-        load_notes_model("notes-0")
+        load_model(NOTES, "notes-0")
 
 
 def test_manifest_is_sorted_json() -> None:

@@ -8,14 +8,17 @@ import pytest
 import soundfile
 
 from tests.pieces import performed, waltz
+from transcribe.beats.datasets import read_beats
 from transcribe.beats.metrics import evaluate_beats, read_truth, score_beats
+from transcribe.beats.task import BEATS
 from transcribe.cli.main import main
-from transcribe.datasets import load_dataset
 from transcribe.errors import InputError
 from transcribe.events import Key, Note, Transcription
-from transcribe.formats.beats import numbered, read_beats, to_beats, to_csv
+from transcribe.formats.beats import numbered, to_beats
+from transcribe.formats.csv import beats_to_csv as to_csv
 from transcribe.formats.midi import from_midi
-from transcribe.formats.table import BEAT_FORMATS, FORMATS
+from transcribe.formats.table import FORMATS
+from transcribe.registry import load_dataset
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "waltz.flac"
 WHOLE = Transcription(beats=(0.5, 1.0, 1.5, 2.0, 2.5), downbeats=(1.0, 2.5), beat_confidence=0.8, duration=3.0)
@@ -44,8 +47,8 @@ def test_what_was_written_is_read(form: str, tmp_path: Path) -> None:
     beats = tuple(round(0.5 * k, 4) for k in range(9))
     notes = tuple(Note(beat, 60, beat + 0.4, 64) for beat in beats)
     whole = Transcription(notes, beats=beats, downbeats=beats[::3], duration=5.0)
-    path = tmp_path / f"a{BEAT_FORMATS[form].suffixes[0]}"
-    path.write_bytes(BEAT_FORMATS[form].write(whole))
+    path = tmp_path / f"a{BEATS.formats[form].suffixes[0]}"
+    path.write_bytes(BEATS.formats[form].write(whole))
     found = read_beats(path)
     assert found.beats == pytest.approx(beats, abs=1e-4)
     assert found.downbeats == pytest.approx(beats[::3], abs=1e-4)

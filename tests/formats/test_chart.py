@@ -11,12 +11,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from transcribe.chords.decoder import N_CLASSES, label_of
+from transcribe.chords.task import CHORDS
 from transcribe.errors import InputError
 from transcribe.events import Chord, Note, Tag, Transcription
-from transcribe.formats import chart
-from transcribe.formats.midi import block_chords, from_midi, to_midi
-from transcribe.formats.table import CHORD_FORMATS, from_json, to_json
-from transcribe.formats.table import from_csv as read_csv
+from transcribe.formats.csv import chords_to_csv
+from transcribe.formats.csv import from_csv as read_csv
+from transcribe.formats.jams import to_jams
+from transcribe.formats.json import from_json, to_json
+from transcribe.formats.lab import chords_to_lab, from_lab
+from transcribe.formats.leadsheet import to_chordpro, to_lead_sheet
+from transcribe.formats.midi import block, block_chords, from_midi, to_midi
 
 SONG = Transcription(
     chords=(
@@ -43,11 +47,11 @@ def chords(draw: st.DrawFn) -> Transcription:
 
 
 def test_lab_by_hand() -> None:
-    lab = chart.to_lab(SONG).decode()
+    lab = chords_to_lab(SONG).decode()
     assert lab.splitlines()[:3] == ["0.0000\t0.5000\tN", "0.5000\t2.5000\tC:maj", "2.5000\t4.5000\tA:min7/b7"]
-    read = chart.from_lab(b"# made by hand\n\n0 1.5 C\n1.5\t2 A#:min/b3\n")
+    read = from_lab(b"# made by hand\n\n0 1.5 C\n1.5\t2 A#:min/b3\n")
     assert read.chords == (Chord(0, 1.5, "C:maj"), Chord(1.5, 2, "Bb:min/b3"))
-    assert chart.from_lab(b"") == Transcription()
+    assert from_lab(b"") == Transcription()
 
 
 @pytest.mark.parametrize(
@@ -55,24 +59,24 @@ def test_lab_by_hand() -> None:
 )
 def test_what_is_no_lab_is_refused(lab: bytes) -> None:
     with pytest.raises(InputError, match=r"not a \.lab file"):
-        chart.from_lab(lab)
+        from_lab(lab)
 
 
 @given(chords())
 def test_chords_survive_lab_and_json(song: Transcription) -> None:
-    read = chart.from_lab(chart.to_lab(song))
+    read = from_lab(chords_to_lab(song))
     assert [(c.onset, c.offset, c.label) for c in read.chords] == [(c.onset, c.offset, c.label) for c in song.chords]
     assert from_json(to_json(song)).chords == song.chords
-    assert read_csv(chart.to_csv(song)).chords == song.chords
+    assert read_csv(chords_to_csv(song)).chords == song.chords
 
 
 @given(chords())
 def test_every_format_holds_every_chord(song: Transcription) -> None:
-    for form in CHORD_FORMATS.values():
+    for form in CHORDS.formats.values():
         assert isinstance(form.write(song), bytes)
-    rows = list(csv.DictReader(io.StringIO(chart.to_csv(song).decode())))
+    rows = list(csv.DictReader(io.StringIO(chords_to_csv(song).decode())))
     assert [row["label"] for row in rows] == [chord.label for chord in song.chords]
-    assert [d["value"] for d in json.loads(chart.to_jams(song))["annotations"][0]["data"]] == [
+    assert [d["value"] for d in json.loads(to_jams(song))["annotations"][0]["data"]] == [
         chord.label for chord in song.chords
     ]
 
@@ -80,21 +84,21 @@ def test_every_format_holds_every_chord(song: Transcription) -> None:
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_jams_is_valid() -> None:
     jams = pytest.importorskip("jams", reason="jams isn't installed")
-    document = jams.load(io.StringIO(chart.to_jams(SONG).decode()), validate=True, strict=True)
+    document = jams.load(io.StringIO(to_jams(SONG).decode()), validate=True, strict=True)
     assert document.search(namespace="chord")[0].data[1].value == "C:maj"
     with_notes = replace(SONG, notes=(Note(0.5, 60, 1.0, 80, 0.9),))
-    document = jams.load(io.StringIO(chart.to_jams(with_notes).decode()), validate=True, strict=True)
+    document = jams.load(io.StringIO(to_jams(with_notes).decode()), validate=True, strict=True)
     tags = Transcription(instruments=(Tag(0.0, 2.0, "violin", 0.8), Tag(1.0, 3.0, "piano", 0.6)), duration=3.0)
-    (tagged,) = jams.load(io.StringIO(chart.to_jams(tags).decode()), validate=True, strict=True).annotations
+    (tagged,) = jams.load(io.StringIO(to_jams(tags).decode()), validate=True, strict=True).annotations
     assert [(o.time, o.duration, o.value) for o in tagged.data] == [(0.0, 2.0, "violin"), (1.0, 2.0, "piano")]
-    document = jams.load(io.StringIO(chart.to_jams(with_notes).decode()), validate=True, strict=True)
+    document = jams.load(io.StringIO(to_jams(with_notes).decode()), validate=True, strict=True)
     assert document.search(namespace="note_midi")[0].data[0].value == 60
 
 
 def test_block_chords_by_hand() -> None:
-    assert chart.block(Chord(0, 1, "C:maj")) == [36, 55, 60, 64]
-    assert chart.block(Chord(0, 1, "A:min7/b7")) == [43, 55, 57, 60, 64]
-    assert chart.block(Chord(0, 1, "N")) == []
+    assert block(Chord(0, 1, "C:maj")) == [36, 55, 60, 64]
+    assert block(Chord(0, 1, "A:min7/b7")) == [43, 55, 57, 60, 64]
+    assert block(Chord(0, 1, "N")) == []
     midi = pretty_midi.PrettyMIDI(io.BytesIO(block_chords(SONG)))
     sounding = {note.pitch % 12 for note in midi.instruments[0].notes if note.start <= 1.0 < note.end}
     assert sounding == {0, 4, 7}
@@ -111,7 +115,7 @@ def test_hours_of_chords_are_read_back_from_midi() -> None:
 
 
 def test_charts_to_play_from() -> None:
-    assert chart.to_lead_sheet(SONG).decode() == "| N.C. | C | Am7/G | F |\n| G7sus4 | G7 |\n"
-    assert chart.to_chordpro(SONG).decode().splitlines()[:2] == ["{comment: 0:00}", "[N.C.]  [C]  [Am7/G]  [F]"]
-    assert chart.to_lead_sheet(Transcription()) == b""
-    assert chart.to_chordpro(Transcription()) == b""
+    assert to_lead_sheet(SONG).decode() == "| N.C. | C | Am7/G | F |\n| G7sus4 | G7 |\n"
+    assert to_chordpro(SONG).decode().splitlines()[:2] == ["{comment: 0:00}", "[N.C.]  [C]  [Am7/G]  [F]"]
+    assert to_lead_sheet(Transcription()) == b""
+    assert to_chordpro(Transcription()) == b""

@@ -17,16 +17,10 @@ from tests.strategies import transcriptions
 from transcribe.batch.atomic import write_atomically
 from transcribe.errors import InputError, OutputError, UsageError
 from transcribe.events import Chord, Note, Pedal, Tag, Transcription
+from transcribe.formats.json import from_json, to_dict, to_json
 from transcribe.formats.midi import from_midi, to_midi
 from transcribe.formats.schema import schema
-from transcribe.formats.table import (
-    FORMATS,
-    format_of,
-    from_json,
-    read_transcription,
-    to_dict,
-    to_json,
-)
+from transcribe.formats.table import FORMATS, format_of, read_transcription
 
 TICK = 60 / 120 / 960
 READABLE = [form for form in FORMATS.values() if form.read]

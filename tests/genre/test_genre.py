@@ -17,15 +17,16 @@ from hypothesis import strategies as st
 from train.genre import __main__ as training
 from train.genre import table as genre_table
 from transcribe.cli.main import main
-from transcribe.engine.models import load_genre_model
+from transcribe.engine.weights import load_model
 from transcribe.errors import InputError, UsageError
 from transcribe.events import Tag
-from transcribe.genre.datasets import load_fma, load_genres, load_gtzan
+from transcribe.genre.datasets import DATASETS, load_fma, load_gtzan
 from transcribe.genre.decoder import probabilities, ranked, verdict
 from transcribe.genre.features import COLUMNS, TABLE_SAMPLE_RATE, constant_q, excerpts, starts, table_row
 from transcribe.genre.metrics import judge
 from transcribe.genre.network import GenreConfig, yeo_johnson
-from transcribe.recognisers import GenreRecogniser
+from transcribe.genre.task import GENRE
+from transcribe.transcriber import Transcriber
 
 needs_librosa = pytest.mark.skipif(importlib.util.find_spec("librosa") is None, reason="librosa isn't installed")
 RATE = TABLE_SAMPLE_RATE
@@ -166,7 +167,7 @@ def test_configurations_that_make_no_sense() -> None:
 
 
 def test_the_shipped_weights_know_ten_genres() -> None:
-    model = load_genre_model()
+    model = load_model(GENRE)
     assert len(model.network.config.labels) == 10
     assert model.network(torch.zeros(1, len(COLUMNS))).shape == (1, 10)
     assert all(value.dtype == torch.float32 for value in model.network.state_dict().values())
@@ -217,17 +218,17 @@ def test_gtzan(tmp_path: Path) -> None:
             tone(tmp_path / "genres" / genre / f"{genre}.{k:05d}.wav", 300, 0.1)
     assert {clip.split for clip in load_gtzan(tmp_path)} == {""}
     with pytest.raises(UsageError, match="no lists"):
-        load_genres("gtzan", tmp_path, "test")
+        DATASETS["gtzan"].pieces(tmp_path, "test")
     for name, k in (("train", 0), ("valid", 1), ("test", 2)):
         lines = [f"{genre}/{genre}.{k:05d}.wav\n" for genre in ("blues", "rock")][: 1 + (k < 2)]
         (tmp_path / f"{name}_filtered.txt").write_text("".join(lines))
-    assert [clip.audio.name for clip in load_genres("gtzan", tmp_path, "test")] == ["blues.00002.wav"]
-    assert len(load_genres("gtzan", tmp_path)) == 5
+    assert [clip.audio.name for clip in DATASETS["gtzan"].pieces(tmp_path, "test")] == ["blues.00002.wav"]
+    assert len(DATASETS["gtzan"].pieces(tmp_path, "all")) == 5
     (tmp_path / "valid_filtered.txt").unlink()
     with pytest.raises(InputError, match="valid_filtered"):
         load_gtzan(tmp_path)
     with pytest.raises(InputError, match="no recordings found"):
-        load_genres("gtzan", tmp_path / "genres" / "rock")
+        DATASETS["gtzan"].pieces(tmp_path / "genres" / "rock")
 
 
 def fma(folder: Path) -> Path:
@@ -252,7 +253,7 @@ def fma(folder: Path) -> Path:
 
 def test_fma(tmp_path: Path) -> None:
     found = load_fma(fma(tmp_path))
-    assert [(clip.audio.stem, clip.genre, clip.split) for clip in found] == [
+    assert [(clip.audio.stem, *clip.tags, clip.split) for clip in found] == [
         ("000002", "Hip-Hop", "train"),
         ("000005", "Hip-Hop", "validation"),
         ("000140", "Folk", "test"),
@@ -306,9 +307,9 @@ def test_from_folders_to_a_guess(
     assert "left out: calm.00100.mp3: can't decode" in printed
     assert "left out: no recordings of jazz" in printed
     weights = tmp_path / "weights/genre-9.safetensors"
-    recogniser = GenreRecogniser(str(weights))
+    recogniser = Transcriber(tasks=("genre",), model=str(weights))
     for name in ("calm", "drums"):
-        assert recogniser.recognise_file(data / name / f"{name}.00004.wav").genres[0].label == name
+        assert recogniser.transcribe_file(data / name / f"{name}.00004.wav").genres[0].label == name
     assert main(["eval", "--dataset", "gtzan", "--data", str(data), "--split", "all", "--model", str(weights)]) == 0
     printed = capfd.readouterr()
     assert "accuracy: 1.0000" in printed.out
@@ -349,9 +350,9 @@ def test_figures_of_no_recording_give_probabilities_all_the_same() -> None:
     """Integers written as floats: some exponents are in the hundreds."""
     clicks = np.zeros(4 * RATE)
     clicks[:: RATE // 4] = 32_767
-    recogniser = GenreRecogniser()
+    recogniser = Transcriber(tasks=("genre",))
     for samples in (clicks, clicks / 32_767 + 0.5, -clicks):
-        genres = recogniser.recognise_audio(samples.astype(np.float32), RATE).genres
+        genres = recogniser.transcribe_audio(samples.astype(np.float32), RATE).genres
         assert sum(tag.probability for tag in genres) == pytest.approx(1, abs=0.001)
 
 

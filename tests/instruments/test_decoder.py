@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from transcribe.engine.features import FrameGrid
-from transcribe.engine.growing import Rows
+from transcribe.engine.growing import GrowingArray
 from transcribe.events import Tag
 from transcribe.instruments.decoder import (
     FAMILIES,
@@ -121,7 +121,7 @@ def test_settings_that_make_no_sense(settings: dict[str, object]) -> None:
 
 @given(lengths=st.lists(st.integers(0, 3000), max_size=6))
 def test_rows_are_what_was_added(lengths: list[int]) -> None:
-    rows, blocks = Rows(), [np.random.default_rng(n).uniform(size=(n, 3)).astype(np.float32) for n in lengths]
+    rows, blocks = GrowingArray(), [np.random.default_rng(n).uniform(size=(n, 3)).astype(np.float32) for n in lengths]
     for block in blocks:
         rows.add(block)
     assert len(rows) == sum(lengths)

@@ -24,13 +24,15 @@ from train.instruments import inputs as instrument_inputs
 from train.instruments import labelled
 from train.synthesis import solos
 from transcribe.engine.features import FeatureConfig
-from transcribe.engine.models import load_instruments_model
+from transcribe.engine.weights import load_model
 from transcribe.errors import InputError, UsageError
-from transcribe.instruments.datasets import load_clips, load_irmas, load_nsynth, load_tagged
-from transcribe.instruments.decoder import FAMILIES, INSTRUMENTS
+from transcribe.instruments.datasets import load_clips, load_irmas, load_nsynth
+from transcribe.instruments.decoder import FAMILIES, INSTRUMENTS, likelihoods
 from transcribe.instruments.metrics import judge
 from transcribe.instruments.network import STRIDE, InstrumentsConfig, InstrumentsNetwork
-from transcribe.recognisers import InstrumentRecogniser
+from transcribe.instruments.task import INSTRUMENTS as TASK
+from transcribe.registry import load_dataset
+from transcribe.transcriber import Transcriber
 
 FEATURES, CPU = FeatureConfig(), torch.device("cpu")
 SMALL = InstrumentsConfig((4, 4, 4, 8, 8), 16)
@@ -56,8 +58,8 @@ def test_nsynth(tmp_path: Path) -> None:
         tone(tmp_path / "audio" / f"{name}.wav", 440.0, 0.2)
     examples = {name: {"instrument_family_str": family, "pitch": 60} for name, family in names.items()}
     (tmp_path / "examples.json").write_text(json.dumps(examples))
-    clips = load_tagged("nsynth", tmp_path)
-    assert [(clip.audio.stem, clip.labels, clip.vocabulary) for clip in clips] == [
+    clips = load_dataset("nsynth", tmp_path)
+    assert [(clip.audio.stem, clip.tags, clip.vocabulary) for clip in clips] == [
         ("guitar_acoustic_001-060-100", ("guitar",), "families"),
         ("synth_lead_synthetic_011-050-050", ("synth lead",), "families"),
     ]
@@ -73,8 +75,8 @@ def test_irmas(tmp_path: Path) -> None:
     tone(tmp_path / "IRMAS-TrainingData/cel/[cel][cla]0001__1.wav", 440.0, 0.2)
     test = tone(tmp_path / "IRMAS-TestingData-Part1/01 - song-8.wav", 440.0, 0.2)
     test.with_suffix(".txt").write_text("pia\t\nvoi\t\n")
-    clips = load_tagged("irmas", tmp_path)
-    assert sorted(clip.labels for clip in clips) == [("cello",), ("piano", "voice")]
+    clips = load_dataset("irmas", tmp_path)
+    assert sorted(clip.tags for clip in clips) == [("cello",), ("piano", "voice")]
     test.with_suffix(".txt").write_text("kaz\n")
     with pytest.raises(InputError, match="kaz"):
         load_irmas(tmp_path)
@@ -83,23 +85,23 @@ def test_irmas(tmp_path: Path) -> None:
 def test_folders_of_clips(tmp_path: Path) -> None:
     for name in ("Violin_or_fiddle", "Hi_hat", "Double_bass"):
         tone(tmp_path / "a" / name / "1.ogg", 440.0, 0.2)
-    assert [clip.labels for clip in load_clips(tmp_path / "a")] == [("double bass",), ("hi-hat",), ("violin",)]
+    assert [clip.tags for clip in load_clips(tmp_path / "a")] == [("double bass",), ("hi-hat",), ("violin",)]
     tone(tmp_path / "b/guitar/1.wav", 440.0, 0.2)
     tone(tmp_path / "b/flute/1.wav", 440.0, 0.2)
-    assert {(clip.labels, clip.vocabulary) for clip in load_clips(tmp_path / "b")} == {
+    assert {(clip.tags, clip.vocabulary) for clip in load_clips(tmp_path / "b")} == {
         (("flute",), "families"),
         (("guitar",), "families"),
     }
     tone(tmp_path / "c/kazoo/1.wav", 440.0, 0.2)
     with pytest.raises(InputError, match="kazoo"):
-        load_tagged("clips", tmp_path / "c")
+        load_dataset("clips", tmp_path / "c")
     for folder in (tmp_path / "none", tmp_path / "a" / "Hi_hat" / "empty"):
         if folder.name == "empty":
             folder.mkdir()
         with pytest.raises(InputError, match=folder.name):
-            load_tagged("clips", folder)
-    with pytest.raises(UsageError, match="layout"):
-        load_tagged("audioset", tmp_path)
+            load_dataset("clips", folder)
+    with pytest.raises(UsageError, match="no data set"):
+        load_dataset("audioset", tmp_path)
 
 
 def test_figures_by_hand() -> None:
@@ -219,13 +221,13 @@ def test_labelled_sets_read_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     labelled.main(["notes", "--out", str(tmp_path / "n"), "--soundfonts", "x.sf2", "--clips", "22"])
     labelled.main(["four", "--out", str(tmp_path / "f"), "--soundfonts", "x.sf2", "--clips", "12"])
     notes, singles, pairs = (
-        load_tagged("nsynth", tmp_path / "n"),
-        load_tagged("irmas", tmp_path / "f" / "single"),
-        load_tagged("irmas", tmp_path / "f" / "pairs"),
+        load_dataset("nsynth", tmp_path / "n"),
+        load_dataset("irmas", tmp_path / "f" / "single"),
+        load_dataset("irmas", tmp_path / "f" / "pairs"),
     )
-    assert Counter(clip.labels[0] for clip in notes) == {f: 2 for f in FAMILIES if f != "drums"}
-    assert Counter(clip.labels[0] for clip in singles) == dict.fromkeys(labelled.FOUR, 3)
-    assert {clip.labels for clip in pairs} == set(itertools.combinations(sorted(labelled.FOUR), 2))
+    assert Counter(clip.tags[0] for clip in notes) == {f: 2 for f in FAMILIES if f != "drums"}
+    assert Counter(clip.tags[0] for clip in singles) == dict.fromkeys(labelled.FOUR, 3)
+    assert {clip.tags for clip in pairs} == set(itertools.combinations(sorted(labelled.FOUR), 2))
     samples, rate = soundfile.read(singles[0].audio)
     assert len(samples) == 3 * rate
     assert np.sqrt(np.mean(samples**2)) == pytest.approx(0.1, rel=0.01)
@@ -354,8 +356,8 @@ def test_from_folders_to_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     arguments += ["--cache", str(tmp_path / "c"), "--report", f"sines:clips:{tmp_path}/data"]
     monkeypatch.setattr(sys, "argv", arguments)
     instrument_export.main()
-    model = load_instruments_model(str(weights / "instruments-9.safetensors"))
-    recogniser = InstrumentRecogniser(model)
-    found = recogniser.recognise_clip(tmp_path / "data/flute/0.flac")
+    model = load_model(TASK, str(weights / "instruments-9.safetensors"))
+    recogniser = Transcriber(tasks=("instruments",), model=model)
+    found = likelihoods(recogniser.activations_of(tmp_path / "data/flute/0.flac"), recogniser.decoding.vocabulary)
     assert found["flute"] > found["violin"]
     assert "| sines | 16 |" in (weights / "instruments-9.md").read_text()

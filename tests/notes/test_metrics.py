@@ -7,11 +7,11 @@ import pytest
 
 from tests.conftest import FIVE_NOTES
 from tests.test_datasets import make_maestro
-from transcribe.datasets import load_dataset
-from transcribe.engine.models import NotesModel
 from transcribe.events import Note, Pedal, Transcription
-from transcribe.notes.metrics import Report, Score, compare, evaluate, mean_scores, piano_roll, score_notes
-from transcribe.pipeline import Transcriber
+from transcribe.notes.metrics import NotesReport, Score, compare, evaluate, mean_scores, piano_roll, score_notes
+from transcribe.notes.task import NotesModel
+from transcribe.registry import load_dataset
+from transcribe.transcriber import Transcriber
 
 
 def test_perfect_is_one() -> None:
@@ -89,7 +89,11 @@ def test_a_data_set_is_listened_to_and_flattery_is_named(tmp_path: Path, tiny_mo
     trained = replace(tiny_model, trained_on={"maestro": ["train"]})
     seconds: list[float] = []
     report = evaluate(
-        "maestro", pieces, Transcriber(trained, "cpu"), thresholds=[0.5, 0.6], progress=lambda s, _: seconds.append(s)
+        "maestro",
+        pieces,
+        Transcriber(tasks=("notes",), model=trained),
+        thresholds=[0.5, 0.6],
+        progress=lambda s, _: seconds.append(s),
     )
     assert [piece.name for piece in report.pieces] == ["piece0", "piece1"]
     assert report.audio_seconds == pytest.approx(6.0, abs=0.1)
@@ -98,7 +102,7 @@ def test_a_data_set_is_listened_to_and_flattery_is_named(tmp_path: Path, tiny_mo
     assert set(report.sweep) == {0.5, 0.6}
     assert report.sweep[0.5]["note"] == report.means["note"]
     assert "trained on maestro (train)" in report.warnings[0]
-    assert not evaluate("pairs", pieces, Transcriber(trained, "cpu")).warnings
+    assert not evaluate("pairs", pieces, Transcriber(tasks=("notes",), model=trained)).warnings
     assert report.to_dict()["means"]["note"]["f1"] == report.means["note"].f1
 
 
@@ -112,5 +116,5 @@ def test_the_pedal_is_compared_frame_by_frame_where_the_labels_tell_it() -> None
 
 
 def test_notes_a_minute() -> None:
-    report = Report((score_notes("a", FIVE_NOTES, FIVE_NOTES[:2]),), audio_seconds=30.0)
+    report = NotesReport((score_notes("a", FIVE_NOTES, FIVE_NOTES[:2]),), audio_seconds=30.0)
     assert report.notes_a_minute == (10.0, 4.0)

@@ -10,7 +10,8 @@ from tests.conftest import FIVE_NOTES
 from tests.strategies import transcriptions
 from transcribe.cli.main import main as cli
 from transcribe.events import Chord, Note, Pedal, Transcription
-from transcribe.formats.table import FORMATS, to_json
+from transcribe.formats.json import to_json
+from transcribe.formats.table import FORMATS
 from transcribe.report import roll
 
 

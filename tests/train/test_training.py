@@ -24,12 +24,14 @@ from train.notes import __main__ as notes
 from train.notes import export
 from train.notes.excerpts import Excerpts, ExcerptsOnCard, choose_excerpts, fit_on_card, targets
 from train.notes.grow import grow
-from transcribe.datasets import load_dataset
 from transcribe.engine.features import FeatureConfig, FrameGrid
-from transcribe.engine.models import load_notes_model
-from transcribe.engine.trunk import NotesLogits, NotesNetwork, TrunkConfig
+from transcribe.engine.trunk import TrunkConfig
+from transcribe.engine.weights import load_model
 from transcribe.events import Note, Pedal
 from transcribe.notes.decoder import Activations, DecodingConfig
+from transcribe.notes.network import NotesLogits, NotesNetwork
+from transcribe.notes.task import NOTES
+from transcribe.registry import load_dataset
 
 FEATURES = FeatureConfig()
 SMALL = TrunkConfig(8, 8, 4, (1, 2))
@@ -408,8 +410,8 @@ def test_from_maestros_tree_to_weights(tmp_path: Path) -> None:
     command += ["--cache", str(tmp_path / "cache"), "--steps", "4", "--batch", "2", "--frames", "64", "--device", "cpu"]
     command += ["--channels", "4", "--mix-channels", "2", "--dilations", "1", "2", "--validate-every", "2"]
     notes.main([*command, "--export", "notes-9", "--licence", "CC0", "--weights", str(tmp_path / "weights")])
-    model = load_notes_model(str(tmp_path / "weights" / "notes-9.safetensors"))
-    assert model.trained_on == {"maestro": ["train"]}
+    model = load_model(NOTES, str(tmp_path / "weights" / "notes-9.safetensors"))
+    assert model.header["trained_on"] == {"maestro": ["train"]}
     card = (tmp_path / "weights" / "notes-9.md").read_text(encoding="utf-8")
     assert "| validation | 1 |" in card
     assert "CC0" in card

@@ -21,7 +21,7 @@ from pathlib import Path
 
 import numpy as np
 
-from transcribe.datasets import read_labels
+from transcribe.notes.datasets import read_labels
 from transcribe.formats.table import read_transcription
 
 DRUM_CHANNEL = 9

@@ -24,8 +24,7 @@ from transcribe.beats.features import N_FEATURES
 from transcribe.beats.model import TASK
 from transcribe.beats.network import BeatsConfig, BeatsNetwork
 from transcribe.beats.windows import BORDER_FRAMES, WINDOW_FRAMES
-from transcribe.engine.models import build
-from transcribe.engine.weights import to_bytes
+from transcribe.engine.weights import build, to_bytes
 
 INPUT = "notes"
 

@@ -30,15 +30,17 @@ from train.augment import augment
 from train.cache import Prepared, draw_spans, prepare, read_spans, shares_of
 from train.chords.export import Making, evaluate, export, to_model
 from train.notes.export import WEIGHTS
+from transcribe.chords.datasets import read_chords
 from transcribe.chords.decoder import change_counts, class_of, label_of, simplified
 from transcribe.chords.metrics import ClipReport, evaluate_clips
 from transcribe.chords.network import ChordsConfig, ChordsLogits, ChordsNetwork
-from transcribe.datasets import Piece, load_dataset, read_chords
+from transcribe.datasets import Piece
 from transcribe.engine.devices import choose_device
 from transcribe.engine.features import FeatureConfig
 from transcribe.engine.weights import load_tensors, read_header
-from transcribe.recognisers import ChordRecogniser
+from transcribe.registry import load_dataset
 from transcribe.theory.chords import Label, parse, parse_name
+from transcribe.transcriber import Transcriber
 
 IGNORED = -1
 
@@ -214,7 +216,7 @@ def main(arguments: list[str] | None = None) -> None:
 
     def validate(averaged: nn.Module) -> dict[str, float]:
         assert isinstance(averaged, ChordsNetwork)
-        recogniser = ChordRecogniser(to_model(averaged, features), str(device))
+        recogniser = Transcriber(tasks=("chords",), model=to_model(averaged, features))
         report = evaluate(pieces["valid"][:: max(1, len(pieces["valid"]) // options.valid_pieces)], recogniser)
         figures = {"accuracy": report.accuracy} if isinstance(report, ClipReport) else report.means
         return {f"valid/{metric}": value for metric, value in figures.items()}
@@ -257,7 +259,7 @@ def _with_labels(pieces: Sequence[Piece], wanted: Sequence[Label]) -> list[Piece
 def _test(network: ChordsNetwork, features: FeatureConfig, folder: Path, wanted: Sequence[Label]) -> None:
     """Print how many clips of a folder are told right, among ``wanted`` only where there are any."""
     clips = _with_labels(load_dataset("chords", folder), wanted)
-    report = evaluate_clips(clips, ChordRecogniser(to_model(network, features)), wanted)
+    report = evaluate_clips(clips, Transcriber(tasks=("chords",), model=to_model(network, features)), wanted)
     print(f"{folder}: {report.accuracy:.4f} of {len(clips)} clips right")
     for truth, row in report.confusion.items():
         print(f"  {truth}: " + ", ".join(f"{name} {count}" for name, count in row.items()))

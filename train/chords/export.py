@@ -43,13 +43,14 @@ from transcribe.chords.metrics import (
     score_chords,
 )
 from transcribe.chords.network import ChordsConfig, ChordsNetwork
-from transcribe.datasets import Piece, load_dataset
+from transcribe.chords.task import CHORDS, ChordsModel
+from transcribe.datasets import Piece
 from transcribe.engine.features import FeatureConfig
-from transcribe.engine.models import ChordsModel, parse_chords_model
-from transcribe.engine.weights import chords_header, to_bytes
+from transcribe.engine.weights import header_of, parse_model, to_bytes
 from transcribe.events import Chord
-from transcribe.recognisers import ChordRecogniser
+from transcribe.registry import load_dataset
 from transcribe.theory.chords import parse
+from transcribe.transcriber import Transcriber
 
 EVIDENCE = (0.1, 0.2, 0.35, 0.6, 1.0)
 STAY = (0.8, 0.9, 0.95, 0.98)
@@ -68,8 +69,8 @@ def to_model(
     network: ChordsNetwork, features: FeatureConfig, decoding: ChordDecodingConfig | None = None
 ) -> ChordsModel:
     """Make what users load of a network in training: half precision, normalisation folded in."""
-    header = chords_header(features, network.config, decoding or ChordDecodingConfig())
-    return parse_chords_model(to_bytes(network.state_dict(), header), "training")
+    header = header_of(CHORDS, network.config, decoding or ChordDecodingConfig(), features)
+    return parse_model(CHORDS, to_bytes(network.state_dict(), header), "training")
 
 
 @dataclass(frozen=True)
@@ -81,7 +82,7 @@ class Heard:
     duration: float
 
 
-def listen(recogniser: ChordRecogniser, pieces: Sequence[Piece]) -> list[Heard]:
+def listen(recogniser: Transcriber, pieces: Sequence[Piece]) -> list[Heard]:
     """Listen to every piece once."""
     heard = []
     for piece in tqdm(pieces, desc="listening"):
@@ -93,15 +94,15 @@ def listen(recogniser: ChordRecogniser, pieces: Sequence[Piece]) -> list[Heard]:
     return heard
 
 
-def decode(recogniser: ChordRecogniser, piece: Heard, decoding: ChordDecodingConfig) -> list[Chord]:
+def decode(recogniser: Transcriber, piece: Heard, decoding: ChordDecodingConfig) -> list[Chord]:
     """Search with other settings in what was heard."""
-    decoder = ChordDecoder(recogniser.model.changes, decoding)
+    decoder = ChordDecoder(recogniser.model.constants["changes"], decoding)
     for block in piece.activations:
         decoder.push(block)
     return decoder.finish(piece.duration)
 
 
-def tune(recogniser: ChordRecogniser, heard: Sequence[Heard]) -> ChordDecodingConfig:
+def tune(recogniser: Transcriber, heard: Sequence[Heard]) -> ChordDecodingConfig:
     """Choose the search's settings: the best mean of root, majmin, sevenths and segmentation; then the bass's.
 
     The confidence is fitted on every other piece.
@@ -124,7 +125,7 @@ def tune(recogniser: ChordRecogniser, heard: Sequence[Heard]) -> ChordDecodingCo
 
 
 def judged(
-    recogniser: ChordRecogniser, heard: Sequence[Heard], decoding: ChordDecodingConfig
+    recogniser: Transcriber, heard: Sequence[Heard], decoding: ChordDecodingConfig
 ) -> tuple[np.ndarray, np.ndarray]:
     """Say for every chord found how sure it is, and whether its root and quality are right in its middle (0 or 1)."""
     sure, right = [], []
@@ -149,20 +150,20 @@ def export(
     text: str = "",
 ) -> None:
     """Tune on ``valid``, then write weights, card and the line in the manifest; ``text`` opens the card."""
-    recogniser = ChordRecogniser(to_model(network, features), "cpu")
+    recogniser = Transcriber(tasks=("chords",), model=to_model(network, features))
     heard = listen(recogniser, valid)
     decoding = tune(recogniser, heard)
     table = reliability_table(*judged(recogniser, heard[1::2], decoding))
     made = {"commit": commit(), "command": making.command}
-    content = to_bytes(network.state_dict(), chords_header(features, network.config, decoding, made=made))
+    content = to_bytes(network.state_dict(), header_of(CHORDS, network.config, decoding, features, made=made))
     write_weights(folder, name, "chords", content, making.licence, default=True)
     add_graph(folder, name)
-    final = ChordRecogniser(parse_chords_model(content, name), "cpu")
+    final = Transcriber(tasks=("chords",), model=parse_model(CHORDS, content, name))
     figures = [("validation", evaluate(valid, final)), *((title, evaluate(pieces, final)) for title, pieces in reports)]
     (folder / f"{name}.md").write_text(_card(name, text, network, decoding, making, figures, table), encoding="utf-8")
 
 
-def evaluate(pieces: Sequence[Piece], recogniser: ChordRecogniser) -> ChordReport | ClipReport:
+def evaluate(pieces: Sequence[Piece], recogniser: Transcriber) -> ChordReport | ClipReport:
     """Score songs, or clips where a folder holds clips."""
     clips = all(piece.labels.is_dir() for piece in pieces)
     return evaluate_clips(pieces, recogniser) if clips else evaluate_chords(pieces, recogniser)

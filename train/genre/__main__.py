@@ -30,12 +30,13 @@ from train.notes.export import WEIGHTS, commit, load_averaged, write_weights
 from transcribe.datasets import Piece
 from transcribe.engine.devices import choose_device
 from transcribe.engine.features import FeatureConfig
-from transcribe.engine.weights import genre_header, to_bytes
+from transcribe.engine.weights import header_of, to_bytes
 from transcribe.errors import InputError, UsageError
-from transcribe.genre.datasets import LAYOUTS, GenreClip, gtzan_root, load_genres
+from transcribe.genre.datasets import DATASETS, gtzan_root
 from transcribe.genre.decoder import GenreDecodingConfig
 from transcribe.genre.features import FRONTS
 from transcribe.genre.network import GenreConfig, GenreNetwork
+from transcribe.genre.task import GENRE
 
 SECONDS = FRONTS["mel"].seconds
 N_FRAMES = round(SECONDS * FeatureConfig().grid.frames_per_second)
@@ -62,24 +63,24 @@ def read_labels(path: Path) -> dict[str, np.ndarray]:
     return {"path": np.array(str(path.absolute()))}
 
 
-def load_tracks(clips: Sequence[GenreClip], features: str, cache: Path) -> list[Track]:
+def load_tracks(clips: Sequence[Piece], features: str, cache: Path) -> list[Track]:
     """Prepare recordings; those that can't be read are named on stderr and left out."""
-    genres = {str(clip.audio.absolute()): clip.genre for clip in clips}
+    genres = {str(clip.audio.absolute()): clip.tags[0] for clip in clips}
     transform = None if features == "mel" else FRONTS[features].compute
     pieces = [Piece(str(clip.audio), clip.audio, clip.audio, "train") for clip in clips]
     prepared = prepare(pieces, cache, read_labels, transform=transform)
     return [Track(one.features, one.n_frames, genres[str(one.labels["path"])]) for one in prepared]
 
 
-def held_out(clips: Sequence[GenreClip]) -> tuple[list[GenreClip], list[GenreClip]]:
+def held_out(clips: Sequence[Piece]) -> tuple[list[Piece], list[Piece]]:
     """Split into training and validation: as the set says, else every fifth recording of a genre."""
     if any(clip.split for clip in clips):
         return [c for c in clips if c.split == "train"], [c for c in clips if c.split == "validation"]
     seen: dict[str, int] = {}
-    parts: tuple[list[GenreClip], list[GenreClip]] = ([], [])
+    parts: tuple[list[Piece], list[Piece]] = ([], [])
     for clip in clips:
-        seen[clip.genre] = seen.get(clip.genre, 0) + 1
-        parts[seen[clip.genre] % 5 == 0].append(clip)
+        seen[clip.tags[0]] = seen.get(clip.tags[0], 0) + 1
+        parts[seen[clip.tags[0]] % 5 == 0].append(clip)
     return parts
 
 
@@ -134,8 +135,8 @@ def accuracy(
 def dataset(value: str) -> tuple[str, Path]:
     """Read ``name:folder`` from the command line."""
     name, _, folder = value.partition(":")
-    if name not in LAYOUTS or not folder:
-        raise argparse.ArgumentTypeError(f"{value!r} is not {' or '.join(f'{layout}:folder' for layout in LAYOUTS)}")
+    if name not in DATASETS or not folder:
+        raise argparse.ArgumentTypeError(f"{value!r} is not {' or '.join(f'{layout}:folder' for layout in DATASETS)}")
     return name, Path(folder)
 
 
@@ -161,11 +162,11 @@ def main(arguments: list[str] | None = None) -> None:
 def _train(options: argparse.Namespace) -> None:
     rank, device = loop.start_process_group(torch.device(choose_device(options.device)))
     layout, folder = options.data
-    clips = load_genres(layout, folder, None, options.lists)
+    clips = DATASETS[layout].pieces(folder, "all", options.lists)
     parts = held_out(clips)
     tracks, valid = (load_tracks(part, options.features, options.cache) for part in parts)
     labels = tuple(sorted({track.genre for track in tracks}))
-    expected = {clip.genre for clip in clips}
+    expected = {clip.tags[0] for clip in clips}
     if layout == "gtzan":
         expected |= {path.name for path in gtzan_root(folder).iterdir() if path.is_dir()}
     for genre in sorted(expected - set(labels)):
@@ -194,7 +195,7 @@ def _train(options: argparse.Namespace) -> None:
         return
     logits = logits_of(averaged, valid, device)
     temperature = temperature_of(logits, np.array([labels.index(track.genre) for track in valid]))
-    header = genre_header(config, GenreDecodingConfig(temperature=round(temperature, 3)), made={"commit": commit()})
+    header = header_of(GENRE, config, GenreDecodingConfig(temperature=round(temperature, 3)), made={"commit": commit()})
     load_averaged(network, options.run)
     content = to_bytes(dict(network.cpu().state_dict()), header)
     write_weights(WEIGHTS, options.export, "genre", content, options.licence)

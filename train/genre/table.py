@@ -21,12 +21,13 @@ import numpy as np
 import torch
 
 from train.notes.export import WEIGHTS, commit, write_weights
-from transcribe.engine.weights import genre_header, to_bytes
+from transcribe.engine.weights import header_of, to_bytes
 from transcribe.errors import InputError
 from transcribe.genre.datasets import read_lists
 from transcribe.genre.decoder import GenreDecodingConfig
 from transcribe.genre.features import COLUMNS
 from transcribe.genre.network import GenreConfig, GenreNetwork
+from transcribe.genre.task import GENRE
 
 SHRINKAGE = 0.15
 
@@ -190,7 +191,7 @@ def main(arguments: list[str] | None = None) -> None:
     sure = (scaled / scaled.sum(1, keepdims=True)).max(1) >= decoding.threshold
     lines.append(f"sure (0.5 and more) of {sure.mean():.3f} of them, right about {right[sure].mean():.3f} of these")
     print(lines[-1])
-    header = genre_header(network.config, decoding, made={"commit": commit(), "command": options.command})
+    header = header_of(GENRE, network.config, decoding, made={"commit": commit(), "command": options.command})
     content = to_bytes(dict(network.state_dict()), header, half=False)
     write_weights(WEIGHTS, options.export, "genre", content, options.licence, default=True)
     table_lines = ["| classifier | validation |", "|---|---|", *(f"| {n} | {s:.3f} |" for n, s in scores.items())]

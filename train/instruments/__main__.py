@@ -30,7 +30,7 @@ from transcribe.engine.devices import choose_device
 from transcribe.engine.features import FeatureConfig
 from transcribe.engine.weights import load_tensors
 from transcribe.errors import UsageError
-from transcribe.instruments.datasets import load_tagged
+from transcribe.instruments.datasets import DATASETS
 from transcribe.instruments.decoder import FAMILIES, INSTRUMENTS
 from transcribe.instruments.network import STRIDE, InstrumentsConfig, InstrumentsLogits, InstrumentsNetwork
 
@@ -130,7 +130,7 @@ def load(name: str, folder: Path, cache: Path, transform: Transform | None = Non
         paths = sorted(folder.absolute().glob("*/*.flac"))
         found = {str(path): ((path.parent.name,), "instruments") for path in paths}
     else:
-        found = {str(c.audio.absolute()): (c.labels, c.vocabulary) for c in load_tagged(name, folder)}
+        found = {str(c.audio.absolute()): (c.tags, c.vocabulary) for c in DATASETS[name].pieces(folder)}
     if not found:
         raise UsageError(f"{folder}: no clips found")
     prepared = prepare(

@@ -20,13 +20,13 @@ from train.instruments.__main__ import MIXED, Clip, Mixtures, Spectra, dataset, 
 from train.notes.export import WEIGHTS, calibration_error, commit, fit_logistic, reliability_table, write_weights
 from train.onnx import add_graph
 from transcribe.engine.features import FeatureConfig
-from transcribe.engine.models import parse_instruments_model
-from transcribe.engine.weights import instruments_header, to_bytes
-from transcribe.instruments.datasets import load_tagged
+from transcribe.engine.weights import header_of, parse_model, to_bytes
+from transcribe.instruments.datasets import DATASETS
 from transcribe.instruments.decoder import FAMILIES, TagDecodingConfig
 from transcribe.instruments.metrics import TagReport, evaluate_instruments
 from transcribe.instruments.network import InstrumentsNetwork
-from transcribe.recognisers import InstrumentRecogniser
+from transcribe.instruments.task import INSTRUMENTS
+from transcribe.transcriber import Transcriber
 
 VOCABULARIES = {"families": slice(0, len(FAMILIES)), "instruments": slice(len(FAMILIES), None)}
 
@@ -119,15 +119,14 @@ def main() -> None:
     layout, folder = options.valid
     clips = load(layout, folder, options.cache)
     calibrate(network, clips)
-    header = instruments_header(
-        FeatureConfig(), network.config, TagDecodingConfig(), made={"commit": commit(), "command": options.command}
-    )
+    made = {"commit": commit(), "command": options.command}
+    header = header_of(INSTRUMENTS, network.config, TagDecodingConfig(), FeatureConfig(), made=made)
     content = to_bytes(network.state_dict(), header)
     write_weights(WEIGHTS, options.name, "instruments", content, options.licence, default=True)
     add_graph(WEIGHTS, options.name)
-    recogniser = InstrumentRecogniser(parse_instruments_model(content, options.name))
+    recogniser = Transcriber(tasks=("instruments",), model=parse_model(INSTRUMENTS, content, options.name))
     figures = [
-        (title, evaluate_instruments(load_tagged(layout, folder), recogniser))
+        (title, evaluate_instruments(DATASETS[layout].pieces(folder), recogniser))
         for title, layout, folder in options.report
     ]
     text = options.card.read_text(encoding="utf-8") if options.card else ""

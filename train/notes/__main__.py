@@ -29,16 +29,16 @@ from train.notes.excerpts import choose_excerpts
 from train.notes.export import dataset, load
 from train.notes.grow import grow
 from train.synthesis.performances import from_transcription
-from transcribe import datasets
 from transcribe.engine.devices import choose_device
 from transcribe.engine.features import FeatureConfig
-from transcribe.engine.models import build
-from transcribe.engine.trunk import NotesLogits, NotesNetwork, TrunkConfig
-from transcribe.engine.weights import load_tensors, read_header
-from transcribe.formats.midi import PEDAL_CONTROL
+from transcribe.engine.trunk import TrunkConfig
+from transcribe.engine.weights import build, load_tensors, read_header
+from transcribe.formats.midi_reader import PEDAL_CONTROL
+from transcribe.notes.datasets import read_labels as notes_of
 from transcribe.notes.decoder import DecodingConfig
 from transcribe.notes.metrics import evaluate, mean_scores
-from transcribe.pipeline import Transcriber
+from transcribe.notes.network import NotesLogits, NotesNetwork
+from transcribe.transcriber import Transcriber
 
 
 def losses(network: nn.Module, batch: tuple[Tensor, ...]) -> dict[str, Tensor]:
@@ -115,7 +115,7 @@ def read_labels(path: Path) -> dict[str, np.ndarray]:
 
     Where the labels say nothing about the pedal, there are no ``pedals``.
     """
-    performance = from_transcription(datasets.read_labels(path))
+    performance = from_transcription(notes_of(path))
     arrays = {"notes": performance.notes}
     if _tells_pedal(path) and performance.pedals is not None:
         arrays["pedals"] = performance.pedals
@@ -170,7 +170,7 @@ def main(arguments: list[str] | None = None) -> None:
     def validate(averaged: nn.Module) -> dict[str, float]:
         assert isinstance(averaged, NotesNetwork)
         model = export.to_model(averaged, features, DecodingConfig(onset_threshold=0.4), str(device))
-        report = evaluate("pairs", some, Transcriber(model, str(device)))
+        report = evaluate("pairs", some, Transcriber(tasks=("notes",), model=model))
         # One without notes is all right or all wrong: a few of those would drown the rest.
         sounding = [piece for piece in report.pieces if piece.n_reference]
         return {f"valid/{metric}": score.f1 for metric, score in mean_scores(sounding).items()}

@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import cast
@@ -30,11 +31,13 @@ from train.notes.excerpts import Excerpts, choose_excerpts
 from train.notes.export import dataset, load
 from transcribe.engine.devices import choose_device
 from transcribe.engine.features import N_PITCHES, FeatureConfig
-from transcribe.engine.models import NotesModel
-from transcribe.engine.trunk import NotesLogits, NotesNetwork, TrunkConfig
+from transcribe.engine.task import Model
+from transcribe.engine.trunk import TrunkConfig
 from transcribe.notes.decoder import DecodingConfig
 from transcribe.notes.metrics import evaluate
-from transcribe.pipeline import Transcriber
+from transcribe.notes.network import NotesLogits, NotesNetwork
+from transcribe.notes.task import NOTES, NotesModel
+from transcribe.transcriber import Transcriber
 
 
 def _to_logits(heads: Tensor) -> NotesLogits:
@@ -243,10 +246,10 @@ def main() -> None:
             steps=steps, warmup=100, average=0.99, precision=options.precision, compile=options.compile
         )
         averaged = loop.train(network, batches, losses_where_it_answers, config, folder=None, device=device)
-        model = NotesModel(name, averaged.cpu(), features, DecodingConfig())  # type: ignore[arg-type]
-        transcriber = Transcriber(model, "cpu")
-        heard = export.listen(transcriber, valid)
-        transcriber.decoding = export.tune(heard, DecodingConfig(onset_threshold=0.4))
+        model: NotesModel = Model(NOTES, name, averaged.cpu(), features, DecodingConfig())
+        heard = export.listen(Transcriber(tasks=("notes",), model=model), valid)
+        tuned = export.tune(heard, DecodingConfig(onset_threshold=0.4))
+        transcriber = Transcriber(tasks=("notes",), model=replace(model, decoding=tuned))
         figures = [evaluate("pairs", pieces, transcriber) for pieces in (valid, *(pieces for _, pieces in reports))]
         cells = [
             f"{sum(p.numel() for p in averaged.parameters()):,}",

@@ -22,17 +22,19 @@ import torch
 from tqdm import tqdm
 
 from train.onnx import add_graph
-from transcribe import datasets
-from transcribe.audio import AudioReader
+from transcribe.datasets import Piece
 from transcribe.engine.features import FeatureConfig
-from transcribe.engine.models import NotesModel, build, parse_notes_model
-from transcribe.engine.trunk import NotesNetwork, TrunkConfig
-from transcribe.engine.weights import notes_header, to_bytes
+from transcribe.engine.trunk import TrunkConfig
+from transcribe.engine.weights import build, header_of, parse_model, to_bytes
 from transcribe.events import Note, Pedal
 from transcribe.matching import match_notes
+from transcribe.notes.datasets import DATASETS, read_labels
 from transcribe.notes.decoder import Activations, DecodingConfig, decode_blocks
-from transcribe.notes.metrics import METRICS, Report, evaluate, score_pedals
-from transcribe.pipeline import Transcriber
+from transcribe.notes.metrics import METRICS, NotesReport, evaluate, score_pedals
+from transcribe.notes.network import NotesNetwork
+from transcribe.notes.task import NOTES, NotesModel
+from transcribe.registry import load_dataset
+from transcribe.transcriber import Transcriber
 
 WEIGHTS = Path(__file__).parents[2] / "weights"
 UNKNOWN_TERMS = "terms unknown: those of the data it was trained on"
@@ -63,17 +65,16 @@ def to_model(
     network: NotesNetwork, features: FeatureConfig, decoding: DecodingConfig, device: str = "cpu"
 ) -> NotesModel:
     """Make what users load of a network in training: half precision, normalisation folded in."""
-    content = to_bytes(network.state_dict(), notes_header(features, network.config, decoding))
-    return parse_notes_model(content, "in training", device)
+    content = to_bytes(network.state_dict(), header_of(NOTES, network.config, decoding, features, trained_on={}))
+    return parse_model(NOTES, content, "in training", device)
 
 
-def listen(transcriber: Transcriber, pieces: Sequence[datasets.Piece]) -> list[Heard]:
+def listen(transcriber: Transcriber, pieces: Sequence[Piece]) -> list[Heard]:
     """Run the network once over every piece."""
     heard = []
     for piece in tqdm(pieces, desc="listening"):
-        with AudioReader(piece.audio, transcriber.sample_rate) as reader:
-            activations = list(transcriber.activations(reader.blocks()))
-        labels = datasets.read_labels(piece.labels)
+        activations = list(transcriber.activations_of(piece.audio))
+        labels = read_labels(piece.labels)
         heard.append(Heard(piece.name, labels.notes, activations, labels.pedals))
     return heard
 
@@ -218,8 +219,8 @@ def export(
     features: FeatureConfig,
     name: str,
     training: Training,
-    valid: Sequence[datasets.Piece],
-    reports: Sequence[tuple[str, Sequence[datasets.Piece]]] = (),
+    valid: Sequence[Piece],
+    reports: Sequence[tuple[str, Sequence[Piece]]] = (),
     folder: Path = WEIGHTS,
     default: bool = False,
     size: str = "",
@@ -231,21 +232,20 @@ def export(
     a ``default`` model is what ``pitchai`` uses unless told otherwise.
     """
     start = DecodingConfig(onset_threshold=0.4)
-    transcriber = Transcriber(to_model(network, features, start), "cpu")
-    heard = listen(transcriber, valid)
+    heard = listen(Transcriber(tasks=("notes",), model=to_model(network, features, start)), valid)
     decoding = tune(heard, start)
-    transcriber.decoding = decoding
-    header = notes_header(
-        features,
+    header = header_of(
+        NOTES,
         network.config,
         decoding,
+        features,
         trained_on=training.trained_on,
         made={"commit": commit(), "command": training.command},
     )
     content = to_bytes(network.state_dict(), header)
     write_weights(folder, name, "notes", content, training.licence, size, default)
     add_graph(folder, name)
-    final = Transcriber(parse_notes_model(content, name), "cpu")
+    final = Transcriber(tasks=("notes",), model=parse_model(NOTES, content, name))
     figures = [("validation", evaluate("pairs", valid, final))]
     figures += [(title, evaluate(title, pieces, final)) for title, pieces in reports]
     table = reliability(heard[1::2], final)
@@ -292,7 +292,7 @@ def _card(
     network: NotesNetwork,
     decoding: DecodingConfig,
     training: Training,
-    figures: Sequence[tuple[str, Report]],
+    figures: Sequence[tuple[str, NotesReport]],
     table: Sequence[tuple[float, float, int]],
 ) -> str:
     size = sum(parameter.numel() for parameter in network.parameters())
@@ -332,16 +332,16 @@ def load_averaged(network: torch.nn.Module, run: Path) -> None:
     network.eval()
 
 
-def load(name: str, folder: Path, split: str) -> list[datasets.Piece]:
+def load(name: str, folder: Path, split: str) -> list[Piece]:
     """Find the pieces of a split; ``pairs`` has none and gives all of it."""
-    return datasets.load_dataset(name, folder, "all" if name == "pairs" else split)
+    return load_dataset(name, folder, "all" if name == "pairs" else split)
 
 
 def dataset(value: str) -> tuple[str, Path]:
     """Read ``name:folder`` from the command line."""
     name, _, folder = value.partition(":")
-    if name not in datasets.DATASETS or not folder:
-        raise argparse.ArgumentTypeError(f"{value!r} is not name:folder with a name of {', '.join(datasets.DATASETS)}")
+    if name not in DATASETS or not folder:
+        raise argparse.ArgumentTypeError(f"{value!r} is not name:folder with a name of {', '.join(DATASETS)}")
     return name, Path(folder)
 
 
@@ -370,7 +370,7 @@ def main() -> None:
         options.name,
         Training({name: ["train"] for name in options.trained_on}, options.licence, options.command),
         load(options.valid[0], options.valid[1], "validation"),
-        [(title, datasets.load_dataset("pairs", folder)) for title, folder in options.report],
+        [(title, load_dataset("pairs", folder)) for title, folder in options.report],
         default=options.default,
         size=options.size,
         text=options.card.read_text(encoding="utf-8") if options.card else "",

@@ -6,7 +6,8 @@ import torch
 from torch import Tensor
 
 from transcribe.engine.features import FeatureConfig
-from transcribe.engine.trunk import NotesNetwork, TrunkConfig
+from transcribe.engine.trunk import TrunkConfig
+from transcribe.notes.network import NotesNetwork
 
 # Scale at the end of a block that is new: next to nothing, but not nothing, or it would never learn. Not tuned.
 _NEW_BLOCK = 0.05

@@ -23,8 +23,9 @@ from scipy import signal
 from train.synthesis import performances, recorder, rooms
 from train.synthesis.performances import Performance
 from train.synthesis.piano import SAMPLE_RATE, Piano, Voicing, load_pianos, play, sounding
-from transcribe.datasets import LABEL_SUFFIXES, load_dataset, read_labels
 from transcribe.errors import PitchaiError
+from transcribe.notes.datasets import LABEL_SUFFIXES, read_labels
+from transcribe.registry import load_dataset
 
 EXCERPT = 60.0  # seconds
 

@@ -28,7 +28,9 @@ from train.synthesis.piano import SAMPLE_RATE, Voicing, load_pianos, play, sound
 from train.synthesis.render import write_pair
 from train.synthesis.sounds import drums, synthesise
 from transcribe.audio import load_audio
-from transcribe.datasets import Piece, load_dataset, read_labels
+from transcribe.datasets import Piece
+from transcribe.notes.datasets import read_labels
+from transcribe.registry import load_dataset
 from transcribe.theory.chords import parse_name
 
 CENTS = 40.0

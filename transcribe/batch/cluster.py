@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
     from transcribe.batch.plan import Job
     from transcribe.batch.work import Done, Work
-    from transcribe.engine.inference import Model, Span
+    from transcribe.engine.inference import Outputs, Span, WindowModel
 
 # So many actors in a row may end before they are ready.
 _LOST_STARTS = 3
@@ -301,12 +301,9 @@ class _Listener:
     def begin(self) -> Exception | None:
         """Load the networks; say what is wrong with them."""
         try:
-            self._worker = self._work.begin()
+            self._worker = self._work.begin(self._infer)
         except Exception as error:
             return sendable(error)
-        self._listener = self._worker.listening.listener
-        if self._listener is not None:
-            self._listener.infer = self._infer
         self._has_begun.set()
         return None
 
@@ -330,21 +327,24 @@ class _Listener:
                 self._seconds.inc(seconds, {"stage": stage})
         return done
 
+    @property
+    def _threads(self) -> int | None:
+        return self._worker.transcriber.threads
+
     def hear(self, span: Span) -> list[list[Any]]:
         """Run the networks over a span of somebody's recording."""
-        assert self._listener is not None
-        return _heard(span, self._listener.models)
+        return _heard(span, self._worker.transcriber.window_models, self._threads)
 
-    def _infer(self, blocks: Iterable[np.ndarray], *models: Model, tuning: float) -> list[Iterator[Any]]:
+    def _infer(self, blocks: Iterable[np.ndarray], /, *models: WindowModel, tuning: float) -> Outputs:
         from transcribe.engine.inference import infer_together
 
         if len({model.features for model in models}) > 1:  # no span would fit them all
-            return infer_together(blocks, *models, tuning=tuning)
+            return infer_together(blocks, *models, tuning=tuning, threads=self._threads)
         streams = itertools.tee(self._spread(blocks, models, tuning), len(models))
         return [_one_of(stream, number) for number, stream in enumerate(streams)]
 
     def _spread(
-        self, blocks: Iterable[np.ndarray], models: Sequence[Model], tuning: float
+        self, blocks: Iterable[np.ndarray], models: Sequence[WindowModel], tuning: float
     ) -> Iterator[list[list[Any]]]:
         """Have the helpers run the networks over the spans of a recording; yield what they hear in order."""
         from transcribe.engine.inference import spans
@@ -356,15 +356,15 @@ class _Listener:
             helper = helpers.next() if number >= self._sharing.n_alone else None
             if helper is None:
                 while sent:
-                    yield _taken(*sent.popleft(), models)
-                yield _heard(span, models)
+                    yield _taken(*sent.popleft(), models, self._threads)
+                yield _heard(span, models, self._threads)
                 continue
             kept = ray.put(span)
             sent.append((kept, helper.hear.options(concurrency_group=_HELPING).remote(kept)))
             if len(sent) > 2 * len(helpers):
-                yield _taken(*sent.popleft(), models)
+                yield _taken(*sent.popleft(), models, self._threads)
         while sent:
-            yield _taken(*sent.popleft(), models)
+            yield _taken(*sent.popleft(), models, self._threads)
 
 
 class _Helpers:
@@ -407,19 +407,19 @@ class _Helpers:
                     self._asked[actor.greet.options(concurrency_group=_HELPING).remote()] = actor
 
 
-def _taken(kept: Any, heard: Any, models: Sequence[Model]) -> list[list[Any]]:
+def _taken(kept: Any, heard: Any, models: Sequence[WindowModel], threads: int | None) -> list[list[Any]]:
     """Take what a helper has heard; hear it here where it is lost."""
     ray = import_ray()
     try:
         return ray.get(heard)  # type: ignore[no-any-return]
     except ray.exceptions.RayError:
-        return _heard(ray.get(kept), models)
+        return _heard(ray.get(kept), models, threads)
 
 
-def _heard(span: Span, models: Sequence[Model]) -> list[list[Any]]:
+def _heard(span: Span, models: Sequence[WindowModel], threads: int | None) -> list[list[Any]]:
     from transcribe.engine.inference import infer_span
 
-    return [list(heard) for heard in infer_span(span, *models)]
+    return [list(heard) for heard in infer_span(span, *models, threads=threads)]
 
 
 def _one_of(stream: Iterable[list[list[Any]]], number: int) -> Iterator[Any]:

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 from transcribe.audio import AUDIO_SUFFIXES
 from transcribe.batch import storage, tree
 from transcribe.errors import InputError, OutputError, UsageError
-from transcribe.formats.table import FORMATS, Format, format_of
+from transcribe.formats.format import Format
+from transcribe.formats.table import FORMATS, format_of
 
 if TYPE_CHECKING:
     from transcribe.batch.manifest import Manifest

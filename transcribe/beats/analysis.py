@@ -7,14 +7,12 @@ from functools import cache
 
 from transcribe.beats.finder import find_beats
 from transcribe.beats.model import BeatsModel, load_beats_model
+from transcribe.beats.task import GUESS
 from transcribe.events import Key, Transcription
 from transcribe.score.analysis import Timing
 from transcribe.score.beats import Beats
 from transcribe.score.placing import quantized
 from transcribe.theory.keys import find_key, find_keys
-
-# Beats that are less probable on the average are a guess.
-GUESS = 0.5
 
 
 def analysed(

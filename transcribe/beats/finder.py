@@ -136,7 +136,7 @@ def _onto_notes(places: np.ndarray, onsets: np.ndarray) -> np.ndarray:
         return places
     middles = (total[last] - total[first])[played] / (last - first)[played]
     moved = places + np.interp(np.arange(len(places)), played, middles - places[played])
-    return np.maximum(moved, 0.0)
+    return np.asarray(np.maximum(moved, 0.0))
 
 
 def _at_tempo(heard: Heard, tempo: float, first: float, last: float) -> np.ndarray:

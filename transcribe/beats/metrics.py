@@ -5,21 +5,18 @@ Beats count as found within 70 ms, and not in the first five seconds (mir_eval's
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
 
 import numpy as np
 
+from transcribe.beats.datasets import read_beats
 from transcribe.datasets import Piece
+from transcribe.engine.task import Listener, Progress
 from transcribe.errors import InputError
 from transcribe.events import Transcription
-from transcribe.formats.beats import read_beats
+from transcribe.report.tables import Table
 from transcribe.theory.keys import signature, usual
-
-if TYPE_CHECKING:
-    from transcribe.listener import Progress
-    from transcribe.pipeline import Transcriber
 
 METRICS = {
     "beats": "beats, F1",
@@ -40,6 +37,29 @@ class BeatReport:
     pieces: Mapping[str, Mapping[str, float]]
     means: Mapping[str, float]
     conventions: str = CONVENTIONS
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """Nothing."""
+        return ()
+
+    @property
+    def confusion(self) -> Mapping[str, Mapping[str, int]]:
+        """Nothing: beats have no labels to be confused."""
+        return {}
+
+    def to_dict(self) -> dict[str, object]:
+        """Give everything as plain values."""
+        return asdict(self)
+
+    def tables(self) -> Iterator[Table | str]:
+        """Lay out the means, and how many recordings each is over."""
+        rows = (
+            (METRICS[name], f"{value:.4f}", str(sum(name in scores for scores in self.pieces.values())))
+            for name, value in self.means.items()
+        )
+        yield Table(("", "score", "recordings"), tuple(rows), f"{len(self.pieces)} recordings", strong=1)
+        yield f"conventions: {self.conventions}"
 
 
 def score_beats(truth: Transcription, found: Transcription) -> dict[str, float]:
@@ -85,7 +105,9 @@ def read_truth(piece: Piece) -> Transcription:
     )
 
 
-def evaluate_beats(pieces: Sequence[Piece], transcriber: Transcriber, progress: Progress | None = None) -> BeatReport:
+def evaluate_beats(
+    pieces: Sequence[Piece], transcriber: Listener[object], progress: Progress | None = None
+) -> BeatReport:
     """Listen to every recording, and compare what was found with the truth.
 
     Raises

@@ -8,9 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from transcribe.beats.windows import Network
-from transcribe.engine.models import build
 from transcribe.engine.onnx_backend import OnnxNetwork
-from transcribe.engine.weights import FORMAT, REINSTALL, default_name, manifest, read_header, verified_bytes
+from transcribe.engine.weights import FORMAT, REINSTALL, build, default_name, manifest, read_header, verified_bytes
 from transcribe.errors import UsageError, WeightsError
 
 TASK = "beats"

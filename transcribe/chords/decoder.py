@@ -15,7 +15,7 @@ from itertools import pairwise
 import numpy as np
 
 from transcribe.engine.features import FrameGrid
-from transcribe.engine.growing import Rows
+from transcribe.engine.growing import GrowingArray
 from transcribe.events import Chord
 from transcribe.theory.chords import NO_CHORD, Label
 
@@ -58,9 +58,9 @@ class ChordActivations:
         return len(self.chord)
 
     @property
-    def seconds_a_step(self) -> float:
-        """How long a step lasts."""
-        return self.stride / self.grid.frames_per_second
+    def seconds(self) -> float:
+        """How much of the recording the steps cover."""
+        return len(self) * self.stride / self.grid.frames_per_second
 
 
 @dataclass(frozen=True)
@@ -215,8 +215,8 @@ class ChordDecoder:
         self._transitions = np.log(np.maximum(between, 1e-12)).astype(np.float32)
         self._score: np.ndarray | None = None
         # Of the steps that are still open; and of all, once their label is settled: it, how sure it is, the bass.
-        self._came_from, self._heard = Rows(), Rows()
-        self._path, self._sure, self._bass = Rows(), Rows(), Rows()
+        self._came_from, self._heard = GrowingArray(), GrowingArray()
+        self._path, self._sure, self._bass = GrowingArray(), GrowingArray(), GrowingArray()
         self._grid: FrameGrid | None = None
         self._stride = 1
 
@@ -266,6 +266,10 @@ class ChordDecoder:
             chords.append(Chord(times[i], min(times[i + 1], duration), str(label), 1 / (1 + math.exp(-score))))
         return chords
 
+    def fields(self, duration: float) -> dict[str, tuple[Chord, ...]]:
+        """End the decoding: fields of a transcription."""
+        return {"chords": tuple(self.finish(duration))}
+
     def _settle(self) -> None:
         """Write down what no later step can change: all before the step that all sequences come from."""
         came_from = self._came_from.array()
@@ -285,7 +289,7 @@ class ChordDecoder:
             path[i - 1] = came_from[i, path[i]]
         self._path.add(path[:, None])
         self._sure.add(heard[np.arange(last + 1), path][:, None])
-        self._came_from, self._heard = Rows(), Rows()
+        self._came_from, self._heard = GrowingArray(), GrowingArray()
         self._came_from.add(came_from[last + 1 :])
         self._heard.add(heard[last + 1 :])
 

@@ -7,17 +7,18 @@ song counts more than a short one; the segmentation's figures are means over pie
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 
 import numpy as np
 
-from transcribe.chords.decoder import class_of
-from transcribe.datasets import Piece, read_chords
-from transcribe.errors import InputError
+from transcribe.chords.datasets import read_chords
+from transcribe.chords.decoder import ChordActivations, class_of, likeliest
+from transcribe.datasets import Piece
+from transcribe.engine.task import Listener, Progress
+from transcribe.errors import InputError, UsageError
 from transcribe.events import Chord
-from transcribe.listener import Progress
-from transcribe.recognisers import ChordRecogniser
+from transcribe.report.tables import Report, Table, confusion_table
 from transcribe.theory.chords import Label, parse
 
 COMPARISONS = ("root", "majmin", "majmin_inv", "thirds", "triads", "sevenths", "tetrads", "mirex")
@@ -31,6 +32,34 @@ class ChordReport:
     pieces: dict[str, dict[str, float]]
     means: dict[str, float]
 
+    @property
+    def conventions(self) -> str:
+        """How the figures are averaged."""
+        return "weighted by duration over all pieces; over-, under- and segmentation are means over pieces"
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """Nothing."""
+        return ()
+
+    @property
+    def confusion(self) -> Mapping[str, Mapping[str, int]]:
+        """Nothing: songs have many chords."""
+        return {}
+
+    def to_dict(self) -> dict[str, object]:
+        """Give everything as plain values."""
+        return asdict(self)
+
+    def tables(self) -> Iterator[Table | str]:
+        """Lay out the means."""
+        several = len(self.pieces) > 1
+        title = f"{len(self.pieces)} pieces" if several else next(iter(self.pieces), "no pieces")
+        rows = ((name, f"{value:.4f}") for name, value in self.means.items())
+        yield Table(("mir_eval.chord", "score"), tuple(rows), title, strong=1)
+        if several:
+            yield f"conventions: {self.conventions}"
+
 
 @dataclass(frozen=True)
 class ClipReport:
@@ -38,6 +67,25 @@ class ClipReport:
 
     accuracy: float
     confusion: dict[str, dict[str, int]] = field(default_factory=dict)
+
+    @property
+    def conventions(self) -> str:
+        """What is counted as right."""
+        return "the right root and quality; every clip counts alike"
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """Nothing."""
+        return ()
+
+    def to_dict(self) -> dict[str, object]:
+        """Give everything as plain values."""
+        return asdict(self)
+
+    def tables(self) -> Iterator[Table | str]:
+        """Lay out which clips were called what."""
+        yield confusion_table(self.confusion)
+        yield f"accuracy: {self.accuracy:.4f} of the clips have the right root and quality"
 
 
 def score_chords(reference: Sequence[Chord], estimate: Sequence[Chord]) -> dict[str, tuple[float, float]]:
@@ -117,8 +165,34 @@ def read_reference(piece: Piece, duration: float) -> list[Chord]:
     return [replace(c, offset=min(c.offset, duration)) for c in read_chords(piece.labels) if c.onset < duration]
 
 
+def compare(reference: Sequence[Chord], estimate: Sequence[Chord]) -> ChordReport:
+    """Score one sequence of chords against another."""
+    scores = {name: value for name, (value, _) in score_chords(reference, estimate).items()}
+    return ChordReport({"estimate": scores}, scores)
+
+
+def evaluate(
+    pieces: Sequence[Piece], transcriber: Listener[ChordActivations], progress: Progress | None = None
+) -> Report:
+    """Measure chords over songs, or over clips where every label is a folder's name.
+
+    Raises
+    ------
+    InputError
+        If a recording or its labels can't be read.
+    UsageError
+        If there are songs and clips.
+    """
+    clips = [piece for piece in pieces if piece.labels.is_dir()]
+    if not clips:
+        return evaluate_chords(pieces, transcriber, progress)
+    if len(clips) < len(pieces):
+        raise UsageError("songs with .lab files and folders of clips can't be measured together; give one or the other")
+    return evaluate_clips(clips, transcriber, progress=progress)
+
+
 def evaluate_chords(
-    pieces: Sequence[Piece], recogniser: ChordRecogniser, progress: Progress | None = None
+    pieces: Sequence[Piece], transcriber: Listener[ChordActivations], progress: Progress | None = None
 ) -> ChordReport:
     """Recognise the chords of every piece and score them.
 
@@ -130,7 +204,7 @@ def evaluate_chords(
     found = {}
     seconds = 0.0
     for piece in pieces:
-        estimate = recogniser.recognise_file(piece.audio)
+        estimate = transcriber.transcribe_file(piece.audio)
         try:
             found[piece.name] = score_chords(read_reference(piece, estimate.duration), estimate.chords)
         except InputError as error:
@@ -144,7 +218,7 @@ def evaluate_chords(
 
 def evaluate_clips(
     pieces: Sequence[Piece],
-    recogniser: ChordRecogniser,
+    transcriber: Listener[ChordActivations],
     labels: Sequence[Label] = (),
     progress: Progress | None = None,
 ) -> ClipReport:
@@ -160,7 +234,7 @@ def evaluate_clips(
     confusion: dict[str, dict[str, int]] = {}
     right = 0
     for number, (piece, truth) in enumerate(known, 1):
-        answer = recogniser.recognise_clip(piece.audio, labels, vocabulary)
+        answer = likeliest(list(transcriber.activations_of(piece.audio)), labels, vocabulary)
         called = confusion.setdefault(str(truth), {})
         called[str(answer)] = called.get(str(answer), 0) + 1
         right += class_of(answer) == class_of(truth)

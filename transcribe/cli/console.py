@@ -14,7 +14,7 @@ from transcribe.errors import OutputError, PitchaiError, UsageError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from transcribe.listener import Progress
+    from transcribe.engine.task import Progress
 
 # What the system says of a standard output that takes no more: a full disk, a closed descriptor, a quota.
 _REFUSED = (errno.ENOSPC, errno.EBADF, errno.EIO, errno.EFBIG, errno.EDQUOT)

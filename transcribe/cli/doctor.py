@@ -18,7 +18,6 @@ from transcribe.errors import PitchaiError, WeightsError
 _PACKAGES = (
     "onnxruntime",
     "torch",
-    "torchaudio",
     "numpy",
     "soundfile",
     "soxr",
@@ -88,7 +87,6 @@ def _devices() -> dict[str, str]:
 
     try:
         import torch
-        import torchaudio  # noqa: F401 - it must load beside this torch
     except (ImportError, OSError) as error:
         return {"torch": f"FAULTY: {' '.join(str(error).split())[:200]}"}
     found = {"cpu": f"{os.cpu_count()} cores, {n_threads()} threads"}

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from transcribe.events import Transcription
-    from transcribe.formats.table import Format
+    from transcribe.formats.format import Format
 
 
 def convert(
@@ -37,7 +37,9 @@ def convert(
     """
     from transcribe.batch.atomic import check_writable, write_atomically
     from transcribe.beats.analysis import analysed
-    from transcribe.formats.table import SCORES, detailed, format_of, illustrated, read_transcription
+    from transcribe.formats.format import Rendering
+    from transcribe.formats.table import format_of, read_transcription
+    from transcribe.registry import summary as facts_of
     from transcribe.report.roll import Scene
 
     for target in targets:
@@ -49,10 +51,10 @@ def convert(
     truth = read_reference(reference.plot_reference, forms)
     for target in targets:
         check_writable(target, overwrite)
-    if known_timing.settings or any(form.name in SCORES for form in forms):
+    if known_timing.settings or any(form.detailed for form in forms):
         transcription = analysed(transcription, known_timing)
-    scene = Scene(source.name, truth)
-    contents = [detailed(illustrated(form, lambda: scene), rhythm.detail).write(transcription) for form in forms]
+    scene = Scene(source.name, truth, summary=tuple(facts_of(transcription)))
+    contents = [form.write(transcription, Rendering(lambda: scene, rhythm.detail)) for form in forms]
     for target, content in zip(targets, contents, strict=True):
         write_atomically(target, content, overwrite)
         if not quiet:
@@ -61,15 +63,15 @@ def convert(
 
 def _formats(source: Path, transcription: Transcription, targets: Sequence[Path]) -> list[Format]:
     """Choose how each target is written, if the result holds what it takes."""
-    from transcribe.formats.table import CHORD_FORMATS, FORMATS, format_of
+    from transcribe.formats.table import FORMATS, format_of
 
     # Where there are chords alone, a table or MIDI holds these.
-    table = {**FORMATS, **CHORD_FORMATS} if transcription.chords and not transcription.notes else FORMATS
+    table = {**FORMATS, **task_named("chords").formats} if transcription.chords and not transcription.notes else FORMATS
     forms = [format_of(target, table) for target in targets]
     for target, form in zip(targets, forms, strict=True):
-        if form.name in ("lab", "chordpro", "leadsheet") and not transcription.chords:
+        if "chords" in form.needs and not transcription.chords:
             raise UsageError(f"{source} holds no chords to write as {target.name}")
-        if form.name == "npz":
+        if "activations" in form.needs:
             raise UsageError(
                 f"{target}: activations are in no result; give the recording: pitchai song.wav -o song.npz"
             )

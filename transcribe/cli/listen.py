@@ -32,11 +32,12 @@ from transcribe.registry import TASKS, task_named
 
 if TYPE_CHECKING:
     from transcribe.batch.plan import Job
-    from transcribe.batch.work import Done, Listening
+    from transcribe.batch.work import Done
     from transcribe.events import Transcription
-    from transcribe.formats.table import Format
+    from transcribe.formats.format import Format
     from transcribe.registry import Task
     from transcribe.score.analysis import Timing
+    from transcribe.transcriber import Transcriber
 
 NOTES = task_named("notes")
 # What can be heard beside the notes; what is made from notes is there anyway.
@@ -52,8 +53,7 @@ def command_of(task: Task) -> Callable[..., None]:
             work = running.work_of(run, _opener(run, [task], given(settings), known_timing))
             running.run_each(run, work, partial(_show, task))
 
-    also = " song.mid, .json or .csv in its place: of the notes that they hold." if task.requires else ""
-    listen.__doc__ = f"{task.help}\n\n[bold]pitchai {task.name} song.wav[/] prints what is found; -o writes it.{also}"
+    listen.__doc__ = f"{task.help}\n\n[bold]pitchai {task.name} song.wav[/] prints what is found; -o writes it."
     groups = {"batch": Batch, "settings": settings_of(task), "computing": Computing}
     if task.requires:  # made from notes: tempo and beats may be known
         groups["known"] = KnownBeats
@@ -120,17 +120,22 @@ def _transcribe(
 
 def _opener(
     run: running.Run, tasks: Sequence[Task], settings: Mapping[str, Any], known: Timing
-) -> Callable[[], Listening]:
+) -> Callable[..., Transcriber]:
     """Say how the tasks' networks are loaded, here or by a worker; the first has the settings."""
-    from transcribe.batch.work import open_beats, open_recogniser, open_transcriber
+    from transcribe.transcriber import Transcriber
 
     computing = run.computing
-    machine = (computing.device, computing.precision, computing.n_threads(run.batch.parallel), computing.max_duration)
-    names = tuple(task.name for task in tasks)
-    if names[0] in ("notes", "beats"):
-        opened = open_transcriber if names[0] == "notes" else open_beats
-        return partial(opened, computing.model, *machine, names[1:], dict(settings), known)
-    return partial(open_recogniser, names[0], computing.model, *machine, dict(settings))
+    return partial(
+        Transcriber,
+        tasks=tuple(task.name for task in tasks),
+        model=computing.model,
+        device=computing.device,
+        precision=computing.precision,
+        threads=computing.n_threads(run.batch.parallel),
+        timing=known,
+        max_duration=3600 * computing.max_duration,
+        **settings,
+    )
 
 
 def _show(task: Task, job: Job, done: Done) -> None:
@@ -153,7 +158,7 @@ def _model_help(task: Task) -> str:
 
 
 def _check_spectrogram(jobs: Sequence[Job], forms: Sequence[Format]) -> None:
-    if not any(form.name in ("png", "svg") for form in forms):
+    if not any("spectrogram" in form.shows for form in forms):
         raise UsageError("--spectrogram needs a picture to draw in: -o song.png or -o song.svg")
     if not all(job.recording.rereadable for job in jobs):
         raise UsageError("--spectrogram needs the recording as a file: a stream can't be read twice")

@@ -178,7 +178,7 @@ def timing(known: KnownBeats, rhythm: Rhythm, n_recordings: int = 1) -> Timing:
     InputError
         If a file of beats can't be read.
     """
-    from transcribe.formats.beats import read_beats
+    from transcribe.beats.datasets import read_beats
     from transcribe.score.analysis import Timing
 
     if known.beats is not None and known.tempo is not None:
@@ -283,6 +283,11 @@ def unpacked(
         Fields that the command doesn't offer; they keep their defaults.
     groups
         The dataclasses of arguments whose annotation isn't one.
+
+    Raises
+    ------
+    ValueError
+        If two groups have an option of one name.
     """
     hints = {**get_type_hints(command, include_extras=True), **groups}
     hints.pop("return", None)
@@ -295,6 +300,8 @@ def unpacked(
         own = get_type_hints(kind, include_extras=True)
         members[argument] = [f.name for f in fields(kind) if f.name not in without]
         for field in (f for f in fields(kind) if f.name in members[argument]):
+            if field.name in offered:
+                raise ValueError(f"{command.__name__} would have two options {field.name}")
             panel, text = (kind.__doc__ or "").splitlines()[0].rstrip("."), (helps or {}).get(field.name)
             default = inspect.Parameter.empty if field.default is MISSING else field.default
             offered[field.name] = _parameter(field.name, _described(own[field.name], text, panel), default)

@@ -22,9 +22,10 @@ from transcribe.errors import InputError, UsageError
 if TYPE_CHECKING:
     from transcribe.batch.manifest import Line, Manifest
     from transcribe.batch.plan import Job
-    from transcribe.batch.work import Done, Listening, Work
+    from transcribe.batch.work import Done, Work
     from transcribe.events import Transcription
-    from transcribe.formats.table import Format
+    from transcribe.formats.format import Format
+    from transcribe.transcriber import Transcriber
 
     Show = Callable[[Job, Done], None]
 
@@ -46,13 +47,15 @@ def begun(batch: Batch, computing: Computing, table: Mapping[str, Format], defau
     ``table`` holds the formats that there are; ``default`` is the one written where none is asked for.
     """
     from transcribe.batch.manifest import Manifest
-    from transcribe.batch.plan import check_in_reach, check_manifest, find_recordings, manifest_path, plan
+    from transcribe.batch.plan import check_in_reach, check_inputs, check_manifest, find_recordings, manifest_path, plan
 
     batch.check(default is not None)
     outputs = batch.output or []
     jobs = plan(find_recordings(batch.inputs, batch.recursive), outputs, batch.formats or [], table, default)
     if batch.ray is not None or (batch.workers is not None and len(jobs) > 1):
         check_in_reach(jobs, (*batch.inputs, *outputs))
+    if not batch.skip_existing:
+        check_inputs(job.recording for job in jobs)
     path = manifest_path(batch.manifest, outputs, batch.parallel and len(jobs) > 1)
     if path is None:
         yield Run(_left(jobs, batch, None), None, batch, computing)
@@ -63,23 +66,23 @@ def begun(batch: Batch, computing: Computing, table: Mapping[str, Format], defau
 
 
 def _left(jobs: list[Job], batch: Batch, manifest: Manifest | None) -> list[Job]:
-    """Leave out what is done already, and say so; check that what is left can begin."""
+    """Leave out what is done already, where that is asked for, and say so."""
     from transcribe.batch.plan import check_inputs, split_done
 
-    left = jobs
-    if batch.skip_existing:
-        left, done = split_done(jobs, manifest)
-        if manifest is not None and not manifest.resumed:
-            # Made by a run without a manifest: how long it took, and how many notes there were, isn't known.
-            for job in done:
-                manifest.add(_line(job, None))
-        if done and not batch.quiet:
-            say(f"{len(done)} of {len(jobs)} skipped: their results exist")
+    if not batch.skip_existing:
+        return jobs
+    left, done = split_done(jobs, manifest)
+    if manifest is not None and not manifest.resumed:
+        # Made by a run without a manifest: how long it took, and how many notes there were, isn't known.
+        for job in done:
+            manifest.add(_line(job, None))
+    if done and not batch.quiet:
+        say(f"{len(done)} of {len(jobs)} skipped: their results exist")
     check_inputs(job.recording for job in left)
     return left
 
 
-def work_of(run: Run, opened: Callable[[], Listening], **more: Any) -> Work:
+def work_of(run: Run, opened: Callable[..., Transcriber], **more: Any) -> Work:
     """Say what is to be done with every recording; ``more`` are further fields of :class:`Work`."""
     from transcribe.batch.work import Work
 
@@ -95,14 +98,11 @@ def check_formats(forms: Iterable[Format], tasks: Collection[str]) -> None:
     UsageError
         If it won't.
     """
-    from transcribe.formats.musicxml import check_installed
-    from transcribe.formats.table import SCORES
-
     for form in forms:
-        if form.name in ("lab", "chordpro", "leadsheet") and "chords" not in tasks:
+        if "chords" in form.needs and "chords" not in tasks:
             raise UsageError("--no-chords leaves nothing to write as .lab, ChordPro or lead sheet")
-        if form.name in SCORES:
-            check_installed(form.name)
+        if form.check is not None:
+            form.check()
 
 
 def read_reference(path: Path | None, forms: Iterable[Format]) -> Transcription | None:
@@ -117,10 +117,9 @@ def read_reference(path: Path | None, forms: Iterable[Format]) -> Transcription 
     """
     if path is None:
         return None
-    from transcribe.datasets import read_labels
-    from transcribe.formats.table import PICTURES
+    from transcribe.notes.datasets import read_labels
 
-    if not any(form.name in PICTURES for form in forms):
+    if not any("reference" in form.shows for form in forms):
         raise UsageError("--plot-reference needs a picture to draw in: -o song.png, song.svg or song.html")
     return read_labels(path)
 
@@ -252,7 +251,7 @@ def _report(job: Job, done: Done, batch: Batch, show: Show, afterwards: Show | N
         afterwards(job, done)
     paths = [path for path, _ in job.outputs]
     if batch.as_json:
-        from transcribe.formats.table import to_dict
+        from transcribe.formats.json import to_dict
 
         document = {"input": job.recording.path, "outputs": paths, "device": done.device, **to_dict(done.result)}
         print_line(json.dumps(document))

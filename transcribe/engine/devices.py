@@ -18,28 +18,20 @@ if TYPE_CHECKING:
 # Each holds some 80 MB while it hears a window, and more are seldom free on a laptop.
 _MOST_THREADS = 8
 
-_threads: int | None = None
 
-
-def set_threads(threads: int | None) -> None:
-    """Let networks use so many threads of the CPU; where None, one a core, at most 8 (in torch, its own choice)."""
-    global _threads
-    _threads = threads
-
-
-def set_torch_threads() -> None:
-    """Let torch use as many threads as :func:`set_threads` says, its own choice where that says nothing."""
+def set_torch_threads(threads: int | None) -> None:
+    """Let torch use so many threads of the CPU, its own choice where None."""
     import torch
 
-    if _threads is not None:
-        torch.set_num_threads(_threads)
+    if threads is not None:
+        torch.set_num_threads(threads)
 
 
-def n_threads() -> int:
-    """Count the threads that ONNX graphs are shared out among."""
+def n_threads(threads: int | None = None) -> int:
+    """Count the threads that ONNX graphs are shared out among: those asked for, else one a core, at most 8."""
     affinity = getattr(os, "sched_getaffinity", None)
     n_cores = len(affinity(0)) if affinity is not None else os.cpu_count() or 1
-    return _threads or min(n_cores, _MOST_THREADS)
+    return threads or min(n_cores, _MOST_THREADS)
 
 
 def choose_device(device: str = "auto") -> str:

@@ -1,14 +1,14 @@
-"""Rows that become more, in one array."""
+"""A 2-D array that grows by appending rows."""
 
 from __future__ import annotations
 
 import numpy as np
 
 
-class Rows:
+class GrowingArray:
     """An array (n, width) to add rows to.
 
-    Of hours, thousands of small arrays would lie between the large ones that come and go, and keep memory in pieces.
+    One buffer instead of thousands of small arrays, which would fragment the heap over hours of audio.
     """
 
     def __init__(self) -> None:

@@ -8,6 +8,10 @@ from __future__ import annotations
 
 import json
 import os
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import cache
 
 import numpy as np
 
@@ -36,8 +40,8 @@ class OnnxNetwork:
     """
 
     def __init__(self, content: bytes) -> None:
-        # Its packages send telemetry from 1.29 on, and keep an identifier in the user's cache, unless this is set before
-        # they are loaded; `disable_telemetry_events` is for older ones on Windows.
+        # Its packages send telemetry from 1.29 on, and keep an identifier in the user's cache, unless this is set
+        # before they are loaded; `disable_telemetry_events` is for older ones on Windows.
         os.environ["ORT_DISABLE_TELEMETRY"] = "1"
         try:
             import onnxruntime
@@ -80,3 +84,34 @@ class OnnxNetwork:
             What the network's ``activations`` are in torch, for ``n_frames / stride`` steps.
         """
         return tuple(output[0] for output in self._session.run(None, {self._input: log_mel[None]}))
+
+
+def run_graph(
+    windows: Iterable[tuple[np.ndarray, int]], network: OnnxNetwork, threads: int
+) -> Iterator[tuple[tuple[np.ndarray, ...], int]]:
+    """Run a network over windows, on as many threads as may be used: its activations, in the order of the windows.
+
+    With each window comes how many frames it answers for, which is passed on.
+    """
+    if threads == 1:
+        yield from ((network(frames), n_frames) for frames, n_frames in windows)
+        return
+    ahead: deque[tuple[Future[tuple[np.ndarray, ...]], int]] = deque()
+    try:
+        for frames, n_frames in windows:
+            ahead.append((_pool(threads).submit(network, frames), n_frames))
+            if len(ahead) > threads:
+                future, n_frames = ahead.popleft()
+                yield future.result(), n_frames
+        while ahead:
+            future, n_frames = ahead.popleft()
+            yield future.result(), n_frames
+    finally:  # the consumer stopped early: cancel what is queued
+        for future, _ in ahead:
+            future.cancel()
+
+
+# One for all networks, which take turns in it; its threads don't outlive a fork.
+_pool = cache(ThreadPoolExecutor)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_pool.cache_clear)

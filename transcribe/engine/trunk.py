@@ -1,4 +1,4 @@
-"""The trunk that all networks share, and the notes network: features in, logits out. No files, no decoding.
+"""The layers that networks share: features in, what every pitch says out. No files, no decoding.
 
 Arrays inside are (batch, channels, frames, pitches), written (B, C, T, P) on the lines where it matters.
 """
@@ -13,16 +13,15 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from transcribe.engine.features import LOWEST_PITCH, N_PITCHES, FeatureConfig, mel_filters
+from transcribe.engine.features import LOWEST_PITCH, N_PITCHES, FeatureConfig
 
 BINS_PER_SEMITONE = 3
 HARMONICS = (0.5, 1, 2, 3, 4, 5, 6, 7, 8, 10, 12)
 # Where the partials of other notes meet this one's, as (semitones apart, how many times to either side): neighbours;
 # octaves up to three; the twelfth; two octaves and a third; two octaves and a fifth.
 HARMONIC_STEPS = ((1, 1), (12, 3), (19, 1), (28, 1), (31, 1))
-# In steps of the trunk, one a convolution: what all pitches say is heard half a second around, the pedal for longer.
+# In steps of the trunk, one a convolution: the receptive field of the pooled context is half a second around.
 CONTEXT_DILATIONS = (1, 2)
-PEDAL_DILATIONS = (1, 4, 8)
 # The harmonics, filled up to what processors compute at once.
 _CHANNELS_WITHOUT_RISE = 16
 
@@ -55,51 +54,6 @@ class TrunkConfig:
             raise ValueError("channels and dilations must be whole numbers between 1 and 1024")
         if self.stride not in (1, 2, 4):
             raise ValueError("stride must be 1, 2 or 4")
-
-
-@dataclass(frozen=True)
-class NotesLogits:
-    """What a :class:`NotesNetwork` returns; each (batch, n_frames, 88), the pedal (batch, n_frames)."""
-
-    onset: Tensor
-    frame: Tensor
-    offset: Tensor
-    velocity: Tensor
-    pedal: Tensor
-
-    def activations(self) -> tuple[Tensor, ...]:
-        """Give what they say, in 0-1, in the order of the fields."""
-        heads = (self.onset, self.frame, self.offset, self.velocity, self.pedal)
-        return tuple(head.float().sigmoid() for head in heads)
-
-
-class TorchLogMel(nn.Module):
-    """What :class:`transcribe.engine.features.LogMel` computes, where a GPU listens."""
-
-    def __init__(self, features: FeatureConfig, tuning: float = 0.0) -> None:
-        from torchaudio.transforms import MelSpectrogram
-
-        super().__init__()
-        self.features = features
-        self.mel = MelSpectrogram(
-            features.sample_rate,
-            features.n_fft,
-            hop_length=features.hop_length,
-            f_min=features.f_min,
-            f_max=features.f_max,
-            n_mels=features.n_mels,
-            center=False,
-        )
-        self.mel.mel_scale.fb = torch.from_numpy(mel_filters(features, tuning))
-        # A full-scale sine has a peak power of 1, whatever the window.
-        self.scale = (2.0 / float(self.mel.spectrogram.window.sum())) ** 2
-
-    def forward(self, samples: Tensor) -> Tensor:
-        """(…, n_samples) -> (…, n_frames, n_mels); the first frame is centred on sample ``n_fft // 2``."""
-        features = self.features
-        power = self.mel(samples).transpose(-1, -2) * self.scale
-        decibels = 10.0 * (power + 10.0 ** (features.floor_db / 10.0)).log10()
-        return cast(Tensor, (decibels + features.offset_db) / features.scale_db)
 
 
 class HarmonicStack(nn.Module):
@@ -288,49 +242,3 @@ class Trunk(nn.Module):
             if i == (len(self.blocks) - 1) // 2:
                 x = x + self.context(x)
         return cast(Tensor, x)
-
-
-class NotesNetwork(nn.Module):
-    """88-way CNN over a log-mel spectrogram, its weights shared over pitch.
-
-    Parameters
-    ----------
-    features
-        The front end it reads.
-    config
-        The size of its trunk.
-    """
-
-    def __init__(self, features: FeatureConfig, config: TrunkConfig) -> None:
-        super().__init__()
-        channels, stride = config.channels, config.stride
-        self.config = config
-        self.trunk = Trunk(features, config)
-        self.head = nn.Sequential(
-            nn.Conv2d(channels, channels, 1), nn.ReLU(), nn.Conv2d(channels, 4 * stride, (3, 1), padding=(1, 0))
-        )
-        self.pedal = PitchContext(channels, stride, PEDAL_DILATIONS)
-
-    @property
-    def border(self) -> int:
-        """Frames at each end of a window that see past it in the trunk; the pedal's context meets zeros there."""
-        return self.trunk.border
-
-    def fused(self) -> NotesNetwork:
-        """Fold every normalisation into the convolution before it, for inference; the weights are moved, not copied."""
-        if self.training:
-            raise ValueError("only a network in evaluation mode can be fused")
-        with torch.no_grad():
-            self.trunk.fuse()
-        return self
-
-    def forward(self, log_mel: Tensor) -> NotesLogits:
-        """(B, T, n_mels) -> logits of as many frames; T is a multiple of the stride."""
-        stride = self.config.stride
-        x = self.trunk(log_mel)
-        heads = self.head(x)  # (B, 4 * stride, T / stride, P): the frames of a step lie side by side
-        n_batch, _, n_steps, _ = heads.shape
-        heads = heads.view(n_batch, 4, stride, n_steps, N_PITCHES).transpose(2, 3).flatten(2, 3)
-        onset, frame, offset, velocity = heads.unbind(1)
-        pedal = self.pedal(x).squeeze(-1).transpose(1, 2).flatten(1)
-        return NotesLogits(onset, frame, offset, velocity, pedal)

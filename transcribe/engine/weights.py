@@ -1,29 +1,33 @@
-"""Weights on disk: a manifest with a sha256 for every file, safetensors with one header, strict loading.
+"""Weights on disk to models ready to run: a manifest with checksums, safetensors with one header, strict loading.
 
 ``weights/manifest.json`` maps a name (``notes-medium-8``) to its file, task, checksum and terms. A file holds tensors
 in half precision and one metadata key ``pitchai``: JSON with everything needed to build the network and decode its
-output. Beside it may lie the same network as an ONNX graph, with a checksum of its own, which the CPU runs. Nothing is
-ever unpickled.
+output. Beside it may lie the same network as an ONNX graph, with a checksum of its own: on a CPU in float32 it is what
+runs, without torch; anywhere else torch builds the network and fills it. Nothing is ever unpickled.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from transcribe.errors import WeightsError
+import numpy as np
+
+from transcribe.engine.features import FeatureConfig
+from transcribe.engine.onnx_backend import OnnxNetwork
+from transcribe.engine.task import Header, Model, Network, NetworkTask
+from transcribe.errors import UsageError, WeightsError
 
 if TYPE_CHECKING:
     import torch
+    from _typeshed import DataclassInstance
 
-    from transcribe.chords.decoder import ChordDecodingConfig
-    from transcribe.engine.features import FeatureConfig
-    from transcribe.genre.decoder import GenreDecodingConfig
-    from transcribe.instruments.decoder import TagDecodingConfig
-    from transcribe.notes.decoder import DecodingConfig
+_Config = TypeVar("_Config", bound="DataclassInstance")
 
 FORMAT = 1
 REINSTALL = "reinstall pitchai"
@@ -132,7 +136,7 @@ def read_header(content: bytes) -> dict[str, Any]:
     return header
 
 
-def to_bytes(tensors: dict[str, torch.Tensor], header: dict[str, Any], half: bool = True) -> bytes:
+def to_bytes(tensors: Mapping[str, torch.Tensor], header: Header, half: bool = True) -> bytes:
     """Serialise weights, in half precision or as they are; the same tensors and header give the same bytes."""
     import torch
     from safetensors.torch import save
@@ -144,32 +148,165 @@ def to_bytes(tensors: dict[str, torch.Tensor], header: dict[str, Any], half: boo
     return bytes(save(halves, {"pitchai": json.dumps({"format": FORMAT, **header}, sort_keys=True)}))
 
 
-def notes_header(features: FeatureConfig, network: Any, decoding: DecodingConfig, **more: Any) -> dict[str, Any]:
-    """Describe a notes network for its weights file."""
-    return {"trained_on": {}, **_header("notes", features, network, decoding), **more}
+def header_of(
+    task: NetworkTask,
+    network: DataclassInstance,
+    decoding: DataclassInstance,
+    features: DataclassInstance | None = None,
+    **more: object,
+) -> Header:
+    """Describe a network for its weights file; ``features`` where the task's front end is configured."""
+    front = {} if features is None else {"features": asdict(features)}
+    return {"task": task.name, **front, "network": asdict(network), "decoding": asdict(decoding), **more}
 
 
-def chords_header(features: FeatureConfig, network: Any, decoding: ChordDecodingConfig, **more: Any) -> dict[str, Any]:
-    """Describe a chords network for its weights file."""
-    return {**_header("chords", features, network, decoding), **more}
+def log_mel_config(header: Header) -> FeatureConfig:
+    """Read the configuration of the front end that most networks share: a task's ``features``.
+
+    Raises
+    ------
+    ValueError
+        If a value makes no sense.
+    """
+    return build(FeatureConfig, header["features"])
 
 
-def instruments_header(
-    features: FeatureConfig, network: Any, decoding: TagDecodingConfig, **more: Any
-) -> dict[str, Any]:
-    """Describe an instruments network for its weights file."""
-    return {**_header("instruments", features, network, decoding), **more}
+# Shipped models stay loaded, by their line in the manifest, device and precision.
+_kept: dict[tuple[Entry, str, str], Model[Any, Any]] = {}
 
 
-def genre_header(network: Any, decoding: GenreDecodingConfig, **more: Any) -> dict[str, Any]:
-    """Describe a genre network for its weights file."""
-    return {"task": "genre", "network": asdict(network), "decoding": asdict(decoding), **more}
+def load_model(
+    task: NetworkTask, name: str | None = None, device: str = "cpu", precision: str = "float32"
+) -> Model[Any, Any]:
+    """Load a task's network by its name in the manifest, or from the path of a weights file.
+
+    Parameters
+    ----------
+    task
+        What it is to hear.
+    name
+        The default model where None; a size stands for the model that has it. A path ends in ``.safetensors``; it
+        has no line in the manifest, so its checksum isn't checked, and no graph: torch runs it.
+    device
+        Where the network is put.
+    precision
+        ``float32`` or ``bfloat16``: what it computes in, if the task's networks can.
+
+    Raises
+    ------
+    WeightsError
+        If the file is missing, damaged, or doesn't fit the network.
+    UsageError
+        If there is no model of that name.
+    """
+    if precision not in task.precisions:
+        precision = task.precisions[0]
+    found = _find(task.name, name)
+    if isinstance(found, tuple):
+        return parse_model(task, *found, device, precision)
+    key = found, device, precision
+    if key not in _kept:
+        content = verified_bytes(found.file, found.sha256)
+        _kept[key] = parse_model(task, content, found.name, device, precision, *_graph(found, device, precision))
+    return _kept[key]
 
 
-def _header(task: str, features: FeatureConfig, network: Any, decoding: Any) -> dict[str, Any]:
-    return {
-        "task": task,
-        "features": asdict(features),
-        "network": asdict(network),
-        "decoding": asdict(decoding),
-    }
+def _find(task: str, name: str | None) -> Entry | tuple[bytes, str]:
+    """Find a model by its name: a line of the manifest, or the bytes and the name of a weights file."""
+    if name is not None and name.endswith(".safetensors"):
+        try:
+            content = Path(name).read_bytes()
+        except OSError as error:
+            raise WeightsError(f"{name}: can't be read: {error.strerror}") from None
+        # Any bytes may stand in a file's name, but not in the results.
+        return content, Path(name).stem.encode("utf-8", "backslashreplace").decode()
+    wanted = name or default_name(task)
+    known = [entry for entry in manifest().values() if entry.task == task]
+    found = [entry for entry in known if wanted in (entry.name, entry.size)]
+    if not found:
+        names = ", ".join(sorted({text for entry in known for text in (entry.name, entry.size) if text}))
+        raise UsageError(f"there is no {task} model {wanted!r}; choose one of {names}")
+    return found[0]
+
+
+def _graph(entry: Entry, device: str, precision: str) -> tuple[bytes, ...]:
+    """Read the graph of shipped weights, where there is one and it is what runs."""
+    if not entry.graph or device != "cpu" or precision != "float32":
+        return ()
+    return (verified_bytes(entry.graph, entry.graph_sha256),)
+
+
+def parse_model(
+    task: NetworkTask,
+    content: bytes,
+    name: str,
+    device: str = "cpu",
+    precision: str = "float32",
+    graph: bytes | None = None,
+) -> Model[Any, Any]:
+    """Build the network that a weights file describes, and fill it; or run its ``graph`` where one is given.
+
+    Raises
+    ------
+    WeightsError
+        If the header or the tensors don't fit.
+    """
+    from safetensors.numpy import load
+
+    with _fitting(name):
+        header = read_header(content)
+        if header["format"] != FORMAT or header["task"] != task.name:
+            raise ValueError(f"made for another version or task of pitchai than {task.name}; update pitchai")
+        tensors = load(content) if task.constants else {}
+        return Model(
+            task,
+            name,
+            _filled(task.network(header), content, device, precision) if graph is None else OnnxNetwork(graph),
+            task.features(header),
+            build(task.decoding, header["decoding"]),
+            {key: tensors[key].astype(np.float32) for key in task.constants},
+            header,
+        )
+
+
+@contextmanager
+def _fitting(name: str) -> Iterator[None]:
+    """Report any failure to parse a weights file as a WeightsError."""
+    from safetensors import SafetensorError
+
+    try:
+        yield
+    except (SafetensorError, RuntimeError, ValueError, KeyError, TypeError, AttributeError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise WeightsError(f"{name}: weights that don't fit: {reason}; {REINSTALL}") from None
+
+
+def _filled(network: Any, content: bytes, device: str, precision: str) -> Network:
+    """Load the tensors, all of them and no others, each number finite; then fuse and move the network."""
+    import torch
+    from safetensors.torch import load
+
+    tensors = {key: value.float() if value.is_floating_point() else value for key, value in load(content).items()}
+    if not all(bool(torch.isfinite(value).all()) for value in tensors.values()):
+        raise ValueError("a weight is no finite number")
+    network.load_state_dict(tensors, strict=True)
+    network.eval().requires_grad_(False)
+    network.fused()
+    network.to(torch.device(device), torch.bfloat16 if precision == "bfloat16" else torch.float32)
+    network.to(memory_format=torch.channels_last)
+    filled: Network = network
+    return filled
+
+
+def build(kind: type[_Config], values: Mapping[str, object]) -> _Config:
+    """Make a dataclass of what JSON says of it, lists as tuples.
+
+    Raises
+    ------
+    ValueError
+        If a field is missing or unknown.
+    """
+    known = {f.name for f in fields(kind)}
+    if set(values) != known:
+        raise ValueError(f"{kind.__name__} has other fields: {sorted(set(values) ^ known)}")
+    return kind(**{key: tuple(value) if isinstance(value, list) else value for key, value in values.items()})

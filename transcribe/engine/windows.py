@@ -1,4 +1,4 @@
-"""Samples → pieces → frames → windows, on a grid of the file's own time, in flat memory.
+"""Samples → chunks → frames → windows, on a grid of the file's own time, in flat memory.
 
 Window ``k`` answers for the frames ``k * STEP_FRAMES`` up to the next window's, and sees ``border`` frames more at
 each end, as far as the network reaches. The windows lie on this grid whatever the blocks of samples, so the result is
@@ -25,13 +25,13 @@ STEP_FRAMES = 1000
 WHOLE_FRAMES = 8
 
 # The samples that some frames need, and how many of the frames lie within the recording
-Piece = tuple[np.ndarray, int]
+Chunk = tuple[np.ndarray, int]
 # (n, n_mels), on a GPU a tensor; and how many of them lie within the recording
 Frames = tuple[Any, int]
 
 
-def cut_pieces(blocks: Iterable[np.ndarray], features: FeatureConfig) -> Iterator[Piece]:
-    """Cut a stream of samples on a fixed grid, ``STEP_FRAMES`` frames a piece."""
+def cut_chunks(blocks: Iterable[np.ndarray], features: FeatureConfig) -> Iterator[Chunk]:
+    """Cut a stream of samples on a fixed grid, ``STEP_FRAMES`` frames a chunk."""
     step, half = STEP_FRAMES * features.hop_length, features.n_fft // 2
     spill = -(-half // features.hop_length)
     length = features.span_samples(STEP_FRAMES)
@@ -65,8 +65,8 @@ def cut_pieces(blocks: Iterable[np.ndarray], features: FeatureConfig) -> Iterato
         samples = samples[step:]
 
 
-def spectrogram(pieces: Iterable[Piece], features: FeatureConfig, device: str, tuning: float = 0.0) -> Iterator[Frames]:
-    """Transform a stream of samples piece by piece.
+def spectrogram(chunks: Iterable[Chunk], features: FeatureConfig, device: str, tuning: float = 0.0) -> Iterator[Frames]:
+    """Transform a stream of samples chunk by chunk.
 
     Yields
     ------
@@ -74,7 +74,7 @@ def spectrogram(pieces: Iterable[Piece], features: FeatureConfig, device: str, t
         Nothing but the last has frames beyond the recording: as many as still hear its end.
     """
     log_mel = _log_mel(features, device, tuning)
-    for samples, n_frames in pieces:
+    for samples, n_frames in chunks:
         yield log_mel(samples), n_frames
 
 
@@ -85,7 +85,7 @@ def _log_mel(features: FeatureConfig, device: str, tuning: float) -> Callable[[n
         return LogMel(features, tuning)
     import torch
 
-    from transcribe.engine.trunk import TorchLogMel
+    from transcribe.engine.torch_backend import TorchLogMel
 
     transform = TorchLogMel(features, tuning).to(device)
 

@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 
 from transcribe.events import Chord, Key, Metre, Note, Pedal, Transcription
-from transcribe.formats.chart import block
 from transcribe.formats.midi_reader import PEDAL_CONTROL, MidiFile, read_midi
 from transcribe.formats.tempo_map import TICKS_PER_QUARTER, TempoMap
 from transcribe.score.beats import BeatGrid, Beats, is_grid
@@ -31,6 +30,8 @@ END_OF_CHORDS = "end of chords"
 _UNITS = (1, 2, 4, 8, 16, 32)
 # So near, in beats, a note lies on one, or on a part of it.
 _ON_BEAT = 0.01
+# Block chords stand between these pitches, their bass an octave or so below.
+_LOWEST_BLOCK, _LOWEST_BASS = 55, 36
 # What happens at one tick happens in this order: what ends, the pedal, what begins.
 _OFF, _PEDAL, _ON = range(3)
 _STATUS = (0x80, 0xB0, 0x90)
@@ -51,6 +52,16 @@ def block_chords(transcription: Transcription) -> bytes:
     """Block chords: the bass in one octave, the other notes above it in another."""
     notes = [Note(chord.onset, pitch, chord.offset, 80) for chord in transcription.chords for pitch in block(chord)]
     return _file(transcription, "Chords", notes)
+
+
+def block(chord: Chord) -> list[int]:
+    """Pitches of a block chord, the bass first; none for no chord."""
+    label = parse(chord.label)
+    if label.root is None:
+        return []
+    bass = _LOWEST_BASS + (label.root + label.bass - _LOWEST_BASS) % 12
+    upper = sorted(_LOWEST_BLOCK + (label.root + i - _LOWEST_BLOCK) % 12 for i in label.intervals)
+    return [bass, *upper]
 
 
 def _file(

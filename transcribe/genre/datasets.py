@@ -3,28 +3,17 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 from transcribe.audio import AUDIO_SUFFIXES
-from transcribe.errors import InputError, UsageError
+from transcribe.datasets import Dataset, Piece
+from transcribe.errors import InputError
 
-SPLITS = ("train", "validation", "test")
 _FILTERED = {"train": "train_filtered.txt", "validation": "valid_filtered.txt", "test": "test_filtered.txt"}
 _FMA_SPLITS = {"training": "train", "validation": "validation", "test": "test"}
 
 
-@dataclass(frozen=True)
-class GenreClip:
-    """A recording, its genre, and its split (empty where none is given)."""
-
-    audio: Path
-    genre: str
-    split: str
-
-
-def load_gtzan(folder: Path, lists: Path | None = None) -> list[GenreClip]:
+def load_gtzan(folder: Path, lists: Path | None = None) -> list[Piece]:
     """Read ``blues/blues.00000.wav`` …, in ``genres``, ``genres_original`` or the folder itself.
 
     The artist-filtered lists (``train_filtered.txt``, ``valid_filtered.txt``, ``test_filtered.txt``, with lines such as
@@ -44,7 +33,7 @@ def load_gtzan(folder: Path, lists: Path | None = None) -> list[GenreClip]:
         if audio.suffix.lower() in AUDIO_SUFFIXES and audio.is_file():
             split = splits.get(audio.stem, "") if splits else ""
             if split or not splits:
-                found.append(GenreClip(audio, audio.parent.name, split))
+                found.append(Piece(audio.stem, audio, audio.parent, split, (audio.parent.name,)))
     return found
 
 
@@ -73,7 +62,7 @@ def read_lists(folder: Path) -> dict[str, str]:
     return found
 
 
-def load_fma(folder: Path, lists: Path | None = None) -> list[GenreClip]:
+def load_fma(folder: Path, lists: Path | None = None) -> list[Piece]:
     """Read ``tracks.csv`` (in the folder, its ``fma_metadata``, or ``lists``) and the tree of mp3 beside it.
 
     Only tracks whose recording is there and whose top genre is known are taken, with the official splits.
@@ -98,43 +87,21 @@ def load_fma(folder: Path, lists: Path | None = None) -> list[GenreClip]:
             for row in rows:
                 audio = recordings.get(row[0].zfill(6)) if row and row[0].isdigit() else None
                 if audio is not None and row[genre]:
-                    found.append(GenreClip(audio, row[genre], _FMA_SPLITS[row[split]]))
+                    found.append(Piece(audio.stem, audio, table, _FMA_SPLITS[row[split]], (row[genre],)))
     except (OSError, ValueError, KeyError, IndexError, StopIteration, csv.Error) as error:
         raise InputError(f"{table}: not FMA's tracks.csv: {' '.join(repr(error).split())[:120]}") from None
     return sorted(found, key=lambda clip: clip.audio.stem)
 
 
-LAYOUTS: dict[str, tuple[Callable[[Path, Path | None], list[GenreClip]], str]] = {
-    "gtzan": (load_gtzan, "folders blues, classical … of recordings, and the lists *_filtered.txt for a split"),
-    "fma": (load_fma, "tracks.csv and a tree of mp3"),
-}
-
-
-def load_genres(name: str, folder: Path, split: str | None = None, lists: Path | None = None) -> list[GenreClip]:
-    """Find the recordings of a set, of one ``split`` or of all (None).
-
-    Raises
-    ------
-    UsageError
-        If the layout or the split is unknown, or there are no splits to choose one of.
-    InputError
-        If the folder is missing, or holds nothing of the kind.
-    """
-    if name not in LAYOUTS:
-        raise UsageError(f"there is no layout {name!r}; use one of {', '.join(LAYOUTS)}")
-    if split is not None and split not in SPLITS:
-        raise UsageError(f"there is no split {split!r}; use one of {', '.join(SPLITS)} or all")
-    load, layout = LAYOUTS[name]
-    if not folder.is_dir():
-        raise InputError(f"{folder}: no such folder; {name} is {layout}")
-    clips = load(folder, lists)
-    if not clips:
-        raise InputError(f"{folder}: no recordings found; {name} is {layout}")
-    if split is None:
-        return clips
-    if not any(clip.split for clip in clips):
-        raise UsageError(f"{folder}: no lists of a split; put *_filtered.txt there, or ask for --split all")
-    chosen = [clip for clip in clips if clip.split == split]
-    if not chosen:
-        raise InputError(f"{folder}: no recordings of the split {split}")
-    return chosen
+_DATASETS = (
+    Dataset(
+        "gtzan",
+        load_gtzan,
+        "",
+        "folders blues, classical … of recordings, and the lists *_filtered.txt for a split",
+        "test",
+        other_labels=True,
+    ),
+    Dataset("fma", load_fma, "", "tracks.csv and a tree of mp3", "test", other_labels=True),
+)
+DATASETS = {dataset.name: dataset for dataset in _DATASETS}

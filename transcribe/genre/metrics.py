@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 
 import numpy as np
 
+from transcribe.datasets import Piece
+from transcribe.engine.task import Listener, Progress
 from transcribe.errors import InputError, UsageError
-from transcribe.genre.datasets import GenreClip
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from transcribe.listener import Progress
-    from transcribe.recognisers import GenreRecogniser
+from transcribe.report.tables import Table, confusion_table
 
 CONVENTIONS = (
     "the likeliest genre of each recording, sure or not; every recording counts alike, in macro F1 every genre"
@@ -40,6 +35,28 @@ class GenreReport:
     confusion: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     skipped: tuple[str, ...] = ()
     conventions: str = CONVENTIONS
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """Name what was left out."""
+        return tuple(f"left out: {line}" for line in self.skipped)
+
+    def to_dict(self) -> dict[str, object]:
+        """Give everything as plain values."""
+        return asdict(self)
+
+    def tables(self) -> Iterator[Table | str]:
+        """Lay out the figures of every genre, and which recordings were called what."""
+        rows = (
+            (label, f"{precision:.3f}", f"{recall:.3f}", f"{f1:.3f}", str(n_clips))
+            for label, (precision, recall, f1, n_clips) in self.classes.items()
+        )
+        heads = ("", "precision", "recall", "F1", "clips")
+        yield Table(heads, tuple(rows), f"{self.n_clips} clips", strong=3)
+        yield confusion_table(self.confusion)
+        yield f"accuracy: {self.accuracy:.4f}, macro F1: {self.macro_f1:.4f}"
+        yield f"sure of {self.sure:.1%} of them, and right about {self.accuracy_sure:.1%} of these"
+        yield f"conventions: {self.conventions}"
 
 
 def judge(
@@ -72,29 +89,32 @@ def judge(
 
 
 def evaluate_genres(
-    clips: Sequence[GenreClip], recogniser: GenreRecogniser, progress: Progress | None = None
+    clips: Sequence[Piece], transcriber: Listener[object], known: Sequence[str], progress: Progress | None = None
 ) -> GenreReport:
-    """Listen to every recording and judge what was heard; what can't be read is left out, and named.
+    """Hear every recording and compare; what can't be read is left out, and named.
+
+    ``known`` are the genres that the model knows.
 
     Raises
     ------
     UsageError
         If the model knows none of the set's genres.
+    InputError
+        If no recording can be judged.
     """
-    known = recogniser.model.network.config.labels
-    if not {clip.genre for clip in clips} & set(known):
-        raise UsageError(f"{recogniser.model.name} knows {', '.join(known)}: none of this set's; give --model")
+    if not {clip.tags[0] for clip in clips} & set(known):
+        raise UsageError(f"{transcriber.model.name} knows {', '.join(known)}: none of this set's; give --model")
     truths, called, sure, skipped = [], [], [], []
     for number, clip in enumerate(clips, 1):
         try:
-            found = recogniser.recognise_file(clip.audio)
+            found = transcriber.transcribe_file(clip.audio)
         except InputError as error:
             skipped.append(str(error))
         else:
             if found.genres:
-                truths.append(clip.genre)
+                truths.append(clip.tags[0])
                 called.append(found.genres[0].label)
-                sure.append(found.genres[0].probability >= recogniser.decoding.threshold)
+                sure.append(found.genres[0].probability >= transcriber.model.decoding.threshold)
             else:
                 skipped.append(f"{clip.audio.name}: {'; '.join(found.warnings)}")
         if progress is not None:

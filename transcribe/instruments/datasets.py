@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
-from transcribe.audio import AUDIO_SUFFIXES
-from transcribe.errors import InputError, UsageError
+from transcribe.datasets import Dataset, Piece, recordings
+from transcribe.errors import InputError
 from transcribe.instruments.decoder import FAMILIES, INSTRUMENTS
 
 IRMAS_CODES = {
@@ -24,16 +22,7 @@ _ALIASES = {
 }  # fmt: skip
 
 
-@dataclass(frozen=True)
-class TaggedClip:
-    """A recording and all that plays in it, in the words of one vocabulary (``families`` or ``instruments``)."""
-
-    audio: Path
-    labels: tuple[str, ...]
-    vocabulary: str
-
-
-def load_nsynth(folder: Path) -> list[TaggedClip]:
+def load_nsynth(folder: Path, _: Path | None = None) -> list[Piece]:
     """Read ``examples.json`` and ``audio/*.wav``; labels are families.
 
     Raises
@@ -50,12 +39,10 @@ def load_nsynth(folder: Path) -> list[TaggedClip]:
     strange = sorted(set(rows.values()) - set(FAMILIES))
     if strange:
         raise InputError(f"{path}: {strange[0]!r} is none of NSynth's families")
-    return [
-        TaggedClip(folder / "audio" / f"{name}.wav", (family,), "families") for name, family in sorted(rows.items())
-    ]
+    return [_clip(folder / "audio" / f"{name}.wav", (family,), "families") for name, family in sorted(rows.items())]
 
 
-def load_irmas(folder: Path) -> list[TaggedClip]:
+def load_irmas(folder: Path, _: Path | None = None) -> list[Piece]:
     """Read training folders named by IRMAS' codes (``cel``, ``gac`` …), or test clips beside a ``.txt`` of codes.
 
     Raises
@@ -64,7 +51,7 @@ def load_irmas(folder: Path) -> list[TaggedClip]:
         If a code is unknown.
     """
     found = []
-    for audio in _recordings(folder):
+    for audio in recordings(folder):
         text = audio.with_suffix(".txt")
         codes = text.read_text(encoding="utf-8").split() if text.is_file() else [audio.parent.name]
         if not text.is_file() and codes[0] not in IRMAS_CODES:
@@ -72,11 +59,11 @@ def load_irmas(folder: Path) -> list[TaggedClip]:
         strange = [code for code in codes if code not in IRMAS_CODES]
         if strange or not codes:
             raise InputError(f"{text}: {strange[0] if strange else 'nothing'!r} is none of IRMAS' codes")
-        found.append(TaggedClip(audio, tuple(sorted({IRMAS_CODES[code] for code in codes})), "instruments"))
+        found.append(_clip(audio, tuple(sorted({IRMAS_CODES[code] for code in codes})), "instruments"))
     return found
 
 
-def load_clips(folder: Path) -> list[TaggedClip]:
+def load_clips(folder: Path, _: Path | None = None) -> list[Piece]:
     """Read folders named by what plays in their clips: instruments, or families if one of them is only a family.
 
     Raises
@@ -84,14 +71,14 @@ def load_clips(folder: Path) -> list[TaggedClip]:
     InputError
         If a folder's name is neither.
     """
-    found = [(audio, instrument_named(audio.parent.name)) for audio in _recordings(folder)]
+    found = [(audio, instrument_named(audio.parent.name)) for audio in recordings(folder)]
     for audio, name in found:
         if name not in INSTRUMENTS and name not in FAMILIES:
             known = ", ".join((*INSTRUMENTS, *(family for family in FAMILIES if family not in INSTRUMENTS)))
             raise InputError(f"{audio.parent}: a folder should be named by an instrument or a family: {known}")
     if all(name in INSTRUMENTS for _, name in found):
-        return [TaggedClip(audio, (name,), "instruments") for audio, name in found]
-    return [TaggedClip(audio, (INSTRUMENTS.get(name, name),), "families") for audio, name in found]
+        return [_clip(audio, (name,), "instruments") for audio, name in found]
+    return [_clip(audio, (INSTRUMENTS.get(name, name),), "families") for audio, name in found]
 
 
 def instrument_named(text: str) -> str:
@@ -100,33 +87,13 @@ def instrument_named(text: str) -> str:
     return _ALIASES.get(name, name)
 
 
-def _recordings(folder: Path) -> Iterator[Path]:
-    return (path for path in sorted(folder.rglob("*")) if path.suffix.lower() in AUDIO_SUFFIXES and path.is_file())
+def _clip(audio: Path, labels: tuple[str, ...], vocabulary: str) -> Piece:
+    return Piece(audio.stem, audio, audio.parent, "", labels, vocabulary)
 
 
-LAYOUTS: dict[str, tuple[Callable[[Path], list[TaggedClip]], str]] = {
-    "nsynth": (load_nsynth, "examples.json beside audio/*.wav"),
-    "irmas": (load_irmas, "folders cel, cla, flu …, or clips beside .txt files of such codes"),
-    "clips": (load_clips, "folders of clips, each named by an instrument or a family"),
-}
-
-
-def load_tagged(name: str, folder: Path) -> list[TaggedClip]:
-    """Find the clips of a set.
-
-    Raises
-    ------
-    UsageError
-        If the layout is unknown.
-    InputError
-        If the folder is missing, or holds nothing of the kind.
-    """
-    if name not in LAYOUTS:
-        raise UsageError(f"there is no layout {name!r}; use one of {', '.join(LAYOUTS)}")
-    load, layout = LAYOUTS[name]
-    if not folder.is_dir():
-        raise InputError(f"{folder}: no such folder; {name} is {layout}")
-    clips = load(folder)
-    if not clips:
-        raise InputError(f"{folder}: no clips found; {name} is {layout}")
-    return clips
+_DATASETS = (
+    Dataset("nsynth", load_nsynth, "", "examples.json beside audio/*.wav"),
+    Dataset("irmas", load_irmas, "", "folders cel, cla, flu …, or clips beside .txt files of such codes"),
+    Dataset("clips", load_clips, "", "folders of clips, each named by an instrument or a family"),
+)
+DATASETS = {dataset.name: dataset for dataset in _DATASETS}

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from transcribe.engine.features import FrameGrid
-from transcribe.engine.growing import Rows
+from transcribe.engine.growing import GrowingArray
 from transcribe.events import Tag
 
 FAMILIES = (
@@ -52,6 +52,11 @@ class TagActivations:
         """How long a step lasts."""
         return self.stride / self.grid.frames_per_second
 
+    @property
+    def seconds(self) -> float:
+        """How much of the recording the steps cover."""
+        return len(self) * self.seconds_a_step
+
     def scores(self, vocabulary: str) -> np.ndarray:
         """Choose the probabilities of a vocabulary."""
         return self.families if vocabulary == "families" else self.instruments
@@ -61,8 +66,9 @@ class TagActivations:
 class TagDecodingConfig:
     """How scores become spans.
 
-    ``vocabulary``; ``threshold``: who plays is at least so probable; ``smoothing`` in seconds: scores are averaged
-    over so much time before; ``min_length`` in seconds: shorter spans are left out, shorter pauses are closed.
+    ``vocabulary``; ``threshold``: who plays is at least so probable; ``smoothing``: width in seconds of the centred
+    moving average that is applied to the scores first; ``min_length`` in seconds: shorter spans are left out, shorter
+    pauses are closed.
     """
 
     vocabulary: str = "instruments"
@@ -91,7 +97,7 @@ class TagDecoder:
 
     def __init__(self, config: TagDecodingConfig) -> None:
         self.config = config
-        self._scores, self._families = Rows(), Rows()
+        self._scores, self._families = GrowingArray(), GrowingArray()
         self._seconds_a_step = 1.0
 
     def push(self, block: TagActivations) -> None:
@@ -117,6 +123,10 @@ class TagDecoder:
                     sure = float(smooth[first:last].mean())
                     tags.append(Tag(onset, offset, label, min(1.0, sure)))
         return sorted(tags)
+
+    def fields(self, duration: float) -> dict[str, tuple[Tag, ...] | float | None]:
+        """End the decoding, fields of a transcription: who plays, and how much else than a keyboard there is."""
+        return {"instruments": tuple(self.finish(duration)), "novelty": self.share_of_others("keyboard")}
 
     def share_of_others(self, family: str) -> float | None:
         """Tell how much is heard of other families than one: the mean of the likeliest other's probability.

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 
 import numpy as np
 
-from transcribe.instruments.datasets import TaggedClip
-
-if TYPE_CHECKING:
-    from transcribe.listener import Progress
-    from transcribe.recognisers import InstrumentRecogniser
+from transcribe.datasets import Piece
+from transcribe.engine.task import Listener, Progress
+from transcribe.instruments.decoder import TagActivations, likelihoods
+from transcribe.report.tables import Table, confusion_table
 
 CONVENTIONS = "the likeliest of the labels that the set has; F1 at the model's threshold; every clip counts alike"
 
@@ -37,6 +35,29 @@ class TagReport:
     classes: Mapping[str, tuple[float, float, float, int]] = field(default_factory=dict)
     confusion: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     conventions: str = CONVENTIONS
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """Nothing."""
+        return ()
+
+    def to_dict(self) -> dict[str, object]:
+        """Give everything as plain values."""
+        return asdict(self)
+
+    def tables(self) -> Iterator[Table | str]:
+        """Lay out the figures of every label, and which clips were called what."""
+        rows = (
+            (label, f"{precision:.3f}", f"{recall:.3f}", f"{f1:.3f}", str(n_clips))
+            for label, (precision, recall, f1, n_clips) in self.classes.items()
+        )
+        heads = ("", "precision", "recall", "F1", "clips")
+        yield Table(heads, tuple(rows), f"{self.n_clips} clips", strong=3)
+        yield confusion_table(self.confusion)
+        yield f"accuracy: {self.accuracy:.4f} of the clips have a true label as their likeliest"
+        yield f"all labels right: {self.exact:.4f}"
+        yield f"micro F1: {self.micro_f1:.4f}, macro F1: {self.macro_f1:.4f}, LRAP: {self.lrap:.4f}"
+        yield f"conventions: {self.conventions}"
 
 
 def judge(truths: Sequence[Sequence[str]], found: Sequence[Mapping[str, float]], threshold: float) -> TagReport:
@@ -97,7 +118,7 @@ def _lrap(truth: np.ndarray, scores: np.ndarray) -> float:
 
 
 def evaluate_instruments(
-    clips: Sequence[TaggedClip], recogniser: InstrumentRecogniser, progress: Progress | None = None
+    clips: Sequence[Piece], transcriber: Listener[TagActivations], progress: Progress | None = None
 ) -> TagReport:
     """Listen to every clip and judge what was heard.
 
@@ -108,7 +129,7 @@ def evaluate_instruments(
     """
     found = []
     for number, clip in enumerate(clips, 1):
-        found.append(recogniser.recognise_clip(clip.audio, clip.vocabulary))
+        found.append(likelihoods(transcriber.activations_of(clip.audio), clip.vocabulary))
         if progress is not None:
             progress(number, len(clips))
-    return judge([clip.labels for clip in clips], found, recogniser.decoding.threshold)
+    return judge([clip.tags for clip in clips], found, transcriber.model.decoding.threshold)

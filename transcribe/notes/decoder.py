@@ -55,6 +55,11 @@ class Activations:
         """Count the frames."""
         return len(self.onset)
 
+    @property
+    def seconds(self) -> float:
+        """How much of the recording the frames cover."""
+        return len(self) / self.grid.frames_per_second
+
 
 @dataclass(frozen=True)
 class DecodingConfig:
@@ -162,6 +167,11 @@ class NoteDecoder:
         sounding = np.flatnonzero(~np.isnan(self._open[:, 0]))
         self._close(sounding, np.full(len(sounding), float(n_frames)))
         return self._to_notes(n_frames), self._to_pedals()
+
+    def fields(self, _: float) -> dict[str, tuple[Note, ...] | tuple[Pedal, ...]]:
+        """End the decoding: fields of a transcription."""
+        notes, pedals = self.finish()
+        return {"notes": tuple(notes), "pedals": tuple(pedals)}
 
     def _decode_notes(self, arrays: np.ndarray) -> None:
         pending = np.concatenate([self._pending, arrays])

@@ -11,18 +11,18 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any
 
 import numpy as np
 
-from transcribe.audio import AudioReader
-from transcribe.datasets import Piece, extend_by_pedal, read_labels
+from transcribe.datasets import Piece
 from transcribe.engine.features import LOWEST_PITCH, N_PITCHES
+from transcribe.engine.task import Listener, Progress
 from transcribe.events import Note, Pedal, Transcription
-from transcribe.listener import Progress
 from transcribe.matching import to_arrays
+from transcribe.notes.datasets import extend_by_pedal, read_labels
 from transcribe.notes.decoder import Activations
-from transcribe.pipeline import Transcriber
+from transcribe.report.summary import minutes
+from transcribe.report.tables import Table
 
 FRAME_SECONDS = 0.01
 PEDAL_FRAME_SECONDS = 0.02
@@ -150,7 +150,7 @@ def mean_scores(pieces: Sequence[PieceScores]) -> dict[str, Score]:
 
 
 @dataclass(frozen=True)
-class Report:
+class NotesReport:
     """Figures of a whole data set, and what they cost.
 
     ``sweep`` maps onset thresholds to mean scores; ``audio_seconds`` and ``cpu_seconds`` count reading, listening and
@@ -181,29 +181,60 @@ class Report:
         """The mean share of frames in which all keys are right."""
         return float(np.mean([piece.exact_slices for piece in self.pieces]))
 
-    def to_dict(self) -> dict[str, Any]:
-        """Everything as plain values."""
+    @property
+    def confusion(self) -> Mapping[str, Mapping[str, int]]:
+        """Nothing: notes have no labels to be confused."""
+        return {}
+
+    def to_dict(self) -> dict[str, object]:
+        """Give everything as plain values."""
         return {
             **asdict(self),
             "means": {metric: asdict(score) for metric, score in self.means.items()},
             "exact_slices": self.exact_slices,
         }
 
+    def tables(self) -> Iterator[Table | str]:
+        """Lay out the means, the sweep, and what it cost."""
+        yield Table(
+            ("", "precision", "recall", "F1"),
+            tuple(
+                (METRICS[metric], f"{score.precision:.4f}", f"{score.recall:.4f}", f"{score.f1:.4f}")
+                for metric, score in self.means.items()
+            ),
+            f"{len(self.pieces)} pieces",
+            strong=3,
+        )
+        if self.sweep:
+            rows = (
+                (f"{threshold:.1f}", *(f"{scores[m].f1:.4f}" if m in scores else "" for m in METRICS))
+                for threshold, scores in self.sweep.items()
+            )
+            yield Table(("onset threshold", *METRICS.values()), tuple(rows), "F1 over the threshold")
+        yield f"exact slices: {self.exact_slices:.4f} of the frames have all 88 keys right"
+        if self.cpu_seconds:
+            speed = self.audio_seconds / self.cpu_seconds
+            yield f"speed: {speed:.1f} s of audio a CPU second, {minutes(self.audio_seconds)} in all"
+            yield "notes a minute: {:.1f} true, {:.1f} found".format(*self.notes_a_minute)
+        if self.peak_memory:
+            yield f"peak memory: {self.peak_memory / 1e6:.0f} MB"
+        yield f"conventions: {self.conventions}"
 
-def compare(reference: Transcription, estimate: Transcription, pedal_extended: bool = False) -> Report:
+
+def compare(reference: Transcription, estimate: Transcription, pedal_extended: bool = False) -> NotesReport:
     """Score one transcription against another."""
-    return Report((score("estimate", reference, estimate, pedal_extended),), _conventions(pedal_extended))
+    return NotesReport((score("estimate", reference, estimate, pedal_extended),), _conventions(pedal_extended))
 
 
 def evaluate(
     dataset: str,
     pieces: Sequence[Piece],
-    transcriber: Transcriber,
+    transcriber: Listener[Activations],
     pedal_extended: bool = False,
     thresholds: Sequence[float] = (),
     progress: Progress | None = None,
     keep: Callable[[PieceScores, Transcription, Transcription], None] | None = None,
-) -> Report:
+) -> NotesReport:
     """Transcribe every piece of a data set and score it.
 
     Parameters
@@ -211,7 +242,7 @@ def evaluate(
     dataset
         Its name, to tell whether the model was trained on it.
     pieces
-        From :func:`transcribe.datasets.load_dataset`.
+        From :func:`transcribe.registry.load_dataset`.
     pedal_extended
         Let the notes of both sides sound while the pedal is down.
     thresholds
@@ -232,22 +263,21 @@ def evaluate(
     for piece in pieces:
         reference = read_labels(piece.labels)
         started = time.process_time()
-        with AudioReader(piece.audio, transcriber.sample_rate) as reader:
-            heard: Iterable[Activations] = transcriber.activations(reader.blocks())
-            if thresholds:  # they are decoded again; otherwise nothing is kept
-                heard = list(heard)
-            estimate = transcriber.decode(heard)
+        activations: Iterable[Activations] = transcriber.activations_of(piece.audio)
+        if thresholds:  # they are decoded again; otherwise nothing is kept
+            activations = list(activations)
+        estimate = transcriber.decode(activations)
         cpu_seconds += time.process_time() - started
         audio_seconds += estimate.duration
         scores.append(score(piece.name, reference, estimate, pedal_extended))
         if keep is not None:
             keep(scores[-1], reference, estimate)
         for threshold in thresholds:
-            other = transcriber.decode(heard, onset_threshold=threshold)
+            other = transcriber.decode(activations, onset_threshold=threshold)
             tried[threshold].append(score(piece.name, reference, other, pedal_extended))
         if progress is not None:
             progress(audio_seconds, None)
-    return Report(
+    return NotesReport(
         tuple(scores),
         _conventions(pedal_extended),
         tuple(_trained_on(dataset, pieces, transcriber)),
@@ -269,8 +299,8 @@ def _conventions(pedal_extended: bool) -> str:
     return f"{CONVENTIONS}; {offsets}"
 
 
-def _trained_on(dataset: str, pieces: Sequence[Piece], transcriber: Transcriber) -> Iterator[str]:
-    seen = transcriber.model.trained_on.get(dataset, [])
+def _trained_on(dataset: str, pieces: Sequence[Piece], transcriber: Listener[Activations]) -> Iterator[str]:
+    seen = transcriber.model.header.get("trained_on", {}).get(dataset, [])
     splits = sorted({piece.split for piece in pieces} & set(seen))
     if splits:
         yield f"{transcriber.model.name} was trained on {dataset} ({', '.join(splits)}): these figures flatter it"

@@ -14,7 +14,7 @@ from pathlib import Path
 from string import Template
 
 from transcribe.events import Note, Transcription
-from transcribe.report import sonify, summary
+from transcribe.report import sonify
 from transcribe.report.roll import Scene, compare
 from transcribe.theory.chords import chord_name
 
@@ -62,7 +62,7 @@ def to_html(transcription: Transcription, scene: Scene | None = None) -> bytes:
         _legend(("hit", "miss", "extra") if scene.reference else ("soft", "loud", "unsure")),
         "</section>",
         "<h2>What was heard</h2>",
-        _definitions(summary.rows(t)),
+        _definitions(scene.summary),
         _chords(t),
         '<details id="notes"><summary>The notes as text<span></span></summary><div class="scroll" tabindex="0" '
         'role="region" aria-label="Notes"><table><thead><tr><th>onset s</th><th>length s</th><th>pitch</th>'

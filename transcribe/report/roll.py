@@ -44,7 +44,8 @@ class Scene:
 
     ``reference`` is the truth: hits, misses and extras are told apart, onsets within 50 ms. ``recording``: blocks of
     mono samples at ``sample_rate`` in Hz, which can be gone through once; a report puts them in to be heard if
-    ``sound``, a picture draws their spectrogram behind the notes if ``spectrogram``.
+    ``sound``, a picture draws their spectrogram behind the notes if ``spectrogram``. ``summary``: name and value of
+    what a report says in words.
     """
 
     title: str = ""
@@ -53,6 +54,7 @@ class Scene:
     sample_rate: int = 16_000
     sound: bool = True
     spectrogram: bool = False
+    summary: tuple[tuple[str, str], ...] = ()
 
 
 def draw(transcription: Transcription, scene: Scene | None = None) -> Figure:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Report(Protocol):
     def tables(self) -> Iterator[Table | str]:
         """Lay out the figures: tables, and lines of text between them."""
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, object]:
         """Give everything as plain values, for JSON."""
 
 

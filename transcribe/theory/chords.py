@@ -7,7 +7,10 @@ so that ``A#:min`` and ``Bb:min`` are the same label, written ``Bb:min``.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+
+from transcribe.events import Chord
 
 ROOTS = ("C", "Db", "D", "Eb", "E", "F", "F#", "G", "Ab", "A", "Bb", "B")
 _NATURALS = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
@@ -193,3 +196,13 @@ def _intervals(quality: str) -> frozenset[int]:
         else:
             sounding.add(_semitones(degree))
     return frozenset(sounding)
+
+
+def names(chords: Sequence[Chord]) -> list[str]:
+    """Name chords as guitarists do, one after the other; a chord that goes on is named once."""
+    found: list[str] = []
+    for chord in chords:
+        name = parse(chord.label).name
+        if not found or found[-1] != name:
+            found.append(name)
+    return found

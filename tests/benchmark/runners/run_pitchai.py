@@ -5,10 +5,9 @@ import sys
 from protocol import serve
 
 from transcribe import Transcriber, load_audio
-from transcribe.engine.devices import set_threads
 
-set_threads(int(sys.argv[1]))
-transcriber = Transcriber(sys.argv[2] if len(sys.argv) > 2 else None, "cpu")
+model = sys.argv[2] if len(sys.argv) > 2 else None
+transcriber = Transcriber(tasks=("notes",), model=model, device="cpu", threads=int(sys.argv[1]))
 
 
 def load(path):

@@ -4,14 +4,12 @@ import json
 import sys
 import time
 
-from transcribe.engine.devices import set_threads
-from transcribe.recognisers import ChordRecogniser
+from transcribe import Transcriber
 
-set_threads(int(sys.argv[1]))
-recogniser = ChordRecogniser(device="cpu")
+transcriber = Transcriber(tasks=("chords",), device="cpu", threads=int(sys.argv[1]))
 for line in sys.stdin:
     cpu = time.process_time()
-    result = recogniser.recognise_file(line.rstrip("\n"))
+    result = transcriber.transcribe_file(line.rstrip("\n"))
     chords = [(chord.onset, chord.offset, chord.label) for chord in result.chords]
     cpu = time.process_time() - cpu
     print(json.dumps({"chords": chords, "seconds": result.duration, "cpu": cpu}), flush=True)

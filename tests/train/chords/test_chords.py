@@ -14,12 +14,14 @@ from train.chords import __main__ as chords
 from train.chords import export as chord_export
 from transcribe.chords.decoder import NONE, class_of
 from transcribe.chords.network import ChordsConfig, ChordsNetwork
+from transcribe.chords.task import CHORDS
 from transcribe.engine.features import FeatureConfig
-from transcribe.engine.models import load_chords_model, load_notes_model
-from transcribe.engine.trunk import NotesNetwork, TrunkConfig
-from transcribe.engine.weights import notes_header, to_bytes
+from transcribe.engine.trunk import TrunkConfig
+from transcribe.engine.weights import header_of, load_model, to_bytes
 from transcribe.errors import WeightsError
 from transcribe.notes.decoder import DecodingConfig
+from transcribe.notes.network import NotesNetwork
+from transcribe.notes.task import NOTES
 from transcribe.theory.chords import parse
 
 TINY = ["--channels", "4", "--stem-channels", "4", "--mix-channels", "2", "--dilations", "1", "2"]
@@ -68,12 +70,12 @@ def test_a_run_exports_weights_that_are_used(songs: Path, tmp_path: Path) -> Non
     weights = tmp_path / "weights"
     run(tmp_path, "--train", songs, "--valid", songs, "--steps", 3, "--validate-every", 2, "--valid-pieces", 1,
         "--export", "chords-9", "--weights", weights)  # fmt: skip
-    model = load_chords_model(str(weights / "chords-9.safetensors"))
+    model = load_model(CHORDS, str(weights / "chords-9.safetensors"))
     assert model.network.changes.exp().sum(1).numpy() == pytest.approx(np.ones(NONE + 1), abs=2e-2)
     card = (weights / "chords-9.md").read_text()
     assert re.search(r"\| validation \| 2 \| (0|1)\.\d{3}", card)
     with pytest.raises(WeightsError, match="task"):
-        load_notes_model(str(weights / "chords-9.safetensors"))
+        load_model(NOTES, str(weights / "chords-9.safetensors"))
 
 
 @pytest.mark.parametrize("options", [["--features", "chroma"], ["--normalised"], ["--task", "majmin"]])
@@ -97,7 +99,7 @@ def test_it_starts_from_a_notes_networks_trunk_frozen_at_first(tmp_path: Path) -
     torch.manual_seed(0)
     notes = NotesNetwork(features, TrunkConfig(4, 4, 2, (1, 2), 4))
     path = tmp_path / "notes.safetensors"
-    path.write_bytes(to_bytes(notes.state_dict(), notes_header(features, notes.config, DecodingConfig())))
+    path.write_bytes(to_bytes(notes.state_dict(), header_of(NOTES, notes.config, DecodingConfig(), features)))
     network = ChordsNetwork(features, SMALL)
     chords.initialise(network, path)
     assert torch.allclose(network.trunk.stem[0].weight, notes.trunk.stem[0].weight, atol=1e-3)

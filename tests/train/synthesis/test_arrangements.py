@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from train.synthesis import arrangements
 from train.synthesis.arrangements import Song, excerpt, made_up, to_lab, vary, voicing
 from transcribe.chords.decoder import QUALITIES, class_of
-from transcribe.formats.chart import from_lab
+from transcribe.formats.lab import from_lab
 from transcribe.theory.chords import NO_CHORD, Label, parse
 
 BEATS = np.arange(0.0, 16.0, 0.5)

@@ -22,9 +22,9 @@ from train.synthesis.piano import (
     play,
     sounding,
 )
-from transcribe.datasets import read_labels
 from transcribe.events import Note, Pedal, Transcription
 from transcribe.formats.midi import from_midi, to_midi
+from transcribe.notes.datasets import read_labels
 
 
 @pytest.fixture(scope="module")

@@ -13,9 +13,11 @@ from train.synthesis.performances import Performance
 from train.synthesis.piano import SAMPLE_RATE
 from train.synthesis.render import write_pair
 from transcribe.beats.metrics import read_truth
-from transcribe.datasets import load_dataset, read_chords, read_labels
+from transcribe.chords.datasets import read_chords
 from transcribe.events import Note, Transcription
 from transcribe.formats.midi import to_midi
+from transcribe.notes.datasets import read_labels
+from transcribe.registry import load_dataset
 
 
 @pytest.fixture

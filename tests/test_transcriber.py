@@ -11,18 +11,18 @@ from hypothesis.extra import numpy as arrays
 
 from tests.conftest import FIVE_NOTES
 from tests.signals import RATE, melody, silence, sine
-from transcribe.engine.models import NotesModel
 from transcribe.errors import InputError, UsageError
-from transcribe.pipeline import Transcriber, transcribe_audio, transcribe_file
+from transcribe.notes.task import NotesModel
+from transcribe.transcriber import Transcriber, transcribe_audio, transcribe_file
 
 
 @pytest.fixture(scope="module")
 def tiny(tiny_model: NotesModel) -> Transcriber:
-    return Transcriber(tiny_model, "cpu")
+    return Transcriber(tasks=("notes",), model=tiny_model)
 
 
 def test_file_and_samples_give_the_same(wav: Path) -> None:
-    transcriber = Transcriber(device="cpu")
+    transcriber = Transcriber(tasks=("notes",), device="cpu")
     from_file = transcriber.transcribe_file(wav)
     samples, rate = soundfile.read(wav, dtype="float32")
     from_samples = transcriber.transcribe_audio(samples, rate)
@@ -61,11 +61,11 @@ def test_wrong_arrays_raise(samples: np.ndarray, rate: int, match: str, tiny: Tr
 
 def test_wrong_settings_are_usage_errors(tiny_model: NotesModel) -> None:
     with pytest.raises(UsageError, match="onset_threshold"):
-        Transcriber(tiny_model, "cpu", onset_threshold=2.0)
+        Transcriber(tasks=("notes",), model=tiny_model, onset_threshold=2.0)
     with pytest.raises(UsageError, match="colour"):
-        Transcriber(tiny_model, "cpu", colour=1.0)
+        Transcriber(tasks=("notes",), model=tiny_model, colour=1.0)
     with pytest.raises(UsageError, match="no notes model"):
-        Transcriber("nothing", "cpu")
+        Transcriber(model="nothing", device="cpu")
 
 
 @pytest.mark.parametrize(
@@ -97,7 +97,7 @@ def test_damage_is_told(tmp_path: Path, tiny: Transcriber) -> None:
 
 def test_progress_runs_to_the_end(wav: Path, tiny: Transcriber) -> None:
     calls: list[tuple[float, float | None]] = []
-    tiny.transcribe_file(wav, lambda done, total: calls.append((done, total)))
+    tiny.transcribe_file(wav, progress=lambda done, total: calls.append((done, total)))
     assert calls[-1] == (pytest.approx(3.0), pytest.approx(3.0))
 
 

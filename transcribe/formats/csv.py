@@ -1,0 +1,94 @@
+"""Tables of events as CSV: a line of heads, then a line an event."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable
+
+from transcribe.errors import InputError
+from transcribe.events import Chord, Note, Tag, Transcription
+from transcribe.formats.beats import numbered
+from transcribe.formats.format import checked
+
+NOTE_COLUMNS = ("onset", "offset", "pitch", "velocity", "confidence")
+CHORD_COLUMNS = ("onset", "offset", "label", "confidence")
+TAG_COLUMNS = ("onset", "offset", "label", "probability")
+BEAT_COLUMNS = ("time", "bar", "beat")
+
+
+def to_csv(transcription: Transcription) -> bytes:
+    """One line a note: onset s, offset s, pitch, velocity, confidence."""
+    return _table(
+        NOTE_COLUMNS,
+        (
+            (f"{note.onset:.4f}", f"{note.offset:.4f}", note.pitch, note.velocity, f"{note.confidence:.3f}")
+            for note in transcription.notes
+        ),
+    )
+
+
+def chords_to_csv(transcription: Transcription) -> bytes:
+    """One line a chord: onset s, offset s, label, confidence."""
+    return _table(
+        CHORD_COLUMNS,
+        (
+            (f"{chord.onset:.4f}", f"{chord.offset:.4f}", chord.label, f"{chord.confidence:.3f}")
+            for chord in transcription.chords
+        ),
+    )
+
+
+def instruments_to_csv(transcription: Transcription) -> bytes:
+    """One line a span in which an instrument plays: onset s, offset s, label, probability."""
+    return _tags(transcription.instruments)
+
+
+def genres_to_csv(transcription: Transcription) -> bytes:
+    """One line a genre, the likeliest first: onset s, offset s, label, probability."""
+    return _tags(transcription.genres)
+
+
+def beats_to_csv(transcription: Transcription) -> bytes:
+    """One line a beat: time in s, bar, number within the bar."""
+    return _table(BEAT_COLUMNS, ((f"{time:.4f}", bar, number) for time, bar, number in numbered(transcription)))
+
+
+def _tags(tags: Iterable[Tag]) -> bytes:
+    rows = ((f"{tag.onset:.4f}", f"{tag.offset:.4f}", tag.label, f"{tag.probability:.3f}") for tag in tags)
+    return _table(TAG_COLUMNS, rows)
+
+
+def _table(columns: Iterable[str], rows: Iterable[Iterable[str | int]]) -> bytes:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(columns)
+    writer.writerows(rows)
+    return text.getvalue().encode()
+
+
+def from_csv(content: bytes) -> Transcription:
+    """Read a table of notes that :func:`to_csv` wrote, or of chords.
+
+    Raises
+    ------
+    InputError
+        If it is something else.
+    """
+    events: list[Note | Chord] = []
+    try:
+        rows = csv.DictReader(io.StringIO(content.decode("utf-8-sig")))
+        columns = set(rows.fieldnames or ())
+        if set(NOTE_COLUMNS) <= columns:
+            for r in rows:
+                times, sure = (float(r["onset"]), float(r["offset"])), float(r["confidence"])
+                events.append(Note(times[0], int(r["pitch"]), times[1], int(r["velocity"]), sure))
+        elif set(CHORD_COLUMNS) <= columns:
+            events += [Chord(float(r["onset"]), float(r["offset"]), r["label"], float(r["confidence"])) for r in rows]
+        else:
+            raise ValueError("they are not in its first line")
+    except (ValueError, TypeError, KeyError, csv.Error) as error:
+        raise InputError(f"not a table of notes with the columns {', '.join(NOTE_COLUMNS)}: {error}") from None
+    notes = tuple(sorted(event for event in events if isinstance(event, Note)))
+    chords = tuple(sorted(event for event in events if isinstance(event, Chord)))
+    return checked(Transcription(notes, chords=chords, duration=max((event.offset for event in events), default=0.0)))

@@ -1,0 +1,203 @@
+"""What a file format is, and the checks of what is read from one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from transcribe.engine.task import imported
+from transcribe.errors import InputError
+from transcribe.events import Chord, Key, Metre, Note, Pedal, Tag, Transcription
+from transcribe.theory.chords import parse
+
+if TYPE_CHECKING:
+    from transcribe.engine.task import Activations
+    from transcribe.report.roll import Scene
+
+# Nothing lasts longer than a month, in seconds.
+LONGEST = 31 * 24 * 3600.0
+
+
+@dataclass(frozen=True)
+class Rendering:
+    """What a format may show beside the transcription itself.
+
+    ``scene`` makes what pictures and reports show, when one is written; ``detail`` says how fine the rhythms of scores
+    are, above 1 finer, below simpler; ``activations`` are the network's, None where they weren't kept.
+    """
+
+    scene: Callable[[], Scene] | None = None
+    detail: float = 1.0
+    activations: Sequence[Activations] | None = None
+
+
+Writer = Callable[[Transcription, Rendering], bytes]
+
+
+@dataclass(frozen=True)
+class Format:
+    """A file format: how it is written, and read where it can be.
+
+    Attributes
+    ----------
+    name
+        What ``--format`` calls it.
+    suffixes
+        The first is written.
+    writer
+        A transcription, and what it may show beside it, to bytes.
+    read
+        Bytes to a transcription; raises InputError. None where it is written only.
+    needs
+        What a transcription must have been made with: ``activations``, ``chords``.
+    shows
+        What it can show of a :class:`~transcribe.report.roll.Scene`: ``reference``, ``spectrogram``, ``sound``.
+    detailed
+        Whether ``detail`` makes a difference: it is a score.
+    check
+        Raises UsageError where a package that it takes isn't installed; None where it takes none.
+    """
+
+    name: str
+    suffixes: tuple[str, ...]
+    writer: Writer
+    read: Callable[[bytes], Transcription] | None = None
+    needs: frozenset[str] = frozenset()
+    shows: frozenset[str] = frozenset()
+    detailed: bool = False
+    check: Callable[[], None] | None = None
+
+    def write(self, transcription: Transcription, rendering: Rendering = Rendering()) -> bytes:
+        """Make the bytes of a file."""
+        return self.writer(transcription, rendering)
+
+
+# A function is named by its place below ``transcribe``, such as ``formats.midi.to_midi``, and imported when it is
+# called: listing formats costs nothing, and they can be sent to other processes.
+def plain(function: str) -> Writer:
+    """Make a writer of a function that takes a transcription alone."""
+    return partial(_plain, function)
+
+
+def illustrated(function: str) -> Writer:
+    """Make a writer of a function that takes a scene too."""
+    return partial(_illustrated, function)
+
+
+def detailed(function: str) -> Writer:
+    """Make a writer of a function that takes, too, how fine rhythms are."""
+    return partial(_detailed, function)
+
+
+def lazily(function: str) -> Callable[..., Any]:
+    """Make a function of the name of one, which is imported when it is called."""
+    return partial(_call, function)
+
+
+def _call(function: str, *arguments: object) -> Any:
+    return imported(function)(*arguments)
+
+
+def _plain(function: str, transcription: Transcription, _: Rendering) -> bytes:
+    return bytes(_call(function, transcription))
+
+
+def _illustrated(function: str, transcription: Transcription, rendering: Rendering) -> bytes:
+    return bytes(_call(function, transcription, rendering.scene and rendering.scene()))
+
+
+def _detailed(function: str, transcription: Transcription, rendering: Rendering) -> bytes:
+    return bytes(_call(function, transcription, rendering.detail))
+
+
+def checked(transcription: Transcription) -> Transcription:
+    """Pass on a transcription that was read, if what it holds makes sense.
+
+    Raises
+    ------
+    InputError
+        If a time, a pitch or a velocity is no number or out of range, something ends before it begins, or a field
+        holds what it can't.
+    """
+    t = transcription
+    events: tuple[Note | Pedal | Chord | Tag | Key | Metre, ...] = (
+        *t.notes,
+        *t.pedals,
+        *t.chords,
+        *t.instruments,
+        *t.genres,
+        *t.keys,
+        *t.metres,
+    )
+    for event in events:
+        if not all(_is_time(time) for time in (event.onset, event.offset)):
+            raise InputError(f"a time is no number of seconds between 0 and a month: {event}")
+        if event.offset < event.onset:
+            raise InputError(f"something ends before it begins: {event}")
+        if isinstance(event, Note) and not (_within(event.pitch, 127) and _within(event.velocity, 127)):
+            raise InputError(f"a pitch or a velocity is no whole number from 0 to 127: {event}")
+        sure = (
+            event.confidence if isinstance(event, (Note, Chord)) else event.probability if isinstance(event, Tag) else 0
+        )
+        if not (isinstance(sure, (int, float)) and 0 <= sure <= 1):
+            raise InputError(f"a confidence is no number from 0 to 1: {event}")
+        if isinstance(event, (Chord, Tag)) and not isinstance(event.label, str):
+            raise InputError(f"a label is no text: {event}")
+        if isinstance(event, Chord):
+            _check_label(event.label)
+    if not (_is_time(t.duration) and all(_is_time(beat) for beat in (*t.beats, *t.downbeats))):
+        raise InputError("the duration or a beat is no number of seconds between 0 and a month")
+    if t.beat_confidences and len(t.beat_confidences) != len(t.beats):
+        raise InputError("there are not as many confidences of beats as beats")
+    if not all(isinstance(sure, (int, float)) and 0 <= sure <= 1 for sure in t.beat_confidences):
+        raise InputError("a confidence of a beat is no number from 0 to 1")
+    for metre in t.metres:
+        _check_metre(metre.label)
+    if not all(value is None or (isinstance(value, (int, float)) and value >= 0) for value in (t.tempo, t.novelty)):
+        raise InputError("the tempo or the novelty is no number")
+    if not (type(t.tuning) is int and abs(t.tuning) <= 50):
+        raise InputError("the tuning is no whole number of cents from -50 to 50")
+    if not all(isinstance(text, str) for text in t.warnings):
+        raise InputError("a warning is no text")
+    for key in (*(section.label for section in t.keys), *([] if t.key is None else [t.key])):
+        _check_key(key)
+    if not (isinstance(t.settings, dict) and isinstance(t.models, dict)):
+        raise InputError("models and settings are no tables")
+    if not all(isinstance(name, str) for name in t.models.values()):
+        raise InputError("the name of a model is no text")
+    return transcription
+
+
+def _check_label(label: str) -> None:
+    try:
+        parse(label)
+    except ValueError as error:
+        raise InputError(str(error)) from None
+
+
+def _check_key(key: Any) -> None:
+    from transcribe.theory.keys import signature
+
+    try:
+        signature(str(key))
+    except ValueError as error:
+        raise InputError(str(error)) from None
+
+
+def _check_metre(metre: Any) -> None:
+    from transcribe.theory.metres import parse_metre
+
+    try:
+        parse_metre(str(metre))
+    except ValueError as error:
+        raise InputError(str(error)) from None
+
+
+def _is_time(value: Any) -> bool:
+    return isinstance(value, (int, float)) and 0 <= value <= LONGEST
+
+
+def _within(value: Any, highest: int) -> bool:
+    return isinstance(value, int) and 0 <= value <= highest

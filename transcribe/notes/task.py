@@ -1,0 +1,140 @@
+"""The task of hearing the notes and the pedal of a piano; beats and keys follow from them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from transcribe.engine.task import Header, Heads, Lazy, Listener, Model, Option, Progress
+from transcribe.formats.table import FORMATS
+from transcribe.report.summary import pitch_name
+from transcribe.report.tables import Table
+
+if TYPE_CHECKING:
+    from transcribe.audio import Level
+    from transcribe.datasets import Dataset, Piece
+    from transcribe.engine.features import FeatureConfig, FrameGrid
+    from transcribe.events import Transcription
+    from transcribe.notes.decoder import Activations, DecodingConfig, NoteDecoder
+    from transcribe.notes.metrics import NotesReport, PieceScores
+    from transcribe.notes.network import NotesNetwork
+
+NotesModel = Model["DecodingConfig", "FeatureConfig"]
+
+# Samples that reach full scale: more than this share of them is clipping.
+_CLIPPED_SHARE = 1e-3
+# Where something else than a piano is heard more than so much of the time, the notes can't be trusted. Between what
+# instruments-3 says of renders of pianos, rooms and other instruments that it never heard.
+_NOVEL = 0.65
+
+
+class NotesTask:
+    """Notes and pedal; see :class:`transcribe.registry.Task`."""
+
+    name = "notes"
+    help = "Listen to recordings and write down their notes."
+    by_default = True
+    requires: tuple[str, ...] = ()
+    options = (
+        Option("onset_threshold", float, "Higher: fewer notes, surer ones.", 0.0, 1.0),
+        Option("frame_threshold", float, "Higher: shorter notes.", 0.0, 1.0),
+        Option("min_note_length", float, "Leave out shorter notes (seconds).", 0.0),
+        Option("min_pitch", int, "Lowest MIDI number.", 0, 127),
+        Option("max_pitch", int, "Highest MIDI number.", 0, 127),
+    )
+    formats = FORMATS
+    datasets: Lazy[Mapping[str, Dataset]] = Lazy("notes.datasets.DATASETS")
+    decoding: Lazy[type[DecodingConfig]] = Lazy("notes.decoder.DecodingConfig")
+    features: Lazy[Callable[[Header], FeatureConfig]] = Lazy("engine.weights.log_mel_config")
+    evaluation_options = frozenset({"pedal_extended", "thresholds", "keep"})
+    reference_suffixes = (".mid", ".midi", ".json", ".csv", ".tsv", ".txt")
+    constants: tuple[str, ...] = ()
+    precisions = ("float32", "bfloat16")
+    settings_key = ""
+
+    def network(self, header: Header) -> NotesNetwork:
+        """Build the network untrained."""
+        from transcribe.engine.trunk import TrunkConfig
+        from transcribe.engine.weights import build
+        from transcribe.notes.network import NotesNetwork
+
+        return NotesNetwork(self.features(header), build(TrunkConfig, header["network"]))
+
+    def stride(self, network: NotesNetwork) -> int:
+        """Count the frames of a step of the output: one, as the heads tell a step's frames apart again."""
+        return 1
+
+    def activations(self, heads: Heads, grid: FrameGrid, stride: int) -> Activations:
+        """Name the network's heads."""
+        from transcribe.notes.decoder import Activations
+
+        onset, frame, offset, velocity, pedal = heads
+        return Activations(onset, frame, offset, velocity, pedal, grid)
+
+    def decoder(self, model: NotesModel) -> NoteDecoder:
+        """Begin to decode."""
+        from transcribe.notes.decoder import NoteDecoder
+
+        return NoteDecoder(model.decoding)
+
+    def remarks(self, result: Transcription, level: Level) -> Iterator[str]:
+        """Warn of a recording without notes, of clipping, and of what isn't a piano alone."""
+        if not level.silent and not result.notes:
+            yield "no notes were heard"
+        if level.n_samples and level.n_clipped / level.n_samples > _CLIPPED_SHARE:
+            yield f"clipped: {level.n_clipped / level.n_samples:.1%} of the samples are at full scale"
+        if result.notes and result.novelty is not None and result.novelty > _NOVEL:
+            yield (
+                "this doesn't sound like a piano alone, all that the notes' network knows; "
+                "expect wrong and missing notes"
+            )
+
+    def rows(self, result: Transcription) -> Iterator[tuple[str, str]]:
+        """Sum up notes, pedal and tuning."""
+        yield "notes", str(len(result.notes))
+        if result.notes:
+            pitches = [note.pitch for note in result.notes]
+            velocities = sorted(note.velocity for note in result.notes)
+            sure = sum(note.confidence for note in result.notes) / len(result.notes)
+            yield "range", f"{pitch_name(min(pitches))} – {pitch_name(max(pitches))}"
+            yield "velocity", f"{velocities[0]} – {velocities[-1]}, median {velocities[len(velocities) // 2]}"
+            # The calibration is off by a point or two itself: nothing is certain.
+            yield "confidence", f"{min(sure, 0.99):.0%} of the notes are expected to be right"
+        if result.pedals:
+            held = sum(pedal.offset - pedal.onset for pedal in result.pedals)
+            yield "pedal", f"{len(result.pedals)} × down, {held / max(result.duration, 1e-9):.0%} of the time"
+        if result.tuning:
+            where = "above" if result.tuning > 0 else "below"
+            frequency = 440 * 2 ** (result.tuning / 1200)
+            yield "tuning", f"{abs(result.tuning)} cents {where} A = 440 Hz: A = {frequency:.0f} Hz"
+
+    def tables(self, title: str, result: Transcription) -> Iterator[Table | str]:
+        """Lay out the summary's part of notes."""
+        yield Table((), tuple(self.rows(result)), title)
+
+    def evaluate(
+        self,
+        dataset: str,
+        pieces: Sequence[Piece],
+        transcriber: Listener[Activations],
+        *,
+        progress: Progress | None = None,
+        pedal_extended: bool = False,
+        thresholds: Sequence[float] = (),
+        keep: Callable[[PieceScores, Transcription, Transcription], None] | None = None,
+    ) -> NotesReport:
+        """Transcribe every piece and score it; see :func:`transcribe.notes.metrics.evaluate`."""
+        from transcribe.notes.metrics import evaluate
+
+        return evaluate(dataset, pieces, transcriber, pedal_extended, thresholds, progress, keep)
+
+    def compare(self, reference: Path, estimate: Path, *, pedal_extended: bool = False) -> NotesReport:
+        """Score the notes of a file against those of another."""
+        from transcribe.notes.datasets import read_labels
+        from transcribe.notes.metrics import compare
+
+        return compare(read_labels(reference), read_labels(estimate), pedal_extended)
+
+
+NOTES = NotesTask()

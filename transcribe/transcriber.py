@@ -1,0 +1,347 @@
+"""File → Transcription: any tasks, heard together, in blocks and in flat memory.
+
+:func:`transcribe_file` and :func:`transcribe_audio` are for one recording; a :class:`Transcriber` keeps models loaded
+and settings fixed for many.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from transcribe.audio import MAX_DURATION, AudioReader, Level, resampled
+from transcribe.engine.devices import choose_device, choose_precision, device_of
+from transcribe.engine.inference import Infer, WindowModel, infer_together
+from transcribe.engine.task import Decoder, ExcerptTask, Fields, Model, NetworkTask, Progress, WindowTask
+from transcribe.engine.tuning import tuned
+from transcribe.engine.weights import load_model
+from transcribe.errors import UsageError
+from transcribe.events import Transcription
+from transcribe.registry import TASKS, CompletingTask, ReadingTask, RemarkingTask, Task, task_named
+from transcribe.score.analysis import Timing
+
+Keep = Callable[[Any], None]
+
+
+class Transcriber:
+    """Loaded models with fixed settings; several threads may use one.
+
+    Parameters
+    ----------
+    tasks
+        Names of what is to be heard: ``notes``, ``beats``, ``chords``, ``instruments``, ``genre``, or objects like
+        those of :data:`transcribe.registry.TASKS`. Notes, chords and instruments where None.
+    model
+        Of the first task: a name in the weights' manifest, a size, the path of a ``.safetensors`` file, or a loaded
+        model; the default weights where None.
+    device
+        ``auto`` (CUDA where there is a GPU), ``cpu``, ``cuda`` or ``cuda:N``; a loaded model stays where it is.
+    precision
+        ``float32``, ``bfloat16`` (in torch), or ``auto``, which is float32; a loaded model keeps its own.
+    threads
+        Of the CPU; one a core, at most 8, where None (in torch, its own choice).
+    timing
+        What is known of the beats, and whether notes are moved onto them.
+    max_duration
+        Recordings that last longer, in seconds, are refused.
+    infer
+        Runs the networks instead of :func:`transcribe.engine.inference.infer_together`, which it must equal.
+    settings
+        Fields of the configuration of the first task's decoder, which replace those tuned for its model.
+
+    Raises
+    ------
+    UsageError
+        If there is no such task or device, or a setting makes no sense.
+    WeightsError
+        If weights can't be loaded.
+    """
+
+    def __init__(
+        self,
+        *,
+        tasks: Sequence[str | Task] | None = None,
+        model: str | Model[Any, Any] | None = None,
+        device: str = "auto",
+        precision: str = "auto",
+        threads: int | None = None,
+        timing: Timing = Timing(),  # noqa: B008 (frozen)
+        max_duration: float = MAX_DURATION,
+        infer: Infer | None = None,
+        **settings: object,
+    ) -> None:
+        self.tasks = _with_required(tasks)
+        asked = self.tasks[0] if not tasks else task_named(tasks[0]) if isinstance(tasks[0], str) else tasks[0]
+        self._reads = asked if isinstance(asked, ReadingTask) else None
+        self.threads = threads
+        self.timing = timing
+        self.max_duration = max_duration
+        self._infer = infer
+        networks = [task for task in self.tasks if isinstance(task, NetworkTask)]
+        if not networks:
+            raise UsageError("give one task at least")
+        if not isinstance(model, Model) or len(networks) > 1:
+            device, precision = choose_device(device), choose_precision(precision)
+        names = [model, *(None for _ in networks[1:])]
+        models = [
+            name if isinstance(name, Model) else load_model(task, name, device, precision)
+            for task, name in zip(networks, names, strict=True)
+        ]
+        #: The model of the first task, with the settings that are in use.
+        self.model: Model[Any, Any] = _with_settings(models[0], settings)
+        loaded = [self.model, *models[1:]]
+        #: The models that hear windows, together, and those that hear excerpts, each in a pass of its own.
+        self.window_models: list[WindowModel] = [one for one in loaded if isinstance(one.task, WindowTask)]
+        self.excerpt_models: list[Model[Any, Any]] = [one for one in loaded if isinstance(one.task, ExcerptTask)]
+        self.device = device_of(self.model.network)
+        for other in self.window_models[1:]:
+            rates = other.features.sample_rate, self.window_models[0].features.sample_rate
+            if rates[0] != rates[1]:
+                raise UsageError(f"{other.name} listens at {rates[0]} Hz, not at {rates[1]}")
+
+    @property
+    def sample_rate(self) -> int:
+        """The rate in Hz that the first task's model listens at."""
+        return int(self.model.features.sample_rate)
+
+    @property
+    def decoding(self) -> Any:
+        """The settings of the first task's decoder."""
+        return self.model.decoding
+
+    def transcribe_file(
+        self, path: str | Path, *, progress: Progress | None = None, keep: Keep | None = None
+    ) -> Transcription:
+        """Transcribe a recording of any length; ``-`` reads standard input.
+
+        Parameters
+        ----------
+        path
+            The recording.
+        progress
+            Called with the seconds done, and those in all or None where the file doesn't say.
+        keep
+            Given the activations of the first task, block by block, before they are forgotten.
+
+        Raises
+        ------
+        InputError
+            If it can't be read.
+        UsageError
+            If a stream would have to be read twice.
+        """
+        if self._reads is not None and Path(path).suffix.lower() in self._reads.reads:
+            return self._reads.read(Path(path), self.timing)
+        passes = bool(self.window_models) + len(self.excerpt_models)
+        stream = str(path) == "-" or (os.path.exists(path) and not os.path.isfile(path) and not os.path.isdir(path))
+        if passes > 1 and stream:
+            names = ", ".join(model.task.name for model in self.excerpt_models)
+            raise UsageError(f"the {names} needs the recording as a file: a stream can't be read twice")
+        result: Transcription | None = None
+        if self.window_models:
+            with self._reader(path, self.window_models[0]) as reader:
+                result = self._hear_windows(reader.blocks(), reader.duration, progress, keep)
+                result = replace(result, warnings=(*reader.warnings, *result.warnings))
+        for model in self.excerpt_models:
+            with self._reader(path, model) as reader:
+                watch = progress if result is None else None
+                result = self._hear_excerpts(model, reader.blocks(), reader.duration, watch, result, reader.warnings)
+        assert result is not None
+        return result
+
+    def transcribe_audio(self, samples: np.ndarray, sample_rate: int, *, keep: Keep | None = None) -> Transcription:
+        """Transcribe samples that are in memory.
+
+        Parameters
+        ----------
+        samples
+            Shape (n_samples,), or (n_samples, n_channels) which is mixed down; floats within about -1 … 1.
+        sample_rate
+            In Hz.
+        keep
+            As for :meth:`transcribe_file`.
+
+        Raises
+        ------
+        ValueError
+            If the shape, the type or the rate is wrong, or a value isn't finite.
+        """
+        result: Transcription | None = None
+        if self.window_models:
+            rate = self.window_models[0].features.sample_rate
+            mono = resampled(samples, sample_rate, rate)
+            result = self._hear_windows([mono], len(mono) / rate, None, keep)
+        for model in self.excerpt_models:
+            rate = model.features.sample_rate
+            mono = resampled(samples, sample_rate, rate)
+            result = self._hear_excerpts(model, [mono], len(mono) / rate, None, result)
+        assert result is not None
+        return result
+
+    def activations(self, blocks: Iterable[np.ndarray]) -> Iterator[Any]:
+        """Hear blocks of samples at :attr:`sample_rate`: the activations of the first task, before any threshold.
+
+        Raises
+        ------
+        UsageError
+            If the first task doesn't hear windows.
+        """
+        _decoder_of(self.model)
+        tuning, blocks = tuned(blocks, self.sample_rate)
+        (found,) = self._run(blocks, [self.model], tuning)
+        return found
+
+    def activations_of(self, path: str | Path) -> Iterator[Any]:
+        """Hear a recording with the first task's network: its activations, before any threshold.
+
+        Raises
+        ------
+        InputError
+            If it can't be read.
+        """
+        with self._reader(path, self.model) as reader:
+            yield from self.activations(reader.blocks())
+
+    def decode(self, activations: Iterable[Any], **settings: object) -> Transcription:
+        """Turn activations of the first task, block by block, into what they say; ``settings`` replace its own.
+
+        The tuning isn't told: activations are those of a recording in tune.
+        """
+        model = _with_settings(self.model, settings)
+        decoder = _decoder_of(model)
+        seconds = 0.0
+        for block in activations:
+            decoder.push(block)
+            seconds += block.seconds
+        return self._added(Transcription(duration=seconds), model, decoder.fields(seconds))
+
+    def _reader(self, path: str | Path, model: Model[Any, Any]) -> AudioReader:
+        return AudioReader(path, model.features.sample_rate, max_duration=self.max_duration)
+
+    def _run(self, blocks: Iterable[np.ndarray], models: Sequence[WindowModel], tuning: int) -> list[Iterator[Any]]:
+        if self._infer is not None:
+            return self._infer(blocks, *models, tuning=tuning)
+        return infer_together(blocks, *models, tuning=tuning, threads=self.threads)
+
+    def _hear_windows(
+        self, blocks: Iterable[np.ndarray], duration: float | None, progress: Progress | None, keep: Keep | None
+    ) -> Transcription:
+        level = Level(blocks)
+        rate = self.window_models[0].features.sample_rate
+        tuning, samples = tuned(level, rate)
+        decoders = [_decoder_of(model) for model in self.window_models]
+        first, *others = self._run(samples, self.window_models, tuning)
+        seconds = 0.0
+        for block in first:
+            if keep is not None:
+                keep(block)
+            decoders[0].push(block)
+            # In turn, so that no network runs ahead of the others.
+            for decoder, stream in zip(decoders[1:], others, strict=True):
+                for other in itertools.islice(stream, 1):
+                    decoder.push(other)
+            seconds += block.seconds
+            if progress is not None:
+                progress(min(seconds, duration or seconds), duration)
+        for decoder, stream in zip(decoders[1:], others, strict=True):
+            for other in stream:
+                decoder.push(other)
+        length = level.n_samples / rate
+        result = Transcription(duration=length, tuning=tuning)
+        for model, decoder in zip(self.window_models, decoders, strict=True):
+            result = self._added(result, model, decoder.fields(length))
+        task = self.window_models[0].task
+        remarks = task.remarks(result, level) if isinstance(task, RemarkingTask) else ()
+        return replace(result, warnings=(*_silence(level), *remarks))
+
+    def _hear_excerpts(
+        self,
+        model: Model[Any, Any],
+        blocks: Iterable[np.ndarray],
+        duration: float | None,
+        progress: Progress | None,
+        result: Transcription | None,
+        warnings: Sequence[str] = (),
+    ) -> Transcription:
+        """Hear excerpts, and add what was found to a result; ``warnings`` are the reader's."""
+        assert isinstance(model.task, ExcerptTask)
+        level = Level(blocks)
+        fields = dict(model.task.listen(model, level, duration, progress, self.threads))
+        remarks = fields.pop("warnings", ())
+        said = (*warnings, *(tuple(_silence(level)) or remarks))
+        if result is None:
+            result = Transcription(duration=level.n_samples / model.features.sample_rate)
+        result = self._added(result, model, fields)
+        new = (remark for remark in said if remark not in result.warnings)
+        return replace(result, warnings=(*result.warnings, *new))
+
+    def _added(self, result: Transcription, model: Model[Any, Any], fields: Fields) -> Transcription:
+        """Put what was found into a transcription, with the model and the settings that it comes from."""
+        task, decoding = model.task, asdict(model.decoding)
+        settings = {task.settings_key: decoding} if task.settings_key else decoding
+        result = replace(
+            result,
+            **fields,
+            models={**result.models, task.name: model.name},
+            settings={**result.settings, **settings},
+        )
+        for other in TASKS:  # what follows from these events
+            if isinstance(other, CompletingTask) and task.name in other.requires:
+                result = other.complete(result, self.timing)
+        return result
+
+
+def transcribe_file(path: str | Path, *, progress: Progress | None = None, **options: Any) -> Transcription:
+    """Transcribe one recording; ``options`` and errors are those of :class:`Transcriber`.
+
+    Examples
+    --------
+    >>> transcription = transcribe_file("song.wav")  # doctest: +SKIP
+    >>> transcription.notes[0]  # doctest: +SKIP
+    Note(onset=0.512, pitch=60, offset=1.024, velocity=74, confidence=0.98)
+    """
+    return Transcriber(**options).transcribe_file(path, progress=progress)
+
+
+def transcribe_audio(samples: np.ndarray, sample_rate: int, **options: Any) -> Transcription:
+    """Transcribe samples in memory; ``options`` and errors are those of :class:`Transcriber`."""
+    return Transcriber(**options).transcribe_audio(samples, sample_rate)
+
+
+def _with_required(tasks: Sequence[str | Task] | None) -> list[Task]:
+    """Find the tasks, and put those that they are made from before them."""
+    if tasks is None:
+        return [task for task in TASKS if task.by_default]
+    if isinstance(tasks, str):
+        raise UsageError(f"tasks are a sequence of names, such as ({tasks!r},)")
+    found: dict[str, Task] = {}
+    for one in tasks:
+        task = task_named(one) if isinstance(one, str) else one
+        found |= {name: task_named(name) for name in task.requires if name not in found}
+        found.setdefault(task.name, task)
+    return list(found.values())
+
+
+def _with_settings(model: Model[Any, Any], settings: Mapping[str, object]) -> Model[Any, Any]:
+    try:
+        return replace(model, decoding=replace(model.decoding, **settings)) if settings else model
+    except (TypeError, ValueError) as error:
+        raise UsageError(f"settings: {error}") from None
+
+
+def _silence(level: Level) -> Iterator[str]:
+    """Yield a remark where nothing sounds."""
+    if level.silent:
+        yield "the recording is silent" if level.n_samples else "the recording holds no samples"
+
+
+def _decoder_of(model: Model[Any, Any]) -> Decoder[Any]:
+    if not isinstance(model.task, WindowTask):
+        raise UsageError(f"{model.task.name} has no activations: it hears excerpts")
+    return model.task.decoder(model)
