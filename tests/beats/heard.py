@@ -23,7 +23,8 @@ def heard(
     for i, time in enumerate(beats):
         put(beat, time, likely * rng.uniform(0.5, 1.0))
         put(downbeat, time, likely * rng.uniform(0.4, 1.0) if np.isclose(downbeats, time).any() else 0.1)
-        if i + 1 < len(beats):
+        # Nothing is played while a note is held.
+        if i + 1 < len(beats) and beats[i + 1] - time < 2 * np.median(np.diff(beats)):
             put(beat, (time + beats[i + 1]) / 2, rng.uniform(0.0, 0.3))
     gaps = np.interp(np.arange(n_frames) / FRAME_RATE, beats[:-1], np.diff(beats))
     tempo = 0.02 + np.exp(-0.5 * (np.log(PERIODS / gaps[:, None]) / 0.1) ** 2)
