@@ -26,7 +26,10 @@ def heard(
         # Nothing is played while a note is held.
         if i + 1 < len(beats) and beats[i + 1] - time < 2 * np.median(np.diff(beats)):
             put(beat, (time + beats[i + 1]) / 2, rng.uniform(0.0, 0.3))
-    gaps = np.interp(np.arange(n_frames) / FRAME_RATE, beats[:-1], np.diff(beats))
+    # The tempo is that of the surroundings: a beat that is held doesn't change it.
+    gaps = np.diff(beats)
+    around = [float(np.median(gaps[max(0, i - 2) : i + 3])) for i in range(len(gaps))]
+    gaps = np.interp(np.arange(n_frames) / FRAME_RATE, beats[:-1], around)
     tempo = 0.02 + np.exp(-0.5 * (np.log(PERIODS / gaps[:, None]) / 0.1) ** 2)
     metre = np.full((n_frames, len(METRES)), 0.5 / len(METRES))
     metre[:, METRES.index(n_beats)] += 0.5

@@ -116,6 +116,7 @@ def find_bars(
         at_start = -first % states.length
         seen[0] = np.where(states.place == at_start, seen[0], -np.inf)
     # A step is one of: to the next place, to a bar of the same kind, to one of another kind, out of an unfinished bar.
+    cost_of_cut = config.cut if metre is None else np.inf  # a metre that is known is obeyed
     prior = np.array([0.0 if len(kinds) == 1 else config.prior[length] for length, _ in kinds])
     changes = np.full((len(kinds), len(kinds)), -config.change) + prior
     np.fill_diagonal(changes, 0.0)
@@ -128,7 +129,7 @@ def find_bars(
         ends = values[states.last][:, None] + changes
         best_end = ends.argmax(0)
         best_cut = int(values.argmax())
-        entered, cut = ends.max(0), values[best_cut] - config.cut
+        entered, cut = ends.max(0), values[best_cut] - cost_of_cut
         step[states.first] = np.maximum(entered, cut)
         previous[states.first] = np.where(entered >= cut, states.last[best_end], best_cut)
         before[beat] = previous

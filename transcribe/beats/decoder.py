@@ -49,8 +49,9 @@ class BeatDecodingConfig:
         What a beat without a peak costs at the most.
     skip
         What it costs besides.
-    tempo
-        What the logarithm of the tempo's probability counts, for a second of music.
+    tempo, most_tempo
+        What the logarithm of the tempo's probability counts, for a second of music; what a beat of an improbable tempo
+        costs at the most, such as one that is held.
     change, most_change
         What it costs that the next beat is longer by a factor of e, or shorter; and at the most.
     pause
@@ -64,6 +65,7 @@ class BeatDecodingConfig:
     floor: float = -3.0
     skip: float = 1.0
     tempo: float = 1.0
+    most_tempo: float = 4.0
     change: float = 8.0
     most_change: float = 5.0
     pause: float = 6.0
@@ -202,8 +204,9 @@ class _Search:
         # A beat that misses a peak by a frame is still on it.
         near = np.lib.stride_tricks.sliding_window_view(np.pad(kept.beat, 1), 3).max(1)
         self.off_peak = np.maximum(logit(near) - offset, config.floor) - config.skip
-        likely = np.log(np.maximum(kept.tempo[np.minimum(peaks // _EVERY, len(kept.tempo) - 1)], _LEAST))
-        self.tempo = config.tempo / 2 * (likely - likely.max(1, keepdims=True))
+        # Of one of _EVERY frames: what beats of each period are worth there, for a second of music.
+        likely = np.log(np.maximum(kept.tempo, _LEAST))
+        self.tempo = (config.tempo * (likely - likely.max(1, keepdims=True))).astype(np.float32)
         n_nodes = len(peaks)
         self.values = np.full((n_nodes, _BEAM), -np.inf)
         self.log_periods = np.full((n_nodes, _BEAM), np.nan)
@@ -250,13 +253,20 @@ class _Search:
         bins = np.clip(np.round((_LOG_PERIODS[0] - lengths) / _STEP).astype(int), 0, len(PERIODS) - 1)
         nodes = first + earlier
         values = self.onward[nodes, bins] + self.on_peak[node]
-        values += gaps[earlier] * (self.tempo[nodes, bins] + self.tempo[node, bins])
+        worth = gaps[earlier] * self._at_tempo(node, gaps[earlier], bins)
+        values += np.maximum(worth, -self.config.most_tempo * (more + 1))
         for count in range(2, _MOST_BEATS + 1):
             rows = slice(*np.searchsorted(more, [count - 1, count]))
             parts = gaps[earlier[rows], None] * (np.arange(1, count) / count)
             frames = ((self.times[node] - parts) * FRAME_RATE + 0.5).astype(int)
             values[rows] += self.off_peak[frames].sum(1)
         return values, lengths, np.stack([nodes, self.best[nodes, bins], more + 1], 1)
+
+    def _at_tempo(self, node: int, gaps: np.ndarray, bins: np.ndarray) -> np.ndarray:
+        """Say what tempi are worth before a node, a second: at a quarter, a half and three quarters of each gap."""
+        times = self.times[node] - gaps * np.array([[0.25], [0.5], [0.75]])
+        frames = np.minimum((times * (FRAME_RATE / _EVERY)).astype(int), len(self.tempo) - 1)
+        return np.asarray(self.tempo[frames, bins].mean(0))
 
     def _keep(self, node: int, values: np.ndarray, log_periods: np.ndarray, before: np.ndarray) -> None:
         """Keep a node's best states, and see what they are worth to what follows."""
