@@ -52,6 +52,8 @@ class BeatDecodingConfig:
     tempo, most_tempo
         What the logarithm of the tempo's probability counts, for a second of music; what a beat of an improbable tempo
         costs at the most, such as one that is held.
+    whole
+        What the tempo's probability in the whole piece counts, beside that of a place.
     change, most_change
         What it costs that the next beat is longer by a factor of e, or shorter; and at the most.
     pause
@@ -60,14 +62,15 @@ class BeatDecodingConfig:
         What a second of music costs before the first beat, or after the last one.
     """
 
-    threshold: float = 0.2
+    threshold: float = 0.3
     lowest_peak: float = 0.05
     floor: float = -3.0
-    skip: float = 1.0
-    tempo: float = 1.0
+    skip: float = 2.0
+    tempo: float = 0.3
+    whole: float = 0.5
     most_tempo: float = 4.0
-    change: float = 8.0
-    most_change: float = 5.0
+    change: float = 4.0
+    most_change: float = 10.0
     pause: float = 6.0
     edge: float = 1.0
 
@@ -205,7 +208,7 @@ class _Search:
         near = np.lib.stride_tricks.sliding_window_view(np.pad(kept.beat, 1), 3).max(1)
         self.off_peak = np.maximum(logit(near) - offset, config.floor) - config.skip
         # Of one of _EVERY frames: what beats of each period are worth there, for a second of music.
-        likely = np.log(np.maximum(kept.tempo, _LEAST))
+        likely = np.log(np.maximum(kept.tempo, _LEAST)) + config.whole * _usual(kept.tempo)
         self.tempo = (config.tempo * (likely - likely.max(1, keepdims=True))).astype(np.float32)
         n_nodes = len(peaks)
         self.values = np.full((n_nodes, _BEAM), -np.inf)
@@ -294,6 +297,13 @@ class _Search:
                 found.append(float(self.times[node]))
             node, state = earlier, state_before
         return np.array(found[::-1])
+
+
+def _usual(tempo: np.ndarray) -> np.ndarray:
+    """Say how usual each tempo is in the whole piece, (N_TEMPI,): 0 for the most usual, logarithms below."""
+    near = np.exp(-0.5 * (np.arange(-6, 7) / 2) ** 2)
+    share = np.convolve(tempo.mean(0, dtype=float), near / near.sum(), "same")
+    return np.asarray(np.log(share / share.max() + 1e-2))
 
 
 def _peaks(beat: np.ndarray, lowest: float) -> tuple[np.ndarray, np.ndarray]:
