@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from transcribe.beats.accents import Accents
 from transcribe.beats.activations import METRES
 from transcribe.beats.decoder import FoundBeats, logit
 
@@ -33,15 +34,20 @@ class BarDecodingConfig:
         What it costs that a bar ends too soon.
     triple
         What a beat's odds count that it divides in three.
+    weight, turn, thirds
+        What the notes' accents count: see :class:`transcribe.beats.accents.Accents`.
     prior
         How usual bars of so many beats are, where a metre begins; other bars aren't looked for.
     """
 
-    downbeat: float = 1.5
+    downbeat: float = 2.0
     metre: float = 0.1
     change: float = 6.0
-    cut: float = 4.0
+    cut: float = 3.0
     triple: float = 0.5
+    weight: float = 0.3
+    turn: float = 0.3
+    thirds: float = 2.0
     prior: Mapping[int, float] = field(
         default_factory=lambda: {2: 0.0, 3: 0.0, 4: 0.0, 5: -4.0, 6: -3.0, 7: -4.0, 9: -5.0, 12: -5.0}
     )
@@ -87,6 +93,7 @@ class _States:
 def find_bars(
     found: FoundBeats,
     config: BarDecodingConfig = BarDecodingConfig(),
+    accents: Accents | None = None,
     metre: tuple[int, bool] | None = None,
     first: int | None = None,
 ) -> FoundBars:
@@ -96,6 +103,8 @@ def find_bars(
     ----------
     found
         Beats, and what the network says of them.
+    accents
+        What the notes say of them; nothing where None.
     metre
         How many beats a bar has and whether they divide in three, where that is known.
     first
@@ -111,7 +120,7 @@ def find_bars(
     states = _States(kinds)
     if not n_beats:
         return FoundBars(np.zeros(0, int), np.zeros(0, int), np.zeros(0, bool))
-    seen = _observed(found, config, states)
+    seen = _observed(found, accents, config, states)
     if first is not None:
         at_start = -first % states.length
         seen[0] = np.where(states.place == at_start, seen[0], -np.inf)
@@ -141,12 +150,15 @@ def find_bars(
     return FoundBars(states.place[path], states.length[path], states.triple[path])
 
 
-def _observed(found: FoundBeats, config: BarDecodingConfig, states: _States) -> np.ndarray:
+def _observed(found: FoundBeats, accents: Accents | None, config: BarDecodingConfig, states: _States) -> np.ndarray:
     """Say how well each beat fits each state, (n_beats, n_states)."""
     share = np.clip(found.downbeat / np.maximum(found.beat, 0.1), 0, 1)
     odds = config.downbeat * logit(share)
     likely = np.log(np.maximum(found.metre, _LEAST))
     three = config.triple * logit(found.triple)
+    if accents is not None:
+        odds = odds + config.weight * accents.weight + config.turn * accents.turn
+        three = three + config.thirds * accents.thirds
     columns = [METRES.index(length) for length in states.length] if len(states.kinds) > 1 else []
     begins = states.place == 0
     seen = odds[:, None] * (begins - 0.5) + three[:, None] * (states.triple - 0.5)

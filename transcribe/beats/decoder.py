@@ -64,11 +64,11 @@ class BeatDecodingConfig:
 
     threshold: float = 0.3
     lowest_peak: float = 0.05
-    floor: float = -3.0
+    floor: float = -5.0
     skip: float = 2.0
     tempo: float = 0.3
     whole: float = 0.5
-    most_tempo: float = 4.0
+    most_tempo: float = 2.0
     change: float = 4.0
     most_change: float = 10.0
     pause: float = 6.0

@@ -7,6 +7,7 @@ from itertools import pairwise
 
 import numpy as np
 
+from transcribe.beats.accents import accents_of
 from transcribe.beats.bars import BarDecodingConfig, FoundBars, find_bars
 from transcribe.beats.decoder import BeatDecoder, BeatDecodingConfig, Heard
 from transcribe.beats.features import FRAME_RATE, note_array
@@ -61,7 +62,8 @@ def find_beats(
     if not n_onsets or times[-1] > _LONGEST or (n_onsets < _MIN_ONSETS and not known.tells_beats and not len(beats)):
         return Beats()
     decoder = BeatDecoder(search)
-    for block in predict_blocks(note_array(notes), network):
+    rows = note_array(notes)
+    for block in predict_blocks(rows, network):
         decoder.push(block)
     heard = decoder.heard()
     if len(beats):
@@ -87,7 +89,7 @@ def find_beats(
     if known.pickup is not None:
         begun = float(BeatGrid(places.tolist()).to_beats(times[:1])[0])
         first = max(0, round(begun + known.pickup))
-    barred = find_bars(found, bars, metre, first)
+    barred = find_bars(found, bars, accents_of(rows, places), metre, first)
     sure = 1.0 if known.tempo is not None else None
     return _with_bars(places, barred, found.beat, known.metre, sure)
 
