@@ -15,7 +15,8 @@ from transcribe.beats.accents import Accents
 from transcribe.beats.activations import METRES
 from transcribe.beats.decoder import FoundBeats, logit
 
-_LEAST = 1e-3
+# A metre that the network doesn't think of at all is as probable as this: training has few of the rare ones.
+_LEAST_METRE = 0.05
 
 
 @dataclass(frozen=True)
@@ -40,13 +41,13 @@ class BarDecodingConfig:
         How usual bars of so many beats are, where a metre begins; other bars aren't looked for.
     """
 
-    downbeat: float = 2.0
+    downbeat: float = 1.5
     metre: float = 0.1
     change: float = 6.0
     cut: float = 3.0
     triple: float = 0.5
-    weight: float = 0.3
-    turn: float = 0.3
+    weight: float = 0.6
+    turn: float = 0.6
     thirds: float = 2.0
     prior: Mapping[int, float] = field(
         default_factory=lambda: {2: 0.0, 3: 0.0, 4: 0.0, 5: -4.0, 6: -3.0, 7: -4.0, 9: -5.0, 12: -5.0}
@@ -154,7 +155,7 @@ def _observed(found: FoundBeats, accents: Accents | None, config: BarDecodingCon
     """Say how well each beat fits each state, (n_beats, n_states)."""
     share = np.clip(found.downbeat / np.maximum(found.beat, 0.1), 0, 1)
     odds = config.downbeat * logit(share)
-    likely = np.log(np.maximum(found.metre, _LEAST))
+    likely = np.log(np.maximum(found.metre, _LEAST_METRE))
     three = config.triple * logit(found.triple)
     if accents is not None:
         odds = odds + config.weight * accents.weight + config.turn * accents.turn

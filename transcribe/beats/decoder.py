@@ -24,7 +24,7 @@ _EVERY = 5
 _MOST_BEATS, _LONGEST = 4, 6.0
 _N_BEATS = np.arange(1, _MOST_BEATS + 1)
 # Only a gap of so many seconds can be a pause that no tempo explains.
-_PAUSE = 1.0
+_PAUSE = 4.0
 # A node keeps its best states only.
 _BEAM = 16
 # No beat is shorter, and none longer: room beyond the tempi that the network tells, in seconds.
