@@ -21,7 +21,7 @@ _REACH = 2
 # Tempo and metre change slowly: of so many frames one is kept.
 _EVERY = 5
 # A state counts so many beats at the most from one peak to the next; they last so many seconds at the most.
-_MOST_BEATS, _LONGEST = 4, 6.0
+_MOST_BEATS, _LONGEST = 4, 5.0
 _N_BEATS = np.arange(1, _MOST_BEATS + 1)
 # Only a gap of so many seconds can be a pause that no tempo explains.
 _PAUSE = 4.0
@@ -63,7 +63,7 @@ class BeatDecodingConfig:
     """
 
     threshold: float = 0.3
-    lowest_peak: float = 0.05
+    lowest_peak: float = 0.15
     floor: float = -5.0
     skip: float = 2.0
     tempo: float = 0.3
