@@ -14,6 +14,8 @@ _LONGEST = 2.0
 _HARMONY = 2
 # An onset lies on a third, or on a half or a quarter, of a beat within so much of it.
 _NEAR = 0.07
+# No accent is stronger, in standard deviations: a last chord says no more than others.
+_MOST = 2.0
 # Rows of notes: onset s, offset s, pitch, velocity.
 _ONSET, _OFFSET, _PITCH, _VELOCITY = range(4)
 
@@ -82,4 +84,4 @@ def _turns(classes: np.ndarray) -> np.ndarray:
 
 def _standard(values: np.ndarray) -> np.ndarray:
     spread = float(values.std())
-    return (values - values.mean()) / spread if spread > 0 else np.zeros(len(values))
+    return np.clip((values - values.mean()) / spread, -_MOST, _MOST) if spread > 0 else np.zeros(len(values))

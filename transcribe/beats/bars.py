@@ -44,7 +44,7 @@ class BarDecodingConfig:
     downbeat: float = 1.5
     metre: float = 0.1
     change: float = 6.0
-    cut: float = 3.0
+    cut: float = 4.0
     triple: float = 0.5
     weight: float = 0.6
     turn: float = 0.6

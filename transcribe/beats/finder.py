@@ -74,7 +74,7 @@ def find_beats(
         places = decoder.finish().times
         if len(places) < 2 or heard.at(places).beat.mean() < _LEAST_CONFIDENCE:
             return Beats()
-        places = steadied(_onto_notes(places, times))
+        places = steadied(_onto_notes(places, times).tolist())
     if known.level == "double":
         places = BeatGrid(places.tolist()).to_seconds(np.arange(2 * len(places) - 1) / 2)
     elif known.level == "half":

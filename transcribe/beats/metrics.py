@@ -117,7 +117,7 @@ def score_rhythm(truth: Transcription, found: Transcription) -> dict[str, float]
     """Compare continuity, tempo, metre and key signature, wherever the truth has them."""
     import mir_eval.beat
 
-    scores = {}
+    scores: dict[str, float] = {}
     reference, estimate = (mir_eval.beat.trim_beats(np.array(t.beats, float)) for t in (truth, found))
     if len(reference) > 1:
         some = len(estimate) > 1

@@ -1,7 +1,7 @@
 """Beats → the tempo and the metres of a MIDI file: seconds → ticks, 960 a quarter.
 
 Beats are quarters, or what their metre says (a beat of 6/8 is a dotted quarter). The tempo changes where beats move by
-more than a millisecond from where an even tempo would put them. What precedes the first beat is a shorter or a longer
+more than 0.12 ms from where an even tempo would put them. What precedes the first beat is a shorter or a longer
 first bar, at the tempo of the beats that follow; its length is a simple fraction of a whole note. Notes keep their
 times: ticks are as fine as that allows, 0.5 ms at 120 quarters a minute, and at most 1 ms off from 31 a minute on.
 """
@@ -23,8 +23,9 @@ QUARTER = 0.5
 # A file holds so many ticks at the most, and a quarter so many microseconds. Without beats ticks may be coarser, so
 # that they are no more than pretty_midi reads.
 MAX_TICKS, _MAX_TEMPO, _READABLE_TICKS = 2**31, 2**24 - 1, 9_800_000
-# A beat may lie so far from where the tempo puts it, in microseconds.
-_TOLERANCE = 1000.0
+# A beat may lie so far from where the tempo puts it, in microseconds: what rounding to 0.1 ms does, and less than half a
+# tick of quick beats, so that what lies on a beat lies on its tick.
+_TOLERANCE = 120.0
 # Where quarters are longer than this, in seconds, ticks are too coarse: beats of no metre count for several quarters.
 _LONGEST_QUARTER, _WANTED_QUARTER = 1.92, 1.0
 # The first bar is a whole number of the first of these notes that fits to a millisecond, or within so many seconds; or

@@ -18,11 +18,9 @@ from transcribe.theory import metres as names
 
 # Beats are halved where at least so much of them is divided into eight, and so many; up to so many a minute.
 _MANY_EIGHTHS, _FEW, _FASTEST = 0.3, 6, 220.0
-# A file's first bar is a number of sixteenths of a simple beat, or of twenty-fourths of a compound one; see
-# transcribe.formats.tempo_map, which leads there.
-_LEAD_PARTS, _COMPOUND_LEAD_PARTS = 16, 24
-# Beats are even if none is so much longer than another, in seconds.
-_EVEN = 1e-4
+# What precedes the first beat is a number of eighths of a simple beat, or of twelfths of a compound one, so that all
+# notes lie on ticks that are parts of a beat; see transcribe.formats.tempo_map, which leads there.
+_LEAD_PARTS, _COMPOUND_LEAD_PARTS = 8, 12
 
 
 @dataclass(frozen=True)
@@ -140,8 +138,8 @@ def quantized(
     -------
     Transcription
         A note keeps a length, that of a part of the beat at the least, but ends where the next one of its pitch
-        begins. Of notes of one pitch that come to lie on one place one is left. Even beats are moved together, by a
-        thirty-second of one at the most, so that the first bar of a MIDI file has a length that can be written.
+        begins. Of notes of one pitch that come to lie on one place one is left. The beats are moved together, by a
+        sixteenth of one at the most, so that the first bar of a MIDI file has a length that can be written.
     """
     notes = transcription.notes
     if not notes or not is_grid(transcription.beats):
@@ -195,9 +193,6 @@ def _one_after_another(spans: Sequence[tuple[Fraction, Fraction, int]]) -> list[
 
 
 def _lead_shift(beats: Sequence[float], compound: bool) -> float:
-    """Say by how much even beats have to be later so that the first is a whole number of parts of a beat from 0."""
-    gaps = np.diff(beats)
-    if np.ptp(gaps) > _EVEN:
-        return 0.0
-    part = float(gaps.mean()) / (_COMPOUND_LEAD_PARTS if compound else _LEAD_PARTS)
+    """Say by how much beats have to be later so that the first is a whole number of parts of a beat from 0."""
+    part = (beats[1] - beats[0]) / (_COMPOUND_LEAD_PARTS if compound else _LEAD_PARTS)
     return round(beats[0] / part) * part - beats[0]
