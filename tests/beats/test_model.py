@@ -11,8 +11,9 @@ import pytest
 from transcribe.beats.features import N_FEATURES
 from transcribe.beats.model import load_beats_model, parse_beats_model
 from transcribe.beats.network import BeatsConfig, BeatsNetwork
-from transcribe.beats.windows import WINDOW_FRAMES
-from transcribe.engine.weights import to_bytes
+from transcribe.beats.windows import WINDOW_FRAMES, predict
+from transcribe.engine.onnx_backend import OnnxNetwork
+from transcribe.engine.weights import default_name, manifest, to_bytes, weights_folder
 from transcribe.errors import UsageError, WeightsError
 
 SMALL = BeatsConfig((8, 8, 16), (2, 1), 1, 2, "convolutions", lags=8, salience=2)
@@ -43,15 +44,25 @@ def test_a_file_that_is_not_there_is_said(tmp_path: Path) -> None:
         load_beats_model("none")
 
 
-def test_the_shipped_network_finds_the_beats_of_a_march() -> None:
-    from transcribe.beats.windows import predict
+def test_the_shipped_graph_says_what_torch_says() -> None:
+    entry = manifest()[default_name("beats")]
+    graph, torchs = load_beats_model(), load_beats_model(str(weights_folder() / entry.file))
+    assert isinstance(graph.network, OnnxNetwork)
+    assert not isinstance(torchs.network, OnnxNetwork)
+    features = np.random.default_rng(0).random((WINDOW_FRAMES, N_FEATURES)).astype(np.float32) ** 8
+    for here, there in zip(graph.network(features), torchs.network(features), strict=True):
+        np.testing.assert_allclose(here, there, atol=1e-4)
 
+
+def test_the_shipped_network_finds_the_beats_of_a_march() -> None:
     beat = 0.6
     rows = []
     for number in range(64):
         onset = 1.0 + number * beat
         rows.append((onset, onset + beat, 36 + 7 * (number % 2), 90 if number % 2 == 0 else 60))
-        rows += [(onset + part * beat / 4, onset + (part + 1) * beat / 4, 67 + part, 70 - 10 * part) for part in range(4)]
+        rows += [
+            (onset + part * beat / 4, onset + (part + 1) * beat / 4, 67 + part, 70 - 10 * part) for part in range(4)
+        ]
     said = predict(np.array(sorted(rows), float), load_beats_model().network)
     beats = np.round((1.0 + beat * np.arange(4, 60)) * 50).astype(int)
     between = beats + round(beat * 25)
