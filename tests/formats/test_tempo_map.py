@@ -19,7 +19,7 @@ def grid(start: float, gap: float, n_beats: int, metre: str, length: int, **fiel
 
 
 def test_a_steady_tempo_is_one_event_though_times_are_rounded() -> None:
-    steady = grid(0.0, 60 / 140, 400, "4/4", 4)
+    steady = grid(0.0, 60 / 140, 300, "4/4", 4)
     rounded = Transcription(beats=tuple(round(beat, 4) for beat in steady.beats), downbeats=steady.downbeats)
     assert TempoMap(rounded, 0.0).tempi == [(0, 428571)]
 

@@ -1,7 +1,7 @@
 """Beats → the tempo and the metres of a MIDI file: seconds → ticks, 960 a quarter.
 
 Beats are quarters, or what their metre says (a beat of 6/8 is a dotted quarter). The tempo changes where beats move by
-more than 0.12 ms from where an even tempo would put them. What precedes the first beat is a shorter or a longer
+more than half a tick from where an even tempo would put them. What precedes the first beat is a shorter or a longer
 first bar, at the tempo of the beats that follow; its length is a simple fraction of a whole note. Notes keep their
 times: ticks are as fine as that allows, 0.5 ms at 120 quarters a minute, and at most 1 ms off from 31 a minute on.
 """
@@ -23,9 +23,8 @@ QUARTER = 0.5
 # A file holds so many ticks at the most, and a quarter so many microseconds. Without beats ticks may be coarser, so
 # that they are no more than pretty_midi reads.
 MAX_TICKS, _MAX_TEMPO, _READABLE_TICKS = 2**31, 2**24 - 1, 9_800_000
-# A beat may lie so far from where the tempo puts it, in microseconds: what rounding to 0.1 ms does, and less than half a
-# tick of quick beats, so that what lies on a beat lies on its tick.
-_TOLERANCE = 120.0
+# A beat may lie so far from where the tempo puts it, in ticks: what lies on a beat lies on its tick.
+_TOLERANCE = 0.45
 # Where quarters are longer than this, in seconds, ticks are too coarse: beats of no metre count for several quarters.
 _LONGEST_QUARTER, _WANTED_QUARTER = 1.92, 1.0
 # The first bar is a whole number of the first of these notes that fits to a millisecond, or within so many seconds; or
@@ -80,9 +79,8 @@ class TempoMap:
         """Lay the longest stretches of one tempo each that pass no beat by more than the tolerance."""
         self.tempi = []
         quarters = ticks / TICKS_PER_QUARTER
-        constant = _even_stretch(quarters, microseconds, 0, float(microseconds[0]))
-        if constant == len(ticks):  # one tempo: what the first bar's length doesn't tell is left to the beats
-            tempo = _tempo((microseconds[-1] - microseconds[0]) / (quarters[-1] - quarters[0]))
+        end, tempo = _even_stretch(quarters, microseconds, 0, float(microseconds[0]))
+        if end == len(ticks):  # one tempo: what the first bar's length doesn't tell is left to the beats
             self.tempi = [(0, tempo)]
             return
         time, first = 0.0, 0
@@ -90,8 +88,8 @@ class TempoMap:
             self.tempi.append((0, _tempo(microseconds[0] / quarters[0])))
             time = self.tempi[0][1] * quarters[0]
         while first < len(ticks) - 1:
-            last = _even_stretch(quarters, microseconds, first, time) - 1
-            tempo = _tempo((microseconds[last] - time) / (quarters[last] - quarters[first]))
+            end, tempo = _even_stretch(quarters, microseconds, first, time)
+            last = end - 1
             if not self.tempi or self.tempi[-1][1] != tempo:
                 self.tempi.append((int(ticks[first]), tempo))
             time += tempo * (quarters[last] - quarters[first])
@@ -120,17 +118,24 @@ def _tempo(microseconds: float) -> int:
     return min(max(1, round(microseconds)), _MAX_TEMPO)
 
 
-def _even_stretch(quarters: np.ndarray, microseconds: np.ndarray, first: int, time: float) -> int:
-    """Find the end of the longest stretch of beats from the first on, which lies at ``time``, that one tempo fits."""
-    low, high = 0.0, np.inf
+def _even_stretch(quarters: np.ndarray, microseconds: np.ndarray, first: int, time: float) -> tuple[int, int]:
+    """Find the longest stretch of beats from the first on, which lies at ``time``, that one tempo fits.
+
+    Returns
+    -------
+    int, int
+        Its end, and the tempo: whole microseconds a quarter.
+    """
+    low, high, tempo = 0.0, np.inf, 1
     for beat in range(first + 1, len(quarters)):
         length = quarters[beat] - quarters[first]
-        off = microseconds[beat] - time
-        low, high = max(low, (off - _TOLERANCE) / length), min(high, (off + _TOLERANCE) / length)
-        # The tempo that meets this beat is the one that would be taken.
-        if low > high or not low <= round(off / length) <= high:
-            return max(beat, first + 2)
-    return len(quarters)
+        wanted = (microseconds[beat] - time) / length
+        tolerance = _TOLERANCE * wanted / TICKS_PER_QUARTER / length
+        low, high = max(low, wanted - tolerance), min(high, wanted + tolerance)
+        if beat > first + 1 and np.ceil(low) > high:
+            return beat, tempo
+        tempo = _tempo(min(max(wanted, np.ceil(low)), np.floor(high)))
+    return len(quarters), tempo
 
 
 # A bar: the number of its first beat, and its metre; None where only its beats are known.

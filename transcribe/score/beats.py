@@ -82,11 +82,16 @@ def steadied(beats: Sequence[float]) -> np.ndarray:
         if n_beats:
             start, slope = _line(times[first : first + n_beats])
             whole = 60 / max(1, round(60 / slope))
-            if abs(whole - slope) * n_beats / 2 < _WHOLE:
-                start, slope = start + (slope - whole) * (n_beats - 1) / 2, whole
+            wanted = whole_microseconds(whole if abs(whole - slope) * n_beats / 2 < _WHOLE else slope)
+            start, slope = start + (slope - wanted) * (n_beats - 1) / 2, wanted
             times[first : first + n_beats] = start + slope * np.arange(n_beats)
         first += n_beats or 1
     return times
+
+
+def whole_microseconds(period: float) -> float:
+    """Round to what MIDI can say: whole microseconds a quarter, also where a beat has one and a half of them."""
+    return round(period * 1e6 / 3) * 3e-6
 
 
 def _n_even(times: np.ndarray) -> int:
