@@ -96,7 +96,8 @@ class Timing:
         if not self.quantize:
             return given
         grid = {} if self.grid is None else {"grid": str(self.grid / 4)}
-        return {**given, "quantize": True, "detail": self.detail, "strength": self.strength, **grid}
+        strength = {} if self.strength == 1.0 else {"strength": self.strength}
+        return {**given, "quantize": True, "detail": self.detail, **strength, **grid}
 
 
 def metre(beats: Sequence[float], downbeats: Sequence[float]) -> int:
