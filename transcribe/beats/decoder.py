@@ -131,14 +131,18 @@ class Heard:
         around = np.clip(frames[:, None] + np.arange(-_REACH, _REACH + 1), 0, len(self.beat) - 1)
         slow = np.minimum(frames // _EVERY, len(self.metre) - 1)
         return FoundBeats(
-            times, self.beat[around].max(1), self.downbeat[around].max(1), self.triple[frames], self.metre[slow]
+            times,
+            self.beat[around].max(1),
+            self.downbeat[around].max(1),
+            self.triple[frames],
+            self.metre[slow].astype(np.float32),
         )
 
 
 class BeatDecoder:
     """Finds the beats of activations that come block by block; how they are cut changes nothing.
 
-    It keeps some 6 kB for a second of music.
+    It keeps some 2 kB for a second of music; to find the beats takes as much again for each of its onsets.
     """
 
     def __init__(self, config: BeatDecodingConfig = BeatDecodingConfig()) -> None:
@@ -150,7 +154,7 @@ class BeatDecoder:
         """Take the activations of the frames that follow."""
         thinned = slice(-self._n_frames % _EVERY, None, _EVERY)
         self._n_frames += len(block)
-        tempo, metre = block.tempo[thinned].copy(), block.metre[thinned].copy()
+        tempo, metre = (array[thinned].astype(np.float16) for array in (block.tempo, block.metre))
         self._blocks.append(Heard(block.beat, block.downbeat, block.triple, tempo, metre))
 
     def heard(self) -> Heard:
@@ -208,14 +212,17 @@ class _Search:
         near = np.lib.stride_tricks.sliding_window_view(np.pad(kept.beat, 1), 3).max(1)
         self.off_peak = np.maximum(logit(near) - offset, config.floor) - config.skip
         # Of one of _EVERY frames: what beats of each period are worth there, for a second of music.
-        likely = np.log(np.maximum(kept.tempo, _LEAST)) + config.whole * _usual(kept.tempo)
-        self.tempo = (config.tempo * (likely - likely.max(1, keepdims=True))).astype(np.float32)
+        self.tempo = np.maximum(kept.tempo, np.float32(_LEAST), dtype=np.float32)
+        np.log(self.tempo, out=self.tempo)
+        self.tempo += np.float32(config.whole) * _usual(kept.tempo)
+        self.tempo -= self.tempo.max(1, keepdims=True)
+        self.tempo *= np.float32(config.tempo)
         n_nodes = len(peaks)
         self.values = np.full((n_nodes, _BEAM), -np.inf)
         self.log_periods = np.full((n_nodes, _BEAM), np.nan)
         self.before = np.zeros((n_nodes, _BEAM, 3), np.int32)
-        self.onward = np.zeros((n_nodes, len(PERIODS)))
-        self.best = np.zeros((n_nodes, len(PERIODS)), np.int32)
+        self.onward = np.zeros((n_nodes, len(PERIODS)), np.float32)
+        self.best = np.zeros((n_nodes, len(PERIODS)), np.int8)
 
     def beats(self) -> np.ndarray:
         """Find the times of the beats, (n,), in seconds."""
@@ -303,7 +310,7 @@ def _usual(tempo: np.ndarray) -> np.ndarray:
     """Say how usual each tempo is in the whole piece, (N_TEMPI,): 0 for the most usual, logarithms below."""
     near = np.exp(-0.5 * (np.arange(-6, 7) / 2) ** 2)
     share = np.convolve(tempo.mean(0, dtype=float), near / near.sum(), "same")
-    return np.asarray(np.log(share / share.max() + 1e-2))
+    return np.log(share / share.max() + 1e-2).astype(np.float32)
 
 
 def _peaks(beat: np.ndarray, lowest: float) -> tuple[np.ndarray, np.ndarray]:
