@@ -8,8 +8,8 @@ from fractions import Fraction
 
 import numpy as np
 
+from transcribe.beats.analysis import analysed
 from transcribe.events import Note, Transcription
-from transcribe.score.analysis import analysed
 from transcribe.score.notation import notate
 
 F = Fraction

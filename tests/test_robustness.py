@@ -24,8 +24,8 @@ import soundfile
 
 from tests import corpus
 from tests.conftest import needs_torch
+from transcribe.audio import reader as audio
 from transcribe.audio.reader import AudioReader
-from transcribe.audio.reader import reader as audio
 from transcribe.batch import atomic
 from transcribe.batch.atomic import write_atomically
 from transcribe.batch.manifest import Line, Manifest

@@ -14,7 +14,7 @@ import json
 import warnings
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import cast
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -34,9 +34,9 @@ class _Activations(nn.Module):
         super().__init__()
         self.network = network
 
-    def forward(self, log_mel: Tensor) -> tuple[Tensor, ...]:
-        """(B, T, n_mels) -> activations."""
-        return cast(tuple[Tensor, ...], self.network(log_mel).activations())
+    def forward(self, window: Tensor) -> tuple[Tensor, ...]:
+        """(B, T, n_features) -> activations."""
+        return cast(tuple[Tensor, ...], self.network(window).activations())
 
 
 def to_onnx(model: WindowModel) -> bytes:
@@ -47,20 +47,42 @@ def to_onnx(model: WindowModel) -> bytes:
     bytes
         The same for the same model and versions of torch and its exporter.
     """
-    import onnx
-
     assert isinstance(model.task, WindowTask)
     assert not isinstance(model.network, OnnxNetwork)
     network = model.network.to(memory_format=torch.contiguous_format)
     log_mel = torch.zeros(1, 25 * WHOLE_FRAMES, model.features.n_mels)
     steps = torch.export.Dim("steps", min=2, max=4096)
+    shapes = {"window": {1: WHOLE_FRAMES * steps}}
+    return graph_of(network, log_mel, INPUT, network.border, model.task.stride(network), shapes)
+
+
+def graph_of(
+    network: nn.Module, window: Tensor, name: str, border: int, stride: int, shapes: dict[str, Any] | None = None
+) -> bytes:
+    """Make an ONNX graph of a network up to its activations.
+
+    Parameters
+    ----------
+    network
+        Gives logits that have ``activations``.
+    window
+        An example of its input, (1, n_frames, n_features).
+    name
+        What the graph calls its input.
+    border, stride
+        Frames at each end that see past it, and frames a step of the output.
+    shapes
+        The sizes that may differ from the example's, as :func:`torch.export.export` wants them.
+    """
+    import onnx
+
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         program = torch.onnx.export(
             _Activations(network).eval(),
-            (log_mel,),
-            input_names=[INPUT],
-            dynamic_shapes={"log_mel": {1: WHOLE_FRAMES * steps}},
+            (window,),
+            input_names=[name],
+            dynamic_shapes=shapes,
             dynamo=True,
             verbose=False,
         )
@@ -68,8 +90,7 @@ def to_onnx(model: WindowModel) -> bytes:
     with TemporaryDirectory() as folder:
         program.save(path := Path(folder) / "graph.onnx", external_data=False)
         graph = onnx.load(path)
-    stride = model.task.stride(network)
-    onnx.helper.set_model_props(graph, {METADATA: json.dumps({"border": network.border, "stride": stride})})
+    onnx.helper.set_model_props(graph, {METADATA: json.dumps({"border": border, "stride": stride})})
     # What the exporter writes for debugging is as large as the weights.
     del graph.graph.value_info[:]
     for node in graph.graph.node:

@@ -18,12 +18,13 @@ from transcribe.events import Chord, Key, Note, Pedal, Tag, Transcription
 
 if _typing.TYPE_CHECKING:
     from transcribe.audio.reader import Audio, load_audio
+    from transcribe.beats.analysis import analysed
     from transcribe.engine.features import FeatureConfig, FrameGrid, LogMel
     from transcribe.files import load, save
     from transcribe.notes.decoder import Activations, DecodingConfig, decode
     from transcribe.notes.metrics import score_notes
     from transcribe.registry import summary
-    from transcribe.score.analysis import Timing, analysed
+    from transcribe.score.analysis import Timing
     from transcribe.transcriber import Transcriber, transcribe_audio, transcribe_file
 
 __version__ = "0.1.0"
@@ -38,7 +39,7 @@ _LAZY = {
     "LogMel": "engine.features",
     "Timing": "score.analysis",
     "Transcriber": "transcriber",
-    "analysed": "score.analysis",
+    "analysed": "beats.analysis",
     "decode": "notes.decoder",
     "load": "files",
     "load_audio": "audio.reader",

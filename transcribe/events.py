@@ -64,6 +64,15 @@ class Key:
 
 
 @dataclass(frozen=True, order=True, slots=True)
+class Metre:
+    """A span in one metre, named as it is written: ``3/4``, ``6/8``."""
+
+    onset: float
+    offset: float
+    label: str
+
+
+@dataclass(frozen=True, order=True, slots=True)
 class Tuning:
     """A span that lies ``cents`` above A = 440 Hz, below where negative; 0 where it is close."""
 
@@ -79,9 +88,10 @@ class Transcription:
     ``duration`` in seconds; ``tuning`` in cents above A = 440 Hz, 0 where it is close and None where it isn't known,
     and ``tunings`` are those of its sections, of which ``tuning`` lasts longest; ``tempo`` in beats a minute and
     ``beat_confidence`` (0-1), None where they can't be told; ``beats`` in seconds, and the ``downbeats`` among them;
-    ``key`` is that of the whole, ``keys`` are those of its sections; ``novelty`` says how much else than a piano, all
-    that the notes' network knows, is heard (0-1), None where unknown; ``warnings`` are remarks for the listener, one
-    line each; ``models`` names the weights; ``settings`` are the parameters that the result depends on.
+    ``beat_confidences`` (0-1) of every beat, or none where they aren't known; ``metres`` of the sections; ``key`` is
+    that of the whole, ``keys`` are those of its sections; ``novelty`` says how much else than a piano, all that the
+    notes' network knows, is heard (0-1), None where unknown; ``warnings`` are remarks for the listener, one line each;
+    ``models`` names the weights; ``settings`` are the parameters that the result depends on.
     """
 
     notes: tuple[Note, ...] = ()
@@ -98,6 +108,8 @@ class Transcription:
     beat_confidence: float | None = None
     key: str | None = None
     keys: tuple[Key, ...] = ()
+    beat_confidences: tuple[float, ...] = ()
+    metres: tuple[Metre, ...] = ()
     novelty: float | None = None
     warnings: tuple[str, ...] = ()
     models: Mapping[str, str] = field(default_factory=dict)

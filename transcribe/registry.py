@@ -98,10 +98,31 @@ class Task(Protocol):
 
 @runtime_checkable
 class CompletingTask(Protocol):
-    """A task from whose events more follows."""
+    """A task whose results follow from those of the task that it requires, and are made whenever that is heard."""
+
+    @property
+    def requires(self) -> tuple[str, ...]: ...  # noqa: D102
 
     def complete(self, result: Transcription, timing: Timing) -> Transcription:
-        """Add what follows from the task's own fields, which are there; those of later tasks aren't yet."""
+        """Add what follows from the fields of the required task, which are there; those of later tasks aren't yet."""
+
+
+@runtime_checkable
+class ReadingTask(Protocol):
+    """A task that can do without a recording where the results that it requires are given in a file."""
+
+    @property
+    def reads(self) -> frozenset[str]:
+        """Suffixes of the files that it reads."""
+
+    def read(self, path: Path, timing: Timing) -> Transcription:
+        """Make the task's results from a file.
+
+        Raises
+        ------
+        InputError
+            If it can't be read or holds nothing that they could be made from.
+        """
 
 
 @runtime_checkable

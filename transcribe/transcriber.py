@@ -23,7 +23,7 @@ from transcribe.engine.tuning import Tunings, main_tuning, tuned
 from transcribe.engine.weights import load_model
 from transcribe.errors import UsageError
 from transcribe.events import Transcription
-from transcribe.registry import TASKS, CompletingTask, RemarkingTask, Task, task_named
+from transcribe.registry import TASKS, CompletingTask, ReadingTask, RemarkingTask, Task, task_named
 from transcribe.score.analysis import Timing
 
 Keep = Callable[[Any], None]
@@ -77,6 +77,8 @@ class Transcriber:
         **settings: object,
     ) -> None:
         self.tasks = _with_required(tasks)
+        asked = self.tasks[0] if not tasks else task_named(tasks[0]) if isinstance(tasks[0], str) else tasks[0]
+        self._reads = asked if isinstance(asked, ReadingTask) else None
         self.threads = threads
         self.timing = timing
         self.max_duration = max_duration
@@ -134,6 +136,8 @@ class Transcriber:
         UsageError
             If a stream would have to be read twice.
         """
+        if self._reads is not None and Path(path).suffix.lower() in self._reads.reads:
+            return self._reads.read(Path(path), self.timing)
         passes = bool(self.window_models) + len(self.excerpt_models)
         stream = str(path) == "-" or (os.path.exists(path) and not os.path.isfile(path) and not os.path.isdir(path))
         if passes > 1 and stream:
@@ -291,7 +295,10 @@ class Transcriber:
             models={**result.models, task.name: model.name},
             settings={**result.settings, **settings},
         )
-        return task.complete(result, self.timing) if isinstance(task, CompletingTask) else result
+        for other in TASKS:  # what follows from these events
+            if isinstance(other, CompletingTask) and task.name in other.requires:
+                result = other.complete(result, self.timing)
+        return result
 
 
 def transcribe_file(path: str | Path, *, progress: Progress | None = None, **options: Any) -> Transcription:

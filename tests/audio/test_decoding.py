@@ -18,8 +18,9 @@ import soundfile
 from av import AudioStream
 
 from tests.signals import RATE
+from transcribe.audio import decoding, reader
 from transcribe.audio.containers import find_parts
-from transcribe.audio.reader import AudioReader, Mixer, decoding, reader
+from transcribe.audio.reader import AudioReader, Mixer
 from transcribe.errors import InputError
 
 TIMES = [0.5, 2.0, 3.5, 5.0]

@@ -89,15 +89,18 @@ def test_midi_carries_the_beats_as_its_tempo_and_keeps_performed_time() -> None:
     notes = tuple(Note(time, 60, time + 0.2, 64) for time in (0.0, 0.913, 1.37, 2.5, 2.99, 4.44, 6.2))
     whole = Transcription(notes, beats=beats, downbeats=beats[1::3], tempo=120.0, key="Eb major")
     midi = pretty_midi.PrettyMIDI(io.BytesIO(to_midi(whole)))
-    assert [(round(m.time, 3), m.numerator) for m in midi.time_signature_changes] == [(0.0, 3)]
+    # 0.91 s are 1.86 quarters of 0.49 s, and one that ends a bar: the first bar has 23 of its 24 thirty-seconds.
+    signatures = [(round(m.time, 3), m.numerator, m.denominator) for m in midi.time_signature_changes]
+    assert signatures == [(0.0, 23, 32), (1.4, 3, 4)]
     assert [k.key_number for k in midi.key_signature_changes] == [3]
     back = from_midi(to_midi(whole))
     assert [t for n in back.notes for t in (n.onset, n.offset)] == pytest.approx(
         [t for n in notes for t in (n.onset, n.offset)], abs=6e-4
     )
-    # Two quarters lead to the first beat, which ends a bar.
-    assert back.beats[2:11] == pytest.approx(beats, abs=2e-6)
-    assert back.downbeats == pytest.approx((0.0, *beats[1::3]), abs=2e-6)
+    # A quarter leads to the first beat, which ends a bar.
+    assert back.beats[1:10] == pytest.approx(beats, abs=2e-6)
+    assert back.downbeats[:3] == pytest.approx(beats[1::3], abs=2e-6)
+    assert [metre.label for metre in back.metres] == ["3/4"]
 
 
 def test_slow_beats_keep_performed_time_too() -> None:
@@ -130,7 +133,10 @@ def test_a_pick_up_is_a_bar_of_its_own_in_midi() -> None:
     beats = tuple(0.05 + 0.5 * k for k in range(10))
     notes = tuple(Note(beat, 60, beat + 0.2, 64) for beat in beats)
     midi = pretty_midi.PrettyMIDI(io.BytesIO(to_midi(Transcription(notes, beats=beats, downbeats=beats[1::4]))))
-    assert [(round(m.time, 2), m.numerator) for m in midi.time_signature_changes] == [(0.0, 1), (0.55, 4)]
+    signatures = [(round(m.time, 2), m.numerator, m.denominator) for m in midi.time_signature_changes]
+    # A tenth of a quarter leads to the pick-up: to the nearest sixteenth of one, since the tempo is to be one.
+    assert signatures == [(0.0, 9, 32), (0.56, 4, 4)]
+    assert midi.get_tempo_changes()[1] == pytest.approx([120.0])
 
 
 @pytest.mark.parametrize("beats", [(1.0,), (2.0, 1.0), (0.0, 0.01, 0.02), (0.0, 50.0), (1e6, 1e6 + 0.1)])

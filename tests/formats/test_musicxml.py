@@ -17,12 +17,13 @@ from hypothesis import given, settings
 
 from tests.pieces import PIECES, performed, placed
 from tests.strategies import transcriptions
+from transcribe.beats.analysis import analysed
 from transcribe.errors import UsageError
 from transcribe.events import Chord, Key, Note, Pedal, Transcription
 from transcribe.formats import engraving
 from transcribe.formats import musicxml as score
 from transcribe.formats.table import FORMATS
-from transcribe.score.analysis import Timing, analysed
+from transcribe.score.analysis import Timing
 
 music21 = pytest.importorskip("music21")
 pytest.importorskip("verovio")

@@ -10,13 +10,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.strategies import transcriptions
+from transcribe.beats.analysis import analysed
 from transcribe.errors import InputError
 from transcribe.events import Note, Transcription
-from transcribe.score.analysis import Timing, analysed, metre
+from transcribe.score.analysis import Timing, metre
 from transcribe.score.beats import BeatGrid, Beats, is_grid
 from transcribe.score.hands import find_hands, struck_together
 from transcribe.score.notation import Bar, Chord, cut, in_bars, notate
-from transcribe.score.quantise import is_compound, quantize, quantized
+from transcribe.score.placing import quantized
+from transcribe.score.quantise import is_compound, quantize
 from transcribe.score.voices import Struck, find_voices
 from transcribe.theory.keys import find_keys, signature, usual
 

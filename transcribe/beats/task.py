@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import pairwise
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from transcribe.engine.task import Lazy, Listener, Option, Progress
+from transcribe.errors import InputError
 from transcribe.formats.beats import numbered
 from transcribe.formats.format import Format, plain
 from transcribe.formats.table import FORMATS
@@ -17,9 +20,12 @@ if TYPE_CHECKING:
     from transcribe.beats.metrics import BeatReport
     from transcribe.datasets import Dataset, Piece
     from transcribe.events import Transcription
+    from transcribe.score.analysis import Timing
 
-# No more keys than this are named in a summary.
+# No more keys and no more metres than this are named in a summary.
 _SHOWN = 4
+# Beats that are less probable on the average are said to be a guess.
+GUESS = 0.5
 
 _FORMATS: Mapping[str, Format] = {
     "beats": Format("beats", (".beats", ".txt"), plain("formats.beats.to_beats")),
@@ -31,7 +37,7 @@ _FORMATS: Mapping[str, Format] = {
 
 
 class BeatsTask:
-    """Beats, downbeats, tempo and keys, which :mod:`transcribe.score` finds in notes; see ``transcribe.registry``."""
+    """Beats, downbeats, tempo, metres and keys, which are found in notes; see ``transcribe.registry``."""
 
     name = "beats"
     help = "Find the beats, the bars and the key."
@@ -41,11 +47,36 @@ class BeatsTask:
     formats = _FORMATS
     datasets: Lazy[Mapping[str, Dataset]] = Lazy("beats.datasets.DATASETS")
     evaluation_options: frozenset[str] = frozenset()
+    reads = frozenset({".mid", ".midi", ".json", ".csv"})
+
+    def complete(self, result: Transcription, timing: Timing) -> Transcription:
+        """Find the beats and the keys of the notes."""
+        from transcribe.beats.analysis import analysed
+
+        return analysed(result, timing)
+
+    def read(self, path: Path, timing: Timing) -> Transcription:
+        """Find the beats and the keys of the notes that a file holds, whatever beats it tells.
+
+        Raises
+        ------
+        InputError
+            If it can't be read or holds no notes.
+        """
+        from transcribe.beats.analysis import analysed
+        from transcribe.formats.table import read_transcription
+
+        given = read_transcription(path)
+        if not given.notes:
+            raise InputError(f"{path}: it holds no notes whose beats could be found")
+        return analysed(replace(given, beats=(), downbeats=(), beat_confidences=(), metres=(), tempo=None), timing)
 
     def rows(self, result: Transcription) -> Iterator[tuple[str, str]]:
         """Say what the tempo and the key are."""
         if result.tempo is not None:
-            yield "tempo", f"about {result.tempo:.0f} beats a minute{_guess(result)}"
+            metres = [metre.label for metre in result.metres]
+            signed = f", {', then '.join(metres[:_SHOWN])}{' …' if len(metres) > _SHOWN else ''}" if metres else ""
+            yield "tempo", f"{result.tempo:.0f} beats a minute{signed}{_doubt(result)}"
         if result.key is not None:
             sections = [section.label for section in result.keys]
             yield "key", f"{', then '.join(sections if 1 < len(sections) <= _SHOWN else [result.key])}{_guess(result)}"
@@ -59,7 +90,8 @@ class BeatsTask:
         if result.tempo is not None:
             sure = "known" if result.beat_confidence == 1 else f"{result.beat_confidence or 0:.0%}"
             about.append(("tempo", f"{result.tempo:.1f} beats a minute"))
-            about.append(("metre", f"{length} beats a bar" if length else "unclear"))
+            metres = ", then ".join(metre.label for metre in result.metres[:_SHOWN]) or "unclear"
+            about.append(("metre", f"{metres}: {length} beats a bar" if length else "unclear"))
             about.append(("confidence", sure))
         about += [("key", f"{key.label}, {clock(key.onset)} – {clock(key.offset)}") for key in result.keys]
         yield Table((), tuple(about), title)
@@ -92,6 +124,13 @@ def _bars(result: Transcription, by_bar: bool) -> Iterator[tuple[str, str, str]]
 
 
 BEATS = BeatsTask()
+
+
+def _doubt(result: Transcription) -> str:
+    """Say how far the beats are to be trusted; nothing of those that stand in a file."""
+    if result.beat_confidence is None or not result.models:
+        return ""
+    return ", known" if result.beat_confidence == 1 else _guess(result) if result.beat_confidence < GUESS else ""
 
 
 def _guess(result: Transcription) -> str:

@@ -36,11 +36,11 @@ def convert(
     All targets are made before the first is written.
     """
     from transcribe.batch.atomic import check_writable, write_atomically
+    from transcribe.beats.analysis import analysed
     from transcribe.formats.format import Rendering
     from transcribe.formats.table import format_of, read_transcription
     from transcribe.registry import summary
     from transcribe.report.roll import Scene
-    from transcribe.score.analysis import analysed
 
     for target in targets:
         format_of(target)
@@ -53,7 +53,7 @@ def convert(
     truth = read_reference(reference.plot_reference, forms)
     for target in targets:
         check_writable(target, overwrite)
-    if known_timing.tempo or known_timing.beats or rhythm.quantize or any(form.detailed for form in forms):
+    if known_timing.settings or any(form.detailed for form in forms):
         transcription = analysed(transcription, known_timing)
     scene = Scene(source.name, truth, summary=tuple(summary(transcription)))
     contents = [form.write(transcription, Rendering(lambda: scene, rhythm.detail)) for form in forms]

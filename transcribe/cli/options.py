@@ -7,7 +7,9 @@ argument.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -117,9 +119,24 @@ class Computing:
 
 @dataclass(frozen=True)
 class KnownBeats:
-    """What is known of the beats."""
+    """What is known of the rhythm and the key."""
 
-    tempo: Annotated[float | None, typer.Option(min=10.0, max=600.0, help="Beats a minute.", show_default=False)] = None
+    tempo: Annotated[
+        float | None,
+        typer.Option(min=10.0, max=600.0, help="Beats a minute, the same throughout.", show_default=False),
+    ] = None
+    metre: Annotated[str | None, typer.Option(help="3/4, 6/8 or another.", show_default=False)] = None
+    pickup: Annotated[
+        float | None,
+        typer.Option(min=0.0, max=63.0, help="Beats from the first note to the first bar line.", show_default=False),
+    ] = None
+    beat: Annotated[
+        str | None,
+        typer.Option(
+            metavar="half|double", help="Half as many beats as are found without it, or twice.", show_default=False
+        ),
+    ] = None
+    key: Annotated[str | None, typer.Option(help="'E minor' or another.", show_default=False)] = None
     beats: Annotated[
         Path | None,
         typer.Option(help="A file of beats: lines of a time and a number within the bar, or a result."),
@@ -131,6 +148,17 @@ class Rhythm:
     """Rhythm."""
 
     quantize: Annotated[bool, typer.Option("--quantize", help="Move the notes onto the beats and their parts.")] = False
+    quantize_strength: Annotated[
+        float, typer.Option(min=0.0, max=1.0, help="How far --quantize moves them: 1 all the way.")
+    ] = 1.0
+    quantize_grid: Annotated[
+        str | None,
+        typer.Option(
+            help="1/8, 1/16, or 1/8t for triplets: --quantize moves the notes onto these; if not given, to where a "
+            "score shows them.",
+            show_default=False,
+        ),
+    ] = None
     detail: Annotated[
         float, typer.Option(min=0.1, max=10.0, help="Rhythms of scores and --quantize: above 1 finer, below simpler.")
     ] = 1.0
@@ -151,10 +179,42 @@ def timing(known: KnownBeats, rhythm: Rhythm, n_recordings: int = 1) -> Timing:
 
     if known.beats is not None and known.tempo is not None:
         raise UsageError("--tempo and --beats exclude each other: beats have a tempo")
+    if known.beat is not None and (known.beats is not None or known.tempo is not None):
+        raise UsageError("--beat halves or doubles beats that are found; it doesn't go with --tempo or --beats")
+    if not rhythm.quantize and (rhythm.quantize_grid is not None or rhythm.quantize_strength != 1.0):
+        raise UsageError("--quantize-strength and --quantize-grid go with --quantize")
     if known.beats is not None and n_recordings > 1:
         raise UsageError("--beats takes one recording")
     beats = None if known.beats is None else read_beats(known.beats)
-    return Timing(known.tempo, beats, rhythm.quantize, rhythm.detail)
+    try:
+        return Timing(
+            tempo=known.tempo,
+            beats=beats,
+            quantize=rhythm.quantize,
+            detail=rhythm.detail,
+            metre=known.metre,
+            pickup=known.pickup,
+            level=known.beat,
+            key=known.key,
+            strength=rhythm.quantize_strength,
+            grid=None if rhythm.quantize_grid is None else _grid(rhythm.quantize_grid),
+        )
+    except ValueError as error:
+        raise UsageError(str(error)) from None
+
+
+def _grid(note: str) -> Fraction:
+    """Read the length of a note, ``1/16`` or ``1/8t`` of a triplet, in quarters.
+
+    Raises
+    ------
+    ValueError
+        If it is no such note.
+    """
+    written = re.fullmatch(r"1/(1|2|4|8|16|32|64)(t?)", note)
+    if written is None:
+        raise ValueError(f"--quantize-grid: {note!r} is no note such as 1/16, or 1/8t of a triplet")
+    return Fraction(4, int(written[1])) * (Fraction(2, 3) if written[2] else 1)
 
 
 @dataclass(frozen=True)

@@ -59,6 +59,7 @@ class OnnxNetwork:
         options.log_severity_level = 4
         try:
             self._session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+            self._input = self._session.get_inputs()[0].name
             described = json.loads(self._session.get_modelmeta().custom_metadata_map[METADATA])
         except Exception as error:  # its errors have no class in common
             raise ValueError(f"no ONNX graph of pitchai's: {' '.join(str(error).split())[:120]}") from None
@@ -81,7 +82,7 @@ class OnnxNetwork:
         tuple of np.ndarray
             What the network's ``activations`` are in torch, for ``n_frames / stride`` steps.
         """
-        return tuple(output[0] for output in self._session.run(None, {INPUT: log_mel[None]}))
+        return tuple(output[0] for output in self._session.run(None, {self._input: log_mel[None]}))
 
 
 def run_graph(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeGuard
 
 from transcribe.engine.task import imported
 from transcribe.errors import InputError
-from transcribe.events import Chord, Key, Note, Pedal, Tag, Transcription, Tuning
+from transcribe.events import Chord, Key, Metre, Note, Pedal, Tag, Transcription, Tuning
 from transcribe.theory.chords import parse
 
 if TYPE_CHECKING:
@@ -123,13 +123,14 @@ def checked(transcription: Transcription) -> Transcription:
         holds what it can't.
     """
     t = transcription
-    events: tuple[Note | Pedal | Chord | Tag | Key | Tuning, ...] = (
+    events: tuple[Note | Pedal | Chord | Tag | Key | Metre | Tuning, ...] = (
         *t.notes,
         *t.pedals,
         *t.chords,
         *t.instruments,
         *t.genres,
         *t.keys,
+        *t.metres,
         *t.tunings,
     )
     for event in events:
@@ -150,6 +151,12 @@ def checked(transcription: Transcription) -> Transcription:
             _check_label(event.label)
     if not (_is_time(t.duration) and all(_is_time(beat) for beat in (*t.beats, *t.downbeats))):
         raise InputError("the duration or a beat is no number of seconds between 0 and a month")
+    if t.beat_confidences and len(t.beat_confidences) != len(t.beats):
+        raise InputError("there are not as many confidences of beats as beats")
+    if not all(_is_number(confidence) and 0 <= confidence <= 1 for confidence in t.beat_confidences):
+        raise InputError("a confidence of a beat is no number from 0 to 1")
+    for metre in t.metres:
+        _check_metre(metre.label)
     told = (t.tempo, t.novelty, t.beat_confidence)
     if not all(value is None or (_is_number(value) and value >= 0) for value in told):
         raise InputError("the tempo, the novelty or the confidence of the beats is no number")
@@ -179,6 +186,15 @@ def _check_key(key: object) -> None:
 
     try:
         signature(str(key))
+    except ValueError as error:
+        raise InputError(str(error)) from None
+
+
+def _check_metre(metre: object) -> None:
+    from transcribe.theory.metres import parse_metre
+
+    try:
+        parse_metre(str(metre))
     except ValueError as error:
         raise InputError(str(error)) from None
 

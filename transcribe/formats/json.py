@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, fields
+from itertools import zip_longest
 
 from transcribe.errors import InputError
-from transcribe.events import Chord, Key, Note, Pedal, Tag, Transcription, Tuning
+from transcribe.events import Chord, Key, Metre, Note, Pedal, Tag, Transcription, Tuning
 from transcribe.formats import schema
 from transcribe.formats.format import checked
 from transcribe.formats.reading import check_count
@@ -48,12 +49,18 @@ def from_json(content: bytes) -> Transcription:
         if values.pop("version") != schema.VERSION:
             raise InputError(f"a transcription of another version than {schema.VERSION}; update pitchai")
         events = {"notes": Note, "pedals": Pedal, "chords": Chord, "instruments": Tag, "genres": Tag, "keys": Key}
-        events |= {"tunings": Tuning}
+        events |= {"metres": Metre, "tunings": Tuning}
         for name, kind in events.items():
             values[name] = tuple(
                 kind(**{f.name: event[f.name] for f in fields(kind)}) for event in values.get(name, ())
             )
-        for name in ("notes", "pedals", "chords", "keys", "beats", "downbeats"):
+        # Beats and their confidences belong together: none of them is put in order without the other.
+        pairs = sorted(
+            zip_longest(values.get("beats", ()), values.get("beat_confidences", ())), key=lambda pair: pair[0]
+        )
+        values["beats"] = tuple(beat for beat, _ in pairs)
+        values["beat_confidences"] = tuple(confidence for _, confidence in pairs if confidence is not None)
+        for name in ("notes", "pedals", "chords", "keys", "downbeats"):
             values[name] = tuple(sorted(values.get(name, ())))
         values["warnings"] = tuple(values.get("warnings", ()))
         # What --json adds, or a later version, is passed over, as the schema allows.

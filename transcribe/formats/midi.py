@@ -1,36 +1,29 @@
 """Transcriptions as MIDI, and back.
 
-MIDI keeps performed time. Where beats are known they are its quarters, through a map of the tempo that changes with
-every beat; else there are 120 quarters a minute. A quarter has 960 ticks or more, or as many as fit: pretty_midi reads
-no more than ten million ticks, which are of 4 ms in ten hours.
+MIDI keeps performed time. Where beats are known they are its quarters, or what their metre says, through a map of the
+tempo (:mod:`transcribe.formats.tempo_map`); else there are 120 quarters a minute. A quarter has 960 ticks.
 """
 
 from __future__ import annotations
 
 import contextlib
-import math
 import struct
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import pairwise, zip_longest
 from typing import Any
 
 import numpy as np
 
-from transcribe.events import Chord, Key, Note, Pedal, Transcription
+from transcribe.events import Chord, Key, Metre, Note, Pedal, Transcription
 from transcribe.formats.midi_reader import PEDAL_CONTROL, MidiFile, read_midi
+from transcribe.formats.tempo_map import TICKS_PER_QUARTER, TempoMap
 from transcribe.score.beats import BeatGrid, Beats, is_grid
 from transcribe.theory.chords import parse
 from transcribe.theory.keys import key_of, signature
+from transcribe.theory.metres import beat_length, beats_in_bar
 
-# Ticks a quarter, or more where quarters are long: a tick is a millisecond at the most. MIDI has so many at the most.
-TICKS_PER_QUARTER, LONGEST_TICK, MOST_TICKS = 960, 1e-3, 32_767
-# Where there are no beats, in seconds: 120 a minute.
-QUARTER = 0.5
-MAX_TICKS = 9_800_000
 # Beats that are read: those of a day at 700 a minute.
 MAX_BEATS = 1_000_000
-# Coarser ticks than so many a quarter are worse than none of the beats'.
-_FEWEST_TICKS = 24
 MOST_SHARPS = 7
 END_OF_CHORDS = "end of chords"
 # What a metre may count.
@@ -48,21 +41,17 @@ _TEXT, _NAME, _END, _TEMPO, _METRE, _KEY = 0x01, 0x03, 0x2F, 0x51, 0x58, 0x59
 def to_midi(transcription: Transcription) -> bytes:
     """One piano track with the notes, the pedal as CC64, and the chords as text events in Harte's syntax.
 
-    The first track holds the tempo, the metre where there are downbeats, the key and the chords.
+    The first track holds the tempo, the metres where there are downbeats, the keys, each from a bar line on, and the
+    chords.
     """
-    clock = _Clock(transcription)
-    texts: list[tuple[float, str]] = []
-    for chord, following in zip_longest(transcription.chords, transcription.chords[1:]):
-        texts.append((chord.onset, chord.label))
-        if following is None or following.onset > chord.offset + clock.tick:
-            texts.append((chord.offset, END_OF_CHORDS))
-    return _file(clock, "Piano", transcription.notes, transcription.pedals, texts, transcription.key)
+    t = transcription
+    return _file(t, "Piano", t.notes, t.pedals, t.chords, _key_changes(t))
 
 
 def block_chords(transcription: Transcription) -> bytes:
     """Block chords: the bass in one octave, the other notes above it in another."""
     notes = [Note(chord.onset, pitch, chord.offset, 80) for chord in transcription.chords for pitch in block(chord)]
-    return _file(_Clock(transcription), "Chords", notes)
+    return _file(transcription, "Chords", notes)
 
 
 def block(chord: Chord) -> list[int]:
@@ -75,100 +64,63 @@ def block(chord: Chord) -> list[int]:
     return [bass, *upper]
 
 
-class _Clock:
-    """Seconds → ticks, and the tempo and the metre that lead from one to the other.
-
-    Attributes
-    ----------
-    resolution
-        Ticks a quarter.
-    tick
-        Seconds of the longest tick.
-    tempi
-        The tempo of every quarter: microseconds.
-    metres
-        Where the metre changes, and how many quarters a bar has from there on.
-    """
-
-    def __init__(self, t: Transcription) -> None:
-        events: tuple[Note | Pedal | Chord, ...] = (*t.notes, *t.pedals, *t.chords)
-        seconds, before = _quarters(t.beats, max((event.offset for event in events), default=0.0))
-        finest = max(TICKS_PER_QUARTER, math.ceil(np.diff(seconds).max() / LONGEST_TICK))
-        self.resolution = max(1, min(finest, MAX_TICKS // len(seconds), MOST_TICKS))
-        # Quarters of whole microseconds: what is rounded off one is made up for by the next.
-        self._microseconds = np.round(seconds * 1e6).astype(np.int64)
-        self.tempi = np.diff(self._microseconds)
-        self.tick = float(self.tempi.max()) / 1e6 / self.resolution
-        self.metres = _metres(before + np.searchsorted(t.beats, np.array(t.downbeats) - 1e-6)) if before >= 0 else []
-
-    def ticks(self, times: Iterable[float]) -> np.ndarray:
-        """Convert seconds, (n,), to ticks."""
-        microseconds = np.fromiter(times, float) * 1e6
-        quarters = np.interp(microseconds, self._microseconds, np.arange(len(self._microseconds)))
-        return np.asarray(np.round(quarters * self.resolution).astype(np.int64))
-
-
-def _quarters(beats: Sequence[float], end: float) -> tuple[np.ndarray, int]:
-    """Find the seconds of all quarters from 0 to beyond the end, and how many of them precede the beats.
-
-    They are the beats, as far apart before and after them; where there are no beats (-1 precede them), of one length.
-    """
-    if not is_grid(beats) or max(end, beats[0]) / min(np.diff(beats)) > MAX_TICKS / _FEWEST_TICKS:
-        return np.arange(int(end / QUARTER) + 2) * QUARTER, -1
-    inner = np.array(beats)
-    before = round(float(inner[0] / (inner[1] - inner[0])))
-    if before == 0:  # too near the start for a quarter of its own
-        inner[0] = 0.0
-    last = float(inner[-1] - inner[-2])
-    after = max(0, int((end - inner[-1]) / last) + 1)
-    lead = np.linspace(0, inner[0], before, endpoint=False)
-    return np.concatenate([lead, inner, inner[-1] + last * np.arange(1, after + 1)]), before
-
-
-def _metres(downbeats: np.ndarray) -> list[tuple[int, int]]:
-    """Say where the metre changes, from the quarters that begin bars; a pick-up is a bar of its own."""
-    bars = np.diff(downbeats)
-    if not len(bars) or bars.min() < 1 or bars.max() > 255:
-        return []
-    first = int(downbeats[0] % bars[0])
-    found = [(0, first)] if first else []
-    for start, length in zip([first, *downbeats[1:]], bars, strict=False):
-        if not found or found[-1][1] != length or start == first:
-            found.append((int(start), int(length)))
-    return found
-
-
 def _file(
-    clock: _Clock,
+    t: Transcription,
     name: str,
     notes: Sequence[Note],
     pedals: Sequence[Pedal] = (),
-    texts: Sequence[tuple[float, str]] = (),
-    key: str | None = None,
+    chords: Sequence[Chord] = (),
+    keys: Sequence[tuple[float, str]] = (),
 ) -> bytes:
-    tempi = np.flatnonzero(np.diff(clock.tempi, prepend=0))
-    first = [(int(q) * clock.resolution, _meta(_TEMPO, int(clock.tempi[q]).to_bytes(3))) for q in tempi]
-    first += [(q * clock.resolution, _meta(_METRE, bytes([length, 2, 24, 8]))) for q, length in clock.metres]
-    sharps, minor = signature(key) if key is not None else (MOST_SHARPS + 1, False)
-    if abs(sharps) <= MOST_SHARPS:
-        first.append((0, _meta(_KEY, struct.pack("bB", sharps, minor))))
-    ticks = clock.ticks(time for time, _ in texts)
+    events: tuple[Note | Pedal | Chord, ...] = (*notes, *pedals, *chords)
+    tempo_map = TempoMap(t, max((event.offset for event in events), default=0.0))
+    first = [(tick, _meta(_TEMPO, tempo.to_bytes(3))) for tick, tempo in tempo_map.tempi]
+    first += [
+        (tick, _meta(_METRE, bytes([numerator, unit.bit_length() - 1, 24, 8])))
+        for tick, numerator, unit in tempo_map.metres
+    ]
+    ticks = tempo_map.ticks(time for time, _ in keys)
+    for tick, (_, key) in zip(ticks.tolist(), keys, strict=True):
+        sharps, minor = signature(key)
+        if abs(sharps) <= MOST_SHARPS:
+            first.append((tick, _meta(_KEY, struct.pack("bB", sharps, minor))))
+    texts: list[tuple[float, str]] = []
+    for chord, following in zip_longest(chords, chords[1:]):
+        texts.append((chord.onset, chord.label))
+        if following is None or following.onset > chord.offset + tempo_map.tick:
+            texts.append((chord.offset, END_OF_CHORDS))
+    ticks = tempo_map.ticks(time for time, _ in texts)
     first += [(int(tick), _meta(_TEXT, text.encode())) for tick, (_, text) in zip(ticks, texts, strict=True)]
     # In the order of their ticks; what the file says of itself before the words.
     conductor = _track(iter(sorted(first, key=lambda event: event[0])))
-    piano = _track(_played(clock, name, notes, pedals))
-    return b"MThd" + struct.pack(">IHHH", 6, 1, 2, clock.resolution) + conductor + piano
+    piano = _track(_played(tempo_map, name, notes, pedals))
+    return b"MThd" + struct.pack(">IHHH", 6, 1, 2, TICKS_PER_QUARTER) + conductor + piano
 
 
-def _played(clock: _Clock, name: str, notes: Sequence[Note], pedals: Sequence[Pedal]) -> Iterator[tuple[int, bytes]]:
+def _key_changes(t: Transcription) -> list[tuple[float, str]]:
+    """List the keys, each from a bar line on, the first from the start."""
+    sections = [(section.onset, section.label) for section in t.keys] or ([] if t.key is None else [(0.0, t.key)])
+    lines = np.array(t.downbeats)
+    found: list[tuple[float, str]] = []
+    for time, label in sections:
+        if not found:
+            found.append((0.0, label))
+        elif label != found[-1][1]:
+            found.append((float(lines[np.abs(lines - time).argmin()]) if len(lines) else time, label))
+    return found
+
+
+def _played(
+    tempo_map: TempoMap, name: str, notes: Sequence[Note], pedals: Sequence[Pedal]
+) -> Iterator[tuple[int, bytes]]:
     """Yield the events of a piano's track: tick and message."""
     yield 0, _meta(_NAME, name.encode())
     yield 0, bytes([0xC0, 0])
-    onsets = clock.ticks(note.onset for note in notes)
+    onsets = tempo_map.ticks(note.onset for note in notes)
     # A note of no ticks would be read back as a note without end.
-    offsets = np.maximum(clock.ticks(note.offset for note in notes), onsets + 1)
+    offsets = np.maximum(tempo_map.ticks(note.offset for note in notes), onsets + 1)
     pitches, velocities = (np.array([getattr(n, what) for n in notes], np.uint8) for what in ("pitch", "velocity"))
-    down, up = (clock.ticks(getattr(pedal, what) for pedal in pedals) for what in ("onset", "offset"))
+    down, up = (tempo_map.ticks(getattr(pedal, what) for pedal in pedals) for what in ("onset", "offset"))
     up = np.maximum(up, down + 1)  # as with notes
     table = np.concatenate(
         [
@@ -239,6 +191,7 @@ def from_midi(content: bytes) -> Transcription:
         tempo=found.tempo,
         key=max(keys, key=lambda key: key.offset - key.onset).label if keys else None,
         keys=keys,
+        metres=found.metres,
         warnings=midi.warnings,
     )
 
@@ -262,18 +215,50 @@ def _beats(midi: MidiFile) -> Beats:
         return Beats()
     ticks: list[np.ndarray] = []
     first: list[np.ndarray] = []
-    for (start, n_units, unit), (end, *_) in pairwise([*changes, (last + 1, 0, 4)]):
-        compound = unit >= 8 and n_units % 3 == 0 and n_units > 3
-        step = resolution * 4 / unit * (3 if compound else 1)
-        inside = np.round(np.arange(start, end, step)).astype(np.int64)
+    spans = list(pairwise([*changes, (last + 1, 0, 4)]))
+    if _begins_with_lead(changes, resolution):
+        (_, following), *spans = spans
+        step = _beat_ticks(following, resolution)
+        ticks.append(np.round(np.arange(following[0] - step, -0.5, -step)[::-1]).astype(np.int64))
+    for (start, n_units, unit), (end, *_) in spans:
+        inside = np.round(np.arange(start, end, _beat_ticks((start, n_units, unit), resolution))).astype(np.int64)
         ticks.append(inside)
-        if n_units:
-            first.append(inside[:: n_units // 3 if compound else n_units])
+        n_beats = beats_in_bar(f"{n_units}/{unit}") if n_units else 0
+        if n_beats > 1 or len(changes) > 2:
+            first.append(inside[:: max(1, n_beats)])
     beats = midi.clock.seconds(np.concatenate(ticks)).tolist()
     if not is_grid(beats) or not (len(midi.clock.changes) > 1 or _on_grid(midi.notes, beats)):
         return Beats()
     downbeats = midi.clock.seconds(np.concatenate(first)).tolist() if first else []
-    return Beats(tuple(beats), tuple(downbeats))
+    metres = _metres(midi, spans) if downbeats else ()
+    return Beats(tuple(beats), tuple(downbeats), metres=metres)
+
+
+def _begins_with_lead(changes: Sequence[tuple[int, int, int]], resolution: int) -> bool:
+    """Whether the first bar is a lead-in: a single one, shorter than those that follow or of a finer note."""
+    if len(changes) < 2 or changes[0][0] != 0 or not changes[0][1]:
+        return False
+    lengths = [resolution * 4 * n_units / unit for _, n_units, unit in changes[:2]]
+    single = abs(changes[1][0] - lengths[0]) < 1
+    return single and (lengths[0] < lengths[1] or changes[0][2] > changes[1][2])
+
+
+def _beat_ticks(metre: tuple[int, int, int], resolution: int) -> float:
+    _, n_units, unit = metre
+    return float(resolution * (beat_length(f"{n_units}/{unit}") if n_units else 1))
+
+
+def _metres(midi: MidiFile, spans: Sequence[tuple[tuple[int, int, int], tuple[int, int, int]]]) -> tuple[Metre, ...]:
+    """Name the metres of spans; one that is written again goes on."""
+    found: list[Metre] = []
+    for (start, n_units, unit), (end, *_) in spans:
+        onset, offset = midi.clock.seconds([start, end]).tolist()
+        label = f"{n_units}/{unit}"
+        if found and found[-1].label == label:
+            found[-1] = Metre(found[-1].onset, offset, label)
+        elif n_units:
+            found.append(Metre(onset, offset, label))
+    return tuple(found)
 
 
 def _on_grid(notes: Sequence[Note], beats: Sequence[float]) -> bool:

@@ -20,6 +20,7 @@ from transcribe.events import Transcription
 from transcribe.score.notation import Bar, Chord, Notation, Written, in_bars, notate
 from transcribe.theory.chords import parse
 from transcribe.theory.keys import signature
+from transcribe.theory.metres import bar_length
 
 # MusicXML's names of the qualities that Harte's shorthands name.
 _KINDS = {
@@ -241,7 +242,9 @@ def _key_signature(key: str) -> Any:
 def _metre(bar: Bar, bars: Sequence[Bar]) -> str:
     """Name a bar's time signature; a pick-up has that of the bar after it."""
     whole = bars[1] if bar.number == 0 and len(bars) > 1 else bar
-    if whole.beat != 1:
+    if whole.metre and bar_length(whole.metre) == whole.length:
+        return whole.metre
+    if whole.beat != 1 or whole.length.denominator > 1:
         return f"{int(whole.length * 2)}/8"
     return f"{int(whole.length)}/4"
 

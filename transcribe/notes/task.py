@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from transcribe.notes.decoder import Activations, DecodingConfig, NoteDecoder
     from transcribe.notes.metrics import NotesReport, PieceScores
     from transcribe.notes.network import NotesNetwork
-    from transcribe.score.analysis import Timing
 
 NotesModel = Model["DecodingConfig", "FeatureConfig"]
 
@@ -77,12 +76,6 @@ class NotesTask:
         from transcribe.notes.decoder import NoteDecoder
 
         return NoteDecoder(model.decoding)
-
-    def complete(self, result: Transcription, timing: Timing) -> Transcription:
-        """Add beats and keys."""
-        from transcribe.score.analysis import analysed
-
-        return analysed(result, timing)
 
     def remarks(self, result: Transcription, level: MeteredBlocks) -> Iterator[str]:
         """Warn of a recording without notes, and of what isn't a piano alone."""

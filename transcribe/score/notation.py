@@ -17,8 +17,7 @@ import numpy as np
 from transcribe.errors import InputError
 from transcribe.events import Note, Transcription
 from transcribe.score.beats import BeatGrid, is_grid
-from transcribe.score.hands import find_hands, struck_together
-from transcribe.score.quantise import is_compound, quantize
+from transcribe.score.placing import bar_starts, place_notes, quarters_a_beat
 from transcribe.score.voices import Struck, find_voices
 
 # Where there are no beats: so many seconds each, and so many a bar.
@@ -27,8 +26,6 @@ _BEAT, _METRE = 0.5, 4
 MAX_BARS = 10_000
 # A note that fills so much of the time to the next one of its voice lasts until then, if that is at most so long.
 _FILLED, _LONGEST_FILLED = 0.62, 4
-# Beats are halved where at least so much of them is divided into eight, and so many; up to so many a minute.
-_MANY_EIGHTHS, _FEW, _FASTEST = 0.3, 6, 220.0
 # What a note's end costs on a beat, a half, a third, …; for that it moves by so many beats and so much of its length.
 _END_COST = {1: 0.0, 2: 0.12, 3: 0.15, 4: 0.45, 6: 0.5, 8: 0.6}
 _MOVED, _MOVED_SHARE = 0.5, 0.25
@@ -46,12 +43,16 @@ class Chord:
 
 @dataclass(frozen=True)
 class Bar:
-    """A bar: where it begins and how long it is, in quarters; how long its beats are; its number, 0 for a pick-up."""
+    """A bar: where it begins and how long it is, in quarters; how long its beats are; its number, 0 for a pick-up.
+
+    ``metre`` is what it is written in (``6/8``), empty where nobody knows.
+    """
 
     start: Fraction
     length: Fraction
     beat: Fraction
     number: int
+    metre: str = ""
 
     @property
     def end(self) -> Fraction:
@@ -105,33 +106,30 @@ def notate(transcription: Transcription, detail: float = 1.0) -> Notation:
     if not is_grid(beats):
         first = notes[0].onset if notes else 0.0
         beats, downbeats = [first + _BEAT * k for k in range(_METRE + 1)], ()
-    onsets = [note.onset for note in notes]
-    together = [float(np.mean([onsets[i] for i in group])) for group in struck_together(np.array(onsets))]
-    beats, downbeats = _halved(together, beats, downbeats, detail)
+    placed = place_notes(notes, beats, downbeats, transcription.metres, detail)
+    beats, downbeats, compound = placed.beats, placed.downbeats, placed.compound
     grid = BeatGrid(beats)
-    right = find_hands(notes)
-    compound = is_compound(onsets, beats, detail)
     struck = []
-    for hand in (right, ~right):
+    for hand, divided in zip((placed.right, ~placed.right), placed.divided, strict=True):
         indices = np.flatnonzero(hand).tolist()
-        places, divided = quantize([onsets[i] for i in indices], beats, detail, compound)
-        struck.append((_struck(notes, indices, places, grid), divided))
-    quarters = Fraction(3, 2) if compound else Fraction(1)
+        struck.append((_struck(notes, indices, [placed.places[i] for i in indices], grid), divided))
+    quarters = quarters_a_beat(transcription, placed)
     voices = [[_lasting(voice, divided, compound) for voice in find_voices(groups)] for groups, divided in struck]
     everything = [chord for hand in voices for voice in hand for chord in voice]
     begin = min((chord.start for chord in everything), default=Fraction(0))
     end = max((chord.start + chord.length for chord in everything), default=Fraction(1))
     edges = _bar_lines(beats, downbeats, begin, end)
-    if compound:  # twelve eight is rare
+    if compound and not transcription.metres:  # twelve eight is rare
         edges = sorted({*edges, *((a + b) / 2 for a, b in pairwise(edges) if b - a == 4)})
         edges = edges[sum(edge <= begin for edge in edges) - 1 :]
     # Beats of rest before the first note make its bar a pick-up.
     pick_up = int(begin - edges[0])
     origin = edges[0] + pick_up
     lines = [Fraction(0), *((edge - origin) * quarters for edge in edges[1:])]
+    labels = _labels(transcription, grid, [edge for edge, _ in pairwise(edges)])
     bars = tuple(
-        Bar(start, stop - start, quarters, number)
-        for number, (start, stop) in enumerate(pairwise(lines), 0 if pick_up else 1)
+        Bar(start, stop - start, quarters if compound else Fraction(1), number, label)
+        for (number, (start, stop)), label in zip(enumerate(pairwise(lines), 0 if pick_up else 1), labels, strict=True)
     )
     hands = tuple(
         tuple(
@@ -144,22 +142,14 @@ def notate(transcription: Transcription, detail: float = 1.0) -> Notation:
     return Notation(bars, hands, tempo, grid, quarters, origin)
 
 
-def _halved(
-    onsets: Sequence[float], beats: Sequence[float], downbeats: Sequence[float], detail: float
-) -> tuple[Sequence[float], Sequence[float]]:
-    """Halve beats that are divided into eight again and again, and the bars with them: nobody reads demisemiquavers."""
-    parts = [n for n in quantize(onsets, beats, detail)[1].values() if n > 1]
-    if parts.count(8) < max(_FEW, _MANY_EIGHTHS * len(parts)) or 120 / float(np.median(np.diff(beats))) > _FASTEST:
-        return beats, downbeats
-    halves = BeatGrid(beats).to_seconds(np.arange(2 * len(beats) - 1) / 2).tolist()
-    bars = _bar_starts(beats, downbeats)
-    middles = [halves[a + b] for a, b in pairwise(bars)]
-    return halves, sorted([*(halves[2 * bar] for bar in bars), *middles])
-
-
-def _bar_starts(beats: Sequence[float], downbeats: Sequence[float]) -> list[int]:
-    """Find the beats that begin bars, by their numbers."""
-    return sorted({int(i) for i in np.searchsorted(beats, np.array(downbeats) - 1e-6) if i < len(beats)})
+def _labels(transcription: Transcription, grid: BeatGrid, edges: Sequence[Fraction]) -> list[str]:
+    """Name the metre of the bars that begin at the edges, in beats."""
+    metres = transcription.metres
+    if not metres:
+        return [""] * len(edges)
+    times = grid.to_seconds(np.array([float(edge) for edge in edges])) + 1e-3
+    sections = np.searchsorted([metre.onset for metre in metres], times) - 1
+    return [metres[max(0, int(section))].label for section in sections]
 
 
 def _struck(notes: Sequence[Note], indices: Sequence[int], places: Sequence[Fraction], grid: BeatGrid) -> list[Struck]:
@@ -219,7 +209,7 @@ def _nearest_end(start: Fraction, end: float, divided: dict[int, int], compound:
 
 def _bar_lines(beats: Sequence[float], downbeats: Sequence[float], begin: Fraction, end: Fraction) -> list[Fraction]:
     """Find the bar lines from the one before the beginning to the one after the end, in beats."""
-    lines = _bar_starts(beats, downbeats)
+    lines = bar_starts(beats, downbeats)
     usual = Counter(b - a for a, b in pairwise(lines)).most_common(1)[0][0] if len(lines) > 1 else _METRE
     lines = lines or [0]
     if (end - begin) / usual > MAX_BARS:

@@ -7,13 +7,11 @@ against how complicated the rhythm becomes (Cemgil, Desain & Kappen 2000 put it 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from fractions import Fraction
 
 import numpy as np
 
-from transcribe.events import Transcription
-from transcribe.score.beats import BeatGrid, is_grid
+from transcribe.score.beats import BeatGrid
 from transcribe.score.hands import struck_together
 
 # Into how many parts a beat may be divided, and what that costs; and where beats are of three parts, as in six eight.
@@ -115,26 +113,3 @@ def _misfit(positions: np.ndarray, parts: int, length: float) -> float:
     apart = np.diff(positions) * length > _APART
     merged = np.count_nonzero(apart & (np.diff(nearest) == 0))
     return float(0.5 * (off**2).sum() + _MERGED * merged)
-
-
-def quantized(transcription: Transcription, detail: float = 1.0) -> Transcription:
-    """Move notes to their places on the transcription's own beats; without beats it stays as it is.
-
-    A note keeps a length, that of a part of the beat at the least.
-    """
-    notes = transcription.notes
-    if not notes or not is_grid(transcription.beats):
-        return transcription
-    grid = BeatGrid(transcription.beats)
-    performed = [note.onset for note in notes]
-    compound = is_compound(performed, transcription.beats, detail)
-    onsets, divided = quantize(performed, transcription.beats, detail, compound)
-    offsets = grid.to_beats(np.array([note.offset for note in notes]))
-    finest = 2 if not divided else max(divided.values())
-    moved = []
-    for note, onset, offset in zip(notes, onsets, offsets, strict=True):
-        parts = divided.get(int(np.floor(offset)), divided.get(int(onset), finest))
-        end = max(Fraction(round(float(offset) * parts), parts), onset + Fraction(1, parts))
-        on, off = (max(0.0, float(time)) for time in grid.to_seconds(np.array([float(onset), float(end)])))
-        moved.append(replace(note, onset=round(on, 4), offset=round(off, 4)))
-    return replace(transcription, notes=tuple(sorted(moved)))

@@ -1,0 +1,166 @@
+"""Beats → bars: which beats begin one, and in which metre; pure.
+
+A hidden Markov model over the beats: every state is a metre and a place within its bar. Bars follow each other in one
+metre; another metre begins at a bar line, and a bar that is cut short or too long is the exception that costs most.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from transcribe.beats.accents import Accents
+from transcribe.beats.activations import METRES
+from transcribe.beats.decoder import FoundBeats, logit
+
+# A metre that the network doesn't think of at all is as probable as this: training has few of the rare ones.
+_LEAST_METRE = 0.05
+
+
+@dataclass(frozen=True)
+class BarDecodingConfig:
+    """Weights of the search, in natural logarithms of probabilities.
+
+    Attributes
+    ----------
+    downbeat
+        What a beat's odds count that it begins a bar.
+    metre
+        What the logarithm of a metre's probability counts, for a beat.
+    change
+        What a change of the metre costs, at a bar line.
+    cut
+        What it costs that a bar ends too soon.
+    triple
+        What a beat's odds count that it divides in three.
+    weight, turn, thirds
+        What the notes' accents count: see :class:`transcribe.beats.accents.Accents`.
+    prior
+        How usual bars of so many beats are, where a metre begins; other bars aren't looked for.
+    """
+
+    downbeat: float = 1.5
+    metre: float = 0.1
+    change: float = 6.0
+    cut: float = 4.0
+    triple: float = 0.5
+    weight: float = 0.6
+    turn: float = 0.6
+    thirds: float = 2.0
+    prior: Mapping[int, float] = field(
+        default_factory=lambda: {2: 0.0, 3: 0.0, 4: 0.0, 5: -4.0, 6: -3.0, 7: -4.0, 9: -5.0, 12: -5.0}
+    )
+
+    def __post_init__(self) -> None:
+        if set(self.prior) - set(METRES):
+            raise ValueError(f"bars have {', '.join(map(str, METRES))} beats")
+
+
+@dataclass(frozen=True)
+class FoundBars:
+    """What is known of every beat.
+
+    Attributes
+    ----------
+    place
+        Its place in the bar, from 0, (n,).
+    length
+        How many beats its bar has by its metre, (n,).
+    triple
+        Whether its metre divides beats in three, (n,).
+    """
+
+    place: np.ndarray
+    length: np.ndarray
+    triple: np.ndarray
+
+
+class _States:
+    """The states of the model: every place of every kind of bar, simple and compound."""
+
+    def __init__(self, kinds: list[tuple[int, bool]]) -> None:
+        self.kinds = kinds
+        lengths = np.array([length for length, _ in kinds])
+        self.kind = np.repeat(np.arange(len(kinds)), lengths)
+        self.first = np.concatenate([[0], np.cumsum(lengths)[:-1]])
+        self.last = self.first + lengths - 1
+        self.place = np.arange(lengths.sum()) - self.first[self.kind]
+        self.length = lengths[self.kind]
+        self.triple = np.array([triple for _, triple in kinds])[self.kind]
+
+
+def find_bars(
+    found: FoundBeats,
+    config: BarDecodingConfig = BarDecodingConfig(),
+    accents: Accents | None = None,
+    metre: tuple[int, bool] | None = None,
+    first: int | None = None,
+) -> FoundBars:
+    """Find the bars of beats.
+
+    Parameters
+    ----------
+    found
+        Beats, and what the network says of them.
+    accents
+        What the notes say of them; nothing where None.
+    metre
+        How many beats a bar has and whether they divide in three, where that is known.
+    first
+        The first beat that begins a bar, where that is known.
+
+    Returns
+    -------
+    FoundBars
+        Of no beats for no beats.
+    """
+    n_beats = len(found)
+    kinds = [metre] if metre is not None else [(n, triple) for n in config.prior for triple in (False, True)]
+    states = _States(kinds)
+    if not n_beats:
+        return FoundBars(np.zeros(0, int), np.zeros(0, int), np.zeros(0, bool))
+    seen = _observed(found, accents, config, states)
+    if first is not None:
+        at_start = -first % states.length
+        seen[0] = np.where(states.place == at_start, seen[0], -np.inf)
+    # A step is one of: to the next place, to a bar of the same kind, to one of another kind, out of an unfinished bar.
+    cost_of_cut = config.cut if metre is None else np.inf  # a metre that is known is obeyed
+    prior = np.array([0.0 if len(kinds) == 1 else config.prior[length] for length, _ in kinds])
+    changes = np.full((len(kinds), len(kinds)), -config.change) + prior
+    np.fill_diagonal(changes, 0.0)
+    values = seen[0] + prior[states.kind]
+    before = np.zeros((n_beats, len(states.place)), np.int32)
+    everywhere = np.arange(len(states.place))
+    for beat in range(1, n_beats):
+        previous = np.maximum(everywhere - 1, 0)
+        step = values[previous]
+        ends = values[states.last][:, None] + changes
+        best_end = ends.argmax(0)
+        best_cut = int(values.argmax())
+        entered, cut = ends.max(0), values[best_cut] - cost_of_cut
+        step[states.first] = np.maximum(entered, cut)
+        previous[states.first] = np.where(entered >= cut, states.last[best_end], best_cut)
+        before[beat] = previous
+        values = step + seen[beat]
+    path = np.zeros(n_beats, int)
+    path[-1] = int(values.argmax())
+    for beat in range(n_beats - 1, 0, -1):
+        path[beat - 1] = before[beat, path[beat]]
+    return FoundBars(states.place[path], states.length[path], states.triple[path])
+
+
+def _observed(found: FoundBeats, accents: Accents | None, config: BarDecodingConfig, states: _States) -> np.ndarray:
+    """Say how well each beat fits each state, (n_beats, n_states)."""
+    share = np.clip(found.downbeat / np.maximum(found.beat, 0.1), 0, 1)
+    odds = config.downbeat * logit(share)
+    likely = np.log(np.maximum(found.metre, _LEAST_METRE))
+    three = config.triple * logit(found.triple)
+    if accents is not None:
+        odds = odds + config.weight * accents.weight + config.turn * accents.turn
+        three = three + config.thirds * accents.thirds
+    columns = [METRES.index(length) for length in states.length] if len(states.kinds) > 1 else []
+    begins = states.place == 0
+    seen = odds[:, None] * (begins - 0.5) + three[:, None] * (states.triple - 0.5)
+    return np.asarray(seen + config.metre * likely[:, columns] if columns else seen)
