@@ -17,9 +17,9 @@ from transcribe.beats.windows import WINDOW_FRAMES
 
 # How much of training comes from where; what is missing is left out.
 SHARES = {
-    "asap": 0.36, "piano-midi-de": 0.12, "maps": 0.06, "pop909": 0.13, "mutopia": 0.07, "openscore-lieder": 0.07,
-    "openscore-quartets": 0.05, "openscore-orchestra": 0.02, "openhymnal": 0.02, "irish-cre": 0.02,
-    "polish-scores": 0.04, "freedoom": 0.03, "groove": 0.01,
+    "asap": 0.42, "piano-midi-de": 0.14, "maps": 0.06, "pop909": 0.13, "mutopia": 0.06, "openscore-lieder": 0.05,
+    "openscore-quartets": 0.04, "openscore-orchestra": 0.01, "openhymnal": 0.02, "irish-cre": 0.01,
+    "polish-scores": 0.02, "freedoom": 0.03, "groove": 0.01,
 }  # fmt: skip
 # Notes without any beat, two excerpts one after the other, drums under a song.
 _NOISE, _TWO, _DRUMS = 0.015, 0.06, 0.4

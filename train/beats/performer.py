@@ -19,7 +19,7 @@ _SHORTEST, _LONGEST = 0.25, 2.6
 
 def excerpt(piece: Rhythm, seconds: float, rng: np.random.Generator) -> Rhythm:
     """Draw an excerpt of ``seconds`` at another tempo, played where it is a score, as a transcriber hears it."""
-    stretch = float(np.exp(np.clip(rng.normal(0, 0.18), np.log(0.7), np.log(1.4))))
+    stretch = float(np.exp(np.clip(rng.normal(0, 0.13), np.log(0.7), np.log(1.4))))
     if piece.score:
         # Twice as much, so that enough is left however fast it is played.
         part = cut(piece, _start(piece, 1.6 * seconds, rng), 1.6 * seconds)

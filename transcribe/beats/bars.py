@@ -41,12 +41,12 @@ class BarDecodingConfig:
         How usual bars of so many beats are, where a metre begins; other bars aren't looked for.
     """
 
-    downbeat: float = 1.5
+    downbeat: float = 1.0
     metre: float = 0.1
     change: float = 6.0
     cut: float = 4.0
     triple: float = 0.5
-    weight: float = 0.6
+    weight: float = 0.4
     turn: float = 0.6
     thirds: float = 2.0
     prior: Mapping[int, float] = field(

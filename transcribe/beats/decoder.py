@@ -30,6 +30,7 @@ _BEAM = 16
 # No beat is shorter, and none longer: room beyond the tempi that the network tells, in seconds.
 _SHORTEST_PERIOD, _LONGEST_PERIOD = 0.9 * PERIODS[-1], 1.1 * PERIODS[0]
 _LOG_PERIODS = np.log(PERIODS)
+_COMFORT = -np.maximum(0.0, np.maximum(np.log2(66 * PERIODS / 60), np.log2(60 / PERIODS / 160))).astype(np.float32)
 _STEP = float(_LOG_PERIODS[0] - _LOG_PERIODS[1])
 # Probabilities lie between this and 1 minus this.
 _LEAST = 1e-3
@@ -54,6 +55,8 @@ class BeatDecodingConfig:
         costs at the most, such as one that is held.
     whole
         What the tempo's probability in the whole piece counts, beside that of a place.
+    comfort
+        What it counts by how many octaves beats are slower than 66 a minute, or faster than 160.
     change, most_change
         What it costs that the next beat is longer by a factor of e, or shorter; and at the most.
     pause
@@ -62,13 +65,14 @@ class BeatDecodingConfig:
         What a second of music costs before the first beat, or after the last one.
     """
 
-    threshold: float = 0.4
+    threshold: float = 0.25
     lowest_peak: float = 0.15
     floor: float = -5.0
     skip: float = 2.0
     tempo: float = 0.3
     whole: float = 0.7
     most_tempo: float = 2.0
+    comfort: float = 5.0
     change: float = 4.0
     most_change: float = 10.0
     pause: float = 6.0
@@ -216,7 +220,7 @@ class _Search:
         # Of one of _EVERY frames: what beats of each period are worth there, for a second of music.
         self.tempo = np.maximum(kept.tempo, np.float32(_LEAST), dtype=np.float32)
         np.log(self.tempo, out=self.tempo)
-        self.tempo += np.float32(config.whole) * _usual(kept.tempo)
+        self.tempo += np.float32(config.whole) * _usual(kept.tempo) + np.float32(config.comfort) * _COMFORT
         self.tempo -= self.tempo.max(1, keepdims=True)
         self.tempo *= np.float32(config.tempo)
         n_nodes = len(peaks)
