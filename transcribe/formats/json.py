@@ -10,11 +10,15 @@ from transcribe.errors import InputError
 from transcribe.events import Chord, Key, Note, Pedal, Tag, Transcription, Tuning
 from transcribe.formats import schema
 from transcribe.formats.format import checked
+from transcribe.score.chart import bars_and_beats
 
 
 def to_dict(transcription: Transcription) -> dict[str, Any]:
-    """Everything as plain values, times rounded to 0.1 ms."""
-    return {"version": schema.VERSION, **_rounded(asdict(transcription))}
+    """Everything as plain values, times rounded to 0.1 ms; every chord with the bar and the beat it begins on."""
+    values = {"version": schema.VERSION, **_rounded(asdict(transcription))}
+    for chord, place in zip(values["chords"], bars_and_beats(transcription), strict=True):
+        chord["bar"], chord["beat"] = place or (None, None)
+    return values
 
 
 def _rounded(value: Any) -> Any:
