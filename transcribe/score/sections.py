@@ -31,9 +31,9 @@ def sections_of(bars: Sequence[Sequence[str]]) -> list[tuple[str, int]]:
     """
     n = len(bars)
     number, begins = np.full(n, -1), np.zeros(n, bool)
-    alike = _alike(bars) if n <= _MOST_BARS else {}
+    agreement = _agreement(bars) if n <= _MOST_BARS else {}
     for count in range(n):  # each takes some bars
-        found = _best_repeat(alike, number >= 0)
+        found = _best_repeat(agreement, number >= 0)
         if found is None:
             break
         length, starts = found
@@ -51,8 +51,8 @@ def sections_of(bars: Sequence[Sequence[str]]) -> list[tuple[str, int]]:
     return sections
 
 
-def _alike(bars: Sequence[Sequence[str]]) -> dict[int, np.ndarray]:
-    """Tell, for every length, which stretches of so many bars are alike, (n_starts, n_starts)."""
+def _agreement(bars: Sequence[Sequence[str]]) -> dict[int, np.ndarray]:
+    """Compare, for every length, all stretches of so many bars: the share of beats that agree, (n_starts, n_starts)."""
     n, lengths = len(bars), np.array([len(bar) for bar in bars])
     numbers: dict[str, int] = {}
     table = np.full((n, int(max(lengths, default=0))), -1)
@@ -61,27 +61,26 @@ def _alike(bars: Sequence[Sequence[str]]) -> dict[int, np.ndarray]:
     shared = np.zeros((n, n), np.float32)
     for beat in table.T:
         shared += (beat[:, None] == beat[None, :]) & (beat >= 0)[:, None]
-    agreement = np.where(lengths[:, None] == lengths[None, :], shared / lengths[:, None], 0)
+    single = np.where(lengths[:, None] == lengths[None, :], shared / lengths[:, None], 0)
     found = {}
     for length in range(_SHORTEST, min(_LONGEST, n // 2) + 1):
         starts = n - length + 1
-        total = sum(agreement[i : i + starts, i : i + starts] for i in range(length))
-        found[length] = np.asarray(total >= _ALIKE * length)
+        found[length] = np.mean([single[i : i + starts, i : i + starts] for i in range(length)], axis=0)
     return found
 
 
-def _best_repeat(alike: dict[int, np.ndarray], taken: np.ndarray) -> tuple[int, list[int]] | None:
+def _best_repeat(agreement: dict[int, np.ndarray], taken: np.ndarray) -> tuple[int, list[int]] | None:
     """Find the stretch whose repeats save most: its length and where it is played; None where nothing is saved."""
-    most, best = 0, None
-    for length, pairs in alike.items():
+    most, best = 0.0, None
+    for length, pairs in agreement.items():
         free = np.lib.stride_tricks.sliding_window_view(~taken, length).all(1)
         for start in np.flatnonzero(free):
             found = [int(start)]
-            for other in np.flatnonzero(pairs[start] & free):
+            for other in np.flatnonzero((pairs[start] >= _ALIKE) & free):
                 if other >= found[-1] + length:
                     found.append(int(other))
-            saved = (len(found) - 1) * length - len(found)
-            if len(found) > 1 and saved > most:
+            saved = length * float(pairs[start][found[1:]].sum()) - len(found)
+            if saved > most:
                 most, best = saved, (length, found)
     return best
 
