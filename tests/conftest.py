@@ -1,19 +1,18 @@
 from __future__ import annotations
 
+import importlib.util
+import re
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
-import torch
 from hypothesis import settings
 
 from transcribe.engine.features import FeatureConfig
-from transcribe.engine.trunk import TrunkConfig
 from transcribe.engine.weights import header_of, parse_model, to_bytes
 from transcribe.events import Note, Transcription
 from transcribe.notes.decoder import DecodingConfig
-from transcribe.notes.network import NotesNetwork
 from transcribe.notes.task import NOTES, NotesModel
 from transcribe.report import sonify
 
@@ -22,6 +21,14 @@ settings.register_profile("pitchai", deadline=None, derandomize=True)
 settings.load_profile("pitchai")
 
 ROOT = Path(__file__).parent.parent
+
+# A CPU needs no torch, and torch is gigabytes: where it isn't installed, the tests without it run.
+if importlib.util.find_spec("torch") is None:
+    collect_ignore = [
+        str(path)
+        for path in Path(__file__).parent.rglob("test_*.py")
+        if re.search(r"^ *(import|from) (torch|train)\b", path.read_text(encoding="utf-8"), re.MULTILINE)
+    ]
 EXAMPLE = ROOT / "examples" / "waltz.flac"
 
 FIVE_NOTES = [
@@ -50,6 +57,10 @@ def wav(tmp_path: Path) -> Path:
 @pytest.fixture(scope="session")
 def tiny_model() -> NotesModel:
     """A network with random weights, small enough to be quick."""
+    torch = pytest.importorskip("torch")
+    from transcribe.engine.trunk import TrunkConfig
+    from transcribe.notes.network import NotesNetwork
+
     torch.manual_seed(0)
     features, config = FeatureConfig(), TrunkConfig(channels=4, stem_channels=4, mix_channels=2, dilations=(1, 2))
     network = NotesNetwork(features, config)

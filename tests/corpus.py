@@ -7,6 +7,7 @@ import json
 import struct
 from collections.abc import Iterator
 from fractions import Fraction
+from typing import Any
 
 import av
 import numpy as np
@@ -50,6 +51,7 @@ def encoded(container: str, codec: str, samples: np.ndarray) -> bytes:
     buffer = io.BytesIO()
     with av.open(buffer, "w", format=container) as output:
         stream = output.add_stream(codec, rate=48_000, layout="mono")
+        assert isinstance(stream, av.AudioStream)
         resampler = av.AudioResampler(stream.codec_context.format, "mono", 48_000)
         size = stream.codec_context.frame_size or 1024
         for first in range(0, len(samples) - size + 1, size):
@@ -170,7 +172,7 @@ def results(seed: int, n_mangled: int) -> Iterator[tuple[str, bytes]]:
 def wrong_json(content: bytes, rng: np.random.Generator) -> bytes:
     """Put a value of another kind somewhere."""
     values = json.loads(content)
-    strange = [None, True, -1, 1e308, "x", [], {}, [[]], {"a": 1}, "\ud800", 10**30, float("nan")]
+    strange: list[Any] = [None, True, -1, 1e308, "x", [], {}, [[]], {"a": 1}, "\ud800", 10**30, float("nan")]
     node = values
     while True:
         keys = list(node) if isinstance(node, dict) else list(range(len(node)))

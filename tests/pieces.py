@@ -156,10 +156,10 @@ def pop(rng: np.random.Generator, n_bars: int = 16) -> Piece:
             ((1, 0.5), (1.5, 0.5), (2, 0.5), (2.5, 1.5)),
             ((0, 0.5), (0.5, 0.5), (1, 0.5), (1.5, 1), (2.5, 1), (3.5, 0.5)),
         ]
-        for at, length in rhythms[int(rng.integers(len(rhythms)))]:
+        for beat, beats in rhythms[int(rng.integers(len(rhythms)))]:
             tone = triad[int(rng.integers(3))]
             pitch = _near(tone, 0.8 * pitch + 0.2 * 74 + rng.uniform(-5, 5))
-            notes.append(Written(start + F(at), F(length), int(pitch), 1))
+            notes.append(Written(start + F(beat), F(beats), int(pitch), 1))
             if at in (0, 2) and length >= 1:
                 notes += [Written(start + F(at), F(length), _near(t, 64), 1) for t in triad]
     return Piece(_alone(notes), F(4), 96.0)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
+import soundfile
 
 from transcribe.events import Note
 
@@ -47,3 +50,22 @@ def strum(pitches: list[int], seconds: float, sample_rate: int = RATE) -> np.nda
         first = i * sample_rate // 100
         samples[first:] += 0.5 * pluck(pitch, seconds, sample_rate)[: len(samples) - first]
     return samples
+
+
+def tone(path: Path, frequency: float, seconds: float = 3.0, buzz: bool = False, pulse: float = 0.0) -> Path:
+    """Write a sine, or a saw-tooth with all its partials; ``pulse`` times a second if that isn't 0, else held."""
+    time = np.arange(int(seconds * RATE)) / RATE
+    samples = 0.3 * (2 * ((frequency * time) % 1) - 1) if buzz else 0.5 * np.sin(2 * np.pi * frequency * time)
+    if pulse:
+        samples *= (time * pulse) % 1 < 0.2
+    path.parent.mkdir(parents=True, exist_ok=True)
+    soundfile.write(path, samples, RATE)
+    return path
+
+
+def two_sounds(folder: Path) -> Path:
+    """Write clips in folders by instrument: sines for flutes, saw-teeth for violins."""
+    for k in range(8):
+        tone(folder / "flute" / f"{k}.flac", 300.0 + 40 * k)
+        tone(folder / "violin" / f"{k}.flac", 300.0 + 40 * k, buzz=True)
+    return folder

@@ -36,6 +36,7 @@ def write_av(path: Path, samples: np.ndarray, codec: str, rate: int = 48000, str
     with av.open(str(path), "w") as container:
         outputs = [container.add_stream(codec, rate=rate, layout="mono") for _ in range(streams)]
         for stream in outputs:
+            assert isinstance(stream, av.AudioStream)
             size = stream.codec_context.frame_size or 1024
             for first in range(0, len(samples) - size + 1, size):
                 frame = av.AudioFrame.from_ndarray(samples[None, first : first + size], format="fltp", layout="mono")

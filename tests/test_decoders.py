@@ -9,11 +9,13 @@ import sys
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
+from typing import cast
 
 import av
 import numpy as np
 import pytest
 import soundfile
+from av import AudioStream
 
 from tests.signals import RATE
 from transcribe import audio, decoders
@@ -47,7 +49,7 @@ def times(samples: np.ndarray) -> list[float]:
     return [float(time) for i, time in enumerate(loud) if i == 0 or time > loud[i - 1] + 0.3]
 
 
-def near(expected: list[float], tolerance: float = 0.03) -> object:
+def near(expected: float | list[float], tolerance: float = 0.03) -> object:
     return pytest.approx(expected, abs=tolerance)
 
 
@@ -70,7 +72,7 @@ def muxed(
     rate = 48_000
     with av.open(str(path), "w") as container:
         picture = container.add_stream("mpeg4", rate=10) if video else None
-        outputs = [container.add_stream(codec, rate=rate, layout="mono") for _ in range(streams)]
+        outputs = [cast(AudioStream, container.add_stream(codec, rate=rate, layout="mono")) for _ in range(streams)]
         for number, stream in enumerate(outputs):
             if default is not None:
                 stream.disposition = av.stream.Disposition(int(number == default))
@@ -85,10 +87,11 @@ def muxed(
             samples = bursts(rate)[None] * np.float32(number == (default or 0))
             whole = av.AudioFrame.from_ndarray(samples, format="fltp", layout="mono")
             whole.sample_rate, whole.pts, whole.time_base = rate, round(late * rate), Fraction(1, rate)
-            size = stream.codec_context.frame_size or 1024
-            resampler = av.AudioResampler(stream.codec_context.format, "mono", rate, frame_size=size)
-            for frame in (*resampler.resample(whole), *resampler.resample(None), None):
-                for packet in stream.encode(frame):
+            context = stream.codec_context
+            resampler = av.AudioResampler(context.format, "mono", rate, frame_size=context.frame_size or 1024)
+            for sound in (*resampler.resample(whole), *resampler.resample(None), None):
+                for packet in stream.encode(sound):
+                    assert packet.pts is not None
                     at = float(packet.pts * packet.time_base)
                     if not any(begin <= at < end for begin, end in missing):
                         container.mux(packet)

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import argparse
 import re
-import runpy
-from collections.abc import Iterator
 
 import pytest
 from typer import Typer
@@ -18,7 +15,7 @@ from transcribe.engine.weights import manifest
 from transcribe.registry import TASKS
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-TRAINING = (ROOT / "train" / "README.md").read_text(encoding="utf-8")
+GUIDES = [path.read_text(encoding="utf-8") for path in (ROOT / "CONTRIBUTING.md", *(ROOT / "train").rglob("README.md"))]
 
 
 def section(title: str) -> str:
@@ -63,51 +60,8 @@ def test_every_option_that_is_named_exists(option: str) -> None:
     assert option in of_others.union(*OPTIONS.values())
 
 
-def training_commands() -> Iterator[tuple[str, str]]:
-    """Every ``python -m train.X``, with the variables of its shell filled in, as (X, options)."""
-    text = re.sub(r"\\\n", " ", TRAINING)
-    variables: dict[str, str] = {}
-    pattern = r'(?<!\w)([A-Z]+)="([^"]*)"|python -m train\.([a-z_.]+)((?:[^\n`#]|\$[A-Z]+)*)'
-    for name, value, module, options in re.findall(pattern, text):
-        filled = re.sub(r"\$([A-Z]+)", lambda match: variables.get(match[1], ""), value or options)
-        if name:
-            variables[name] = filled
-        else:
-            yield module, filled
-
-
-class AskedError(Exception):
-    """Carries the parser of a program that was about to parse its arguments."""
-
-
-def training_options(module: str, monkeypatch: pytest.MonkeyPatch) -> set[str]:
-    """Run a training program as far as to its parser, and ask that for its options."""
-
-    def ask(parser: argparse.ArgumentParser, *_: object, **__: object) -> None:
-        raise AskedError(parser)
-
-    monkeypatch.setattr(argparse.ArgumentParser, "parse_known_args", ask)
-    with pytest.raises(AskedError) as asked:
-        runpy.run_module(f"train.{module}", run_name="__main__")
-    parsers = [asked.value.args[0]]
-    for action in parsers[0]._actions:
-        if isinstance(action, argparse._SubParsersAction):
-            parsers += action.choices.values()
-    return {option for parser in parsers for option in parser._option_string_actions}
-
-
-@pytest.mark.filterwarnings("ignore::RuntimeWarning")  # of a module that other tests have imported
-def test_every_option_of_the_training_programs_that_is_shown_exists(monkeypatch: pytest.MonkeyPatch) -> None:
-    lines = list(training_commands())
-    shown = [(module, option) for module, line in lines for option in re.findall(r"(?<=\s)--[a-z-]+", line)]
-    known = {module: training_options(module, monkeypatch) for module, _ in lines}
-    for module, option in shown:
-        assert option in known[module], f"train.{module} has no {option}"
-    assert len(shown) > 150
-
-
 def test_every_file_that_is_named_exists() -> None:
-    for text in (README, TRAINING):
+    for text in (README, *GUIDES):
         for name in re.findall(r"`((?:transcribe|train|tests|examples|weights)/[\w./-]+)`", text):
             assert (ROOT / name).exists() or (ROOT / f"{name}.md").exists(), name
     for name in re.findall(r"\]\((?!https?:)([^)#]+)\)", README):

@@ -33,7 +33,7 @@ def isolated(folder: Path, *commands: str) -> dict[str, Any]:
     return json.loads(run.stdout)  # type: ignore[no-any-return]
 
 
-QUIET = {"asked": [], "reached": []}
+QUIET: dict[str, list[str]] = {"asked": [], "reached": []}
 
 
 def test_questions_and_connections_are_seen(tmp_path: Path) -> None:

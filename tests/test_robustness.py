@@ -170,7 +170,7 @@ def test_devices_and_endless_streams(tmp_path: Path, monkeypatch: pytest.MonkeyP
     with pytest.raises(InputError, match="empty"):
         AudioReader("/dev/zero", 16_000)
     monkeypatch.setattr(audio, "_ROOM_LEFT", 1 << 23)
-    monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(10, 9, 1))  # type: ignore[attr-defined]
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(10, 9, 1))
     fifo = tmp_path / "endless.wav"
     os.mkfifo(fifo)
     writer = subprocess.Popen(["sh", "-c", f"cat /dev/zero > '{fifo}'"], stderr=subprocess.DEVNULL)
@@ -387,7 +387,7 @@ def test_killed_and_resumed_is_as_if_undisturbed(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_what_other_runs_have_made_is_left(tmp_path: Path) -> None:
     many(tmp_path / "in", 3)
-    options = [
+    options: list[str | Path] = [
         tmp_path / "in",
         "-o",
         tmp_path / "out",

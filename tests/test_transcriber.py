@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,9 @@ from hypothesis.extra import numpy as arrays
 
 from tests.conftest import FIVE_NOTES
 from tests.signals import RATE, melody, silence, sine
-from transcribe.errors import InputError, UsageError
+from transcribe import load, save
+from transcribe.errors import InputError, OutputError, UsageError
+from transcribe.events import Chord, Transcription
 from transcribe.notes.task import NotesModel
 from transcribe.transcriber import Transcriber, transcribe_audio, transcribe_file
 
@@ -118,3 +121,65 @@ def test_any_finite_audio_gives_a_valid_transcription(samples: np.ndarray, tiny:
     for note in result.notes:
         assert 0 <= note.onset < note.offset
         assert 1 <= note.velocity <= 127
+
+
+def test_threads_do_not_get_each_others_activations(tiny: Transcriber, tmp_path: Path) -> None:
+    """A transcriber holds nothing of a call: what two threads keep of two recordings is what each has alone."""
+    paths = [tmp_path / f"{number}.wav" for number in range(2)]
+    for number, path in enumerate(paths):
+        soundfile.write(path, melody(FIVE_NOTES, 25.0 + 20 * number), RATE)
+
+    def kept(path: Path) -> list[np.ndarray]:
+        blocks: list[np.ndarray] = []
+        tiny.transcribe_file(path, keep=lambda block: blocks.append(block.onset))
+        return blocks
+
+    with ThreadPoolExecutor(2) as pool:
+        together = list(pool.map(kept, paths))
+    for alone, found in zip(map(kept, paths), together, strict=True):
+        np.testing.assert_array_equal(np.concatenate(found), np.concatenate(alone))
+
+
+def test_tasks_are_heard_as_they_are_named(wav: Path) -> None:
+    assert set(Transcriber(device="cpu").transcribe_file(wav).models) == {"notes", "chords", "instruments"}
+    beats = Transcriber(tasks=("beats",), device="cpu")
+    assert [task.name for task in beats.tasks] == ["notes", "beats"]
+    with pytest.raises(UsageError, match="no task"):
+        Transcriber(tasks=("lyrics",))
+    with pytest.raises(UsageError, match="sequence"):
+        Transcriber(tasks="notes")
+    with pytest.raises(UsageError, match="one task"):
+        Transcriber(tasks=())
+
+
+def test_a_result_is_saved_and_loaded(tmp_path: Path) -> None:
+    song = Transcription(
+        notes=tuple(FIVE_NOTES), chords=(Chord(0.0, 3.0, "C:maj"),), duration=3.0, models={"notes": "<b>mine</b>"}
+    )
+    for suffix in (".json", ".mid", ".csv", ".lab", ".musicxml", ".svg", ".html", ".txt"):
+        if suffix == ".musicxml":
+            pytest.importorskip("music21")
+        save(song, tmp_path / f"song{suffix}")
+        assert (tmp_path / f"song{suffix}").stat().st_size > 0
+    assert load(tmp_path / "song.json") == song
+    assert load(tmp_path / "song.csv").notes == song.notes
+    assert load(tmp_path / "song.lab").chords == (Chord(0.0, 3.0, "C:maj"),)
+    save(song, tmp_path / "chords.csv", task="chords")
+    assert load(tmp_path / "chords.csv").chords == song.chords
+    with pytest.raises(OutputError, match="exists"):
+        song.save(tmp_path / "song.mid")
+    song.save(tmp_path / "song.mid", overwrite=True)
+    with pytest.raises(UsageError, match="no chords"):
+        save(Transcription(), tmp_path / "empty.lab")
+    with pytest.raises(UsageError, match="listening"):
+        save(song, tmp_path / "song.npz")
+    with pytest.raises(UsageError, match="unknown format"):
+        save(song, tmp_path / "song.xyz")
+
+
+def test_a_result_is_shown_in_a_line_and_in_a_table() -> None:
+    song = Transcription(notes=tuple(FIVE_NOTES), chords=(Chord(0.0, 3.0, "C:maj"),), duration=3.0, key="C major")
+    assert repr(song) == "<Transcription: notes=5, chords=1, duration=3.0, key='C major'>"
+    table = song._repr_html_()
+    assert "<tr><th>notes</th><td>5</td></tr>" in table
+    assert "<tr><th>chords</th><td>C</td></tr>" in table

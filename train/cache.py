@@ -44,13 +44,24 @@ def draw_spans(
 ) -> list[tuple[int, int]]:
     """Draw ``count`` spans of ``n_frames`` frames at random, each the index of a piece and its first frame.
 
-    ``shares`` says how often each piece is drawn, as by :func:`shares_of`.
+    ``shares`` says how often each piece is drawn, as by :func:`shares_of`. The last frame of a piece is never drawn:
+    what is shipped was trained so.
     """
     spans = []
     for _ in range(count):
         index = min(int(np.searchsorted(shares, rng.random())), len(pieces) - 1)
         spans.append((index, int(rng.integers(0, max(1, pieces[index].n_frames - n_frames)))))
     return spans
+
+
+def draw_first(n_total: int, n_frames: int, rng: np.random.Generator) -> int:
+    """Draw the first of ``n_frames`` frames in a recording of ``n_total``; 0 where the recording is shorter."""
+    return int(rng.integers(0, max(1, n_total - n_frames + 1)))
+
+
+def keep_path(path: Path) -> dict[str, np.ndarray]:
+    """Keep the path of the labels alone, by which a recording is found again: what plays in it stands elsewhere."""
+    return {"path": np.array(str(path.absolute()))}
 
 
 def shares_of(lengths: Sequence[int]) -> np.ndarray:
@@ -109,10 +120,13 @@ def prepare(
 def _key(piece: Piece, features: FeatureConfig, read_labels: ReadLabels, transform: Transform | None) -> str:
     found = [(path.absolute(), path.stat()) for path in (piece.audio, piece.labels)]
     stamps = [(str(path), stat.st_mtime_ns, stat.st_size) for path, stat in found]
-    # The file, as the module is __main__ where a program is run.
-    reader = Path(read_labels.__code__.co_filename).name, read_labels.__qualname__
+    reader = read_labels.__module__, read_labels.__qualname__
     kind = (stamps, features, (transform or in_tune).__qualname__, reader)
     return hashlib.sha256(repr(kind).encode()).hexdigest()[:24]
+
+
+def _whole(samples: np.ndarray, features: FeatureConfig) -> np.ndarray:
+    return np.concatenate([np.zeros((0, features.n_mels), np.float32), *in_tune([samples], features)])
 
 
 def _prepare_one(job: tuple[Piece, Path, FeatureConfig, ReadLabels, Transform | None]) -> str:
@@ -123,7 +137,7 @@ def _prepare_one(job: tuple[Piece, Path, FeatureConfig, ReadLabels, Transform | 
         samples = load_audio(piece.audio, features.sample_rate).samples
     except InputError as error:
         return str(error)
-    values = transform(samples) if transform else in_tune(samples, features)
+    values = transform(samples) if transform else _whole(samples, features)
     arrays["n_frames"] = np.array(len(values))
     part = path.with_suffix(f".{os.getpid()}.part.npy")
     np.save(part, values.astype(np.float16))

@@ -6,16 +6,17 @@ weights to the bit.
 
 from __future__ import annotations
 
-import argparse
+import json
 import math
 import os
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from datetime import timedelta
 from pathlib import Path
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, distributed, nn
@@ -28,6 +29,7 @@ from train.muon import MuonAndAdamW
 Batches = Callable[[int, int], tuple[Tensor, ...]]
 # (network, batch) -> the losses by name; their sum is minimised
 Losses = Callable[[nn.Module, tuple[Tensor, ...]], dict[str, Tensor]]
+N = TypeVar("N", bound=nn.Module)
 # averaged network -> figures to log
 Validate = Callable[[nn.Module], dict[str, float]]
 
@@ -58,27 +60,8 @@ class LoopConfig:
 _FREE = ("precision", "compile", "validate_every", "checkpoint_minutes")
 
 
-def add_options(parser: argparse.ArgumentParser, defaults: LoopConfig, batch: int) -> None:
-    """Add the options that all training programs share; :func:`chosen` reads the loop's from them."""
-    parser.add_argument("--run", type=Path, required=True, help="folder for checkpoints and TensorBoard files")
-    parser.add_argument("--cache", type=Path, default=Path("runs/features"), help="folder for features")
-    parser.add_argument("--steps", type=int, default=defaults.steps)
-    parser.add_argument("--batch", type=int, default=batch, help="excerpts a step")
-    parser.add_argument("--learning-rate", type=float, default=defaults.learning_rate, help="AdamW's")
-    parser.add_argument("--optimizer", choices=("adamw", "muon"), default=defaults.optimizer)
-    parser.add_argument(
-        "--average", type=float, default=defaults.average, help="of the weights: how much of it stays in a step"
-    )
-    parser.add_argument("--precision", choices=("float32", "bfloat16"), default=defaults.precision)
-    parser.add_argument("--compile", action="store_true", help="torch.compile: a minute of work, then faster steps")
-    parser.add_argument("--validate-every", type=int, default=defaults.validate_every, help="steps; 0 never")
-    parser.add_argument("--device", default="auto")
-    parser.add_argument("--seed", type=int, default=0)
-
-
-def chosen(options: argparse.Namespace) -> LoopConfig:
-    """Read what :func:`add_options` added."""
-    return LoopConfig(**{f.name: getattr(options, f.name) for f in fields(LoopConfig) if hasattr(options, f.name)})
+def _fixed(config: LoopConfig) -> dict[str, Any]:
+    return {name: value for name, value in asdict(config).items() if name not in _FREE}
 
 
 def learning_rate(step: int, config: LoopConfig) -> float:
@@ -102,6 +85,8 @@ def start_process_group(device: torch.device) -> tuple[int, torch.device]:
     if device.type == "cuda":
         device = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
         torch.cuda.set_device(device)
+    if distributed.is_initialized():
+        return distributed.get_rank(), device
     # The others wait while rank 0 prepares features and validates.
     distributed.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=timedelta(hours=12))
     return distributed.get_rank(), device
@@ -177,7 +162,7 @@ def train(
                 "averaged": averaged.state_dict(),
                 "optimizer": optimizer.state_dict(),
                 "step": step,
-                "config": {name: value for name, value in asdict(config).items() if name not in _FREE},
+                "config": _fixed(config),
             },
             part,
         )
@@ -231,6 +216,28 @@ def train(
         save(config.steps)
     averaged.module.eval()
     return averaged.module
+
+
+def is_finished(folder: Path, config: LoopConfig) -> bool:
+    """Whether a run has taken the steps of ``config``."""
+    checkpoint = folder / "checkpoint.pt"
+    if not checkpoint.exists():
+        return False
+    state = torch.load(checkpoint, map_location="cpu", weights_only=True, mmap=True)
+    return bool(state["step"] == config.steps and state["config"] == _fixed(config))
+
+
+def load_run(folder: Path, build: Callable[[dict[str, Any]], N]) -> N:
+    """Load the averaged network of a run, for evaluation; ``build`` makes it from what ``config.json`` says."""
+    network = build(json.loads((folder / "config.json").read_text()))
+    network.load_state_dict(averaged_tensors(folder), strict=True)
+    return network.eval()
+
+
+def averaged_tensors(folder: Path) -> dict[str, Tensor]:
+    """Read the averaged weights of a run."""
+    averaged = torch.load(folder / "checkpoint.pt", map_location="cpu", weights_only=True)["averaged"]
+    return {key.removeprefix("module."): value for key, value in averaged.items() if key.startswith("module.")}
 
 
 class _Log:

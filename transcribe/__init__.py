@@ -1,26 +1,28 @@
 """pitchai: listen to a recording and write down the music.
 
->>> from transcribe import transcribe_file
->>> transcription = transcribe_file("song.wav")  # doctest: +SKIP
+>>> from transcribe import Transcriber
+>>> result = Transcriber().transcribe_file("examples/waltz.flac")
+>>> len(result.notes)
+56
 
-The rungs of the ladder, for those who enter further down: ``load_audio`` (file → samples), ``Transcriber.activations``
-(samples → activations; ``LogMel`` is their spectrogram), ``decode`` (activations → notes), ``analysed`` (notes → beats
-and keys), ``score_notes`` (notes against the truth).
+A :class:`Transcriber` hears notes, chords and instruments, as the command does. The rungs below it: ``load_audio``
+(file → samples), ``Transcriber.activations`` (samples → activations; ``LogMel`` is their spectrogram), ``decode``
+(activations → notes), ``analysed`` (notes → beats and keys), ``score_notes`` (notes against the truth).
 """
 
-from __future__ import annotations
-
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+import importlib as _importlib
+import typing as _typing
 
 from transcribe.errors import InputError, OutputError, PitchaiError, UsageError, WeightsError
 from transcribe.events import Chord, Key, Note, Pedal, Tag, Transcription
 
-if TYPE_CHECKING:
+if _typing.TYPE_CHECKING:
     from transcribe.audio import Audio, load_audio
     from transcribe.engine.features import FeatureConfig, FrameGrid, LogMel
+    from transcribe.files import load, save
     from transcribe.notes.decoder import Activations, DecodingConfig, decode
     from transcribe.notes.metrics import score_notes
+    from transcribe.registry import summary
     from transcribe.score.analysis import Timing, analysed
     from transcribe.transcriber import Transcriber, transcribe_audio, transcribe_file
 
@@ -38,8 +40,11 @@ _LAZY = {
     "Transcriber": "transcriber",
     "analysed": "score.analysis",
     "decode": "notes.decoder",
+    "load": "files",
     "load_audio": "audio",
+    "save": "files",
     "score_notes": "notes.metrics",
+    "summary": "registry",
     "transcribe_audio": "transcriber",
     "transcribe_file": "transcriber",
 }
@@ -66,18 +71,21 @@ __all__ = [
     "WeightsError",
     "analysed",
     "decode",
+    "load",
     "load_audio",
+    "save",
     "score_notes",
+    "summary",
     "transcribe_audio",
     "transcribe_file",
 ]
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> object:
     if name not in _LAZY:
         raise AttributeError(f"module 'transcribe' has no attribute {name!r}")
-    return getattr(import_module(f"transcribe.{_LAZY[name]}"), name)
+    return getattr(_importlib.import_module(f"transcribe.{_LAZY[name]}"), name)
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *_LAZY])
+    return __all__

@@ -61,11 +61,13 @@ class TakenError(OutputError):
 
 
 def machine_fault(error: BaseException) -> str | None:
-    """Say what the machine lacks (memory, room on a disk, open files) where that is what went wrong; else None."""
+    """Say what the machine lacks (memory, threads, open files) where that is what went wrong; else None."""
     if isinstance(error, MemoryError):
         return "there is not enough memory"
-    if isinstance(error, (RuntimeError, ImportError)) and _NO_MEMORY.search(str(error)):
+    if not isinstance(error, (OSError, PitchaiError)) and _NO_MEMORY.search(str(error)):
         return "there is not enough memory"
+    if isinstance(error, RuntimeError) and "start new thread" in str(error):
+        return "no more threads can be started"
     if isinstance(error, ImportError) and os.strerror(errno.EMFILE) in str(error):
         return os.strerror(errno.EMFILE)
     if isinstance(error, OSError) and not isinstance(error, BrokenPipeError):

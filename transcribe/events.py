@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from html import escape
+from os import PathLike
 from typing import Any
 
 
@@ -70,7 +72,7 @@ class Tuning:
     cents: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Transcription:
     """Everything heard in one recording.
 
@@ -100,3 +102,23 @@ class Transcription:
     warnings: tuple[str, ...] = ()
     models: Mapping[str, str] = field(default_factory=dict)
     settings: Mapping[str, Any] = field(default_factory=dict)
+
+    def save(self, path: str | PathLike[str], *, overwrite: bool = False) -> None:
+        """Write a file; its suffix says in which format. See :func:`transcribe.save`."""
+        from transcribe import save
+
+        save(self, path, overwrite=overwrite)
+
+    def __repr__(self) -> str:
+        """Say what was found in a line: how many of each event, and what is true of the whole."""
+        counts = {name: len(value) for name, value in vars(self).items() if isinstance(value, tuple) and value}
+        whole = {name: getattr(self, name) for name in ("duration", "tempo", "key") if getattr(self, name) is not None}
+        shown = ", ".join(f"{name}={value!r}" for name, value in {**counts, **whole}.items())
+        return f"<Transcription: {shown}>"
+
+    def _repr_html_(self) -> str:
+        """Sum it up in a notebook."""
+        from transcribe import summary
+
+        rows = "".join(f"<tr><th>{escape(name)}</th><td>{escape(value)}</td></tr>" for name, value in summary(self))
+        return f"<table>{rows}</table>"

@@ -18,7 +18,7 @@ import numpy as np
 from transcribe.audio import MAX_DURATION, AudioReader, MeteredBlocks, Mixer, resampled
 from transcribe.engine.devices import choose_device, choose_precision, device_of
 from transcribe.engine.inference import Infer, Outputs, WindowModel, infer_together
-from transcribe.engine.task import Decoder, ExcerptTask, Fields, Model, NetworkTask, Progress, WindowTask
+from transcribe.engine.task import AnyModel, Decoder, ExcerptTask, Fields, Model, NetworkTask, Progress, WindowTask
 from transcribe.engine.tuning import Tunings, main_tuning, tuned
 from transcribe.engine.weights import load_model
 from transcribe.errors import UsageError
@@ -68,7 +68,7 @@ class Transcriber:
         self,
         *,
         tasks: Sequence[str | Task] | None = None,
-        model: str | Model[Any, Any] | None = None,
+        model: str | AnyModel | None = None,
         device: str = "auto",
         precision: str = "auto",
         threads: int | None = None,
@@ -93,11 +93,11 @@ class Transcriber:
             for task, name in zip(networks, names, strict=True)
         ]
         #: The model of the first task, with the settings that are in use.
-        self.model: Model[Any, Any] = _with_settings(models[0], settings)
+        self.model: AnyModel = _with_settings(models[0], settings)
         loaded = [self.model, *models[1:]]
         #: The models that hear windows, together, and those that hear excerpts, each in a pass of its own.
         self.window_models: list[WindowModel] = [one for one in loaded if isinstance(one.task, WindowTask)]
-        self.excerpt_models: list[Model[Any, Any]] = [one for one in loaded if isinstance(one.task, ExcerptTask)]
+        self.excerpt_models: list[AnyModel] = [one for one in loaded if isinstance(one.task, ExcerptTask)]
         self.device = device_of(self.model.network)
         for other in self.window_models[1:]:
             rates = other.features.sample_rate, self.window_models[0].features.sample_rate
@@ -221,7 +221,7 @@ class Transcriber:
             seconds += block.seconds
         return spelled(self._added(Transcription(duration=seconds), model, decoder.fields(seconds)))
 
-    def _reader(self, path: str | Path, model: Model[Any, Any]) -> AudioReader:
+    def _reader(self, path: str | Path, model: AnyModel) -> AudioReader:
         return AudioReader(path, model.features.sample_rate, max_duration=self.max_duration)
 
     def _run(self, blocks: Iterable[np.ndarray], models: Sequence[WindowModel], tunings: Tunings) -> Outputs:
@@ -264,7 +264,7 @@ class Transcriber:
 
     def _hear_excerpts(
         self,
-        model: Model[Any, Any],
+        model: AnyModel,
         blocks: Iterable[np.ndarray],
         duration: float | None,
         progress: Progress | None,
@@ -283,7 +283,7 @@ class Transcriber:
         new = (remark for remark in said if remark not in result.warnings)
         return replace(result, warnings=(*result.warnings, *new))
 
-    def _added(self, result: Transcription, model: Model[Any, Any], fields: Fields) -> Transcription:
+    def _added(self, result: Transcription, model: AnyModel, fields: Fields) -> Transcription:
         """Put what was found into a transcription, with the model and the settings that it comes from."""
         task, decoding = model.task, asdict(model.decoding)
         settings = {task.settings_key: decoding} if task.settings_key else decoding
@@ -301,9 +301,9 @@ def transcribe_file(path: str | Path, *, progress: Progress | None = None, **opt
 
     Examples
     --------
-    >>> transcription = transcribe_file("song.wav")  # doctest: +SKIP
-    >>> transcription.notes[0]  # doctest: +SKIP
-    Note(onset=0.512, pitch=60, offset=1.024, velocity=74, confidence=0.98)
+    >>> note = transcribe_file("examples/waltz.flac").notes[0]
+    >>> note.pitch, round(note.onset, 1)
+    (48, 0.4)
     """
     return Transcriber(**options).transcribe_file(path, progress=progress)
 
@@ -327,7 +327,7 @@ def _with_required(tasks: Sequence[str | Task] | None) -> list[Task]:
     return list(found.values())
 
 
-def _with_settings(model: Model[Any, Any], settings: Mapping[str, object]) -> Model[Any, Any]:
+def _with_settings(model: AnyModel, settings: Mapping[str, object]) -> AnyModel:
     try:
         return replace(model, decoding=replace(model.decoding, **settings)) if settings else model
     except (TypeError, ValueError) as error:
@@ -340,7 +340,7 @@ def _silence(level: MeteredBlocks) -> Iterator[str]:
         yield "the recording is silent" if level.n_samples else "the recording holds no samples"
 
 
-def _decoder_of(model: Model[Any, Any]) -> Decoder[Any]:
+def _decoder_of(model: AnyModel) -> Decoder[Any]:
     if not isinstance(model.task, WindowTask):
         raise UsageError(f"{model.task.name} has no activations: it hears excerpts")
     return model.task.decoder(model)

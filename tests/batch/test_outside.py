@@ -5,17 +5,17 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path, PurePosixPath, PureWindowsPath
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 import soundfile
 
+from tests.batch.conftest import hearing
 from transcribe.batch import storage
 from transcribe.batch.manifest import Line, Manifest
 from transcribe.batch.plan import find_recordings, plan
-from transcribe.batch.work import Listening, Work
+from transcribe.batch.work import Work
 from transcribe.cli.main import main as cli
 from transcribe.errors import InputError, OutputError, TakenError, UsageError, without_secrets
 from transcribe.events import Note, Tag, Transcription
@@ -189,7 +189,7 @@ def test_a_key_may_hold_what_means_an_archive_elsewhere(keys: dict[str, bytes]) 
 # Two runs at once ---------------------------------------------------------------------------------
 
 
-def heard_while_another_writes(path: str, *_: object) -> Transcription:
+def heard_while_another_writes(path: str) -> Transcription:
     (Path(path).parent / "x.mid").write_bytes(b"another's")
     return Transcription(notes=(Note(0.0, 60, 1.0, 80),), duration=1.0)
 
@@ -198,8 +198,7 @@ def heard_while_another_writes(path: str, *_: object) -> Transcription:
 def test_what_another_run_has_just_written_is_skipped_if_asked_so(tmp_path: Path, skip_existing: bool) -> None:
     tone(tmp_path / "x.wav")
     (job,) = plan(find_recordings([str(tmp_path / "x.wav")]), [f"{tmp_path}/x.mid", f"{tmp_path}/x.json"])
-    opened = SimpleNamespace(open=lambda: Listening(heard_while_another_writes, "cpu", 3600.0))
-    worker = Work(opened.open, skip_existing=skip_existing).begin()
+    worker = Work(hearing(heard_while_another_writes), skip_existing=skip_existing).begin()
     if skip_existing:
         assert worker(job).written == (f"{tmp_path}/x.json",)
         assert json.loads((tmp_path / "x.json").read_text())
@@ -218,6 +217,7 @@ def test_what_another_run_has_just_written_is_skipped_if_asked_so(tmp_path: Path
         (MemoryError(), "not enough memory"),
         (RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory"), "not enough memory"),
         (RuntimeError("std::bad_alloc"), "not enough memory"),
+        (RuntimeError("can't start new thread"), "no more threads"),
         (ImportError("x.so: failed to map segment from shared object"), "not enough memory"),
         (ImportError("x.so: cannot open shared object file: Too many open files"), "Too many open files"),
         (OSError(24, "Too many open files"), "Too many open files"),
@@ -236,15 +236,14 @@ def test_what_the_machine_lacks_is_said_of_the_recording_or_the_result(
         raise fault
 
     with pytest.raises(InputError, match=said):
-        Work(lambda: Listening(listen, "cpu", 3600.0)).begin()(job)
+        Work(hearing(listen)).begin()(job)
 
     def write(*_: object) -> bytes:
         raise fault
 
-    outputs = tuple((path, replace(form, write=write)) for path, form in job.outputs)
-    fine = Listening(lambda *_: Transcription(duration=1.0), "cpu", 3600.0)
+    outputs = tuple((path, replace(form, writer=write)) for path, form in job.outputs)
     with pytest.raises(OutputError, match=said):
-        Work(lambda: fine).begin()(replace(job, outputs=outputs))
+        Work(hearing(lambda _: Transcription(duration=1.0))).begin()(replace(job, outputs=outputs))
 
 
 def test_no_temporary_folder_for_a_copy(monkeypatch: pytest.MonkeyPatch) -> None:

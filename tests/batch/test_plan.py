@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,7 +20,7 @@ def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def outputs(inputs: list[str], *args: list[str], recursive: bool = False) -> list[list[str]]:
+def outputs(inputs: list[str], *args: Any, recursive: bool = False) -> list[list[str]]:
     return [
         [Path(path).as_posix() for path, _ in job.outputs] for job in plan(find_recordings(inputs, recursive), *args)
     ]

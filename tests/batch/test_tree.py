@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.batch.conftest import hearing
 from transcribe.batch import storage, tree
 from transcribe.batch.plan import find_recordings, plan
-from transcribe.batch.work import Listening, Work
+from transcribe.batch.work import Work
 from transcribe.errors import InputError
 from transcribe.events import Transcription
 
@@ -57,19 +58,15 @@ def test_recordings_of_one_name_are_called_by_their_path(tmp_path: Path) -> None
     assert names(tmp_path / "a", tmp_path / "b") == [f"{tmp_path}/a/x.wav", f"{tmp_path}/b/x.wav", "y.wav"]
 
 
-def fail(path: str, *_: object) -> Transcription:
+def fail(path: str) -> Transcription:
     raise InputError(f"{Path(path).name}: can't decode")
-
-
-def open_failing() -> Listening:
-    return Listening(fail, "cpu", 3600.0)
 
 
 def test_an_error_names_the_path_below_the_folder(tmp_path: Path) -> None:
     touch(tmp_path, "deep/x.wav")
     (job,) = plan(find_recordings([str(tmp_path)], recursive=True), [f"{tmp_path}/out/"])
     with pytest.raises(InputError, match=r"^deep/x\.wav: can't decode$"):
-        Work(open_failing).begin()(job)
+        Work(hearing(fail)).begin()(job)
 
 
 def test_folders_a_thousand_deep(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -25,6 +25,7 @@ import time
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import soundfile
@@ -143,14 +144,14 @@ class Runner:
             preexec_fn=partial(_use_cores, threads),
         )
 
-    def __call__(self, path: Path) -> dict:
+    def __call__(self, path: Path) -> dict[str, Any]:
         """Transcribe one recording."""
         assert self.process.stdin is not None
         assert self.process.stdout is not None
         print(path, file=self.process.stdin, flush=True)
         line = self.process.stdout.readline()
         if not line:
-            raise SystemExit(f"the runner {self.process.args} ended early")
+            raise SystemExit(f"the runner {self.process.args!r} ended early")
         return dict(json.loads(line))
 
 
@@ -241,7 +242,7 @@ def main() -> None:
         folders = {name: with_labels_from(pieces, options.labels) for name, pieces in folders.items()}
     scores: dict[tuple[str, str], list[PieceScores]] = {(data, tool.name): [] for data in folders for tool in tools}
     seconds = dict.fromkeys(folders, 0.0)
-    costs: dict[str, list[dict]] = {tool.name: [] for tool in tools}
+    costs: dict[str, list[dict[str, Any]]] = {tool.name: [] for tool in tools}
     commands: dict[str, dict[str, dict[str, float]]] = {tool.name: {} for tool in tools}
     with tempfile.TemporaryDirectory() as scratch:
         runners = {tool.name: Runner(tool, programs[tool.name], options.threads) for tool in tools}
@@ -295,11 +296,11 @@ def main() -> None:
         accuracies = {name: mean_scores(scores[data, name])["note"].f1 for name in costs}
         draw(speeds, accuracies, data, options.picture)
     if options.json:
-        means = {
-            f"{data}, {name}": {m: s.f1 for m, s in mean_scores(found).items()}
+        figures = {
+            f"{data}, {name}": {metric: score.f1 for metric, score in mean_scores(found).items()}
             for (data, name), found in scores.items()
         }
-        options.json.write_text(json.dumps({"f1": means, "costs": costs, "commands": commands}, indent=1))
+        options.json.write_text(json.dumps({"f1": figures, "costs": costs, "commands": commands}, indent=1))
 
 
 if __name__ == "__main__":

@@ -75,7 +75,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         for folder in options.data:
             pieces = load_dataset("chords", folder)
-            scores: dict[str, list[dict]] = {name: [] for name in runners}
+            scores: dict[str, list[dict[str, float]]] = {name: [] for name in runners}
             right = dict.fromkeys(runners, 0)
             for number, piece in enumerate(pieces, 1):
                 path = Path(scratch) / "piece.wav"

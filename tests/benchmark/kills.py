@@ -23,6 +23,7 @@ from collections import Counter
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import soundfile
@@ -76,7 +77,7 @@ def wrong(out: Path) -> Iterator[str]:
             yield f"a line without its result: {line['input']}"
 
 
-def lines(out: Path) -> list[dict[str, object]]:
+def lines(out: Path) -> list[dict[str, Any]]:
     manifest = out / "pitchai.jsonl"
     found = []
     for line in manifest.read_bytes().split(b"\n") if manifest.exists() else ():

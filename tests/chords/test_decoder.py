@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pytest
@@ -29,7 +30,15 @@ from transcribe.theory.chords import Label, parse
 GRID = FrameGrid(16000, 320)
 STRIDE = 4
 STEP = 0.08
-CHANGES = change_counts([[class_of(parse(label)) for label in ("C:maj", "A:min", "F:maj", "G:7", "C:maj", "N")]])
+
+
+def known_class(label: str) -> int:
+    number = class_of(parse(label))
+    assert number is not None
+    return number
+
+
+CHANGES = change_counts([[known_class(label) for label in ("C:maj", "A:min", "F:maj", "G:7", "C:maj", "N")]])
 
 
 def heard(spans: list[tuple[str, int]], sure: float = 0.9) -> ChordActivations:
@@ -126,8 +135,8 @@ def test_classes_have_labels_and_labels_classes(number: int) -> None:
 
 
 def test_labels_outside_the_vocabulary() -> None:
-    assert label_of(class_of(parse("C:9"))) == Label(0, "7")
-    assert label_of(class_of(parse("D:maj9"))) == Label(2, "maj7")
+    assert label_of(known_class("C:9")) == Label(0, "7")
+    assert label_of(known_class("D:maj9")) == Label(2, "maj7")
     assert class_of(parse("C:5")) is None
     assert class_of(parse("X")) is None
 
@@ -147,7 +156,7 @@ def test_changes_are_probabilities_and_the_same_in_every_key() -> None:
 
 
 @pytest.mark.parametrize("wrong", [{"stay": 1.0}, {"evidence": 0.0}, {"bass_threshold": 2}, {"vocabulary": "jazz"}])
-def test_settings_that_make_no_sense(wrong: dict[str, float]) -> None:
+def test_settings_that_make_no_sense(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=r"must be"):
         ChordDecodingConfig(**wrong)
 

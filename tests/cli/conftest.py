@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -10,11 +11,13 @@ import soundfile
 from tests.signals import RATE, strum
 from transcribe.cli.main import main
 
+# Arguments of the command to its exit code, stdout and stderr.
+Call = Callable[..., tuple[int, str, str]]
 PITCHAI = [sys.executable, "-m", "transcribe"]
 
 
 @pytest.fixture
-def call(capsys: pytest.CaptureFixture[str]):
+def call(capsys: pytest.CaptureFixture[str]) -> Call:
     """Run the command here: exit code, stdout, stderr."""
 
     def run(*arguments: object) -> tuple[int, str, str]:

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from tests.cli.conftest import PITCHAI, one_line
+from tests.cli.conftest import PITCHAI, Call, one_line
 from tests.conftest import EXAMPLE
 from tests.signals import RATE
 from transcribe.cli import signals
@@ -73,7 +73,7 @@ def test_interrupted_while_modules_are_imported(tmp_path: Path, sent: int, code:
 
 @SIGNALS
 def test_what_a_library_makes_of_a_signal_is_not_its_own_error(
-    call, monkeypatch: pytest.MonkeyPatch, sent: signal.Signals, code: int
+    call: Call, monkeypatch: pytest.MonkeyPatch, sent: signal.Signals, code: int
 ) -> None:
     def library() -> None:
         try:

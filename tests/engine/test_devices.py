@@ -3,15 +3,13 @@ from __future__ import annotations
 import pytest
 import torch
 
-from transcribe.engine import devices
 from transcribe.engine.devices import choose_device, choose_precision, device_of, n_threads
 from transcribe.engine.weights import load_model
 from transcribe.errors import UsageError
 from transcribe.notes.task import NOTES
 
 
-def test_threads(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(devices, "_threads", None)
+def test_threads() -> None:
     assert 1 <= n_threads() <= 8
     assert n_threads(5) == 5
 

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
@@ -16,11 +16,11 @@ from tests.signals import RATE, white_noise
 from transcribe.engine.features import FeatureConfig, LogMel
 from transcribe.engine.inference import infer, infer_together
 from transcribe.engine.onnx_backend import OnnxNetwork
+from transcribe.engine.task import NetworkTask
 from transcribe.engine.torch_backend import TorchLogMel, run_in_torch, within_memory
 from transcribe.engine.trunk import TrunkConfig
 from transcribe.engine.weights import load_model, manifest, weights_folder
 from transcribe.engine.windows import STEP_FRAMES
-from transcribe.notes.decoder import Activations
 from transcribe.notes.network import NotesNetwork
 from transcribe.notes.task import NOTES, NotesModel
 from transcribe.registry import task_named
@@ -28,7 +28,8 @@ from transcribe.registry import task_named
 NAMES = ("onset", "frame", "offset", "velocity", "pedal")
 
 
-def joined(blocks: list[Activations]) -> dict[str, np.ndarray]:
+def joined(activations: Iterable[object]) -> dict[str, np.ndarray]:
+    blocks = list(activations)
     return {name: np.concatenate([getattr(block, name) for block in blocks]) for name in NAMES}
 
 
@@ -36,8 +37,8 @@ def joined(blocks: list[Activations]) -> dict[str, np.ndarray]:
 @settings(max_examples=12)
 def test_blocks_give_the_same_bytes(edges: list[int], tiny_model: NotesModel) -> None:
     samples = white_noise(np.random.default_rng(3), 25.0)
-    whole = joined(list(infer([samples], tiny_model)))
-    cut = joined(list(infer(np.split(samples, sorted(edges)), tiny_model)))
+    whole = joined(infer([samples], tiny_model))
+    cut = joined(infer(np.split(samples, sorted(edges)), tiny_model))
     for name in NAMES:
         np.testing.assert_array_equal(cut[name], whole[name])
 
@@ -53,7 +54,7 @@ def without_context(network: NotesNetwork) -> NotesNetwork:
 def test_windows_are_stitched_without_a_seam(tiny_model: NotesModel, rng: np.random.Generator) -> None:
     tiny_model = replace(tiny_model, network=without_context(tiny_model.network))
     samples = white_noise(rng, 2.5 * STEP_FRAMES * 0.02)
-    stitched = joined(list(infer([samples], tiny_model)))
+    stitched = joined(infer([samples], tiny_model))
     padded = np.concatenate([np.zeros(1024, np.float32), samples, np.zeros(1344, np.float32)])
     with torch.inference_mode():
         logits = tiny_model.network(torch.from_numpy(LogMel(tiny_model.features)(padded))[None])
@@ -73,7 +74,7 @@ def test_as_many_frames_as_the_grid_has(n_samples: int, n_frames: int, tiny_mode
 
 def test_activations_are_probabilities(tiny_model: NotesModel, rng: np.random.Generator) -> None:
     for samples in (white_noise(rng, 1.0, 100.0), np.ones(RATE, np.float32), np.full(RATE, 1e-30, np.float32)):
-        for values in joined(list(infer([samples], tiny_model))).values():
+        for values in joined(infer([samples], tiny_model)).values():
             assert values.dtype == np.float32
             assert np.isfinite(values).all()
             assert values.min() >= 0
@@ -82,8 +83,9 @@ def test_activations_are_probabilities(tiny_model: NotesModel, rng: np.random.Ge
 
 @pytest.mark.parametrize("name", [entry.name for entry in manifest().values() if entry.graph])
 def test_the_graphs_hear_what_torch_hears(name: str, rng: np.random.Generator) -> None:
-    task, samples = name.partition("-")[0], white_noise(rng, 25.0, 0.1)
-    graph, torchs = (load_model(task_named(task), one) for one in (name, str(weights_folder() / f"{name}.safetensors")))
+    task, samples = task_named(name.partition("-")[0]), white_noise(rng, 25.0, 0.1)
+    assert isinstance(task, NetworkTask)
+    graph, torchs = (load_model(task, one) for one in (name, str(weights_folder() / f"{name}.safetensors")))
     assert isinstance(graph.network, OnnxNetwork)
     assert isinstance(torchs.network, torch.nn.Module)
     (here,), (there,) = (infer_together([samples], model) for model in (graph, torchs))
@@ -97,7 +99,7 @@ def test_threads_give_the_same_bytes(rng: np.random.Generator) -> None:
     samples, model = white_noise(rng, 65.0, 0.1), load_model(NOTES, "small")
     found = []
     for threads in (1, 3):
-        found.append(joined(list(infer([samples], model, threads))))
+        found.append(joined(infer([samples], model, threads)))
     for name in NAMES:
         np.testing.assert_array_equal(found[0][name], found[1][name])
 
@@ -111,7 +113,7 @@ def test_what_is_no_graph_is_refused(content: bytes) -> None:
 def test_shifted_audio_gives_shifted_activations(tiny_model: NotesModel, rng: np.random.Generator) -> None:
     samples, hops = white_noise(rng, 4.0), 16  # a multiple of every stride
     delayed = np.concatenate([np.zeros(hops * 320, np.float32), samples])
-    plain, moved = (joined(list(infer([s], tiny_model)))["onset"] for s in (samples, delayed))
+    plain, moved = (joined(infer([s], tiny_model))["onset"] for s in (samples, delayed))
     np.testing.assert_allclose(moved[hops + 60 : 190], plain[60 : 190 - hops], atol=1e-5)
 
 
@@ -136,8 +138,11 @@ def test_frames_come_out_in_order_whatever_the_stride(stride: int) -> None:
     torch.manual_seed(0)
     network = NotesNetwork(FeatureConfig(), TrunkConfig(4, 4, 2, (1,), stride)).eval()
     with torch.no_grad():
-        bias = network.head[-1].bias
-        network.head[-1].weight.zero_()
+        last = network.head[-1]
+        assert isinstance(last, torch.nn.Conv2d)
+        bias = last.bias
+        assert bias is not None
+        last.weight.zero_()
         bias.copy_(torch.arange(len(bias), dtype=torch.float32))
     onset = network(torch.zeros(1, 8, 229)).onset[0, :, 0].tolist()
     assert onset == [frame % stride for frame in range(8)]
@@ -166,7 +171,7 @@ def test_folding_the_normalisation_changes_nothing(tiny_model: NotesModel) -> No
 def test_half_the_precision_is_nearly_as_good(tiny_model: NotesModel, rng: np.random.Generator) -> None:
     samples = white_noise(rng, 3.0)
     halved = replace(tiny_model, network=copy.deepcopy(tiny_model.network).bfloat16())
-    exact, rough = (joined(list(infer([samples], model))) for model in (tiny_model, halved))
+    exact, rough = (joined(infer([samples], model)) for model in (tiny_model, halved))
     for name in NAMES:
         assert rough[name].dtype == np.float32
         np.testing.assert_allclose(rough[name], exact[name], atol=0.02)
@@ -178,7 +183,7 @@ def test_half_the_precision_is_nearly_as_good(tiny_model: NotesModel, rng: np.ra
 def test_gpu_agrees_with_cpu(tiny_model: NotesModel, rng: np.random.Generator) -> None:
     samples = white_noise(rng, 25.0)
     there = replace(tiny_model, network=copy.deepcopy(tiny_model.network).cuda())
-    cpu, gpu = joined(list(infer([samples], tiny_model))), joined(list(infer([samples], there)))
+    cpu, gpu = joined(infer([samples], tiny_model)), joined(infer([samples], there))
     for name in NAMES:
         np.testing.assert_allclose(cpu[name], gpu[name], atol=1e-4)
 

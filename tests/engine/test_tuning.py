@@ -19,7 +19,7 @@ PIANO = resampled(sonify.synthesise(Transcription(notes=tuple(FIVE_NOTES), durat
 def detuned(samples: np.ndarray, cents: float) -> np.ndarray:
     """Play it faster or slower."""
     times = np.arange(0, len(samples) - 1, 2 ** (cents / 1200))
-    return np.interp(times, np.arange(len(samples)), samples).astype(np.float32)
+    return np.asarray(np.interp(times, np.arange(len(samples)), samples), np.float32)
 
 
 @given(cents=st.integers(-45, 45).filter(lambda c: abs(c) >= 15))

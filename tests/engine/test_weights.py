@@ -3,6 +3,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -25,12 +26,14 @@ def test_every_shipped_file_is_in_the_manifest_with_its_checksum_and_card() -> N
         assert entry.licence
         card = (folder / f"{entry.name}.md").read_text()
         assert entry.licence.split(" (")[0] in card
-    for task in ("notes", "chords"):
+    tasks = {entry.task for entry in entries.values()}
+    assert tasks >= {"notes", "chords", "instruments", "genre"}
+    for task in tasks:
         assert sum(entry.default for entry in entries.values() if entry.task == task) == 1
 
 
 @pytest.fixture
-def copied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def copied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     folder = tmp_path / "weights"
     shutil.copytree(ROOT / "weights", folder)
     monkeypatch.setattr(weights, "weights_folder", lambda: folder)

@@ -9,6 +9,7 @@ import zipfile
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -73,7 +74,7 @@ def schema(tmp_path_factory: pytest.TempPathFactory) -> object:
 
 
 @pytest.mark.parametrize("name", PIECES)
-def test_scores_are_as_the_schema_says_and_read_back_with_their_notes(name: str, schema) -> None:
+def test_scores_are_as_the_schema_says_and_read_back_with_their_notes(name: str, schema: Any) -> None:
     from lxml import etree
 
     whole = heard(name)
@@ -128,7 +129,7 @@ FIVE = tuple(0.5 * k for k in range(21))
     ],
     ids=["silence", "one note", "5/4", "ends of the keyboard", "before the beats", "strange key"],
 )
-def test_odd_transcriptions_make_valid_scores(whole: Transcription, schema) -> None:
+def test_odd_transcriptions_make_valid_scores(whole: Transcription, schema: Any) -> None:
     from lxml import etree
 
     content = score.to_musicxml(whole)

@@ -20,8 +20,8 @@ NAMES = ("onset", "frame", "offset", "velocity", "pedal")
 
 def block(n_frames: int, seed: int) -> Activations:
     rng = np.random.default_rng(seed)
-    rolls = [rng.uniform(0, 1, (n_frames, 88)).astype(np.float32) for _ in range(4)]
-    return Activations(*rolls, rng.uniform(0, 1, n_frames).astype(np.float32), GRID)
+    onset, frame, offset, velocity = (rng.uniform(0, 1, (n_frames, 88)).astype(np.float32) for _ in range(4))
+    return Activations(onset, frame, offset, velocity, rng.uniform(0, 1, n_frames).astype(np.float32), GRID)
 
 
 @given(lengths=st.lists(st.integers(0, 30), min_size=1, max_size=4))

@@ -19,8 +19,8 @@ CONFIG = DecodingConfig(onset_threshold=0.5, frame_threshold=0.5)
 
 
 def empty(n_frames: int) -> Activations:
-    arrays = [np.zeros((n_frames, 88), np.float32) for _ in range(4)]
-    return Activations(*arrays, np.zeros(n_frames, np.float32), GRID)
+    onset, frame, offset, velocity = (np.zeros((n_frames, 88), np.float32) for _ in range(4))
+    return Activations(onset, frame, offset, velocity, np.zeros(n_frames, np.float32), GRID)
 
 
 def drawn(truth: tuple[Note, ...], n_frames: int) -> Activations:
@@ -39,7 +39,7 @@ def drawn(truth: tuple[Note, ...], n_frames: int) -> Activations:
 def cut(a: Activations, edges: list[int]) -> list[Activations]:
     bounds = [0, *sorted(edges), len(a)]
     return [
-        Activations(*(x[i:j] for x in (a.onset, a.frame, a.offset, a.velocity, a.pedal)), GRID)
+        Activations(a.onset[i:j], a.frame[i:j], a.offset[i:j], a.velocity[i:j], a.pedal[i:j], GRID)
         for i, j in itertools.pairwise(bounds)
     ]
 
@@ -175,8 +175,9 @@ def test_input_is_not_changed() -> None:
 
 
 def test_wrong_shapes_and_settings_raise() -> None:
+    narrow = np.zeros((5, 3), np.float32)
     with pytest.raises(ValueError, match="88"):
-        decode(Activations(*[np.zeros((5, 3), np.float32)] * 4, np.zeros(5), GRID))
+        decode(Activations(narrow, narrow, narrow, narrow, np.zeros(5), GRID))
     with pytest.raises(ValueError, match="onset_threshold"):
         DecodingConfig(onset_threshold=1.5)
     with pytest.raises(ValueError, match="min_pitch"):
@@ -202,8 +203,8 @@ def test_what_is_drawn_is_found_however_it_is_cut(truth: tuple[Note, ...], edges
 @given(seed=st.integers(0, 10_000), edges=st.lists(st.integers(0, 200), max_size=6))
 def test_any_activations_give_valid_notes_however_they_are_cut(seed: int, edges: list[int]) -> None:
     rng = np.random.default_rng(seed)
-    arrays = [rng.random((200, 88), np.float32) ** rng.uniform(0.3, 4) for _ in range(4)]
-    a = Activations(*arrays, rng.random(200).astype(np.float32), GRID)
+    onset, frame, offset, velocity = (rng.random((200, 88), np.float32) ** rng.uniform(0.3, 4) for _ in range(4))
+    a = Activations(onset, frame, offset, velocity, rng.random(200).astype(np.float32), GRID)
     config = DecodingConfig(onset_threshold=rng.random(), frame_threshold=rng.random(), offset_threshold=rng.random())
     found, pedals = decode(a, config)
     assert decode_blocks(cut(a, edges), config) == (found, pedals)

@@ -67,7 +67,13 @@ def test_the_rows_by_hand() -> None:
     reference = Transcription(notes=(Note(0.52, 60, 1.0, 80), Note(2.0, 72, 2.5, 80)), duration=5.0)
     compared = report.roll_data(SONG, reference)
     assert compared["duration"] == 5.0
-    assert np.reshape(compared["notes"], (-1, 6))[:, [2, 5]].tolist() == [[60, 1], [64, 3], [67, 3], [72, 2]]
+    rows = np.reshape(np.asarray(compared["notes"]), (-1, 6))
+    assert rows[:, [2, 5]].tolist() == [
+        [60, 1],
+        [64, 3],
+        [67, 3],
+        [72, 2],
+    ]
 
 
 @given(transcriptions())
@@ -123,7 +129,7 @@ def test_an_hour_is_under_five_megabytes() -> None:
 # In a browser ------------------------------------------------------------------------------------
 
 AXE = [Path(os.environ.get("PITCHAI_AXE", "none")), ROOT / "node_modules/axe-core/axe.min.js"]
-LOOKS = {
+LOOKS: dict[str, dict[str, Any]] = {
     "light": {"viewport": {"width": 1280, "height": 900}, "color_scheme": "light"},
     "dark": {"viewport": {"width": 1280, "height": 900}, "color_scheme": "dark"},
     "phone": {"viewport": {"width": 390, "height": 800}, "color_scheme": "light", "has_touch": True},

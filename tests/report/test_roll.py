@@ -83,7 +83,9 @@ def test_convert(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out.splitlines() == targets
     assert all(Path(target).stat().st_size for target in targets)
     assert cli(["convert", str(tmp_path / "a.mid"), str(tmp_path / "b.json")]) == 0
-    assert [note.pitch for note in FORMATS["json"].read((tmp_path / "b.json").read_bytes()).notes] == [
+    read = FORMATS["json"].read
+    assert read is not None
+    assert [note.pitch for note in read((tmp_path / "b.json").read_bytes()).notes] == [
         note.pitch for note in sorted(FIVE_NOTES)
     ]
 

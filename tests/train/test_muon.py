@@ -5,7 +5,8 @@ from train.muon import MuonAndAdamW
 
 
 def test_a_kernel_moves_as_far_in_every_direction() -> None:
-    layer = nn.Conv2d(3, 16, (3, 1)).to(memory_format=torch.channels_last)
+    layer = nn.Conv2d(3, 16, (3, 1))
+    layer.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     before = layer.weight.detach().clone()
     optimizer = MuonAndAdamW(nn.Sequential(layer), 1e-3, weight_decay=0.0)
     torch.manual_seed(0)
@@ -34,18 +35,19 @@ def test_the_rest_is_left_to_adamw() -> None:
 
 def test_the_steps_are_those_of_torchs_own() -> None:
     torch.manual_seed(0)
-    network = nn.Sequential(nn.Conv2d(12, 24, (3, 3)), nn.Conv2d(24, 24, 1), nn.Conv2d(24, 24, 1), nn.Conv2d(24, 10, 1))
-    network.to(memory_format=torch.channels_last)
-    matrices = [kernel.weight.detach().flatten(1).clone() for kernel in network]
+    layers = [nn.Conv2d(12, 24, (3, 3)), nn.Conv2d(24, 24, 1), nn.Conv2d(24, 24, 1), nn.Conv2d(24, 10, 1)]
+    network = nn.Sequential(*layers)
+    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    matrices = [kernel.weight.detach().flatten(1).clone() for kernel in layers]
     ours = MuonAndAdamW(network, 1e-3, weight_decay=0.1)
     theirs = torch.optim.Muon(matrices, 1e-2, weight_decay=0.1)
     for _ in range(4):
-        for kernel, matrix in zip(network, matrices, strict=True):
+        for kernel, matrix in zip(layers, matrices, strict=True):
             kernel.weight.grad = torch.randn_like(kernel.weight)
             matrix.grad = kernel.weight.grad.flatten(1).clone()
         ours.step()
-        theirs.step()
-    for kernel, matrix in zip(network, matrices, strict=True):
+        theirs.step()  # type: ignore[no-untyped-call]
+    for kernel, matrix in zip(layers, matrices, strict=True):
         torch.testing.assert_close(kernel.weight.detach().flatten(1), matrix, rtol=0, atol=1e-6)
 
 

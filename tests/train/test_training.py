@@ -20,14 +20,15 @@ from tests.test_datasets import make_maestro
 from train import loop
 from train.augment import augment, narrow
 from train.cache import Prepared, prepare
-from train.notes import __main__ as notes
+from train.calibration import Predicted, calibration_error, fit_logistic
 from train.notes import export
+from train.notes import task as notes
 from train.notes.excerpts import Excerpts, ExcerptsOnCard, choose_excerpts, fit_on_card, targets
 from train.notes.grow import grow
 from transcribe.engine.features import FeatureConfig, FrameGrid
 from transcribe.engine.trunk import TrunkConfig
 from transcribe.engine.weights import load_model
-from transcribe.events import Note, Pedal
+from transcribe.events import Note, Pedal, Transcription
 from transcribe.notes.decoder import Activations, DecodingConfig
 from transcribe.notes.network import NotesLogits, NotesNetwork
 from transcribe.notes.task import NOTES
@@ -79,7 +80,7 @@ def test_excerpts_depend_on_seed_step_and_rank_alone(tmp_path: Path) -> None:
     assert not torch.equal(batches(7, 0)[0], batches(8, 0)[0])
     assert not torch.equal(batches(7, 0)[0], batches(7, 1)[0])
     short = Excerpts([piece(tmp_path, 10)], FEATURES, 1, 64, 5, CPU, augmented=False)
-    assert short(0)[0][0, 20:].unique().tolist() == [-2.0]
+    assert set(short(0)[0][0, 20:].flatten().tolist()) == {-2.0}
 
 
 def test_notes_that_overlap_and_end_early_are_drawn_as_one_by_one() -> None:
@@ -109,8 +110,8 @@ def test_excerpts_on_the_card_are_those_on_disk(tmp_path: Path) -> None:
     for row, atol in enumerate((0.5 / 255 + 1e-6, 0, 0.5 / 255 + 1e-6, 1e-7, 0, 0)):
         torch.testing.assert_close(drawn[:, row], packed[:, row], rtol=0, atol=atol)
     assert packed[2, 0].max() == 1  # the short one has its note, and silence after its end
-    assert features[2, 30:].unique().tolist() == [-2.0]
-    assert packed[3, 5].unique().tolist() == [-1]
+    assert set(features[2, 30:].flatten().tolist()) == {-2.0}
+    assert set(packed[3, 5].flatten().tolist()) == {-1}
     torch.testing.assert_close(on_disk(8)[0], on_card(8)[0])
 
 
@@ -145,7 +146,7 @@ def test_a_grown_network_begins_with_what_the_smaller_one_hears(dilations: tuple
     for name, parameter in learning.named_parameters():
         assert parameter.grad is not None, name
         if "mix" in name or "squeeze" in name:  # new channels and new blocks learn as well
-            assert (parameter.grad.flatten(1).abs().sum(1) > 0).any() if parameter.ndim > 1 else True, name
+            assert parameter.grad.abs().max() > 0, name
         if parameter.ndim > 1 and len(parameter) in (16, 12, 6):
             assert (parameter.grad.flatten(1)[len(parameter) // 2 :].abs().sum(1) > 0).float().mean() > 0.5, name
     # Without the new blocks, which have next to no voice, it is the same to rounding.
@@ -203,22 +204,22 @@ def test_of_thresholds_that_hardly_differ_the_more_cautious_is_chosen(monkeypatc
         onset[first, key], frame[first : first + 20, key] = sure, 0.9
     activations = Activations(onset, frame, np.zeros_like(onset), np.full_like(onset, 0.5), onset[:, 0], grid)
     truth = (Note(0.2, 61, 0.6, 64), Note(1.2, 65, 1.6, 64))
-    heard = export.Heard("piece", truth, [activations])
-    assert export.tune([heard], DecodingConfig()).onset_threshold == 0.45
+    predicted = Predicted("piece", Transcription(notes=truth), [activations], 4.0)
+    assert export.tune([predicted], DecodingConfig()).onset_threshold == 0.45
     monkeypatch.setattr(export, "_FLAT", 0.4)  # F1 without the second note is 0.667
-    assert export.tune([heard], DecodingConfig()).onset_threshold == 0.7
+    assert export.tune([predicted], DecodingConfig()).onset_threshold == 0.7
 
 
 def test_of_pedal_thresholds_that_hardly_differ_the_lowest_is_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
     nothing, pedal = np.zeros((200, 88), np.float32), np.zeros((200, 1), np.float32)
     pedal[50:100], pedal[120:150] = 0.9, 0.37  # the second was never pressed
     activations = Activations(nothing, nothing, nothing, nothing, pedal[:, 0], FrameGrid(16000, 320))
-    heard = export.Heard("piece", (), [activations], (Pedal(1.0, 2.0),))
-    assert export.tune([heard], DecodingConfig()).pedal_threshold == 0.4
+    predicted = Predicted("piece", Transcription(pedals=(Pedal(1.0, 2.0),)), [activations], 4.0)
+    assert export.tune([predicted], DecodingConfig()).pedal_threshold == 0.4
     monkeypatch.setattr(export, "_FLAT", 0.5)
-    assert export.tune([heard], DecodingConfig()).pedal_threshold == 0.1
+    assert export.tune([predicted], DecodingConfig()).pedal_threshold == 0.1
     monkeypatch.undo()
-    unknown = export.Heard("piece", (), [activations])
+    unknown = Predicted("piece", Transcription(), [activations], 4.0)
     assert export.tune([unknown], DecodingConfig(pedal_threshold=0.44)).pedal_threshold == 0.44
 
 
@@ -226,9 +227,9 @@ def test_a_piece_without_notes_does_not_outweigh_those_with_notes() -> None:
     grid = FrameGrid(16000, 320)
     onset, frame, nothing = np.zeros((3, 200, 88), np.float32)
     onset[10, 40], frame[10:30, 40] = 0.45, 0.9
-    heard = [Activations(onset, frame, nothing, np.full_like(onset, 0.5), onset[:, 0], grid)]
-    music = export.Heard("music", (Note(0.2, 61, 0.6, 64),), heard)
-    silence = export.Heard("silence", (), heard)
+    activations = [Activations(onset, frame, nothing, np.full_like(onset, 0.5), onset[:, 0], grid)]
+    music = Predicted("music", Transcription(notes=(Note(0.2, 61, 0.6, 64),)), activations, 4.0)
+    silence = Predicted("silence", Transcription(), activations, 4.0)
     # Above 0.45 nothing would be heard in the silences, nor the note.
     assert export.tune([music, silence, silence], DecodingConfig()).onset_threshold == 0.45
 
@@ -257,8 +258,8 @@ class Sure(nn.Module):
         self.logit = logit
 
     def forward(self, log_mel: torch.Tensor) -> NotesLogits:
-        heads = [torch.full((*log_mel.shape[:2], 88), self.logit) for _ in range(4)]
-        return NotesLogits(*heads, torch.full(log_mel.shape[:2], self.logit))
+        head = torch.full((*log_mel.shape[:2], 88), self.logit)
+        return NotesLogits(head, head, head, head, torch.full(log_mel.shape[:2], self.logit))
 
 
 def test_a_teacher_says_what_the_labels_do_not() -> None:
@@ -328,7 +329,7 @@ def test_a_run_goes_on_as_it_was_begun_or_not_at_all(tmp_path: Path) -> None:
     loop.train(small_network(), batches, notes.losses, config, tmp_path)
     for other, what in (({"optimizer": "muon"}, "optimizer adamw, not muon"), ({"steps": 2}, "steps 1, not 2")):
         with pytest.raises(ValueError, match=what):
-            loop.train(small_network(), batches, notes.losses, dataclasses.replace(config, **other), tmp_path)  # type: ignore[arg-type]
+            loop.train(small_network(), batches, notes.losses, dataclasses.replace(config, **other), tmp_path)
     loop.train(small_network(), batches, notes.losses, dataclasses.replace(config, validate_every=5), tmp_path)
 
 
@@ -383,7 +384,7 @@ def test_gradients_are_clipped_before_the_step(tmp_path: Path) -> None:
         norms.append(float(network.weight.grad.abs().item() if network.weight.grad is not None else 0))
         original(self)
 
-    torch.optim.AdamW.step = step  # type: ignore[method-assign]
+    torch.optim.AdamW.step = step  # type: ignore[method-assign, assignment]
     try:
         loop.train(network, lambda *_: (), losses, loop.LoopConfig(steps=2, clip_norm=3.0), tmp_path)
     finally:
@@ -394,13 +395,13 @@ def test_gradients_are_clipped_before_the_step(tmp_path: Path) -> None:
 def test_logistic_regression_finds_what_made_the_data(rng: np.random.Generator) -> None:
     features = rng.normal(size=(5000, 2))
     truth = rng.random(5000) < 1 / (1 + np.exp(-(0.5 + 2 * features[:, 0] - features[:, 1])))
-    np.testing.assert_allclose(export.fit_logistic(features, truth.astype(float)), [0.5, 2, -1], atol=0.2)
+    np.testing.assert_allclose(fit_logistic(features, truth.astype(float)), [0.5, 2, -1], atol=0.2)
 
 
 def test_calibration_error() -> None:
-    assert export.calibration_error([(0.5, 0.5, 10), (0.9, 0.9, 5)]) == 0
-    assert export.calibration_error([(0.5, 0.4, 10), (0.9, 1.0, 10)]) == pytest.approx(0.1)
-    assert export.calibration_error([]) == 0
+    assert calibration_error([(0.5, 0.5, 10), (0.9, 0.9, 5)]) == 0
+    assert calibration_error([(0.5, 0.4, 10), (0.9, 1.0, 10)]) == pytest.approx(0.1)
+    assert calibration_error([]) == 0
 
 
 @pytest.mark.slow
@@ -424,7 +425,7 @@ def test_from_maestros_tree_to_weights(tmp_path: Path) -> None:
     # A run is learned from as weights are, and what is begun with may be smaller.
     larger = ["--init-from", str(tmp_path / "more"), "--teacher", str(tmp_path / "run"), "--channels", "6"]
     notes.main([*command, *larger, "--run", str(tmp_path / "larger")])
-    assert export.load_run(tmp_path / "larger").config.channels == 6
+    assert loop.load_run(tmp_path / "larger", notes.bare).config.channels == 6
 
 
 @pytest.mark.slow

@@ -20,7 +20,11 @@ from typing import Any
 import numpy as np
 import torch
 
-from train.notes.export import WEIGHTS, commit, write_weights
+from train import recipes
+from train.calibration import temperature_of
+from train.card import Making, write_weights
+from train.card import table as lines_of
+from train.fit import add_export_options
 from transcribe.engine.weights import header_of, to_bytes
 from transcribe.errors import InputError
 from transcribe.genre.datasets import read_lists
@@ -95,18 +99,6 @@ def classifiers() -> dict[str, Callable[[], Any]]:
     }
 
 
-def temperature_of(logits: np.ndarray, right: np.ndarray) -> float:
-    """Find what logits must be divided by for the likeliest probabilities of the true classes (indices (n,))."""
-
-    def surprise(temperature: float) -> float:
-        scaled = logits / temperature
-        scaled = scaled - scaled.max(1, keepdims=True)
-        return float(np.mean(np.log(np.exp(scaled).sum(1)) - scaled[np.arange(len(right)), right]))
-
-    candidates = np.geomspace(0.25, 8, 121)
-    return float(candidates[int(np.argmin([surprise(float(t)) for t in candidates]))])
-
-
 def interval(n_right: int, n: int, confidence: float = 0.95) -> tuple[float, float]:
     """Compute the exact binomial interval (Clopper & Pearson 1934) of a share."""
     from scipy.stats import beta
@@ -144,11 +136,13 @@ def main(arguments: list[str] | None = None) -> None:
     """Compare, choose, report once, export."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--export", metavar="NAME", help="write the weights and their card")
-    parser.add_argument("--licence", default="no licence stated")
-    parser.add_argument("--command", default="", help="the command that made it, for the header")
-    parser.add_argument("--card", type=Path, help="text to open the model card with")
-    options = parser.parse_args(arguments)
+    add_export_options(parser)
+    for options in recipes.parsed(parser, arguments, Path(__file__).parent):
+        compare(options)
+
+
+def compare(options: argparse.Namespace) -> None:
+    """Fit every classifier, choose by the validation list, report on the test list once, export."""
     table = read_table(options.data)
     (train, train_labels), (valid, valid_labels) = table["train"], table["validation"]
     known = classifiers()
@@ -188,16 +182,18 @@ def main(arguments: list[str] | None = None) -> None:
     assert np.mean(np.array(classes)[logits.argmax(1)] == test_labels) == right.mean()
     decoding = GenreDecodingConfig(temperature=round(temperature, 3))
     scaled = np.exp(logits / temperature - (logits / temperature).max(1, keepdims=True))
-    sure = (scaled / scaled.sum(1, keepdims=True)).max(1) >= decoding.threshold
-    lines.append(f"sure (0.5 and more) of {sure.mean():.3f} of them, right about {right[sure].mean():.3f} of these")
+    confident = (scaled / scaled.sum(1, keepdims=True)).max(1) >= decoding.threshold
+    lines.append(
+        f"confidence 0.5 and more for {confident.mean():.3f} of them, {right[confident].mean():.3f} of these right"
+    )
     print(lines[-1])
-    header = header_of(GENRE, network.config, decoding, made={"commit": commit(), "command": options.command})
-    content = to_bytes(dict(network.state_dict()), header, half=False)
-    write_weights(WEIGHTS, options.export, "genre", content, options.licence, default=True)
-    table_lines = ["| classifier | validation |", "|---|---|", *(f"| {n} | {s:.3f} |" for n, s in scores.items())]
-    opening = options.card.read_text(encoding="utf-8").strip() if options.card else f"# {options.export}"
-    card = [opening, "", "## Figures", "", *table_lines, "", "On the test list, once:", "", *(f"- {x}" for x in lines)]
-    (WEIGHTS / f"{options.export}.md").write_text("\n".join(card) + "\n", encoding="utf-8")
+    making = Making.of(options, f"python -m train.genre.table --data {options.data} --export {options.export}")
+    header = header_of(GENRE, network.config, decoding, made=making.header())
+    write_weights(to_bytes(dict(network.state_dict()), header, half=False), "genre", making)
+    opening = making.text.strip() or f"# {making.name}"
+    figures = lines_of(("classifier", "validation"), [(name, f"{score:.3f}") for name, score in scores.items()])
+    card = [opening, "", "## Figures", "", *figures, "", "On the test list, once:", "", *(f"- {x}" for x in lines)]
+    (making.folder / f"{making.name}.md").write_text("\n".join(card) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

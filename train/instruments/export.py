@@ -1,27 +1,23 @@
-"""A run of ``train/instruments`` → weights, manifest, model card.
+"""Calibrate a trained instruments network on mixtures of validation clips; write its weights, graph, manifest and card.
 
-    python -m train.instruments.export --run runs/instruments-2 --name instruments-1 --valid solos:runs/solos-valid \
-        --report "real clips:clips:CLIPS"
-
-The heads are calibrated on mixtures of the validation clips: a slope and a bias for each vocabulary, by maximum
-likelihood, folded into the last layer, so that what is said to be 0.8 sure is right 8 times out of 10.
+A slope and a bias for each vocabulary, by maximum likelihood, are folded into the last layer, so that what has a
+confidence of 0.8 is right 8 times out of 10.
 """
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 import torch
 
-from train.instruments.__main__ import MIXED, Clip, Mixtures, Spectra, dataset, load, load_run
-from train.notes.export import WEIGHTS, calibration_error, commit, fit_logistic, reliability_table, write_weights
+from train.calibration import calibration_error, fit_logistic, reliability_table
+from train.card import Making, reliability_lines, table, write_card, write_weights
+from train.instruments.mixtures import MIXED, Clip, Mixtures, Spectra
 from train.onnx import add_graph
+from transcribe.datasets import Piece
 from transcribe.engine.features import FeatureConfig
 from transcribe.engine.weights import header_of, parse_model, to_bytes
-from transcribe.instruments.datasets import DATASETS
 from transcribe.instruments.decoder import FAMILIES, TagDecodingConfig
 from transcribe.instruments.metrics import TagReport, evaluate_instruments
 from transcribe.instruments.network import InstrumentsNetwork
@@ -38,9 +34,9 @@ def logits_and_truth(network: InstrumentsNetwork, clips: Sequence[Clip], n_batch
     for number in range(n_batches):
         log_mel, target = batches(number)
         with torch.inference_mode():
-            heard = network(log_mel)
+            logits = network(log_mel)
         rows.append(
-            (torch.cat([heard.families, heard.instruments], -1).flatten(0, 1).numpy(), target.flatten(0, 1).numpy())
+            (torch.cat([logits.families, logits.instruments], -1).flatten(0, 1).numpy(), target.flatten(0, 1).numpy())
         )
     return [np.concatenate(part) for part in zip(*rows, strict=True)]
 
@@ -71,71 +67,34 @@ def reliability(
     return tables
 
 
-def card(
-    name: str,
-    text: str,
+def export(
     network: InstrumentsNetwork,
-    figures: Sequence[tuple[str, TagReport]],
-    tables: dict[str, list[tuple[float, float, int]]],
-    licence: str,
-    command: str,
-) -> str:
-    """Write the model card."""
-    size = sum(parameter.numel() for parameter in network.parameters())
-    lines = [f"# {name}", "", text.strip(), "", "## Terms and making", "", f"{licence}.", ""]
-    lines += ["```", command, "```", "", f"at commit `{commit()}`.", "", "## Figures", ""]
-    lines += [f"Conventions: {figures[0][1].conventions}." if figures else "", ""]
-    lines += ["| data | clips | accuracy | all labels right | micro F1 | macro F1 | LRAP |", "|---" * 7 + "|"]
-    for title, r in figures:
-        values = (r.accuracy, r.exact, r.micro_f1, r.macro_f1, r.lrap)
-        lines.append(f"| {title} | {r.n_clips} | " + " | ".join(f"{value:.3f}" for value in values) + " |")
-    lines += ["", f"{size:,} parameters: {network.config}.", "", "## Confidence", ""]
-    lines += ["On mixtures of one to five validation clips that the calibration wasn't fitted on:", ""]
-    for vocabulary, table in tables.items():
-        lines += [f"{vocabulary}, expected calibration error {calibration_error(table):.3f}:", ""]
-        lines += ["| said | right | steps |", "|---|---|---|"]
-        lines += [f"| {sure:.2f} | {right:.2f} | {count} |" for sure, right, count in table] + [""]
-    return "\n".join(lines).rstrip() + "\n"
-
-
-def _report(value: str) -> tuple[str, str, Path]:
-    title, layout, folder = value.split(":", 2)
-    return title, layout, Path(folder)
-
-
-def main() -> None:
-    """Calibrate, write, report."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--run", type=Path, required=True)
-    parser.add_argument("--name", required=True, help="instruments-1, …")
-    parser.add_argument("--valid", type=dataset, required=True, help="solos:folder to calibrate on")
-    parser.add_argument("--report", type=_report, nargs="*", default=[], help="title:layout:folder, reported only")
-    parser.add_argument("--cache", type=Path, default=Path("runs/features"))
-    parser.add_argument("--licence", default="no licence stated")
-    parser.add_argument("--command", default="", help="the commands that trained it, for the card")
-    parser.add_argument("--card", type=Path, help="text to open the model card with")
-    options = parser.parse_args()
-    network = load_run(options.run)
-    layout, folder = options.valid
-    clips = load(layout, folder, options.cache)
-    calibrate(network, clips)
-    made = {"commit": commit(), "command": options.command}
-    header = header_of(INSTRUMENTS, network.config, TagDecodingConfig(), FeatureConfig(), made=made)
+    making: Making,
+    valid: Sequence[Clip],
+    reports: Sequence[tuple[str, Sequence[Piece]]] = (),
+) -> None:
+    """Calibrate on ``valid``, then write weights, graph, card and the line in the manifest."""
+    calibrate(network, valid)
+    header = header_of(INSTRUMENTS, network.config, TagDecodingConfig(), FeatureConfig(), made=making.header())
     content = to_bytes(network.state_dict(), header)
-    write_weights(WEIGHTS, options.name, "instruments", content, options.licence, default=True)
-    add_graph(WEIGHTS, options.name)
-    recogniser = Transcriber(tasks=("instruments",), model=parse_model(INSTRUMENTS, content, options.name))
-    figures = [
-        (title, evaluate_instruments(DATASETS[layout].pieces(folder), recogniser))
-        for title, layout, folder in options.report
-    ]
-    text = options.card.read_text(encoding="utf-8") if options.card else ""
-    tables = reliability(network, clips)
-    written = card(options.name, text, network, figures, tables, options.licence, options.command)
-    (WEIGHTS / f"{options.name}.md").write_text(written, encoding="utf-8")
+    write_weights(content, "instruments", making)
+    add_graph(making.folder, making.name)
+    transcriber = Transcriber(tasks=("instruments",), model=parse_model(INSTRUMENTS, content, making.name))
+    figures = [(title, evaluate_instruments(clips, transcriber)) for title, clips in reports]
+    confidence = ["On mixtures of one to five validation clips that the calibration wasn't fitted on:"]
+    for vocabulary, bins in reliability(network, valid).items():
+        confidence += ["", f"{vocabulary}, expected calibration error {calibration_error(bins):.3f}:", ""]
+        confidence += reliability_lines(bins, "steps")
+    write_card(making, network, _figures(figures), {"Confidence": confidence})
     for title, report in figures:
         print(title, report.accuracy, report.confusion)
 
 
-if __name__ == "__main__":
-    main()
+def _figures(figures: Sequence[tuple[str, TagReport]]) -> list[str]:
+    rows = []
+    for title, r in figures:
+        values = (r.accuracy, r.exact, r.micro_f1, r.macro_f1, r.lrap)
+        rows.append((title, str(r.n_clips), *(f"{value:.3f}" for value in values)))
+    columns = ("data", "clips", "accuracy", "all labels right", "micro F1", "macro F1", "LRAP")
+    conventions = [f"Conventions: {figures[0][1].conventions}.", ""] if figures else []
+    return [*conventions, *table(columns, rows)]

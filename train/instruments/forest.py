@@ -16,8 +16,9 @@ from typing import Any
 
 import numpy as np
 
-from train.instruments.__main__ import Clip, dataset, load
+from train.fit import dataset
 from train.instruments.inputs import N_MFCC, cosines
+from train.instruments.mixtures import LAYOUTS, Clip, load
 from transcribe.engine.features import FeatureConfig
 
 FEW = 12
@@ -56,8 +57,10 @@ def fitted(features: np.ndarray, names: np.ndarray, balance: str, seed: int = 0)
 def main(arguments: list[str] | None = None) -> None:
     """Print accuracies and the importances of the coefficients."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--train", type=dataset, nargs="+", required=True)
-    parser.add_argument("--valid", type=dataset, nargs="+", required=True, help="other instruments of the same names")
+    parser.add_argument("--train", type=dataset(*LAYOUTS), nargs="+", required=True)
+    parser.add_argument(
+        "--valid", type=dataset(*LAYOUTS), nargs="+", required=True, help="other instruments of the same names"
+    )
     parser.add_argument("--balance", choices=("weights", "smote", "none"), default="weights")
     parser.add_argument("--cache", type=Path, default=Path("runs/features"))
     options = parser.parse_args(arguments)

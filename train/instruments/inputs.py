@@ -1,4 +1,4 @@
-"""What the instruments network might hear with instead of log-mel, each trained for as many steps on the same clips.
+"""Inputs that the instruments network might have instead of log-mel, each trained for as many steps on the same clips.
 
     python -m train.instruments.inputs --train solos:runs/solos-train --valid solos:runs/solos-valid --steps 800
 
@@ -23,7 +23,9 @@ from torch import Tensor, nn
 from train import loop
 from train.augment import augment
 from train.cache import Transform
-from train.instruments.__main__ import COLOUR, NOISIEST, SINGLE, Mixtures, Spectra, accuracy, dataset, load, losses
+from train.fit import dataset
+from train.instruments.mixtures import COLOUR, LAYOUTS, NOISIEST, SINGLE, Mixtures, Spectra, load
+from train.instruments.task import accuracy, losses
 from transcribe.engine.devices import choose_device
 from transcribe.engine.features import FeatureConfig
 from transcribe.genre.features import CQT_BINS, constant_q
@@ -153,7 +155,7 @@ def frames_of_samples(samples: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Input:
-    """A way to hear: features (None for log-mel), how they are mixed, and a network that reads them."""
+    """An input: features (None for log-mel), how they are mixed, and a network that reads them."""
 
     transform: Transform | None
     front: Callable[[], Spectra]
@@ -177,8 +179,8 @@ INPUTS = {
 def main(arguments: list[str] | None = None) -> None:
     """Train every input, print a row for each as it is done."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--train", type=dataset, nargs="+", required=True)
-    parser.add_argument("--valid", type=dataset, required=True)
+    parser.add_argument("--train", type=dataset(*LAYOUTS), nargs="+", required=True)
+    parser.add_argument("--valid", type=dataset(*LAYOUTS), required=True)
     parser.add_argument("--inputs", nargs="+", choices=INPUTS, default=list(INPUTS), metavar="NAME")
     parser.add_argument("--steps", type=int, default=800)
     parser.add_argument("--batch", type=int, default=16)

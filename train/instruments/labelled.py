@@ -1,4 +1,4 @@
-"""Sets of labelled clips to judge the instruments network with, from sound fonts it never heard.
+"""Sets of labelled clips to evaluate the instruments network on, from sound fonts it wasn't trained on.
 
     python -m train.instruments.labelled notes --out runs/notes-test --soundfonts sf_GMbank.sf2 --clips 1100
     python -m train.instruments.labelled four --out runs/four-test --soundfonts sf_GMbank.sf2 --clips 400
@@ -19,7 +19,7 @@ import numpy as np
 import soundfile
 from tqdm import tqdm
 
-from train.instruments.__main__ import truth_of
+from train.instruments.mixtures import truth_of
 from train.synthesis.piano import SAMPLE_RATE
 from train.synthesis.solos import SOUNDS, line, synthesised, touch_of
 from transcribe.instruments.datasets import IRMAS_CODES

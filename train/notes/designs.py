@@ -25,14 +25,16 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from train import loop
 from train.cache import prepare
+from train.calibration import predict
+from train.fit import dataset
 from train.notes import export
-from train.notes.__main__ import losses, read_labels
 from train.notes.excerpts import Excerpts, choose_excerpts
-from train.notes.export import dataset, load
+from train.notes.task import load, losses, read_labels
 from transcribe.engine.devices import choose_device
 from transcribe.engine.features import N_PITCHES, FeatureConfig
 from transcribe.engine.task import Model
 from transcribe.engine.trunk import TrunkConfig
+from transcribe.notes.datasets import DATASETS
 from transcribe.notes.decoder import DecodingConfig
 from transcribe.notes.metrics import evaluate
 from transcribe.notes.network import NotesLogits, NotesNetwork
@@ -130,7 +132,7 @@ class _Nothing(nn.Module):
         return x.new_zeros(1)
 
 
-class Glimpse(nn.Module):
+class LimitedContext(nn.Module):
     """The design shared over pitch, small, that sees so many frames and nothing beyond, before or after its own.
 
     What it sees more of it sees through more blocks; ``dilations`` give 3 + 2 * their sum frames to each side.
@@ -155,7 +157,7 @@ class Glimpse(nn.Module):
 
 # About so many frames in all -> dilations of the blocks.
 CONTEXTS = {
-    f"{n} {place}": partial(Glimpse, dilations=dilations, place=place)
+    f"{n} {place}": partial(LimitedContext, dilations=dilations, place=place)
     for n, dilations in ((10, (1,)), (20, (1, 2)), (60, (1, 1, 4, 8)))
     for place in ("before", "around", "after")
 }
@@ -211,9 +213,9 @@ def steps_within(seconds: float, network: nn.Module, batches: Excerpts, options:
 def main() -> None:
     """Train every design for the same time; print a row for each as it is done."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--train", type=dataset, nargs="+", required=True, help="data sets, name:folder")
-    parser.add_argument("--valid", type=dataset, required=True, help="its threshold is chosen here")
-    parser.add_argument("--report", type=dataset, nargs="*", default=[], help="only reported")
+    parser.add_argument("--train", type=dataset(*DATASETS), nargs="+", required=True, help="data sets, name:folder")
+    parser.add_argument("--valid", type=dataset(*DATASETS), required=True, help="its threshold is chosen here")
+    parser.add_argument("--report", type=dataset(*DATASETS), nargs="*", default=[], help="only reported")
     parser.add_argument("--minutes", type=float, default=8.0, help="training time of each design")
     parser.add_argument("--every", type=int, default=1, help="listen to every such piece only")
     rivals = [name for name in DESIGNS if name not in CONTEXTS]
@@ -247,8 +249,8 @@ def main() -> None:
         )
         averaged = loop.train(network, batches, losses_where_it_answers, config, folder=None, device=device)
         model: NotesModel = Model(NOTES, name, averaged.cpu(), features, DecodingConfig())
-        heard = export.listen(Transcriber(tasks=("notes",), model=model), valid)
-        tuned = export.tune(heard, DecodingConfig(onset_threshold=0.4))
+        predicted = predict(Transcriber(tasks=("notes",), model=model), valid, export.read_reference)
+        tuned = export.tune(predicted, DecodingConfig(onset_threshold=0.4))
         transcriber = Transcriber(tasks=("notes",), model=replace(model, decoding=tuned))
         figures = [evaluate("pairs", pieces, transcriber) for pieces in (valid, *(pieces for _, pieces in reports))]
         cells = [

@@ -1,4 +1,4 @@
-"""A larger network that begins with what a smaller one hears."""
+"""A larger network that begins with what a smaller one has learned."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def grow(network: NotesNetwork, features: FeatureConfig, config: TrunkConfig) ->
         or old_half > new_half
         or tuple(config.dilations[place] for place in places) != before.dilations
     ):
-        raise ValueError(f"{config} can't begin with what {before} hears")
+        raise ValueError(f"{config} can't begin with what {before} has learned")
     larger = NotesNetwork(features, config)
     new = larger.state_dict()
     for block in set(range(len(config.dilations))) - set(places):

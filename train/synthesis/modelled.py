@@ -55,7 +55,7 @@ _PARTIALS = 40
 
 
 def play(name: str, notes: Notes, seconds: float, rng: np.random.Generator) -> np.ndarray:
-    """Play notes on an instrument of this kind that nobody has heard before, float32 (n_samples,) at 16 kHz."""
+    """Play notes on a new instrument of this kind, float32 (n_samples,) at 16 kHz."""
     kind = INSTRUMENTS[name]
     out = np.zeros(round(seconds * SAMPLE_RATE))
     tilt = rng.uniform(*kind.tilt)

@@ -24,7 +24,7 @@ LAST_DAMPER = 88  # strings above have no dampers
 # Where the attack of every sample is put: its envelope passes -20 dB of its peak this many seconds after its start.
 ATTACK = 0.003
 # Cents that a whole piano is off at most, beside the 10 or so of its bank. Half a semitone would be the next key's:
-# recordings are heard as if in tune.
+# features are corrected for the tuning.
 _MOST_DETUNED = 36
 _RINGS = 6  # patterns of sympathetic ring to choose from
 
@@ -40,7 +40,7 @@ class Sample:
 
 @dataclass(frozen=True)
 class Piano:
-    """A sampled piano as one microphone heard it."""
+    """A sampled piano as one microphone recorded it."""
 
     name: str
     samples: tuple[Sample, ...]

@@ -29,7 +29,8 @@ class Studio:
     """What a recording may be made with beyond arithmetic; all of it may be missing.
 
     ``rooms`` are impulse responses at the rate of the recording that begin with the direct path
-    (:mod:`train.synthesis.rooms`), ``voices`` files of other sounds at that rate (:mod:`train.synthesis.sounds`), ``codecs`` names in ``CODECS``.
+    (:mod:`train.synthesis.rooms`), ``voices`` files of other sounds at that rate (:mod:`train.synthesis.sounds`),
+    ``codecs`` names in ``CODECS``.
     """
 
     rooms: Sequence[np.ndarray] = ()

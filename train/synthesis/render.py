@@ -20,6 +20,7 @@ import numpy as np
 import soundfile
 from scipy import signal
 
+from train import recipes
 from train.synthesis import performances, recorder, rooms
 from train.synthesis.performances import Performance
 from train.synthesis.piano import SAMPLE_RATE, Piano, Voicing, load_pianos, play, sounding
@@ -67,7 +68,7 @@ def rerecord(
     """Record audio anew, a little sharper or flatter (whole semitones change the labels; times stretch with it)."""
     semitones = int(rng.choice([-2, -1, 0, 0, 1, 2]))
     # Less than half a semitone with what the recording is off itself, up to 19 cents in MAPS, and the 4 by which the
-    # ratio is rounded: heard as if in tune, more would be the next key's.
+    # ratio is rounded: corrected for tuning, more would be the next key's.
     ratio = 2 ** ((semitones + np.clip(rng.normal(0, 0.2), -0.25, 0.25)) / 12)
     # Numerator and denominator small enough for a short filter; the ratio that results is the one the labels get.
     up, down = 200, round(200 * ratio)
@@ -189,7 +190,12 @@ def _chosen(paths: list[Path], without: list[str], only: list[str], root: Path) 
 
 def main() -> None:
     """Render in parallel; a second call goes on where the first was stopped."""
-    sources = _parse()
+    parser = _parser()
+    for arguments in recipes.parsed(parser, None, Path(__file__).parent):
+        _render(_found(arguments, parser))
+
+
+def _render(sources: argparse.Namespace) -> None:
     count = round(sources.hours * 3600 / EXCERPT)
     from tqdm import tqdm
 
@@ -200,8 +206,7 @@ def main() -> None:
             pass
 
 
-def _parse() -> argparse.Namespace:
-    """Read the command line and find what it names."""
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, required=True, help="folder for the pairs")
     parser.add_argument("--pianos", type=Path, nargs="+", required=True, help="folders with one folder a sampled piano")
@@ -227,7 +232,11 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--hours", type=float, default=1.0)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--workers", type=int, default=os.cpu_count())
-    arguments = parser.parse_args()
+    return parser
+
+
+def _found(arguments: argparse.Namespace, parser: argparse.ArgumentParser) -> argparse.Namespace:
+    """Find what the command line names."""
     options = {name: value for name, value in vars(arguments).items() if name not in ("out", "hours", "workers")}
     folders = [path.parent for folder in arguments.pianos for path in folder.glob("*/samples.csv")]
     folders.sort(key=lambda folder: folder.name)  # not by path: the same seed, the same pianos, wherever they lie
@@ -269,7 +278,7 @@ def _write_down(options: dict[str, object], path: Path, parser: argparse.Argumen
     if not path.exists():
         path.write_text(described, encoding="utf-8")
     elif path.read_text(encoding="utf-8") != described:
-        parser.error(f"{path} tells of other options: go on with those, or render to another folder")
+        parser.error(f"{path} names other options: go on with those, or render to another folder")
 
 
 if __name__ == "__main__":

@@ -15,6 +15,8 @@ from pathlib import Path
 
 import numpy as np
 
+from train import recipes
+
 SAMPLE_RATE = 16000
 LONGEST = 1.5  # seconds kept of a response
 
@@ -62,7 +64,11 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--count", type=int, default=400)
     parser.add_argument("--seed", type=int, default=0)
-    options = parser.parse_args()
+    for options in recipes.parsed(parser, None, Path(__file__).parent):
+        _write(options)
+
+
+def _write(options: argparse.Namespace) -> None:
     seeds = range(options.seed * 100_000, options.seed * 100_000 + options.count)
     with multiprocessing.get_context("spawn").Pool(os.cpu_count()) as pool:
         responses = pool.map(response, seeds)

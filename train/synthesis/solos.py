@@ -23,6 +23,7 @@ import soundfile
 from scipy import signal
 from tqdm import tqdm
 
+from train import recipes
 from train.synthesis import modelled, recorder, rooms
 from train.synthesis.performances import excerpt, read_midi
 from train.synthesis.piano import SAMPLE_RATE, Piano, load_pianos, play
@@ -358,7 +359,11 @@ def main() -> None:
     parser.add_argument("--held", type=float, default=0.3, help="share of the sound fonts' clips that hold their notes")
     parser.add_argument("--hours", type=float, default=1.0)
     parser.add_argument("--seed", type=int, default=0)
-    options = parser.parse_args()
+    for options in recipes.parsed(parser, None, Path(__file__).parent):
+        _write(options)
+
+
+def _write(options: argparse.Namespace) -> None:
     notes: dict[str, tuple[Path, ...]] = {}
     for folder, name in NOTES.items() if options.notes else ():
         found = tuple(sorted((options.notes / folder).glob("*.*"))) if (options.notes / folder).is_dir() else ()

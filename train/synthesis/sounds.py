@@ -18,6 +18,8 @@ import numpy as np
 import soundfile
 from scipy import signal
 
+from train import recipes
+
 if TYPE_CHECKING:
     from pretty_midi import PrettyMIDI
 
@@ -120,7 +122,11 @@ def main() -> None:
     parser.add_argument("--voices", nargs="+", default=VOICES, help="of espeak-ng")
     parser.add_argument("--count", type=int, default=40, help="files of each kind")
     parser.add_argument("--seed", type=int, default=0)
-    options = parser.parse_args()
+    for options in recipes.parsed(parser, None, Path(__file__).parent):
+        _write(options)
+
+
+def _write(options: argparse.Namespace) -> None:
     options.out.mkdir(parents=True, exist_ok=True)
     for i in range(options.count):
         rng = np.random.default_rng([options.seed, i])

@@ -1,14 +1,14 @@
 """Trials for trained weights: recordings made worse, sounds without notes, fast repeats, other instruments.
 
     python -m train.synthesis.trials degraded --data maps-real-dev --out trials
-    python -m train.synthesis.trials ghosts --sounds sounds-unheard --out trials
+    python -m train.synthesis.trials non-music --sounds sounds-unheard --out trials
     python -m train.synthesis.trials repeats --piano pianos/steinway-iowa --out trials
-    python -m train.synthesis.trials strangers --soundfont unheard.sf2 --midi pop909 --out trials
+    python -m train.synthesis.trials other-instruments --soundfont unheard.sf2 --midi pop909 --out trials
     python -m train.synthesis.trials songs --midi pop909 --piano pianos/steinway-iowa --rooms rooms.npz --out trials
     python -m train.synthesis.trials strums --clips chords-guitar --out trials
 
 Each writes folders of recordings and labels for ``pitchai eval --dataset pairs --data trials/<name>`` (strums and
-ghosts: ``--dataset chords``, songs: ``--dataset beats``), or for ``tests/benchmark/compare.py``, which puts a peer
+non-music: ``--dataset chords``, songs: ``--dataset beats``), or for ``tests/benchmark/compare.py``, which puts a peer
 beside.
 """
 
@@ -99,8 +99,8 @@ def _write(folder: Path, name: str, samples: np.ndarray, notes: np.ndarray) -> N
     write_pair(folder, name, samples / loudest, Performance(notes, None))
 
 
-def ghosts(sounds: Path, out: Path, minutes: float = 15.0) -> None:
-    """Write silence, noise, and the speech and drums of a folder (train/synthesis/sounds.py): an hour without a note."""
+def non_music(sounds: Path, out: Path, minutes: float = 15.0) -> None:
+    """Write an hour without a note: silence, noise, and the speech and drums of ``train/synthesis/sounds.py``."""
     rng = np.random.default_rng(0)
     length = 60 * SAMPLE_RATE
 
@@ -158,7 +158,7 @@ STRANGERS = {
 }
 
 
-def strangers(soundfont: Path, midi: Path, out: Path, pieces: int = 8) -> None:
+def other_instruments(soundfont: Path, midi: Path, out: Path, pieces: int = 8) -> None:
     """Write songs played by other instruments through a sound font: the first minute of each."""
     import pretty_midi
 
@@ -265,9 +265,9 @@ def main() -> None:
     kinds = parser.add_subparsers(dest="kind", required=True)
     for kind, needs in (
         ("degraded", {"data": "recordings and labels"}),
-        ("ghosts", {"sounds": "speech and drums of train.synthesis.sounds that training never had"}),
+        ("non-music", {"sounds": "speech and drums of train.synthesis.sounds that training never had"}),
         ("repeats", {"piano": "a bank that training never had"}),
-        ("strangers", {"soundfont": "a sound font that training never had", "midi": "folder of songs"}),
+        ("other-instruments", {"soundfont": "a sound font that training never had", "midi": "folder of songs"}),
         (
             "songs",
             {
@@ -286,8 +286,8 @@ def main() -> None:
     out: Path = options.out / options.kind
     if options.kind == "degraded":
         degraded(load_dataset("pairs", options.data), out)
-    elif options.kind == "ghosts":
-        ghosts(options.sounds, out)
+    elif options.kind == "non-music":
+        non_music(options.sounds, out)
     elif options.kind == "repeats":
         repeats(options.piano, out)
     elif options.kind == "songs":
@@ -295,7 +295,7 @@ def main() -> None:
     elif options.kind == "strums":
         strums(load_dataset("chords", options.clips), out)
     else:
-        strangers(options.soundfont, options.midi, out)
+        other_instruments(options.soundfont, options.midi, out)
 
 
 if __name__ == "__main__":

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import io
 import os
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
+from typing import IO
 
 from transcribe.errors import OutputError, TakenError
+
+# The bytes of a file, or what writes them into an open one.
+Content = bytes | Callable[[IO[bytes]], None]
 
 
 def check_replaceable(path: Path, overwrite: bool, option: str = "-o") -> None:
@@ -61,8 +67,8 @@ def _make_folder(folder: Path) -> None:
         path.mkdir(exist_ok=True)
 
 
-def write_atomically(path: Path, content: bytes, overwrite: bool = False) -> None:
-    """Write a whole file or nothing.
+def write_atomically(path: Path, content: Content, overwrite: bool = False) -> None:
+    """Write a whole file or nothing; ``content`` may be what writes it into an open file, for what is large.
 
     Raises
     ------
@@ -79,7 +85,7 @@ def write_atomically(path: Path, content: bytes, overwrite: bool = False) -> Non
         raise OutputError(f"{path}: can't be written: {getattr(error, 'strerror', None) or error}") from None
 
 
-def _written_unnamed(path: Path, content: bytes) -> bool:
+def _written_unnamed(path: Path, content: Content) -> bool:
     """Write a file that has no name before it is whole: nothing is left if we are killed; False where there is none.
 
     Linux knows such files, on most file systems.
@@ -89,7 +95,7 @@ def _written_unnamed(path: Path, content: bytes) -> bool:
     except (AttributeError, OSError):
         return False
     with os.fdopen(descriptor, "wb") as file:
-        file.write(content)
+        _fill(file, content)
         file.flush()
         try:
             # With a directory, which an absolute path makes no use of, Python follows the link; without, it doesn't.
@@ -101,14 +107,14 @@ def _written_unnamed(path: Path, content: bytes) -> bool:
     return True
 
 
-def _written_beside(path: Path, content: bytes, overwrite: bool) -> None:
+def _written_beside(path: Path, content: Content, overwrite: bool) -> None:
     """Write a file beside its place, then move it there."""
     part: Path | None = None
     try:
         descriptor, name = tempfile.mkstemp(prefix=".pitchai-", suffix=".part", dir=path.parent)
         part = Path(name)
         with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
+            _fill(file, content)
         umask = os.umask(0)
         os.umask(umask)
         part.chmod(0o666 & ~umask)
@@ -117,6 +123,20 @@ def _written_beside(path: Path, content: bytes, overwrite: bool) -> None:
     finally:
         if part is not None:
             part.unlink(missing_ok=True)
+
+
+def to_bytes(content: Content) -> bytes:
+    """Give the bytes that a file would hold."""
+    buffer = io.BytesIO()
+    _fill(buffer, content)
+    return buffer.getvalue()
+
+
+def _fill(file: IO[bytes], content: Content) -> None:
+    if isinstance(content, bytes):
+        file.write(content)
+    else:
+        content(file)
 
 
 def _linked(part: Path, path: Path) -> bool:

@@ -18,6 +18,7 @@ import math
 import os
 import queue
 import random
+import signal
 import socket
 import tempfile
 import threading
@@ -54,7 +55,7 @@ _BREATH = 1.0
 # The home folder of who started a cluster, in the environment of its processes.
 _HOME = "PITCHAI_HOME"
 # How long a machine may take to answer, a cluster to let us in, to start, and to let us go, in seconds.
-_CONNECTING, _JOINING, _STARTING, _LEAVING = 5.0, 20.0, 180.0, 20.0
+_CONNECTING, _JOINING, _STARTING, _LEAVING = 5.0, 15.0, 180.0, 20.0
 
 
 @dataclass(frozen=True)
@@ -123,9 +124,18 @@ def connected(address: str) -> Iterator[str | None]:
         return
     keeper = _Keeper(address)
     try:
-        yield keeper.joined()
+        dashboard = keeper.joined()
+        _take_back_sigterm()
+        yield dashboard
     finally:
         keeper.leave()
+
+
+def _take_back_sigterm() -> None:
+    """Have SIGTERM handled by Python again: Ray's C++ puts a handler of its own before it, which aborts."""
+    ours = signal.getsignal(signal.SIGTERM)
+    if threading.current_thread() is threading.main_thread() and ours is not None:
+        signal.signal(signal.SIGTERM, ours)
 
 
 class _Keeper(threading.Thread):

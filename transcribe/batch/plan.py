@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 import os
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -265,7 +266,8 @@ def check_inputs(recordings: Iterable[Recording]) -> None:
     missing = [name for name in names if not os.path.lexists(name)]
     if missing:
         more = f"; nor are {len(missing) - 1} more there" if len(missing) > 1 else ""
-        raise InputError(f"{missing[0]}: no such file{more}; nothing was begun")
+        hint = "; an address begins with https://" if re.match(r"[\w-]+(\.[\w-]+)+/", missing[0]) else ""
+        raise InputError(f"{missing[0]}: no such file{more}{hint}; nothing was begun")
 
 
 def check_in_reach(jobs: Sequence[Job], addresses: Iterable[str]) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import tempfile
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
@@ -22,6 +23,9 @@ from transcribe.errors import InputError, OutputError, PitchaiError, TakenError,
 # The stores that have been tried, of the many that fsspec knows; the web is read only.
 STORES = ("s3", "gs", "az", "memory")
 _WEB = ("http", "https")
+
+# A download without an end must leave the disk some room, in bytes; as much as a stream must.
+_ROOM_LEFT = 1 << 28
 
 
 def is_remote(address: str) -> bool:
@@ -171,12 +175,32 @@ def here(address: str) -> Iterator[str]:
         copy = join(folder, PurePath(PurePath(path).name or "recording"))
         with _failing(InputError, address):
             try:
-                files.get_file(path, copy)
+                files.get_file(path, copy, callback=_watch(address))
             except FileNotFoundError:
                 raise InputError(f"{address}: no such file, or a folder without recordings") from None
         if not os.path.isfile(copy):  # some stores give a folder for a folder
             raise InputError(f"{address}: no such file, or a folder without recordings")
+        if on_the_web(address) and _is_page(copy):
+            raise InputError(f"{address}: is a web page; give the address of the sound itself, or a file")
         yield copy
+
+
+def _is_page(path: str) -> bool:
+    with open(path, "rb") as file:
+        return re.match(rb"\s*<(!doctype html|html)\b", file.read(1000), re.IGNORECASE) is not None
+
+
+def _watch(address: str) -> Any:
+    """Make what follows a download, and ends one that would fill the disk: a stream without an end."""
+    from fsspec.callbacks import Callback
+
+    class Watch(Callback):  # type: ignore[misc]
+        def relative_update(self, inc: int = 1) -> None:
+            super().relative_update(inc)
+            if self.value > _ROOM_LEFT and shutil.disk_usage(tempfile.gettempdir()).free < _ROOM_LEFT:
+                raise InputError(f"{address}: no end in sight, and the disk for temporary files is nearly full")
+
+    return Watch()
 
 
 def read(address: str) -> bytes | None:
@@ -212,7 +236,7 @@ def check_writable(address: str, overwrite: bool, option: str = "-o") -> None:
         raise TakenError(f"{address}: exists already; use --overwrite to replace it or --skip-existing to keep it")
 
 
-def write(address: str, content: bytes, overwrite: bool = False) -> None:
+def write(address: str, content: atomic.Content, overwrite: bool = False) -> None:
     """Write a whole file or nothing.
 
     Raises
@@ -226,7 +250,7 @@ def write(address: str, content: bytes, overwrite: bool = False) -> None:
     files, path = _open(address)
     with _failing(OutputError, address):
         try:
-            files.pipe_file(path, content, mode="overwrite" if overwrite else "create")
+            files.pipe_file(path, atomic.to_bytes(content), mode="overwrite" if overwrite else "create")
         except FileExistsError:
             raise TakenError(f"{address}: exists already; use --overwrite to replace it") from None
 

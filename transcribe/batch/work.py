@@ -10,12 +10,13 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from transcribe.batch import storage
+from transcribe.batch import atomic, storage
 from transcribe.batch.manifest import checksum
 from transcribe.batch.plan import STANDARD, Job, Recording
 from transcribe.errors import InputError, OutputError, PitchaiError, TakenError, machine_faults_as
 from transcribe.events import Transcription
 from transcribe.formats.format import Format, Rendering
+from transcribe.formats.npz import Collected
 from transcribe.registry import summary
 from transcribe.report.roll import Scene
 from transcribe.score.harmony import transposed
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from transcribe.engine.inference import Infer
-    from transcribe.engine.task import Activations, Progress
+    from transcribe.engine.task import Progress
     from transcribe.transcriber import Transcriber
 
 # What a report's listener and the front end hear, in Hz.
@@ -99,12 +100,11 @@ class Worker:
         for path, _ in outputs:
             if path != STANDARD:  # with skip_existing it isn't there, as is known by now
                 storage.check_writable(path, work.overwrite or work.skip_existing)
-        with storage.here(job.recording.path) as copy:
+        with storage.here(job.recording.path) as copy, Collected() as kept:
             fetched = time.monotonic()
             recording = Recording(copy, Path(copy).parent)
             sha256 = checksum(copy) if work.hashed else None
-            kept: list[Activations] = []
-            keep = kept.append if any("activations" in form.needs for _, form in outputs) else None
+            keep = kept.add if any("activations" in form.needs for _, form in outputs) else None
             with _named(job.recording, copy), machine_faults_as(InputError, job.recording.name):
                 result = self.transcriber.transcribe_file(copy, progress=progress, keep=keep)
             result = transposed(result, work.transpose)
@@ -114,16 +114,19 @@ class Worker:
             for path, form in outputs:
                 scene = partial(self._scene, recording, form, result)
                 with machine_faults_as(OutputError, "standard output" if path == STANDARD else path):
-                    content = form.write(result, Rendering(scene, work.detail, kept, title, work.capo))
+                    # Activations are written piece by piece: of hours they are much.
+                    content: atomic.Content = kept.write
+                    if "activations" not in form.needs:
+                        content = form.write(result, Rendering(scene, work.detail, title=title, capo=work.capo))
                 if path == STANDARD:
-                    printed += content
+                    printed += atomic.to_bytes(content)
                 elif self._write(path, content):
                     written.append(path)
         ended = time.monotonic()
         stages = {"fetch": fetched - began, "listen": listened - fetched, "write": ended - listened}
         return Done(result, tuple(written), printed, self.transcriber.device, sha256, ended - began, stages)
 
-    def _write(self, path: str, content: bytes) -> bool:
+    def _write(self, path: str, content: atomic.Content) -> bool:
         """Write a result; False where one that another run has just written is to be kept."""
         try:
             storage.write(path, content, self.work.overwrite)

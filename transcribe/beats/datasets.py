@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 from transcribe.datasets import Dataset, Piece, recordings
 from transcribe.errors import InputError
 from transcribe.formats.csv import BEAT_COLUMNS
+from transcribe.formats.reading import Numbers, read_bytes, rows
 from transcribe.formats.table import read_transcription
 from transcribe.score.beats import MAX_GAP, MIN_GAP, Beats, is_grid
 
@@ -49,24 +49,22 @@ def read_beats(path: Path) -> Beats:
 
 
 def _lines(path: Path) -> tuple[list[float], list[float]]:
-    try:
-        text = path.read_text("utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is no text"
-        raise InputError(f"{path}: can't be read: {reason}") from None
+    content, number = read_bytes(path), Numbers()
     beats: list[float] = []
     downbeats: list[float] = []
-    for number, line in enumerate(text.splitlines(), 1):
-        words = re.split(r"[\s,;]+", line.strip())
-        if not words[0] or words[0].startswith("#") or words[0] == BEAT_COLUMNS[0]:
-            continue
-        try:
-            time, place = float(words[0]), float(words[-1]) if len(words) > 1 else 0.0
-            if not 0 <= time < float("inf"):
-                raise ValueError
-        except ValueError:
-            raise InputError(f"{path}: line {number} is no time of a beat in seconds") from None
-        beats.append(time)
-        if place == 1:
-            downbeats.append(time)
+    try:
+        for line, words in rows(content):
+            if words[0] == BEAT_COLUMNS[0]:
+                continue
+            try:
+                time, place = number(words[0]), number(words[-1]) if len(words) > 1 else 0.0
+                if not 0 <= time < float("inf"):
+                    raise ValueError(f"{words[0]!r} lies before the start")
+            except ValueError as error:
+                raise InputError(f"{path}: line {line} is no time of a beat in seconds: {error}") from None
+            beats.append(time)
+            if place == 1:
+                downbeats.append(time)
+    except ValueError as error:
+        raise InputError(f"{path}: no list of beats: {error}") from None
     return beats, downbeats

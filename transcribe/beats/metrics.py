@@ -15,6 +15,7 @@ from transcribe.datasets import Piece
 from transcribe.engine.task import Listener, Progress
 from transcribe.errors import InputError
 from transcribe.events import Transcription
+from transcribe.formats.reading import Numbers, decode, read_bytes
 from transcribe.report.tables import Table
 from transcribe.theory.keys import signature, usual
 
@@ -93,12 +94,13 @@ def read_truth(piece: Piece) -> Transcription:
     beats = read_beats(piece.labels)
     path = piece.labels.with_suffix(".key")
     spans: dict[str, float] = {}
+    number = Numbers()
     try:
-        for line in path.read_text("utf-8").splitlines() if path.is_file() else ():
+        for line in decode(read_bytes(path)).splitlines() if path.is_file() else ():
             onset, offset, key = line.split("\t")
             signature(key)
-            spans[key] = spans.get(key, 0.0) + float(offset) - float(onset)
-    except (OSError, ValueError) as error:
+            spans[key] = spans.get(key, 0.0) + number(offset) - number(onset)
+    except ValueError as error:
         raise InputError(f"{path}: no lines of onset, offset and key, with tabs between them: {error}") from None
     return Transcription(
         beats=beats.beats, downbeats=beats.downbeats, key=max(spans, key=lambda key: spans[key]) if spans else None

@@ -45,10 +45,10 @@ class BeatsTask:
     def rows(self, result: Transcription) -> Iterator[tuple[str, str]]:
         """Say what the tempo and the key are."""
         if result.tempo is not None:
-            yield "tempo", f"about {result.tempo:.0f} beats a minute (a guess)"
+            yield "tempo", f"about {result.tempo:.0f} beats a minute{_guess(result)}"
         if result.key is not None:
             sections = [section.label for section in result.keys]
-            yield "key", f"{', then '.join(sections if 1 < len(sections) <= _SHOWN else [result.key])} (a guess)"
+            yield "key", f"{', then '.join(sections if 1 < len(sections) <= _SHOWN else [result.key])}{_guess(result)}"
 
     def tables(self, title: str, result: Transcription) -> Iterator[Table | str]:
         """Lay out tempo, metre and key, and a table of bars; of beats where no bars are clear."""
@@ -92,3 +92,8 @@ def _bars(result: Transcription, by_bar: bool) -> Iterator[tuple[str, str, str]]
 
 
 BEATS = BeatsTask()
+
+
+def _guess(result: Transcription) -> str:
+    """Say that it is a guess, where a network heard the notes: what stands in a file is none."""
+    return " (a guess)" if result.models else ""

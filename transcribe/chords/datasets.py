@@ -9,6 +9,7 @@ from transcribe.errors import InputError
 from transcribe.events import Chord
 from transcribe.formats.format import LONGEST
 from transcribe.formats.lab import from_lab
+from transcribe.formats.reading import read_bytes
 from transcribe.theory.chords import parse_name
 
 
@@ -69,9 +70,8 @@ def read_chords(path: Path) -> tuple[Chord, ...]:
     """
     if path.is_dir():
         return (Chord(0.0, LONGEST, str(parse_name(path.name))),)
+    content = read_bytes(path)
     try:
-        return from_lab(path.read_bytes()).chords
-    except OSError as error:
-        raise InputError(f"{path}: can't be read: {error.strerror}") from None
+        return from_lab(content).chords
     except InputError as error:
         raise InputError(f"{path}: {error}") from None

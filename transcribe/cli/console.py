@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from transcribe.engine.task import Progress
+    from transcribe.events import Transcription
 
 # What the system says of a standard output that takes no more: a full disk, a closed descriptor, a quota.
 _REFUSED = (errno.ENOSPC, errno.EBADF, errno.EIO, errno.EFBIG, errno.EDQUOT)
@@ -132,6 +133,12 @@ def _has_working_folder() -> bool:
     except FileNotFoundError:
         return False
     return True
+
+
+def say_remarks(source: Path, result: Transcription) -> None:
+    """Say what was odd when a result was heard or read."""
+    for warning in result.warnings:
+        say(f"{source.name}: {warning}")
 
 
 def clean(text: str) -> str:

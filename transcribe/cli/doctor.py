@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import platform
+import re
 from importlib import metadata
 from typing import Annotated
 
@@ -14,22 +15,6 @@ from transcribe import __version__
 from transcribe.cli.console import print_line
 from transcribe.cli.tables import facts, print_tables
 from transcribe.errors import PitchaiError, WeightsError
-
-_PACKAGES = (
-    "onnxruntime",
-    "torch",
-    "numpy",
-    "soundfile",
-    "soxr",
-    "av",
-    "pretty_midi",
-    "mir_eval",
-    "safetensors",
-    "matplotlib",
-    "typer",
-    "rich",
-    "tqdm",
-)
 
 
 def doctor(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
@@ -58,27 +43,35 @@ def examine() -> dict[str, dict[str, str]]:
 
 def _program() -> dict[str, str]:
     return {
-        "pitchai": f"{__version__} (MIT)",
+        "pitchai": f"{__version__} (MIT AND CC-BY-NC-SA-4.0: the code, and most weights)",
         "Python": platform.python_version(),
         "system": f"{platform.system()} {platform.machine()}",
     }
 
 
 def _packages() -> dict[str, str]:
+    """Look at what pitchai needs, and at what its extras bring where they are installed."""
+    extras: dict[str, list[str]] = {}
+    for requirement in metadata.requires("pitchai") or []:
+        name, _, marker = re.match(r"([\w.-]+)([^;]*);?(.*)", requirement).groups()  # type: ignore[union-attr]
+        extras.setdefault(name, []).extend(re.findall(r"extra == ['\"]([\w-]+)", marker))
     found = {}
-    for name in _PACKAGES:
+    for name, of in extras.items():
         try:
             found[name] = f"{metadata.version(name)} ({_licence(metadata.metadata(name))})"
+            found[name] += f", for {' '.join(f'[{extra}]' for extra in of)}" if of else ""
         except metadata.PackageNotFoundError:
-            found[name] = "FAULTY: not installed; reinstall pitchai"
+            if not of:
+                found[name] = "FAULTY: not installed; reinstall pitchai"
     return found
 
 
 def _licence(about: metadata.PackageMetadata) -> str:
     """Read a package's licence from whichever of its fields states it; the first 60 characters."""
     classifiers = [line for line in about.get_all("Classifier") or [] if line.startswith("License")]
-    stated = [*(about.get_all("License-Expression") or []), *(about.get_all("License") or [])]
+    stated = about.get_all("License-Expression") or []
     stated += [line.rsplit("::", 1)[-1].strip() for line in classifiers]
+    stated += about.get_all("License") or []  # last: some have the whole text there
     return next((line.splitlines()[0][:60] for line in stated if line.strip()), "licence not stated")
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from transcribe.cli.console import print_line, print_paths
+from transcribe.cli.console import print_line, print_paths, say_remarks
 from transcribe.cli.options import Charts, KnownBeats, Reference, Rhythm, timing
 from transcribe.cli.run import check_packages, read_reference
 from transcribe.cli.tables import print_tables, roll, summed_up
@@ -48,6 +48,8 @@ def convert(
         format_of(target)
     _check_unlike(targets)
     transcription = read_transcription(source)
+    if not quiet:
+        say_remarks(source, transcription)
     forms = _formats(source, transcription, targets)
     charts.check(forms)
     known_timing = timing(known, rhythm)
@@ -104,6 +106,7 @@ def show(
     from transcribe.score.harmony import spelled
 
     result = spelled(read_transcription(source))
+    say_remarks(source, result)
     if result.chords and not result.notes:
         print_tables(*task_named("chords").tables(source.name, result))
     else:

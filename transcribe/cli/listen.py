@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import IO, TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -160,7 +160,7 @@ def _model_help(task: Task) -> str:
 
 def _has_precisions(task: Task) -> bool:
     """Whether one of the task's networks, or of those that it is made from, can compute in several precisions."""
-    precisions = [getattr(task_named(name), "precisions", ()) for name in (task.name, *task.requires)]
+    precisions = [getattr(one, "precisions", ()) for one in (task, *map(task_named, task.requires))]
     return any(len(offered) > 1 for offered in precisions)
 
 
@@ -199,14 +199,19 @@ def _check_sound(sound: Sound, jobs: Sequence[Job], overwrite: bool) -> None:
 
 def _sonify(sound: Sound, job: Job, result: Transcription, max_duration: float, overwrite: bool) -> None:
     """Write the notes as a piano plays them, beside the recording where it is wanted in one ear."""
-    from transcribe.audio import load_audio
+    from transcribe.audio import AudioReader
     from transcribe.batch.atomic import write_atomically
     from transcribe.batch.storage import here
-    from transcribe.report.sonify import SAMPLE_RATE, to_audio
+    from transcribe.report.sonify import SAMPLE_RATE, write_audio
 
-    assert sound.sonify is not None
-    samples = None
-    if sound.one_ear:
-        with here(job.recording.path) as path:
-            samples = load_audio(path, SAMPLE_RATE, max_duration).samples
-    write_atomically(sound.sonify, to_audio(result, sound.sonify.suffix, samples), overwrite)
+    target = sound.sonify
+    assert target is not None
+
+    def write(file: IO[bytes]) -> None:
+        if not sound.one_ear:
+            write_audio(file, result, target.suffix)
+            return
+        with here(job.recording.path) as path, AudioReader(path, SAMPLE_RATE, max_duration=max_duration) as reader:
+            write_audio(file, result, target.suffix, reader.blocks())
+
+    write_atomically(target, write, overwrite)

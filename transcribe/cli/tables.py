@@ -34,7 +34,7 @@ def _rendered(table: Table | Text | plain.Table | str) -> Table | Text:
     from rich.text import Text
 
     if isinstance(table, str):
-        return Text("\n".join(map(clean, table.rstrip("\n").split("\n"))))
+        return Text("\n".join(map(clean, table.split("\n"))))
     if not isinstance(table, plain.Table):
         return table
     if not table.columns:

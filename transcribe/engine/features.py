@@ -39,7 +39,13 @@ class FrameGrid:
         return frames * self.hop_length / self.sample_rate
 
     def n_frames(self, n_samples: int) -> int:
-        """Count the frames whose centre lies within ``n_samples`` samples; 0 for none."""
+        """Count the frames whose centre lies within ``n_samples`` samples; 0 for none.
+
+        Examples
+        --------
+        >>> FrameGrid(16000, 320).n_frames(16001)
+        51
+        """
         return -(-n_samples // self.hop_length)
 
 

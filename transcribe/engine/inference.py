@@ -16,9 +16,9 @@ import numpy as np
 from transcribe.engine.devices import device_of, n_threads
 from transcribe.engine.features import FeatureConfig
 from transcribe.engine.onnx_backend import OnnxNetwork, run_graph
-from transcribe.engine.task import Activations, Model, WindowTask
+from transcribe.engine.task import Activations, Frames, Model, WindowTask
 from transcribe.engine.tuning import Tunings, tuned
-from transcribe.engine.windows import STEP_FRAMES, Chunk, Frames, cut_chunks, cut_windows, spectrogram
+from transcribe.engine.windows import STEP_FRAMES, Chunk, cut_chunks, cut_windows, spectrogram
 
 # Windows that a GPU takes at once.
 GPU_BATCH = 16

@@ -15,7 +15,7 @@ from functools import cache
 
 import numpy as np
 
-from transcribe.errors import UsageError
+from transcribe.errors import UsageError, machine_fault
 
 INPUT = "log_mel"
 METADATA = "pitchai"
@@ -48,10 +48,9 @@ class OnnxNetwork:
 
             onnxruntime.disable_telemetry_events()
         except (ImportError, OSError) as error:
-            reason = " ".join(str(error).split())[:120]
-            raise UsageError(
-                f"ONNX Runtime can't be loaded: {reason}; pip install --force-reinstall onnxruntime"
-            ) from None
+            reason = " ".join(str(error).split())[:120] + "; pip install --force-reinstall onnxruntime"
+            fault = machine_fault(error) if isinstance(error, ImportError) else None
+            raise UsageError(f"ONNX Runtime can't be loaded: {fault or reason}") from None
         self._content = content
         options = onnxruntime.SessionOptions()
         # Windows are shared out among threads, not layers: no thread waits for another, and the bytes never change.

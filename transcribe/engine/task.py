@@ -30,6 +30,8 @@ Progress = Callable[[float, float | None], None]
 Fields = Mapping[str, Any]
 # The JSON in the header of a weights file.
 Header = Mapping[str, Any]
+# Features (n_frames, n_mels), on a GPU a tensor; and how many of the frames lie within the recording.
+Frames = tuple[Any, int]
 # A network's output for a window: arrays with a row for each step.
 Heads = tuple["np.ndarray", ...]
 
@@ -114,6 +116,10 @@ class Model(Generic[Config, Front]):
     header: Header = field(default_factory=dict)
 
 
+# A model of some task, where it isn't known of which.
+AnyModel = Model[Any, Any]
+
+
 @runtime_checkable
 class NetworkTask(Protocol):
     """A task with weights of its own: what the loader asks.
@@ -183,7 +189,7 @@ class ExcerptTask(NetworkTask, Protocol):
 
     def listen(
         self,
-        model: Model[Any, Any],
+        model: AnyModel,
         blocks: MeteredBlocks,
         duration: float | None,
         progress: Progress | None,
@@ -199,7 +205,7 @@ class Listener(Protocol[A_out]):
     """A :class:`transcribe.transcriber.Transcriber` as metrics see it: what they measure."""
 
     @property
-    def model(self) -> Model[Any, Any]:
+    def model(self) -> AnyModel:
         """The model of the first task, with the settings that are in use."""
 
     def transcribe_file(self, path: str | Path, *, progress: Progress | None = None) -> Transcription:

@@ -10,8 +10,7 @@ from torch import Tensor, nn
 
 from transcribe.engine.devices import set_torch_threads
 from transcribe.engine.features import FeatureConfig, mel_filters
-from transcribe.engine.task import Heads
-from transcribe.engine.windows import Frames
+from transcribe.engine.task import Frames, Heads
 
 
 class TorchLogMel(nn.Module):

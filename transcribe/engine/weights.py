@@ -20,8 +20,8 @@ import numpy as np
 
 from transcribe.engine.features import FeatureConfig
 from transcribe.engine.onnx_backend import OnnxNetwork
-from transcribe.engine.task import Header, Model, Network, NetworkTask
-from transcribe.errors import UsageError, WeightsError
+from transcribe.engine.task import AnyModel, Header, Model, Network, NetworkTask
+from transcribe.errors import UsageError, WeightsError, machine_fault
 
 if TYPE_CHECKING:
     import torch
@@ -172,12 +172,10 @@ def log_mel_config(header: Header) -> FeatureConfig:
 
 
 # Shipped models stay loaded, by their line in the manifest, device and precision.
-_kept: dict[tuple[Entry, str, str], Model[Any, Any]] = {}
+_kept: dict[tuple[Entry, str, str], AnyModel] = {}
 
 
-def load_model(
-    task: NetworkTask, name: str | None = None, device: str = "cpu", precision: str = "float32"
-) -> Model[Any, Any]:
+def load_model(task: NetworkTask, name: str | None = None, device: str = "cpu", precision: str = "float32") -> AnyModel:
     """Load a task's network by its name in the manifest, or from the path of a weights file.
 
     Parameters
@@ -218,7 +216,7 @@ def _find(task: str, name: str | None) -> Entry | tuple[bytes, str]:
             content = Path(name).read_bytes()
         except OSError as error:
             raise WeightsError(f"{name}: can't be read: {error.strerror}") from None
-        # Any bytes may stand in a file's name, but not in the results.
+        # A file's name may hold whatever bytes, the results may not.
         return content, Path(name).stem.encode("utf-8", "backslashreplace").decode()
     wanted = name or default_name(task)
     known = [entry for entry in manifest().values() if entry.task == task]
@@ -243,7 +241,7 @@ def parse_model(
     device: str = "cpu",
     precision: str = "float32",
     graph: bytes | None = None,
-) -> Model[Any, Any]:
+) -> AnyModel:
     """Build the network that a weights file describes, and fill it; or run its ``graph`` where one is given.
 
     Raises
@@ -277,6 +275,9 @@ def _fitting(name: str) -> Iterator[None]:
     try:
         yield
     except (SafetensorError, RuntimeError, ValueError, KeyError, TypeError, AttributeError) as error:
+        fault = machine_fault(error)
+        if fault is not None:
+            raise WeightsError(f"{name}: can't be loaded: {fault}") from None
         reason = " ".join(str(error).split())[:200]
         raise WeightsError(f"{name}: weights that don't fit: {reason}; {REINSTALL}") from None
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from transcribe.engine.features import FeatureConfig, LogMel
+from transcribe.engine.task import Frames
 from transcribe.engine.tuning import Tunings, tuned
 
 if TYPE_CHECKING:
@@ -24,9 +25,6 @@ if TYPE_CHECKING:
 STEP_FRAMES = 1000
 # Frames of a window are a multiple of this, and so of any network's stride.
 WHOLE_FRAMES = 8
-
-# (n, n_mels), on a GPU a tensor; and how many of them lie within the recording
-Frames = tuple[Any, int]
 
 
 class Chunk(NamedTuple):
@@ -105,13 +103,11 @@ def spectrogram(chunks: Iterable[Chunk], features: FeatureConfig, device: str) -
         yield _joined(*rows), chunk.n_before, chunk.n_frames
 
 
-def in_tune(samples: np.ndarray, features: FeatureConfig) -> np.ndarray:
-    """Compute the log-mel of a whole recording as the networks hear it: float32 (n_frames, n_mels)."""
-    tunings, blocks = tuned([samples], features.sample_rate)
-    found = [np.zeros((0, features.n_mels), np.float32)]
+def in_tune(blocks: Iterable[np.ndarray], features: FeatureConfig) -> Iterator[np.ndarray]:
+    """Yield the log-mel of a stream of samples as the networks hear it: float32 (n, n_mels) of consecutive frames."""
+    tunings, blocks = tuned(blocks, features.sample_rate)
     for rows, n_before, n_frames in spectrogram(cut_chunks(blocks, features, tunings), features, "cpu"):
-        found.append(rows[n_before : n_before + n_frames])
-    return np.concatenate(found)
+        yield rows[n_before : n_before + n_frames]
 
 
 @lru_cache(16)

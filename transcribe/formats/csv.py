@@ -10,6 +10,7 @@ from transcribe.errors import InputError
 from transcribe.events import Chord, Note, Tag, Transcription
 from transcribe.formats.beats import numbered
 from transcribe.formats.format import checked
+from transcribe.formats.reading import Numbers, check_count, decode
 
 NOTE_COLUMNS = ("onset", "offset", "pitch", "velocity", "confidence")
 CHORD_COLUMNS = ("onset", "offset", "label", "confidence")
@@ -76,17 +77,30 @@ def from_csv(content: bytes) -> Transcription:
         If it is something else.
     """
     events: list[Note | Chord] = []
+    number = Numbers()
     try:
-        rows = csv.DictReader(io.StringIO(content.decode("utf-8-sig")))
-        columns = set(rows.fieldnames or ())
-        if set(NOTE_COLUMNS) <= columns:
-            for r in rows:
-                times, sure = (float(r["onset"]), float(r["offset"])), float(r["confidence"])
-                events.append(Note(times[0], int(r["pitch"]), times[1], int(r["velocity"]), sure))
-        elif set(CHORD_COLUMNS) <= columns:
-            events += [Chord(float(r["onset"]), float(r["offset"]), r["label"], float(r["confidence"])) for r in rows]
-        else:
+        text = decode(content).lstrip()
+        if text.startswith("sep="):  # as spreadsheets say it; the heading shows it too
+            text = text.partition("\n")[2]
+        delimiter = next((mark for mark in ";\t" if mark in text.partition("\n")[0]), ",")
+        rows = csv.DictReader(io.StringIO(text, newline=None), delimiter=delimiter)
+        rows.fieldnames = [name.strip().lower() for name in rows.fieldnames or ()]
+        columns = set(rows.fieldnames)
+        if len(columns) < len(rows.fieldnames):
+            raise ValueError("a column is there twice")
+        if not (set(NOTE_COLUMNS) <= columns or set(CHORD_COLUMNS) <= columns):
             raise ValueError("they are not in its first line")
+        for row in rows:
+            check_count(rows.line_num)
+            if None in row:
+                hint = "; if these are decimal commas, put semicolons or tabs between the columns"
+                raise ValueError(f"line {rows.line_num} has more columns than the first{hint}")
+            times, sure = (number(row["onset"]), number(row["offset"])), number(row["confidence"])
+            if set(NOTE_COLUMNS) <= columns:
+                pitch, velocity = number.whole(row["pitch"]), number.whole(row["velocity"])
+                events.append(Note(times[0], pitch, times[1], velocity, sure))
+            else:
+                events.append(Chord(*times, row["label"], sure))
     except (ValueError, TypeError, KeyError, csv.Error) as error:
         raise InputError(f"not a table of notes with the columns {', '.join(NOTE_COLUMNS)}: {error}") from None
     notes = tuple(sorted(event for event in events if isinstance(event, Note)))

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 from transcribe.engine.task import imported
 from transcribe.errors import InputError
@@ -156,7 +157,7 @@ def checked(transcription: Transcription) -> Transcription:
         sure = (
             event.confidence if isinstance(event, (Note, Chord)) else event.probability if isinstance(event, Tag) else 0
         )
-        if not (isinstance(sure, (int, float)) and 0 <= sure <= 1):
+        if not (_is_number(sure) and 0 <= sure <= 1):
             raise InputError(f"a confidence is no number from 0 to 1: {event}")
         if isinstance(event, (Chord, Tag)) and not isinstance(event.label, str):
             raise InputError(f"a label is no text: {event}")
@@ -164,8 +165,9 @@ def checked(transcription: Transcription) -> Transcription:
             _check_label(event.label)
     if not (_is_time(t.duration) and all(_is_time(beat) for beat in (*t.beats, *t.downbeats))):
         raise InputError("the duration or a beat is no number of seconds between 0 and a month")
-    if not all(value is None or (isinstance(value, (int, float)) and value >= 0) for value in (t.tempo, t.novelty)):
-        raise InputError("the tempo or the novelty is no number")
+    told = (t.tempo, t.novelty, t.beat_confidence)
+    if not all(value is None or (_is_number(value) and value >= 0) for value in told):
+        raise InputError("the tempo, the novelty or the confidence of the beats is no number")
     for cents in (*(section.cents for section in t.tunings), *([] if t.tuning is None else [t.tuning])):
         if not (type(cents) is int and abs(cents) <= 50):
             raise InputError("a tuning is no whole number of cents from -50 to 50")
@@ -187,7 +189,7 @@ def _check_label(label: str) -> None:
         raise InputError(str(error)) from None
 
 
-def _check_key(key: Any) -> None:
+def _check_key(key: object) -> None:
     from transcribe.theory.keys import signature
 
     try:
@@ -196,9 +198,13 @@ def _check_key(key: Any) -> None:
         raise InputError(str(error)) from None
 
 
-def _is_time(value: Any) -> bool:
-    return isinstance(value, (int, float)) and 0 <= value <= LONGEST
+def _is_time(value: object) -> bool:
+    return _is_number(value) and 0 <= value <= LONGEST
 
 
-def _within(value: Any, highest: int) -> bool:
-    return isinstance(value, int) and 0 <= value <= highest
+def _within(value: object, highest: int) -> bool:
+    return _is_number(value) and isinstance(value, int) and 0 <= value <= highest
+
+
+def _is_number(value: object) -> TypeGuard[float]:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from typing import Any
 
 from transcribe.events import Transcription
 from transcribe.formats.beats import numbered
@@ -48,7 +47,7 @@ def to_jams(transcription: Transcription) -> bytes:
 
 def _annotation(
     transcription: Transcription, namespace: str, events: Sequence[tuple[float, float, str | float, float]]
-) -> dict[str, Any]:
+) -> dict[str, object]:
     from transcribe import __version__
 
     unknown = dict.fromkeys(("version", "corpus", "annotation_rules", "validation"), "")

@@ -4,24 +4,24 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, fields
-from typing import Any
 
 from transcribe.errors import InputError
 from transcribe.events import Chord, Key, Note, Pedal, Tag, Transcription, Tuning
 from transcribe.formats import schema
 from transcribe.formats.format import checked
+from transcribe.formats.reading import check_count
 from transcribe.score.chart import bars_and_beats
 
 
-def to_dict(transcription: Transcription) -> dict[str, Any]:
+def to_dict(transcription: Transcription) -> dict[str, object]:
     """Everything as plain values, times rounded to 0.1 ms; every chord with the bar and the beat it begins on."""
-    values = {"version": schema.VERSION, **_rounded(asdict(transcription))}
+    values = asdict(transcription)
     for chord, place in zip(values["chords"], bars_and_beats(transcription), strict=True):
         chord["bar"], chord["beat"] = place or (None, None)
-    return values
+    return {"version": schema.VERSION, **{name: _rounded(value) for name, value in values.items()}}
 
 
-def _rounded(value: Any) -> Any:
+def _rounded(value: object) -> object:
     if isinstance(value, float):
         return round(value, 4)
     if isinstance(value, dict):
@@ -44,6 +44,7 @@ def from_json(content: bytes) -> Transcription:
     InputError
         If it is something else, or of a later version.
     """
+    check_count(content.count(b"{") + content.count(b"["))  # each takes memory, whatever it holds
     try:
         values = json.loads(content)
         if b"\\ud" in content.lower():  # half a character, which no file can hold
@@ -56,10 +57,11 @@ def from_json(content: bytes) -> Transcription:
             values[name] = tuple(
                 kind(**{f.name: event[f.name] for f in fields(kind)}) for event in values.get(name, ())
             )
-        for name in ("notes", "pedals"):
-            values[name] = tuple(sorted(values[name]))
-        for name in ("beats", "downbeats", "warnings"):
-            values[name] = tuple(values.get(name, ()))
-        return checked(Transcription(**values))
+        for name in ("notes", "pedals", "chords", "keys", "beats", "downbeats"):
+            values[name] = tuple(sorted(values.get(name, ())))
+        values["warnings"] = tuple(values.get("warnings", ()))
+        # What --json adds, or a later version, is passed over, as the schema allows.
+        known = {f.name for f in fields(Transcription)}
+        return checked(Transcription(**{name: value for name, value in values.items() if name in known}))
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise InputError(f"not a transcription: {' '.join(str(error).split())}") from None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from transcribe.errors import InputError
 from transcribe.events import Chord, Transcription
 from transcribe.formats.format import LONGEST
+from transcribe.formats.reading import Numbers, rows
 from transcribe.theory.chords import parse
 
 
@@ -28,24 +29,20 @@ def from_lab(content: bytes) -> Transcription:
     InputError
         If a line is something else.
     """
-    chords = []
+    chords, numbers, number = [], Numbers(), 0
     try:
-        lines = content.decode("utf-8-sig").splitlines()
-    except UnicodeDecodeError as error:
-        raise InputError(f"not a .lab file of onset, offset, chord: {error}") from None
-    for number, line in enumerate(lines, 1):
-        if line.strip() and not line.startswith("#"):
-            try:
-                chords.append(_from_line(line.split()))
-            except ValueError as error:
-                raise InputError(f"not a .lab file of onset, offset, chord: line {number}: {error}") from None
+        for number, words in rows(content):  # noqa: B007 - the error says which
+            chords.append(_from_line(words, numbers))
+    except ValueError as error:
+        place = f"line {number}: " if number else ""
+        raise InputError(f"not a .lab file of onset, offset, chord: {place}{error}") from None
     return Transcription(chords=tuple(sorted(chords)), duration=max((chord.offset for chord in chords), default=0.0))
 
 
-def _from_line(columns: list[str]) -> Chord:
+def _from_line(columns: list[str], number: Numbers) -> Chord:
     if len(columns) != 3:
         raise ValueError(f"it has {len(columns)} columns, not 3")
-    chord = Chord(float(columns[0]), float(columns[1]), str(parse(columns[2])))
+    chord = Chord(number(columns[0]), number(columns[1]), str(parse(columns[2])))
     if not 0 <= chord.onset <= chord.offset <= LONGEST:
         raise ValueError("its times make no sense")
     return chord

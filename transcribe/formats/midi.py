@@ -8,7 +8,6 @@ no more than ten million ticks, which are of 4 ms in ten hours.
 from __future__ import annotations
 
 import contextlib
-import io
 import math
 import struct
 from collections.abc import Iterable, Iterator, Sequence
@@ -17,21 +16,22 @@ from typing import Any
 
 import numpy as np
 
-from transcribe.errors import InputError
-from transcribe.events import Chord, Note, Pedal, Transcription
+from transcribe.events import Chord, Key, Note, Pedal, Transcription
+from transcribe.formats.midi_reader import PEDAL_CONTROL, MidiFile, read_midi
 from transcribe.score.beats import BeatGrid, Beats, is_grid
 from transcribe.theory.chords import parse
-from transcribe.theory.keys import signature
+from transcribe.theory.keys import key_of, signature
 
 # Ticks a quarter, or more where quarters are long: a tick is a millisecond at the most. MIDI has so many at the most.
 TICKS_PER_QUARTER, LONGEST_TICK, MOST_TICKS = 960, 1e-3, 32_767
 # Where there are no beats, in seconds: 120 a minute.
 QUARTER = 0.5
 MAX_TICKS = 9_800_000
+# Beats that are read: those of a day at 700 a minute.
+MAX_BEATS = 1_000_000
 # Coarser ticks than so many a quarter are worse than none of the beats'.
 _FEWEST_TICKS = 24
 MOST_SHARPS = 7
-PEDAL_CONTROL = 64
 END_OF_CHORDS = "end of chords"
 # What a metre may count.
 _UNITS = (1, 2, 4, 8, 16, 32)
@@ -169,6 +169,7 @@ def _played(clock: _Clock, name: str, notes: Sequence[Note], pedals: Sequence[Pe
     offsets = np.maximum(clock.ticks(note.offset for note in notes), onsets + 1)
     pitches, velocities = (np.array([getattr(n, what) for n in notes], np.uint8) for what in ("pitch", "velocity"))
     down, up = (clock.ticks(getattr(pedal, what) for pedal in pedals) for what in ("onset", "offset"))
+    up = np.maximum(up, down + 1)  # as with notes
     table = np.concatenate(
         [
             _rows(offsets, _OFF, pitches, 0),
@@ -213,88 +214,66 @@ def _length(value: int) -> bytes:
 
 
 def from_midi(content: bytes) -> Transcription:
-    """Read the notes of all pitched tracks, the sustain pedal (CC64 of 64 and more), and text events that are chords.
+    """Read the notes of all pitched channels, the sustain pedal, the key, and text events that are chords.
 
-    Beats are those of a file whose tempo changes, or whose notes lie on its beats; in others they say nothing.
+    Beats are those of a file whose tempo changes, or whose notes lie on its beats; in others they say nothing. Nor does
+    C major, which programs write that know of no key.
 
     Raises
     ------
     InputError
-        If it isn't a MIDI file.
+        If it isn't a MIDI file, or :func:`transcribe.formats.midi_reader.read_midi` refuses it.
     """
-    import warnings
-
-    import pretty_midi
-
-    try:
-        with warnings.catch_warnings():
-            # Tempo changes on other tracks than the first: harmless, and common.
-            warnings.simplefilter("ignore", RuntimeWarning)
-            midi = pretty_midi.PrettyMIDI(io.BytesIO(content))
-    except Exception as error:  # mido raises whatever the damage leads to
-        raise InputError(f"not a MIDI file: {' '.join(str(error).split()) or type(error).__name__}") from None
-    notes: list[Note] = []
-    pedals: list[Pedal] = []
-    for instrument in midi.instruments:
-        if instrument.is_drum:
-            continue
-        notes += [Note(n.start, n.pitch, n.end, n.velocity) for n in instrument.notes if n.velocity > 0]
-        pedals += _pedals(instrument.control_changes, midi.get_end_time())
-    notes.sort()
-    chords = _chords([(event.time, event.text) for event in midi.text_events])
-    duration = max([midi.get_end_time(), *(chord.offset for chord in chords)])
-    found = _beats(midi, notes)
+    midi = read_midi(content)
+    chords = _chords(midi.texts)
+    duration = max([midi.duration, *(chord.offset for chord in chords)])
+    found = _beats(midi)
+    keys = _keys(midi, duration)
     return Transcription(
-        tuple(notes), _union(pedals), found.beats, found.downbeats, chords, duration=duration, tempo=found.tempo
+        midi.notes,
+        midi.pedals,
+        found.beats,
+        found.downbeats,
+        chords,
+        duration=duration,
+        tempo=found.tempo,
+        key=max(keys, key=lambda key: key.offset - key.onset).label if keys else None,
+        keys=keys,
+        warnings=midi.warnings,
     )
 
 
-def _pedals(changes: Iterable[Any], end: float) -> Iterator[Pedal]:
-    down: float | None = None
-    for change in sorted(changes, key=lambda c: float(c.time)):
-        if change.number != PEDAL_CONTROL:
-            continue
-        if change.value >= 64 and down is None:
-            down = change.time
-        elif change.value < 64 and down is not None:
-            yield Pedal(down, change.time)
-            down = None
-    if down is not None:
-        yield Pedal(down, end)
+def _keys(midi: MidiFile, duration: float) -> tuple[Key, ...]:
+    if all((sharps, minor) == (0, False) for _, sharps, minor in midi.keys):
+        return ()
+    # Of several at one time the last is valid.
+    valid = {time: key_of(sharps, minor) for time, sharps, minor in midi.keys if time < duration}
+    spans = pairwise([*valid.items(), (duration, "")])
+    return tuple(Key(onset, offset, label) for (onset, label), (offset, _) in spans)
 
 
-def _union(pedals: Iterable[Pedal]) -> tuple[Pedal, ...]:
-    """Take together what several tracks hold down: a piano has one pedal."""
-    union: list[Pedal] = []
-    for pedal in sorted(pedals):
-        if union and pedal.onset < union[-1].offset:
-            union[-1] = Pedal(union[-1].onset, max(union[-1].offset, pedal.offset))
-        else:
-            union.append(pedal)
-    return tuple(union)
-
-
-def _beats(midi: Any, notes: Sequence[Note]) -> Beats:
+def _beats(midi: MidiFile) -> Beats:
     """Read the beats that a file's tempo and metres say, if they mean something."""
-    if not notes:
+    resolution, last = midi.clock.resolution, midi.last_onset
+    if not midi.notes or not resolution or last / resolution > MAX_BEATS:
         return Beats()
-    last = midi.time_to_tick(notes[-1].onset)
-    changes = [(midi.time_to_tick(c.time), c.numerator, c.denominator) for c in midi.time_signature_changes]
-    changes = sorted(change for change in changes if change[0] <= last) or [(0, 0, 4)]
+    changes = [metre for metre in midi.metres if metre[0] <= last] or [(0, 0, 4)]
     if any(unit not in _UNITS for _, _, unit in changes):
         return Beats()
-    beats, downbeats = [], []
+    ticks: list[np.ndarray] = []
+    first: list[np.ndarray] = []
     for (start, n_units, unit), (end, *_) in pairwise([*changes, (last + 1, 0, 4)]):
         compound = unit >= 8 and n_units % 3 == 0 and n_units > 3
-        step = midi.resolution * 4 / unit * (3 if compound else 1)
-        inside = [midi.tick_to_time(round(tick)) for tick in np.arange(start, end, step)]
-        beats += inside
+        step = resolution * 4 / unit * (3 if compound else 1)
+        inside = np.round(np.arange(start, end, step)).astype(np.int64)
+        ticks.append(inside)
         if n_units:
-            downbeats += inside[:: n_units // 3 if compound else n_units]
-    found = Beats(tuple(beats), tuple(downbeats))
-    if not is_grid(beats) or not (len(midi.get_tempo_changes()[0]) > 1 or _on_grid(notes, beats)):
+            first.append(inside[:: n_units // 3 if compound else n_units])
+    beats = midi.clock.seconds(np.concatenate(ticks)).tolist()
+    if not is_grid(beats) or not (len(midi.clock.changes) > 1 or _on_grid(midi.notes, beats)):
         return Beats()
-    return found
+    downbeats = midi.clock.seconds(np.concatenate(first)).tolist() if first else []
+    return Beats(tuple(beats), tuple(downbeats))
 
 
 def _on_grid(notes: Sequence[Note], beats: Sequence[float]) -> bool:

@@ -2,16 +2,75 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
+import shutil
+import tempfile
+import zipfile
 from collections.abc import Sequence
+from typing import IO
 
 import numpy as np
+from numpy.lib import format as npy
 
 from transcribe.engine.features import LOWEST_PITCH
 from transcribe.engine.task import Activations
-from transcribe.errors import UsageError
+from transcribe.errors import OutputError, UsageError
 from transcribe.events import Transcription
 from transcribe.formats.format import Rendering
+
+# Bytes that are compressed at a time.
+_PIECE = 1 << 20
+
+
+class Collected(contextlib.ExitStack):
+    """Activations of a recording, block by block, in temporary files until they are written: of hours they are much.
+
+    A context manager, whose end deletes the files.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._files: dict[str, IO[bytes]] = {}
+        self._widths: dict[str, tuple[int, ...]] = {}
+        self._n_frames = 0
+        self._rate = 0.0
+
+    def add(self, block: Activations) -> None:
+        """Add the next frames.
+
+        Raises
+        ------
+        OutputError
+            If there is no room for temporary files.
+        """
+        try:
+            for name, value in vars(block).items():
+                if not isinstance(value, np.ndarray):
+                    continue
+                roll = value.astype(np.float16)
+                if name not in self._files:
+                    self._files[name] = self.enter_context(tempfile.TemporaryFile())  # noqa: SIM115 - it is
+                    self._widths[name] = roll.shape[1:]
+                self._files[name].write(roll.tobytes())
+        except OSError as error:
+            raise OutputError(f"activations can't be kept in temporary files: {error.strerror}") from None
+        self._n_frames += len(block)
+        self._rate = block.grid.frames_per_second
+
+    def write(self, output: IO[bytes]) -> None:
+        """Write what was added as :func:`numpy.savez_compressed` does."""
+        with zipfile.ZipFile(output, "w", zipfile.ZIP_DEFLATED) as archive:
+            for name, value in (("frames_per_second", self._rate), ("lowest_pitch", LOWEST_PITCH)):
+                with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
+                    npy.write_array(member, np.asanyarray(value), allow_pickle=False)
+            for name, file in self._files.items():
+                shape = (self._n_frames, *self._widths[name])
+                header = {"descr": npy.dtype_to_descr(np.dtype(np.float16)), "fortran_order": False, "shape": shape}
+                with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
+                    npy.write_array_header_1_0(member, header)
+                    file.seek(0)
+                    shutil.copyfileobj(file, member, _PIECE)
 
 
 def to_npz(blocks: Sequence[Activations]) -> bytes:
@@ -29,11 +88,11 @@ def to_npz(blocks: Sequence[Activations]) -> bytes:
         (n_frames, 88) and ``pedal`` (n_frames,), each 0-1; ``frames_per_second``, ``lowest_pitch``; frame i is centred
         on ``i / frames_per_second`` seconds.
     """
-    names = [name for name, value in vars(blocks[0]).items() if isinstance(value, np.ndarray)] if blocks else []
-    arrays = {name: np.concatenate([getattr(block, name).astype(np.float16) for block in blocks]) for name in names}
-    rate = blocks[0].grid.frames_per_second if blocks else 0.0
     buffer = io.BytesIO()
-    np.savez_compressed(buffer, allow_pickle=False, frames_per_second=rate, lowest_pitch=LOWEST_PITCH, **arrays)
+    with Collected() as collected:
+        for block in blocks:
+            collected.add(block)
+        collected.write(buffer)
     return buffer.getvalue()
 
 

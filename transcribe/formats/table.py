@@ -9,6 +9,10 @@ from pathlib import Path
 from transcribe.errors import InputError, UsageError
 from transcribe.events import Transcription
 from transcribe.formats.format import Format, charted, detailed, illustrated, lazily, plain
+from transcribe.formats.reading import read_bytes
+
+# Labels and numbers of files may be of any length; what is said of them may not.
+_LONGEST_REASON = 300
 
 _CHORDS = frozenset({"chords"})
 _PICTURE = frozenset({"reference", "spectrogram"})
@@ -75,11 +79,8 @@ def read_transcription(path: Path) -> Transcription:
     if form.read is None:
         known = ", ".join(other.suffixes[0] for other in FORMATS.values() if other.read)
         raise InputError(f"{path}: {form.name} is written only; what can be read is {known}")
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise InputError(f"{path}: can't be read: {error.strerror}") from None
+    content = read_bytes(path)
     try:
         return form.read(content)
     except InputError as error:
-        raise InputError(f"{path}: {error}") from None
+        raise InputError(f"{path}: {str(error)[:_LONGEST_REASON]}") from None

@@ -40,7 +40,7 @@ class GenreTask:
     help = "Guess the genre. Few recordings are of one genre alone; it says how sure it is."
     by_default = False
     requires: tuple[str, ...] = ()
-    options = (Option("threshold", float, "Less probable: unsure.", 0.0, 1.0),)
+    options = (Option("threshold", float, "Below this probability the genre is called unsure.", 0.0, 1.0),)
     formats = _FORMATS
     datasets: Lazy[Mapping[str, Dataset]] = Lazy("genre.datasets.DATASETS")
     decoding: Lazy[type[GenreDecodingConfig]] = Lazy("genre.decoder.GenreDecodingConfig")

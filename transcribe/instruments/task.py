@@ -38,7 +38,7 @@ class InstrumentsTask:
     requires: tuple[str, ...] = ()
     options = (
         Option("vocabulary", str, "instruments or families.", default="instruments"),
-        Option("threshold", float, "Who plays is at least so probable.", 0.0, 1.0),
+        Option("threshold", float, "Report instruments from this probability on.", 0.0, 1.0),
     )
     formats = _FORMATS
     datasets: Lazy[Mapping[str, Dataset]] = Lazy("instruments.datasets.DATASETS")

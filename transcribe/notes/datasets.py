@@ -18,6 +18,7 @@ from transcribe.datasets import Dataset, Piece, recordings
 from transcribe.errors import InputError
 from transcribe.events import Note, Pedal, Transcription
 from transcribe.formats.format import checked
+from transcribe.formats.reading import Numbers, read_bytes, rows
 from transcribe.formats.table import FORMATS, read_transcription
 
 LABEL_SUFFIXES = (".mid", ".midi", ".tsv", ".txt")
@@ -28,7 +29,7 @@ def load_maestro(folder: Path) -> list[Piece]:
     tables = sorted(folder.glob("maestro-v*.csv")) + sorted(folder.glob("maestro-v*.json"))
     if not tables:
         raise InputError(f"{folder}: there is no maestro-v*.csv or .json; give MAESTRO's own folder")
-    rows = _read_table(tables[0])
+    table = _read_table(tables[0])
     try:
         return [
             Piece(
@@ -37,7 +38,7 @@ def load_maestro(folder: Path) -> list[Piece]:
                 folder / row["midi_filename"],
                 str(row["split"]),
             )
-            for row in rows
+            for row in table
         ]
     except (KeyError, TypeError, ValueError):
         raise InputError(
@@ -154,17 +155,18 @@ def read_labels(path: Path) -> Transcription:
     """
     if path.suffix.lower() in {suffix for form in FORMATS.values() if form.read for suffix in form.suffixes}:
         return read_transcription(path)
-    notes = []
+    notes, number = [], Numbers()
+    content = read_bytes(path)
     try:
-        for line in path.read_text(encoding="utf-8").splitlines():
-            if not line.strip() or line[0] == "#" or line.lower().startswith("onset"):
+        for _, words in rows(content):
+            if words[0].lower().startswith("onset"):
                 continue
-            onset, offset, pitch, *rest = (float(value) for value in line.split())
-            notes.append(Note(onset, round(pitch), offset, round(rest[0]) if rest else 0))
+            onset, offset, pitch, *rest = map(number, words)
+            if rest and not rest[0].is_integer():
+                raise ValueError(f"the velocity {words[3]} is no whole number from 0 to 127")
+            notes.append(Note(onset, round(pitch), offset, int(rest[0]) if rest else 0))
         duration = max((note.offset for note in notes), default=0.0)
         return checked(Transcription(notes=tuple(sorted(notes)), duration=duration))
-    except OSError as error:
-        raise InputError(f"{path}: can't be read: {error.strerror}") from None
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
     except (ValueError, OverflowError) as error:

@@ -74,11 +74,11 @@ def score(name: str, reference: Transcription, estimate: Transcription, pedal_ex
 def score_pedals(reference: Sequence[Pedal], estimate: Sequence[Pedal]) -> Score:
     """Compare the spans of the pedal, in frames of ``PEDAL_FRAME_SECONDS``."""
     n_frames = int(np.ceil(max((p.offset for p in (*reference, *estimate)), default=0.0) / PEDAL_FRAME_SECONDS))
-    rolls = np.zeros((2, n_frames, 1), bool)
-    for roll, pedals in zip(rolls, (reference, estimate), strict=True):
-        for pedal in pedals:
-            roll[round(pedal.onset / PEDAL_FRAME_SECONDS) : round(pedal.offset / PEDAL_FRAME_SECONDS)] = True
-    return _score_frames(*rolls)[0]
+    down, heard = (
+        [(round(p.onset / PEDAL_FRAME_SECONDS), round(p.offset / PEDAL_FRAME_SECONDS), 0) for p in pedals]
+        for pedals in (reference, estimate)
+    )
+    return _score_spans(down, heard, n_frames, 1)[0]
 
 
 def score_notes(name: str, reference: Sequence[Note], estimate: Sequence[Note]) -> PieceScores:
@@ -107,29 +107,51 @@ def score_notes(name: str, reference: Sequence[Note], estimate: Sequence[Note]) 
         del scores["note_velocity"], scores["note_offset_velocity"]
     ends = [note.offset for note in (*reference, *estimate)]
     n_frames = int(np.ceil(max(ends, default=0.0) / FRAME_SECONDS))
-    scores["frame"], exact = _score_frames(piano_roll(reference, n_frames), piano_roll(estimate, n_frames))
+    scores["frame"], exact = _score_spans(_keys(reference), _keys(estimate), n_frames, N_PITCHES)
     return PieceScores(name, scores, exact, len(reference), len(estimate))
 
 
 def piano_roll(notes: Iterable[Note], n_frames: int) -> np.ndarray:
     """Draw notes as a boolean array (n_frames, 88) at ``FRAME_SECONDS``; pitches off the keyboard are left out."""
     roll = np.zeros((n_frames, N_PITCHES), bool)
-    for note in notes:
-        if LOWEST_PITCH <= note.pitch < LOWEST_PITCH + N_PITCHES:
-            first, last = round(note.onset / FRAME_SECONDS), round(note.offset / FRAME_SECONDS)
-            roll[first : max(first + 1, last), note.pitch - LOWEST_PITCH] = True
+    for first, last, key in _keys(notes):
+        roll[first:last, key] = True
     return roll
 
 
-def _score_frames(reference: np.ndarray, estimate: np.ndarray) -> tuple[Score, float]:
-    if not len(reference):
+def _keys(notes: Iterable[Note]) -> list[tuple[int, int, int]]:
+    """Say in which frames, the last one excluded, which keys of the 88 are down."""
+    found = []
+    for note in notes:
+        if LOWEST_PITCH <= note.pitch < LOWEST_PITCH + N_PITCHES:
+            first, last = round(note.onset / FRAME_SECONDS), round(note.offset / FRAME_SECONDS)
+            found.append((first, max(first + 1, last), note.pitch - LOWEST_PITCH))
+    return found
+
+
+def _score_spans(
+    reference: Sequence[tuple[int, int, int]], estimate: Sequence[tuple[int, int, int]], n_frames: int, width: int
+) -> tuple[Score, float]:
+    """Compare frames: their score, and the share of those that are all right.
+
+    Spans are the first frame, the last one excluded, and a column of ``width``. Between two edges of spans all frames
+    are alike: they are compared at once, so that what it takes doesn't depend on how long notes are.
+    """
+    if not n_frames:
         return Score(1.0, 1.0, 1.0), 1.0
-    hits = int(np.count_nonzero(reference & estimate))
-    n_reference, n_estimate = int(reference.sum()), int(estimate.sum())
+    tables = [np.array(spans, np.int64).reshape(-1, 3) for spans in (reference, estimate)]
+    edges = np.unique(np.concatenate([[0, n_frames], *(table[:, :2].ravel() for table in tables)]))
+    edges = edges[edges <= n_frames]
+    rolls = np.zeros((2, len(edges) - 1, width), bool)
+    for roll, table in zip(rolls, tables, strict=True):
+        for first, last, column in zip(*np.searchsorted(edges, table[:, :2]).T, table[:, 2], strict=True):
+            roll[first:last, column] = True
+    lengths = np.diff(edges)
+    hits, n_reference, n_estimate = (int(roll.sum(1) @ lengths) for roll in (rolls[0] & rolls[1], *rolls))
     precision = hits / n_estimate if n_estimate else float(n_reference == 0)
     recall = hits / n_reference if n_reference else float(n_estimate == 0)
     f1 = 2 * precision * recall / (precision + recall) if precision + recall else 0.0
-    return Score(precision, recall, f1), float((reference == estimate).all(axis=1).mean())
+    return Score(precision, recall, f1), float((rolls[0] == rolls[1]).all(axis=1) @ lengths / n_frames)
 
 
 def _all_or_nothing(reference: Sequence[Note], estimate: Sequence[Note]) -> Score:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -36,7 +37,7 @@ class NotesTask:
     by_default = True
     requires: tuple[str, ...] = ()
     options = (
-        Option("onset_threshold", float, "Higher: fewer notes, surer ones.", 0.0, 1.0),
+        Option("onset_threshold", float, "Higher: fewer notes, of higher confidence.", 0.0, 1.0),
         Option("frame_threshold", float, "Higher: shorter notes.", 0.0, 1.0),
         Option("min_note_length", float, "Leave out shorter notes (seconds).", 0.0),
         Option("min_pitch", int, "Lowest MIDI number.", 0, 127),
@@ -87,7 +88,7 @@ class NotesTask:
         """Warn of a recording without notes, and of what isn't a piano alone."""
         if not level.silent and not result.notes:
             yield "no notes were heard"
-        if result.notes and result.novelty is not None and result.novelty > _NOVEL:
+        if result.notes and _sounds_otherwise(result):
             yield (
                 "this doesn't sound like a piano alone, all that the notes' network knows; "
                 "expect wrong and missing notes"
@@ -101,8 +102,8 @@ class NotesTask:
             velocities = sorted(note.velocity for note in result.notes)
             yield "range", f"{pitch_name(min(pitches))} – {pitch_name(max(pitches))}"
             yield "velocity", f"{velocities[0]} – {velocities[-1]}, median {velocities[len(velocities) // 2]}"
-            # The confidence is a model's, and calibrated on what it was trained on.
-            if self.name in result.models and (result.novelty or 0.0) <= _NOVEL:
+            # Whoever wrote the notes by hand said nothing of it; and of other sounds than a piano's it isn't known.
+            if result.models and not _sounds_otherwise(result):
                 confidence = sum(note.confidence for note in result.notes) / len(result.notes)
                 # The calibration is off by a point or two itself: nothing is certain.
                 yield "confidence", f"{min(confidence, 0.99):.0%} of the notes are expected to be right"
@@ -145,10 +146,16 @@ class NotesTask:
         from transcribe.notes.metrics import compare
 
         truth, found = read_labels(reference), read_labels(estimate)
-        report = compare(truth, found, pedal_extended)
+        remarks = [f"{path.name}: {said}" for path, t in ((reference, truth), (estimate, found)) for said in t.warnings]
+        report = replace(compare(truth, found, pedal_extended), warnings=tuple(remarks))
         if keep is not None:
             keep(report.pieces[0], truth, found)
         return report
 
 
 NOTES = NotesTask()
+
+
+def _sounds_otherwise(result: Transcription) -> bool:
+    """Whether something else than a piano is heard most of the time."""
+    return result.novelty is not None and result.novelty > _NOVEL

@@ -7,8 +7,11 @@ without a network. What comes from files (titles, labels, warnings) is escaped.
 from __future__ import annotations
 
 import base64
+import io
+import itertools
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from functools import partial
 from html import escape
 from pathlib import Path
 from string import Template
@@ -28,6 +31,11 @@ _LEGEND = {
     "miss": "missed",
     "extra": "extra",
 }
+# A page of more sound than so many seconds, 300 MB, is more than browsers open.
+SOUND_SECONDS = 4 * 3600.0
+_SILENCED = "There is no sound on this page, since the music lasts longer than 4 hours."
+# Bytes of sound that are encoded at a time: whole groups of three.
+_PIECE = 3 << 18
 _HELP = (
     "Click or drag in the roll. Keys: space plays, ← → move by 5 s (with Shift 1 s), Page Up and Down by 30 s, "
     "+ and − zoom, S switches the sound."
@@ -52,9 +60,11 @@ def to_html(transcription: Transcription, scene: Scene | None = None) -> bytes:
     """
     scene = scene or Scene()
     t = transcription
-    sounds = _sounds(t, scene) if scene.sound else {}
+    end = max(t.duration, _end(t))
+    sounds = _sounds(t, scene) if scene.sound and end <= SOUND_SECONDS else {}
+    silenced = [] if not scene.sound or end <= SOUND_SECONDS else [_SILENCED]
     content = [
-        *(f'<p class="warning">{escape(warning)}</p>' for warning in t.warnings),
+        *(f'<p class="warning">{escape(warning)}</p>' for warning in (*t.warnings, *silenced)),
         '<section id="player" aria-label="Player">',
         _toolbar(sounds),
         _slider('id="roll"', max(t.duration, _end(t), 0.1), f"Piano roll of {len(t.notes)} notes: position"),
@@ -68,11 +78,10 @@ def to_html(transcription: Transcription, scene: Scene | None = None) -> bytes:
         'role="region" aria-label="Notes"><table><thead><tr><th>onset s</th><th>length s</th><th>pitch</th>'
         "<th>velocity</th><th>sure</th></tr></thead><tbody></tbody></table></div></details>",
     ]
-    data = [_json("data", roll_data(t, scene.reference))]
-    data += [
-        f'<script type="text/plain" id="sound-{name}">{base64.b64encode(sound).decode()}</script>'
-        for name, sound in sounds.items()
-    ]
+    data = itertools.chain(
+        [_json("data", roll_data(t, scene.reference))],
+        *(_embedded(name, sound) for name, sound in sounds.items()),
+    )
     made = "Heard by " + ", ".join(t.models.values()) + ". " if t.models else ""
     return _page(scene.title or "Transcription", content, data, made)
 
@@ -105,7 +114,7 @@ def compared(
             f'<details class="piece"><summary><strong>{escape(name)}</strong> {escape(figures)}</summary>'
             f"{slider}</details>"
         )
-        data.append(_json(f"piece-{number}", roll_data(estimate, reference)))
+        data.append(("\n" if number else "") + _json(f"piece-{number}", roll_data(estimate, reference)))
     return _page(title, content, data, "")
 
 
@@ -137,16 +146,26 @@ def _end(transcription: Transcription) -> float:
     return max([transcription.duration, *(note.offset for note in transcription.notes)])
 
 
-def _sounds(transcription: Transcription, scene: Scene) -> dict[str, bytes]:
-    sounds = {}
+def _sounds(transcription: Transcription, scene: Scene) -> dict[str, Callable[[], bytes]]:
+    """Name what is there to listen to, and what encodes it: one after the other, when it is put in."""
+    sounds: dict[str, Callable[[], bytes]] = {}
     if scene.recording is not None:
-        sounds["recording"] = sonify.encode(scene.recording, ".mp3", scene.sample_rate)
+        sounds["recording"] = partial(sonify.encode, scene.recording, ".mp3", scene.sample_rate)
     if transcription.notes:
-        sounds["transcription"] = sonify.to_audio(transcription, ".mp3")
+        sounds["transcription"] = partial(sonify.to_audio, transcription, ".mp3")
     return sounds
 
 
-def _toolbar(sounds: dict[str, bytes]) -> str:
+def _embedded(name: str, sound: Callable[[], bytes]) -> Iterator[str]:
+    """Yield the element that holds a sound, in pieces."""
+    content = sound()
+    yield f'\n<script type="text/plain" id="sound-{name}">'
+    for start in range(0, len(content), _PIECE):
+        yield base64.b64encode(content[start : start + _PIECE]).decode()
+    yield "</script>"
+
+
+def _toolbar(sounds: Collection[str]) -> str:
     parts = []
     if sounds:
         parts.append('<button id="play" type="button">Play</button>')
@@ -207,17 +226,22 @@ def _json(name: str, value: object) -> str:
     return f'<script type="application/json" id="{name}">{text}</script>'
 
 
-def _page(title: str, content: Iterable[str], data: Iterable[str], made: str) -> bytes:
+def _page(title: str, content: Sequence[str], data: Iterable[str], made: str) -> bytes:
     from transcribe import __version__
 
-    page = Template((_PAGE / "report.html").read_text(encoding="utf-8")).substitute(
-        title=escape(title),
-        version=__version__,
-        css=(_PAGE / "page.css").read_text(encoding="utf-8"),
-        script=(_PAGE / "page.js").read_text(encoding="utf-8"),
-        content="\n".join(part for part in content if part),
-        data="\n".join(data),
-        made=f"{escape(made)}Written by pitchai {__version__}; nothing on this page comes from a network.",
+    before, after = (
+        Template(part).substitute(
+            title=escape(title),
+            version=__version__,
+            css=(_PAGE / "page.css").read_text(encoding="utf-8"),
+            script=(_PAGE / "page.js").read_text(encoding="utf-8"),
+            content="\n".join(part for part in content if part),
+            made=f"{escape(made)}Written by pitchai {__version__}; nothing on this page comes from a network.",
+        )
+        for part in (_PAGE / "report.html").read_text(encoding="utf-8").split("$data")
     )
-    # File names may hold bytes that are no text.
-    return page.encode("utf-8", "backslashreplace")
+    # Piece by piece: with two hours of sound a page is 150 MB, and there is to be no second of it.
+    page = io.BytesIO()
+    for text in itertools.chain([before], data, [after]):
+        page.write(text.encode("utf-8", "backslashreplace"))  # file names may hold bytes that are no text
+    return page.getvalue()

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from transcribe.engine.growing import GrowingArray
 from transcribe.events import Note, Transcription
 from transcribe.matching import match_notes
 from transcribe.theory.chords import chord_name
@@ -32,8 +33,8 @@ INCHES = 12.0
 SEMITONE_INCHES = 0.055
 LANE = 3.0  # semitones that the pedal, or the chords, take below the notes
 DPI = 120
-# An hour of music at full height would be more than a picture can hold.
-MOST_ROWS = 400
+# Longer music has longer rows: 270 inches are 32,400 pixels, about what viewers show, and 190 MB to draw on.
+MOST_ROWS, MOST_INCHES = 120, 270.0
 BLACK_KEYS = (1, 3, 6, 8, 10)
 HIT, MISS, EXTRA, PEDAL, INK = "#0072B2", "#E69F00", "#CC79A7", "#56606B", "#222222"
 
@@ -70,22 +71,26 @@ def draw(transcription: Transcription, scene: Scene | None = None) -> Figure:
     Returns
     -------
     Figure
-        One row for every ``ROW_SECONDS``; an empty row for no notes at all.
+        One row for every ``ROW_SECONDS``, or for longer where they would be too many; an empty row for no notes at
+        all.
     """
     from matplotlib.figure import Figure
 
     scene = scene or Scene()
     reference = scene.reference
-    show = scene.spectrogram and scene.recording is not None
-    image = _spectrogram(scene) if show else None
     shown = [*transcription.notes, *(reference.notes if reference else ())]
     duration = max([transcription.duration, 0.1, *(note.offset for note in shown)])
-    seconds = max(duration, 1.0) if duration <= SINGLE_ROW_SECONDS else ROW_SECONDS
-    n_rows = min(MOST_ROWS, math.ceil(duration / seconds))
     low, high = _range(shown)
     lanes = LANE * (bool(transcription.pedals) + bool(transcription.chords))
     height = (high - low + 1 + lanes) * SEMITONE_INCHES
     margin = 0.55
+    seconds = max(duration, 1.0) if duration <= SINGLE_ROW_SECONDS else ROW_SECONDS
+    n_rows, most = math.ceil(duration / seconds), min(MOST_ROWS, int(MOST_INCHES / (height + margin)))
+    if n_rows > most:
+        seconds, n_rows = duration / most, most
+    show = scene.spectrogram and scene.recording is not None
+    image = _spectrogram(scene, math.ceil(seconds / SINGLE_ROW_SECONDS)) if show else None
+    compared = None if reference is None else compare(reference.notes, transcription.notes)
     figure = Figure(figsize=(INCHES, n_rows * (height + margin) + 0.35), facecolor="white")
     total = figure.get_figheight()
     for row in range(n_rows):
@@ -94,7 +99,7 @@ def draw(transcription: Transcription, scene: Scene | None = None) -> Figure:
         span = (row * seconds, (row + 1) * seconds)
         if image is not None:
             _draw_spectrogram(axes, image, span, (low, high))
-        _draw_row(axes, transcription, reference, span, (low, high), shaded=image is None)
+        _draw_row(axes, transcription, compared, span, (low, high), shaded=image is None)
     if reference is not None:
         _legend(figure, total)
     return figure
@@ -131,7 +136,7 @@ def _range(notes: Sequence[Note]) -> tuple[int, int]:
 def _draw_row(
     axes: Axes,
     transcription: Transcription,
-    reference: Transcription | None,
+    compared: tuple[list[Note], list[Note], list[Note]] | None,
     span: tuple[float, float],
     pitches: tuple[int, int],
     shaded: bool,
@@ -145,10 +150,10 @@ def _draw_row(
             axes.axhspan(pitch - 0.5, pitch + 0.5, color="#EEF0F3", lw=0, zorder=0)
         if pitch % 12 == 0:
             axes.axhline(pitch - 0.5, color="#C9CED6", lw=0.6, zorder=0.5)
-    if reference is None:
+    if compared is None:
         _draw_notes(axes, transcription.notes, span, by_velocity=True)
     else:
-        hits, misses, extras = compare(reference.notes, transcription.notes)
+        hits, misses, extras = compared
         _draw_notes(axes, hits, span, facecolor=HIT, edgecolor=HIT)
         _draw_notes(axes, misses, span, facecolor="none", edgecolor=MISS, linewidth=1.2)
         _draw_notes(axes, extras, span, facecolor="#F4E3EC", edgecolor=EXTRA, hatch="//////")
@@ -187,22 +192,30 @@ class _Image:
     frames_per_second: float
 
 
-def _spectrogram(scene: Scene) -> _Image:
-    """Bring the recording's spectrogram onto the axis of pitches: what the network hears, to the eye."""
+def _spectrogram(scene: Scene, n_together: int) -> _Image:
+    """Bring the recording's spectrogram onto the axis of pitches: what the network hears, to the eye.
+
+    So many frames are averaged: of long rows nobody sees single ones.
+    """
     from transcribe.engine.features import LOWEST_PITCH, N_PITCHES, FeatureConfig
     from transcribe.engine.windows import in_tune
 
     config = FeatureConfig()
     assert scene.recording is not None
-    samples = np.concatenate([np.zeros(0, np.float32), *scene.recording])
-    log_mel = in_tune(samples, config)
     bins = np.arange(N_PITCHES * SPECTROGRAM_BINS) / SPECTROGRAM_BINS + LOWEST_PITCH - 0.5 + 0.5 / SPECTROGRAM_BINS
     centres = config.mel_frequencies()
     place = np.interp(440.0 * 2.0 ** ((bins - 69) / 12), centres, np.arange(len(centres)))
     lower = np.minimum(place.astype(int), len(centres) - 2)
     share = (place - lower).astype(np.float32)
-    image = log_mel[:, lower] * (1 - share) + log_mel[:, lower + 1] * share
-    return _Image((image * config.scale_db).T, config.grid.frames_per_second)
+    rows = GrowingArray()
+    held = np.zeros((0, len(bins)), np.float32)
+    for log_mel in in_tune(scene.recording, config):
+        image = log_mel[:, lower] * (1 - share) + log_mel[:, lower + 1] * share
+        held = np.concatenate([held, image * config.scale_db])
+        whole = len(held) // n_together * n_together
+        rows.add(held[:whole].reshape(-1, n_together, len(bins)).mean(1))
+        held = held[whole:]
+    return _Image(rows.array().T, config.grid.frames_per_second / n_together)
 
 
 def _draw_spectrogram(axes: Axes, image: _Image, span: tuple[float, float], pitches: tuple[int, int]) -> None:
@@ -212,7 +225,7 @@ def _draw_spectrogram(axes: Axes, image: _Image, span: tuple[float, float], pitc
     low, high = max(pitches[0], LOWEST_PITCH), min(pitches[1] + 1, LOWEST_PITCH + N_PITCHES)
     rows = slice((low - LOWEST_PITCH) * SPECTROGRAM_BINS, (high - LOWEST_PITCH) * SPECTROGRAM_BINS)
     shown = image.decibels[rows, first:last]
-    if not shown.size:
+    if not shown.size:  # an empty recording has no rows of any width
         return
     loudest = float(image.decibels.max())
     end = (first + shown.shape[1]) / image.frames_per_second
@@ -243,7 +256,7 @@ def _draw_notes(
     if not shown:
         return
     x0, x1 = np.array([note.onset for note in shown]), np.array([note.offset for note in shown])
-    x1 = np.maximum(x1, x0 + 0.02)  # or it could not be seen
+    x1 = np.maximum(x1, x0 + 0.02 * max(1.0, (span[1] - span[0]) / SINGLE_ROW_SECONDS))  # or it could not be seen
     y = np.array([note.pitch for note in shown])
     corners = [[x0, y - 0.42], [x1, y - 0.42], [x1, y + 0.42], [x0, y + 0.42]]
     polygons = np.stack([np.stack(corner, -1) for corner in corners], 1)  # (n, 4, 2)

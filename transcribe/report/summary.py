@@ -17,13 +17,25 @@ def tuning_name(cents: int, sections: Iterable[int]) -> str:
 
 
 def pitch_name(pitch: int) -> str:
-    """Name a MIDI number in scientific notation: 60 is C4."""
+    """Name a MIDI number in scientific notation.
+
+    Examples
+    --------
+    >>> pitch_name(60), pitch_name(70)
+    ('C4', 'B♭4')
+    """
     names = ("C", "C♯", "D", "E♭", "E", "F", "F♯", "G", "A♭", "A", "B♭", "B")
     return f"{names[pitch % 12]}{pitch // 12 - 1}"
 
 
 def minutes(seconds: float) -> str:
-    """Write a length of time for people: ``3.0 s``, ``2:05``, ``1:02:03``."""
+    """Write a length of time for people.
+
+    Examples
+    --------
+    >>> minutes(3), minutes(125), minutes(3723)
+    ('3.0 s', '2:05', '1:02:03')
+    """
     if seconds < 60:
         return f"{seconds:.1f} s"
     hours, rest = divmod(round(seconds), 3600)

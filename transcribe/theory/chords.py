@@ -149,6 +149,11 @@ def parse(text: str) -> Label:
     ------
     ValueError
         If it isn't one.
+
+    Examples
+    --------
+    >>> parse("A:min7/b3")
+    Label(root=9, quality='min7', bass=3)
     """
     if text in ("N", "X"):
         return NO_CHORD if text == "N" else UNKNOWN
@@ -173,6 +178,11 @@ def parse_name(text: str) -> Label:
     ------
     ValueError
         If it is neither.
+
+    Examples
+    --------
+    >>> str(parse_name("A#_maj")), str(parse_name("F#m7b5"))
+    ('Bb:maj', 'F#:hdim7')
     """
     match = re.fullmatch(r"(?P<root>[A-G][#b]?)[_ :]?(?P<quality>[^/]*)(?:/(?P<bass>[A-G][#b]?))?", text)
     if match is not None:
@@ -184,7 +194,13 @@ def parse_name(text: str) -> Label:
 
 
 def chord_name(label: str) -> str:
-    """Name a chord as guitarists do (``Am7/C``), its root as it is spelled; what is no label stays as it is."""
+    """Name a chord as guitarists do, its root as it is spelled; what is no label stays as it is.
+
+    Examples
+    --------
+    >>> chord_name("A:min7/b3"), chord_name("C#:min/b3")
+    ('Am7/C', 'C#m/E')
+    """
     try:
         parsed = parse(label)
     except ValueError:

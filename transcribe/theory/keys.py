@@ -25,6 +25,8 @@ _N_TONICS = 12
 _FIFTHS = "FCGDAEB"
 # Sections are told apart by spans of so many seconds; what a change costs, in correlations of a span.
 _SPAN, _CHANGE = 4.0, 2.5
+# What lasts longer, in seconds, is no piece with sections of its own.
+_LONGEST_PIECE = 86_400.0
 
 
 def pitch_classes(notes: Sequence[Note]) -> np.ndarray:
@@ -36,7 +38,13 @@ def pitch_classes(notes: Sequence[Note]) -> np.ndarray:
 
 
 def find_key(notes: Sequence[Note]) -> str | None:
-    """Name the key of notes in mir_eval's way: ``Eb major``, ``F# minor``; None for fewer than three pitch classes."""
+    """Name the key of notes in mir_eval's way: ``Eb major``, ``F# minor``; None for fewer than three pitch classes.
+
+    Examples
+    --------
+    >>> find_key([Note(k / 2, pitch, k / 2 + 0.5, 80) for k, pitch in enumerate((60, 62, 64, 65, 67, 64, 60))])
+    'C major'
+    """
     seconds = pitch_classes(notes)
     if np.count_nonzero(seconds) < 3:
         return None
@@ -48,9 +56,12 @@ def find_keys(notes: Sequence[Note]) -> tuple[Key, ...]:
 
     A search over spans of a few seconds weighs how well each fits a key against how dear a change of it is.
     """
-    if find_key(notes) is None:
+    whole = find_key(notes)
+    if whole is None:
         return ()
     start, end = notes[0].onset, max(note.offset for note in notes)
+    if end - start > _LONGEST_PIECE:
+        return (Key(start, end, whole),)
     n_spans = max(1, int((end - start) / _SPAN))
     seconds = np.zeros((n_spans, _N_TONICS))
     for note in notes:
@@ -97,6 +108,11 @@ def signature(key: str) -> tuple[int, bool]:
     ------
     ValueError
         If it isn't named in :func:`find_key`'s way.
+
+    Examples
+    --------
+    >>> signature("Eb major"), signature("F# minor")
+    ((-3, False), (3, True))
     """
     tonic, _, mode = key.partition(" ")
     if (
@@ -110,13 +126,24 @@ def signature(key: str) -> tuple[int, bool]:
     return sharps, mode == "minor"
 
 
+def key_of(sharps: int, minor: bool) -> str:
+    """Name the key of a signature: the inverse of :func:`signature`; flats are negative sharps."""
+    accidentals, letter = divmod(sharps + 1 + 3 * minor, 7)
+    return f"{_FIFTHS[letter]}{'#' * accidentals}{'b' * -accidentals} {'minor' if minor else 'major'}"
+
+
 def usual(key: str) -> str:
-    """Name a key by its usual spelling: ``Cb major`` is ``B major``.
+    """Name a key by its usual spelling.
 
     Raises
     ------
     ValueError
         As :func:`signature`.
+
+    Examples
+    --------
+    >>> usual("Cb major")
+    'B major'
     """
     return transposed_key(key, 0)
 

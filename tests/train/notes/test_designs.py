@@ -5,7 +5,8 @@ import torch
 
 from train.notes import designs
 from transcribe.engine.features import FeatureConfig
-from transcribe.engine.trunk import NotesNetwork, TrunkConfig
+from transcribe.engine.trunk import TrunkConfig
+from transcribe.notes.network import NotesNetwork
 
 FEATURES = FeatureConfig()
 
@@ -47,7 +48,7 @@ def test_multiply_adds_counted_by_hand() -> None:
 
     class Plain(torch.nn.Module):
         def forward(self, log_mel: torch.Tensor) -> torch.Tensor:
-            return network(log_mel.transpose(1, 2))
+            return torch.as_tensor(network(log_mel.transpose(1, 2)))
 
     assert designs.multiply_adds(Plain(), FEATURES) == pytest.approx(50 * FEATURES.n_mels * 10 / 1e6)
     small, large = (NotesNetwork(FEATURES, TrunkConfig(c, 4, 2, (1,))).eval() for c in (4, 8))

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import argparse
 import os
 from dataclasses import replace
 from pathlib import Path
@@ -291,6 +292,12 @@ def test_midi_in_and_out(tmp_path: Path) -> None:
     assert from_midi((tmp_path / "b.mid").read_bytes()).notes == (Note(0.5, 60, 1.0, 80),)
 
 
+def found() -> argparse.Namespace:
+    """What the command line names."""
+    parser = render._parser()
+    return render._found(parser.parse_args(), parser)
+
+
 def test_the_program_renders_and_goes_on(bank: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     midi = tmp_path / "midi"
     midi.mkdir()
@@ -332,10 +339,10 @@ def test_what_leaves_nothing_to_render_is_said_at_once(
     assert not (tmp_path / "out").exists()
     # Exercises need no MIDI, and silence no piano.
     monkeypatch.setattr("sys.argv", [*command, "--exercise-share", "0.93"])
-    render._parse()
+    found()
     (tmp_path / "out" / "render.json").unlink()
     monkeypatch.setattr("sys.argv", [*command, "--silent-share", "1", "--without", bank.name])
-    render._parse()
+    found()
 
 
 def test_recordings_are_heard_anew_with_their_labels(
@@ -354,7 +361,7 @@ def test_recordings_are_heard_anew_with_their_labels(
     command += ["--recordings", "pairs", str(tmp_path / "songs"), "--rerecord-share", "1", "--silent-share", "0"]
     monkeypatch.setattr("sys.argv", [*command, "--exercise-share", "0", "--hours", str(4 / 60), "--workers", "1"])
     monkeypatch.setattr(recorder, "record", lambda samples, *_, **__: samples.astype(np.float32))
-    render._start(render._parse())
+    render._start(found())
     for index in range(4):
         render._render_one(index)
         heard, _ = soundfile.read(tmp_path / "out" / f"{index:05d}.flac")

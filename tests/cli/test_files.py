@@ -1,0 +1,105 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import Call, one_line
+from tests.conftest import FIVE_NOTES
+from transcribe.events import Chord, Transcription
+from transcribe.formats.midi import to_midi
+from transcribe.formats.table import FORMATS, read_transcription
+
+
+def test_show_and_schema(call: Call, tmp_path: Path) -> None:
+    path = tmp_path / "five.mid"
+    path.write_bytes(to_midi(Transcription(notes=tuple(sorted(FIVE_NOTES)), duration=3.0)))
+    code, out, err = call("show", path, "--width", 30)
+    assert (code, err) == (0, "")
+    rows = {line.split()[0]: line[5:] for line in out.splitlines() if line[:4].strip() and line[5:6] in " ▄▀█"}
+    # C4 sounds from 0.5 to 1 s and from 2 s to the end, at 2.9 s: some ten columns a second.
+    assert rows["C4"] == " " * 5 + "▄" * 5 + " " * 10 + "▄" * 10
+    code, out, err = call("show", tmp_path / "none.mid")
+    assert (code, out) == (3, "")
+    assert one_line(err)
+    code, out, err = call("schema")
+    assert (code, err) == (0, "")
+    assert json.loads(out)["title"] == "pitchai transcription"
+
+
+def test_pictures_beside_the_truth(call: Call, tmp_path: Path) -> None:
+    truth, heard = tmp_path / "truth.mid", tmp_path / "heard.mid"
+    truth.write_bytes(to_midi(Transcription(notes=tuple(sorted(FIVE_NOTES)))))
+    heard.write_bytes(to_midi(Transcription(notes=tuple(sorted(FIVE_NOTES[:4])))))
+    assert call("convert", heard, tmp_path / "roll.svg", "--plot-reference", truth)[0] == 0
+    assert "missed" in (tmp_path / "roll.svg").read_text()
+    assert call("convert", heard, tmp_path / "plain.svg")[0] == 0
+    assert "missed" not in (tmp_path / "plain.svg").read_text()
+    code, _, err = call("convert", heard, tmp_path / "x.json", "--plot-reference", truth)
+    assert code == 2
+    assert one_line(err)
+    assert not (tmp_path / "x.json").exists()
+
+
+def test_results_that_make_no_sense_are_refused_in_a_line(call: Call, tmp_path: Path) -> None:
+    good = json.loads(FORMATS["json"].write(Transcription(chords=(Chord(0.0, 1.0, "C:maj"),), duration=1.0)))
+    path = tmp_path / "song.json"
+    for changes in (
+        {"chords": [{"onset": 0.0, "offset": 1.0, "label": "H", "confidence": 1.0}]},
+        {"chords": [{"onset": 0.0, "offset": 1.0, "label": 5, "confidence": 1.0}]},
+        {"chords": [{"onset": -5.0, "offset": -4.0, "label": "C:maj", "confidence": 1.0}]},
+        {"chords": [{"onset": 0.0, "offset": 1.0, "label": "C:maj", "confidence": 7}]},
+        {"duration": "x"},
+        {"tempo": "fast"},
+        {"models": [1]},
+        {"beats": ["a"]},
+        {"warnings": [1]},
+        {"key": 3},
+    ):
+        path.write_text(json.dumps({**good, **changes}))
+        for command in (("show", path), ("convert", path, tmp_path / "x.lab")):
+            code, out, err = call(*command)
+            assert (code, out) == (3, ""), changes
+            assert one_line(err)
+    assert not (tmp_path / "x.lab").exists()
+
+
+def test_chords_are_shown_and_converted(call: Call, tmp_path: Path) -> None:
+    lab, table = tmp_path / "song.lab", tmp_path / "song.csv"
+    lab.write_text("0 59.998 C\n59.998 70 A:min7/b7\n")
+    code, out, err = call("show", lab)
+    assert (code, err) == (0, "")
+    assert "| C | Am7/G |" in out
+    assert "1:00.00" in out
+    assert call("convert", lab, table, tmp_path / "song.mid")[0] == 0
+    assert call("convert", lab, tmp_path / "song.png")[0] == 0
+    assert "A:min7/b7" in table.read_text()
+    assert call("convert", table, tmp_path / "again.lab")[0] == 0
+    assert len(read_transcription(tmp_path / "song.mid").notes) == 4 + 5
+    notes = tmp_path / "notes.mid"
+    notes.write_bytes(to_midi(Transcription(notes=tuple(sorted(FIVE_NOTES)))))
+    for arguments in (
+        ("convert", notes, tmp_path / "x.lab"),
+        ("eval", "--reference", lab, "--estimate", notes),
+        ("eval", "--dataset", "chords", "--data", tmp_path, "--sweep"),
+    ):
+        code, out, err = call(*arguments)
+        assert (code, out) == (2, "")
+        assert one_line(err)
+
+
+@pytest.mark.parametrize("impossible", ["x.npz", "x.lab", "x.xyz", "new/a.mid", "../song/a.mid"])
+def test_convert_writes_all_or_nothing(
+    call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, impossible: str
+) -> None:
+    folder = tmp_path / "song"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    Path("five.json").write_bytes(FORMATS["json"].write(Transcription(notes=tuple(sorted(FIVE_NOTES)))))
+    Path("new").write_text("no folder")
+    code, out, err = call("convert", "five.json", "a.mid", impossible)
+    assert (code, out) == (5 if impossible == "new/a.mid" else 2, "")
+    assert one_line(err)
+    assert sorted(path.name for path in folder.iterdir()) == ["five.json", "new"]
+    assert call("convert", "five.json", "a.mid", "b.csv")[:2] == (0, "a.mid\nb.csv\n")

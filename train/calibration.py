@@ -1,0 +1,102 @@
+"""What a network predicts on a validation set, and how its confidence is made to be right as often as it says."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+import numpy as np
+from tqdm import tqdm
+
+from transcribe.audio import AudioReader
+from transcribe.datasets import Piece
+from transcribe.transcriber import Transcriber
+
+R = TypeVar("R")
+
+
+@dataclass(frozen=True)
+class Predicted(Generic[R]):
+    """A recording's reference, and the activations that a network gives for it, block by block."""
+
+    name: str
+    reference: R
+    activations: list[Any]
+    duration: float
+
+
+def predict(
+    transcriber: Transcriber, pieces: Sequence[Piece], read_reference: Callable[[Piece, float], R]
+) -> list[Predicted[R]]:
+    """Run a network once over every piece, so that its decoder can be tuned without it.
+
+    Parameters
+    ----------
+    transcriber
+        With the network.
+    pieces
+        To predict.
+    read_reference
+        (piece, its duration in s) -> what is true of it.
+    """
+    predicted = []
+    for piece in tqdm(pieces, desc="predicting"):
+        with AudioReader(piece.audio, transcriber.sample_rate) as reader:
+            activations = list(transcriber.activations(reader.blocks()))
+            duration = reader.duration or sum(block.seconds for block in activations)
+        predicted.append(Predicted(piece.name, read_reference(piece, duration), activations, duration))
+    return predicted
+
+
+def fit_logistic(features: np.ndarray, truth: np.ndarray, ridge: float = 1e-3) -> np.ndarray:
+    """Fit a logistic regression by Newton's method.
+
+    Parameters
+    ----------
+    features
+        Shape (n, k).
+    truth
+        0 or 1, shape (n,).
+
+    Returns
+    -------
+    np.ndarray
+        The bias and the k coefficients.
+    """
+    x = np.column_stack([np.ones(len(features)), features])
+    weights = np.zeros(x.shape[1])
+    for _ in range(50):
+        probability = 1 / (1 + np.exp(-np.clip(x @ weights, -30, 30)))
+        gradient = x.T @ (probability - truth) + ridge * weights
+        hessian = (x * (probability * (1 - probability))[:, None]).T @ x + ridge * np.eye(len(weights))
+        weights -= np.linalg.solve(hessian, gradient)
+    return weights
+
+
+def reliability_table(confidence: np.ndarray, truth: np.ndarray, bins: int = 10) -> list[tuple[float, float, int]]:
+    """Tabulate (mean confidence, share that is right, how many) for each bin of confidence that holds any."""
+    which = np.minimum((confidence * bins).astype(int), bins - 1)
+    return [
+        (float(confidence[which == b].mean()), float(truth[which == b].mean()), int((which == b).sum()))
+        for b in range(bins)
+        if (which == b).any()
+    ]
+
+
+def calibration_error(table: Sequence[tuple[float, float, int]]) -> float:
+    """Compute the expected calibration error of a reliability table: 0 is perfect."""
+    total = sum(count for _, _, count in table)
+    return sum(abs(confidence - right) * count for confidence, right, count in table) / max(total, 1)
+
+
+def temperature_of(logits: np.ndarray, right: np.ndarray) -> float:
+    """Find what logits must be divided by for the likeliest probabilities of the true classes (indices (n,))."""
+
+    def surprise(temperature: float) -> float:
+        scaled = logits / temperature
+        scaled = scaled - scaled.max(1, keepdims=True)
+        return float(np.mean(np.log(np.exp(scaled).sum(1)) - scaled[np.arange(len(right)), right]))
+
+    candidates = np.geomspace(0.25, 8, 121)
+    return float(candidates[int(np.argmin([surprise(float(t)) for t in candidates]))])

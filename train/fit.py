@@ -1,0 +1,161 @@
+"""What all training programs do: prepare, seed, build, train, validate, export; and the options that they share.
+
+What differs is a :class:`Task` in ``train/<task>/task.py``, made of the program's options.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import shlex
+import sys
+from collections.abc import Callable
+from dataclasses import fields
+from pathlib import Path
+from typing import Any, Protocol, TypeVar, cast
+
+import torch
+from torch import nn
+
+from train import loop, recipes
+from train.card import UNKNOWN_TERMS, WEIGHTS
+from transcribe.engine.devices import choose_device
+from transcribe.errors import InputError, UsageError
+
+N = TypeVar("N", bound=nn.Module)
+
+
+class Task(Protocol[N]):
+    """What a task brings to its training.
+
+    The methods are called in this order; of a run that is at its end :meth:`build` and :meth:`finish` alone.
+    """
+
+    def prepare(self) -> None:
+        """Compute the features of the recordings, or find them in the cache."""
+
+    def network(self) -> N:
+        """Make the network: at random, as torch is seeded, or from other weights."""
+
+    def batches(self, network: N, device: torch.device) -> loop.Batches:
+        """Say what a step learns from."""
+
+    def losses(self, device: torch.device) -> loop.Losses:
+        """Say what is minimised."""
+
+    def validation(self, device: torch.device) -> loop.Validate | None:
+        """Say what is measured on the way; None for nothing."""
+
+    def build(self, config: dict[str, Any]) -> N:
+        """Make the bare network of a run, whose ``config.json`` says its size."""
+
+    def finish(self, network: N, device: torch.device, command: str) -> None:
+        """Test and export the trained network, as the options say; ``command`` is what trained it."""
+
+
+def fit(task: Task[N], options: argparse.Namespace, command: str = "") -> None:
+    """Train a task's network, or go on where the run was stopped, and finish it.
+
+    Parameters
+    ----------
+    task
+        What is trained.
+    options
+        Of :func:`add_options`.
+    command
+        What is said to have trained it.
+    """
+    rank, device = loop.start_process_group(torch.device(choose_device(options.device)))
+    config = chosen(options)
+    if loop.is_finished(options.run, config):
+        averaged: nn.Module = loop.load_run(options.run, task.build).to(device)
+    else:
+        if rank == 0:
+            task.prepare()
+        loop.wait_for_all()
+        task.prepare()  # what the first process has computed
+        torch.manual_seed(options.seed)
+        network = task.network()
+        batches, losses = task.batches(network, device), task.losses(device)
+        if rank == 0:
+            options.run.mkdir(parents=True, exist_ok=True)
+            (options.run / "config.json").write_text(json.dumps(dataclasses.asdict(cast(Any, network.config))))
+        averaged = loop.train(network, batches, losses, config, options.run, task.validation(device), device)
+    if rank == 0:
+        task.finish(cast(N, averaged), device, command)
+
+
+def run(
+    program: str,
+    parser: argparse.ArgumentParser,
+    task: Callable[[argparse.Namespace], Task[Any]],
+    arguments: list[str] | None,
+) -> None:
+    """Run a training program, ``train.notes`` and so on; every part of a recipe."""
+    words = sys.argv[1:] if arguments is None else arguments
+    command = f"python -m {program} {shlex.join(words)}"
+    for options in recipes.parsed(parser, words, Path(__file__).parents[1].joinpath(*program.split("."))):
+        try:
+            fit(task(options), options, command)
+        except (InputError, UsageError) as error:
+            raise SystemExit(f"{program}: {error}") from None
+
+
+def add_options(parser: argparse.ArgumentParser, defaults: loop.LoopConfig, batch: int, frames: int | None) -> None:
+    """Add the options that all training programs share; :func:`chosen` reads the loop's from them."""
+    add = parser.add_argument
+    add("--run", type=Path, required=True, help="folder for checkpoints and TensorBoard files")
+    add("--cache", type=Path, default=Path("runs/features"), help="folder for features")
+    add("--steps", type=int, default=defaults.steps)
+    add("--batch", type=int, default=batch, help="excerpts a step")
+    if frames is not None:
+        add("--frames", type=int, default=frames, help="frames an excerpt")
+    add("--learning-rate", type=float, default=defaults.learning_rate, help="the highest")
+    add("--optimizer", choices=("adamw", "muon"), default=defaults.optimizer)
+    add("--average", type=float, default=defaults.average, help="decay of the moving average of the weights")
+    add("--precision", choices=("float32", "bfloat16"), default=defaults.precision)
+    add("--compile", action=argparse.BooleanOptionalAction, default=False, help="torch.compile: a minute, then faster")
+    add("--validate-every", type=int, default=defaults.validate_every, help="steps; 0 never")
+    add("--device", default="auto")
+    add("--seed", type=int, default=0)
+    add_export_options(parser)
+
+
+def add_export_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options about the weights file; :meth:`train.card.Making.of` reads them."""
+    add = parser.add_argument
+    add("--export", metavar="NAME", help="when trained, write weights of this name, their graph and their card")
+    add("--weights", type=Path, default=WEIGHTS, help="folder to export to")
+    add("--licence", default=UNKNOWN_TERMS, help="terms of the weights, for the card")
+    add("--size", default="", help="what --model calls the weights: small, medium, large")
+    add("--default", action=argparse.BooleanOptionalAction, default=False, help="use them unless told otherwise")
+    add("--card", type=Path, help="text to open the model card with")
+
+
+def chosen(options: argparse.Namespace) -> loop.LoopConfig:
+    """Read the loop's settings from options."""
+    return loop.LoopConfig(
+        **{f.name: getattr(options, f.name) for f in fields(loop.LoopConfig) if hasattr(options, f.name)}
+    )
+
+
+def dataset(*layouts: str) -> Callable[[str], tuple[str, Path]]:
+    """Make what reads ``layout:folder`` from the command line."""
+
+    def read(value: str) -> tuple[str, Path]:
+        layout, _, folder = value.partition(":")
+        if layout not in layouts or not folder:
+            known = " or ".join(f"{name}:folder" for name in layouts)
+            raise argparse.ArgumentTypeError(f"{value!r} is not {known}")
+        return layout, Path(folder)
+
+    return read
+
+
+def titled(value: str) -> tuple[str, str]:
+    """Read ``title:data`` from the command line."""
+    title, colon, data = value.partition(":")
+    if not colon or not data:
+        raise argparse.ArgumentTypeError(f"{value!r} is not title:data")
+    return title, data

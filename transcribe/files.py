@@ -1,0 +1,71 @@
+"""Results in files, for whoever uses the library: ``save`` and ``load``."""
+
+from __future__ import annotations
+
+from os import PathLike
+from pathlib import Path
+
+from transcribe.batch.atomic import write_atomically
+from transcribe.errors import UsageError
+from transcribe.events import Transcription
+from transcribe.formats.format import Rendering
+from transcribe.formats.table import format_of, read_transcription
+from transcribe.registry import summary, task_named
+from transcribe.report.roll import Scene
+
+
+def save(
+    transcription: Transcription,
+    path: str | PathLike[str],
+    *,
+    task: str = "notes",
+    detail: float = 1.0,
+    title: str | None = None,
+    capo: int = 0,
+    overwrite: bool = False,
+) -> None:
+    """Write a file, whole or not at all.
+
+    Parameters
+    ----------
+    transcription
+        What was found.
+    path
+        Its suffix says in which format: ``.mid``, ``.json``, ``.musicxml``, ``.lab`` …, any that the command writes
+        but ``.npz``, which takes activations.
+    task
+        Whose formats: a ``.csv`` of ``chords`` holds chords.
+    detail
+        How fine the rhythms of scores are: above 1 finer, below simpler.
+    title, capo
+        Of charts: what stands above, the file's name where None; the fret of a capo that the chords are fingered above.
+    overwrite
+        Replace a file that is there.
+
+    Raises
+    ------
+    UsageError
+        If there is no such format or task, or the transcription holds nothing for it.
+    OutputError
+        If the file is there already or can't be written.
+    """
+    target = Path(path)
+    form = format_of(target, task_named(task).formats)
+    if "chords" in form.needs and not transcription.chords:
+        raise UsageError(f"{target.name}: there are no chords to write")
+    scene = Scene(target.stem, summary=tuple(summary(transcription)))
+    rendering = Rendering(lambda: scene, detail, title=target.stem if title is None else title, capo=capo)
+    write_atomically(target, form.write(transcription, rendering), overwrite)
+
+
+def load(path: str | PathLike[str]) -> Transcription:
+    """Read a result from ``.json``, ``.mid``, ``.csv`` or ``.lab``.
+
+    Raises
+    ------
+    InputError
+        If it can't be read.
+    UsageError
+        If its suffix is that of no format.
+    """
+    return read_transcription(Path(path))
