@@ -30,7 +30,7 @@ def song(chords: str, beats: int = 40, first: int = 0, n_beats: int = 4) -> Tran
 def test_a_chart_by_hand() -> None:
     chart = make_chart(song("-2=N 0=C:maj 4=A:min 5.9=F:maj 8.2=G:7 11.45=C:maj", beats=14))
     assert chart is not None
-    assert (chart.lead_in, chart.n_beats, chart.key, chart.tempo) == ((), 4, "C major", 120.0)
+    assert (chart.lead_in, chart.n_beats, chart.time, chart.key, chart.tempo) == ((), 4, "4/4", "C major", 120.0)
     assert chart.sections == (
         Section(
             "",

@@ -56,7 +56,12 @@ def convert(
     truth = read_reference(reference.plot_reference, forms)
     for target in targets:
         check_writable(target, overwrite)
-    if known_timing.tempo or known_timing.beats or rhythm.quantize or any(form.detailed for form in forms):
+    if (
+        known_timing.tempo
+        or known_timing.beats
+        or rhythm.quantize
+        or any(form.detailed or form.charted for form in forms)
+    ):
         transcription = analysed(transcription, known_timing)
     transcription = transposed(spelled(transcription), charts.transpose)
     scene = Scene(source.name, truth, summary=tuple(summary(transcription)))

@@ -78,8 +78,8 @@ def to_chordpro(transcription: Transcription, title: str = "", capo: int = 0) ->
 
 def _facts(t: Transcription, chart: Chart | None, capo: int, key: str | None) -> list[tuple[str, str]]:
     """List what stands above a chart, as ChordPro calls it."""
-    tempo = None if chart is None or t.tempo is None else f"{t.tempo:.0f}"
-    time = None if chart is None else f"{chart.n_beats}/4"
+    tempo = None if chart is None or chart.tempo is None else f"{chart.tempo:.0f}"
+    time = None if chart is None else chart.time
     found = (("key", key), ("tempo", tempo), ("time", time), ("capo", str(capo) if capo else None))
     return [(name, value) for name, value in found if value is not None]
 

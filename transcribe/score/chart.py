@@ -46,6 +46,8 @@ class Chart:
         All bars from the first bar line on; one section without a name where nothing returns.
     n_beats
         Beats of most bars.
+    time
+        The time signature: beats are taken for quarters.
     key, tempo
         The key of most of it, and beats a minute; None where they aren't known.
     """
@@ -53,6 +55,7 @@ class Chart:
     lead_in: tuple[Bar, ...]
     sections: tuple[Section, ...]
     n_beats: int
+    time: str
     key: str | None
     tempo: float | None
 
@@ -121,7 +124,7 @@ def make_chart(transcription: Transcription) -> Chart | None:
         bars.pop()
     lead_in = tuple(bar for line, bar in bars if line < places.lines[0])
     rest = tuple(bar for line, bar in bars if line >= places.lines[0])
-    return Chart(lead_in, _sections(rest), places.n_beats, t.key, t.tempo)
+    return Chart(lead_in, _sections(rest), places.n_beats, f"{places.n_beats}/4", t.key, t.tempo)
 
 
 def _lines(places: Places, first: int, last: int) -> list[int]:
