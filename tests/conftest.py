@@ -23,7 +23,9 @@ settings.load_profile("pitchai")
 ROOT = Path(__file__).parent.parent
 
 # A CPU needs no torch, and torch is gigabytes: where it isn't installed, the tests without it run.
-if importlib.util.find_spec("torch") is None:
+HAS_TORCH = importlib.util.find_spec("torch") is not None
+needs_torch = pytest.mark.skipif(not HAS_TORCH, reason="torch isn't installed")
+if not HAS_TORCH:
     collect_ignore = [
         str(path)
         for path in Path(__file__).parent.rglob("test_*.py")

@@ -18,9 +18,7 @@ FOLDER = ROOT / "transcribe"
 # Rooms import from rooms further up this list only, never from their own line.
 ORDER = [
     {"errors", "events"},
-    {"theory", "matching", "containers"},
-    {"decoders"},
-    {"audio"},
+    {"theory", "matching", "audio"},
     {"engine", "score", "datasets"},
     {"report"},
     {"formats"},

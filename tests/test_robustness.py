@@ -23,8 +23,9 @@ import pytest
 import soundfile
 
 from tests import corpus
-from transcribe import audio
-from transcribe.audio import AudioReader
+from tests.conftest import needs_torch
+from transcribe.audio.reader import AudioReader
+from transcribe.audio.reader import reader as audio
 from transcribe.batch import atomic
 from transcribe.batch.atomic import write_atomically
 from transcribe.batch.manifest import Line, Manifest
@@ -95,6 +96,7 @@ def test_bad_results(tmp_path: Path, n_mangled: int) -> None:
         path.unlink()
 
 
+@needs_torch
 @pytest.mark.parametrize("n_mangled", [40, pytest.param(1000, marks=pytest.mark.corpus)])
 def test_bad_weights(n_mangled: int) -> None:
     for name, content in corpus.weights(3, n_mangled):

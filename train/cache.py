@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from transcribe.audio import load_audio
+from transcribe.audio.reader import load_audio
 from transcribe.datasets import Piece
 from transcribe.engine.features import FeatureConfig
 from transcribe.engine.windows import in_tune

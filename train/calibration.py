@@ -9,7 +9,7 @@ from typing import Any, Generic, TypeVar
 import numpy as np
 from tqdm import tqdm
 
-from transcribe.audio import AudioReader
+from transcribe.audio.reader import AudioReader
 from transcribe.datasets import Piece
 from transcribe.transcriber import Transcriber
 

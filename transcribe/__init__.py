@@ -17,7 +17,7 @@ from transcribe.errors import InputError, OutputError, PitchaiError, UsageError,
 from transcribe.events import Chord, Key, Note, Pedal, Tag, Transcription
 
 if _typing.TYPE_CHECKING:
-    from transcribe.audio import Audio, load_audio
+    from transcribe.audio.reader import Audio, load_audio
     from transcribe.engine.features import FeatureConfig, FrameGrid, LogMel
     from transcribe.files import load, save
     from transcribe.notes.decoder import Activations, DecodingConfig, decode
@@ -31,7 +31,7 @@ __version__ = "0.1.0"
 # What needs numpy or torch is imported when it is first used, so that importing this package costs nothing.
 _LAZY = {
     "Activations": "notes.decoder",
-    "Audio": "audio",
+    "Audio": "audio.reader",
     "DecodingConfig": "notes.decoder",
     "FeatureConfig": "engine.features",
     "FrameGrid": "engine.features",
@@ -41,7 +41,7 @@ _LAZY = {
     "analysed": "score.analysis",
     "decode": "notes.decoder",
     "load": "files",
-    "load_audio": "audio",
+    "load_audio": "audio.reader",
     "save": "files",
     "score_notes": "notes.metrics",
     "summary": "registry",

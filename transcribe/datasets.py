@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from transcribe.audio import AUDIO_SUFFIXES
+from transcribe.audio.reader import AUDIO_SUFFIXES
 from transcribe.errors import InputError, UsageError
 
 

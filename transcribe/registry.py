@@ -16,7 +16,7 @@ from transcribe.notes.task import NOTES
 from transcribe.report.summary import minutes
 
 if TYPE_CHECKING:
-    from transcribe.audio import MeteredBlocks
+    from transcribe.audio.reader import MeteredBlocks
     from transcribe.datasets import Dataset, Piece
     from transcribe.events import Transcription
     from transcribe.formats.format import Format

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from transcribe.audio import MAX_DURATION, AudioReader, MeteredBlocks, Mixer, resampled
+from transcribe.audio.reader import MAX_DURATION, AudioReader, MeteredBlocks, Mixer, resampled
 from transcribe.engine.devices import choose_device, choose_precision, device_of
 from transcribe.engine.inference import Infer, Outputs, WindowModel, infer_together
 from transcribe.engine.task import AnyModel, Decoder, ExcerptTask, Fields, Model, NetworkTask, Progress, WindowTask

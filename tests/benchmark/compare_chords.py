@@ -22,7 +22,7 @@ from compare import Runner, Tool
 from rich.console import Console
 from rich.table import Table
 
-from transcribe.audio import load_audio
+from transcribe.audio.reader import load_audio
 from transcribe.chords.decoder import simplified
 from transcribe.chords.metrics import COMPARISONS, SEGMENTATIONS, mean_scores, read_reference, score_chords
 from transcribe.events import Chord

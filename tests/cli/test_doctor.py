@@ -3,8 +3,10 @@ from __future__ import annotations
 import json
 
 from tests.cli.conftest import Call
+from tests.conftest import needs_torch
 
 
+@needs_torch
 def test_doctor_finds_all_well(call: Call) -> None:
     code, out, _ = call("doctor", "--json")
     report = json.loads(out)

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from tests.conftest import FIVE_NOTES
 from tests.signals import RATE, silence, sine, white_noise
-from transcribe.audio import resampled
+from transcribe.audio.reader import resampled
 from transcribe.engine.tuning import SEGMENT, Tunings, find_tuning, main_tuning, tuned
 from transcribe.events import Transcription
 from transcribe.report import sonify

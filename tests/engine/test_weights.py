@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import ROOT
+from tests.conftest import ROOT, needs_torch
 from transcribe.engine import weights
 from transcribe.engine.weights import default_name, load_model, manifest
 from transcribe.errors import UsageError, WeightsError
@@ -51,6 +51,7 @@ def test_one_changed_byte_is_noticed(copied: Path) -> None:
         load_model(NOTES)
 
 
+@needs_torch
 def test_one_changed_byte_of_a_graph_is_noticed(copied: Path) -> None:
     path = copied / f"{default_name('notes')}.onnx"
     path.write_bytes(path.read_bytes()[:-1] + b"?")

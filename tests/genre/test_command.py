@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import soundfile
 
+from tests.conftest import needs_torch
 from tests.signals import tone
 from transcribe.cli.main import main
 
@@ -45,6 +46,7 @@ def test_no_second_reading_of_standard_input(monkeypatch: pytest.MonkeyPatch) ->
     assert main(["-", "--genre", "-o", "-"]) == 2
 
 
+@needs_torch
 def test_without_librosa(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setitem(__import__("sys").modules, "librosa", None)
     path = tone(tmp_path / "song.wav", 330, 1.0)

@@ -241,9 +241,9 @@ def small_network(seed: int = 0) -> NotesNetwork:
 
 @pytest.mark.slow
 def test_two_clips_are_learned_by_heart(tmp_path: Path) -> None:
-    batches = Excerpts([piece(tmp_path), piece(tmp_path, 400, 1)], FEATURES, 2, 128, 0, CPU, augmented=False)
+    batches = Excerpts([piece(tmp_path), piece(tmp_path, 400, 1)], FEATURES, 2, 64, 0, CPU, augmented=False)
     start = sum(float(v.detach()) for v in notes.losses(small_network(), batches(0)).values())
-    config = loop.LoopConfig(steps=80, learning_rate=1e-2, warmup=5, average=0.8)
+    config = loop.LoopConfig(steps=50, learning_rate=2e-2, warmup=5, average=0.8)
     trained = loop.train(small_network(), batches, notes.losses, config, tmp_path)
     end = sum(float(v.detach()) for v in notes.losses(trained, batches(0)).values())
     assert end < start / 10

@@ -22,7 +22,7 @@ import numpy as np
 import soundfile
 
 from train.synthesis.sounds import SAMPLE_RATE, synthesise
-from transcribe.audio import load_audio
+from transcribe.audio.reader import load_audio
 
 LONGEST = 8.0  # seconds kept of a note
 SILENCE = 10 ** (-50 / 20)  # of the peak: what is cut before a note

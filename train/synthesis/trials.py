@@ -27,7 +27,7 @@ from train.synthesis.performances import Performance, excerpt, from_transcriptio
 from train.synthesis.piano import SAMPLE_RATE, Voicing, load_pianos, play, sounding
 from train.synthesis.render import write_pair
 from train.synthesis.sounds import drums, synthesise
-from transcribe.audio import load_audio
+from transcribe.audio.reader import load_audio
 from transcribe.datasets import Piece
 from transcribe.notes.datasets import read_labels
 from transcribe.registry import load_dataset

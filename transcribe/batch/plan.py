@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from transcribe.audio import AUDIO_SUFFIXES
+from transcribe.audio.reader import AUDIO_SUFFIXES
 from transcribe.batch import storage, tree
 from transcribe.errors import InputError, OutputError, UsageError
 from transcribe.formats.format import Format

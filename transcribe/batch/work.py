@@ -156,7 +156,7 @@ def _named(recording: Recording, copy: str) -> Iterator[None]:
 
 
 def _blocks(path: str, sample_rate: int, max_duration: float) -> Iterator[np.ndarray]:
-    from transcribe.audio import AudioReader
+    from transcribe.audio.reader import AudioReader
 
     with AudioReader(path, sample_rate, max_duration=max_duration) as reader:
         yield from reader.blocks()

@@ -15,7 +15,7 @@ from transcribe.report.tables import Report, Table
 from transcribe.theory.chords import chord_name, names
 
 if TYPE_CHECKING:
-    from transcribe.audio import MeteredBlocks
+    from transcribe.audio.reader import MeteredBlocks
     from transcribe.chords.decoder import ChordActivations, ChordDecoder, ChordDecodingConfig
     from transcribe.chords.network import ChordsNetwork
     from transcribe.datasets import Dataset, Piece

@@ -199,7 +199,7 @@ def _check_sound(sound: Sound, jobs: Sequence[Job], overwrite: bool) -> None:
 
 def _sonify(sound: Sound, job: Job, result: Transcription, max_duration: float, overwrite: bool) -> None:
     """Write the notes as a piano plays them, beside the recording where it is wanted in one ear."""
-    from transcribe.audio import AudioReader
+    from transcribe.audio.reader import AudioReader
     from transcribe.batch.atomic import write_atomically
     from transcribe.batch.storage import here
     from transcribe.report.sonify import SAMPLE_RATE, write_audio

@@ -20,7 +20,7 @@ if TYPE_CHECKING:  # a task costs nothing before it is at work, so that the comm
     import numpy as np
     from _typeshed import DataclassInstance
 
-    from transcribe.audio import MeteredBlocks
+    from transcribe.audio.reader import MeteredBlocks
     from transcribe.engine.features import FeatureConfig, FrameGrid
     from transcribe.events import Transcription
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 from pathlib import Path
 
-from transcribe.audio import AUDIO_SUFFIXES
+from transcribe.audio.reader import AUDIO_SUFFIXES
 from transcribe.datasets import Dataset, Piece
 from transcribe.errors import InputError
 

@@ -13,7 +13,7 @@ from transcribe.report.tables import Table
 if TYPE_CHECKING:
     import numpy as np
 
-    from transcribe.audio import MeteredBlocks
+    from transcribe.audio.reader import MeteredBlocks
     from transcribe.datasets import Dataset, Piece
     from transcribe.events import Transcription
     from transcribe.genre.decoder import GenreDecodingConfig
@@ -94,7 +94,7 @@ class GenreTask:
         threads: int | None,
     ) -> Fields:
         """Hear excerpts of a recording: genres, the likeliest first."""
-        from transcribe.audio import SILENCE
+        from transcribe.audio.reader import SILENCE
         from transcribe.genre.decoder import probabilities, ranked
         from transcribe.genre.features import excerpts, starts
 

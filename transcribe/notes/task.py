@@ -13,7 +13,7 @@ from transcribe.report.summary import pitch_name, tuning_name
 from transcribe.report.tables import Table
 
 if TYPE_CHECKING:
-    from transcribe.audio import MeteredBlocks
+    from transcribe.audio.reader import MeteredBlocks
     from transcribe.datasets import Dataset, Piece
     from transcribe.engine.features import FeatureConfig, FrameGrid
     from transcribe.events import Transcription

@@ -18,7 +18,7 @@ from typing import IO, Any
 
 import numpy as np
 
-from transcribe.decoders import Decoder, NotDecodableError
+from transcribe.audio.decoding import Decoder, NotDecodableError
 from transcribe.errors import InputError
 
 MIN_SAMPLE_RATE, MAX_SAMPLE_RATE = 1000, 384000

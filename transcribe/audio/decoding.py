@@ -15,7 +15,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 
-from transcribe.containers import Part, Window, find_parts, is_known
+from transcribe.audio.containers import Part, Window, find_parts, is_known
 
 if TYPE_CHECKING:
     import soundfile
@@ -31,7 +31,7 @@ _SILENCE = 1 << 16
 # Full scales of integers of 8, 16, 24 and 32 bits, which floats may have been written in.
 _FULL_SCALES = tuple(2.0 ** (bits - 1) for bits in (8, 16, 24, 32))
 # A process of its own, which may die of a file: it begins to decode what is on its standard input.
-_TRIAL = [sys.executable, "-m", "transcribe.decoders"]
+_TRIAL = [sys.executable, "-m", "transcribe.audio.decoding"]
 # Files as large as this are tried out even where they begin like a recording, in bytes.
 _LARGE = 1 << 31
 _TRIAL_SECONDS = 60.0
@@ -406,7 +406,7 @@ def _one_line(error: BaseException) -> str:
 def _try_out(file: IO[bytes]) -> None:
     """Let a process of its own begin to decode what doesn't look like a recording: decoders have died of such files.
 
-    Recordings begin with what is known (:func:`transcribe.containers.is_known`), and cost no process.
+    Recordings begin with what is known (:func:`transcribe.audio.containers.is_known`), and cost no process.
 
     Raises
     ------

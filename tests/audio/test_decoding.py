@@ -18,9 +18,8 @@ import soundfile
 from av import AudioStream
 
 from tests.signals import RATE
-from transcribe import audio, decoders
-from transcribe.audio import AudioReader, Mixer
-from transcribe.containers import find_parts
+from transcribe.audio.containers import find_parts
+from transcribe.audio.reader import AudioReader, Mixer, decoding, reader
 from transcribe.errors import InputError
 
 TIMES = [0.5, 2.0, 3.5, 5.0]
@@ -371,13 +370,13 @@ def test_what_is_said_of_the_level(tmp_path: Path) -> None:
 def test_what_kills_a_decoder_kills_a_process_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "a.bin"
     path.write_bytes(b"nothing that is known" * 100)
-    monkeypatch.setattr(decoders, "_TRIAL", [sys.executable, "-c", "import os; os.kill(os.getpid(), 8)"])
+    monkeypatch.setattr(decoding, "_TRIAL", [sys.executable, "-c", "import os; os.kill(os.getpid(), 8)"])
     with pytest.raises(InputError, match=r"^a\.bin: can't decode: the decoder crashes on it \(SIGFPE\); .*$"):
         AudioReader(path, RATE)
     # What begins like a recording costs no process, unless it is very large.
     soundfile.write(tmp_path / "a.wav", bursts(), RATE)
     assert len(times(read(tmp_path / "a.wav")[0])) == 4
-    monkeypatch.setattr(decoders, "_LARGE", 1000)
+    monkeypatch.setattr(decoding, "_LARGE", 1000)
     with pytest.raises(InputError, match="crashes"):
         AudioReader(tmp_path / "a.wav", RATE)
 
@@ -394,4 +393,4 @@ def test_four_gigabytes_of_nothing(tmp_path: Path) -> None:
 def test_silence_is_known_before_the_mix() -> None:
     mixer = Mixer(RATE)
     list(mixer.mixed(np.full((RATE, 2), [0.5, -0.5], np.float32)))
-    assert mixer.level.peak == 0.5 > audio.SILENCE
+    assert mixer.level.peak == 0.5 > reader.SILENCE

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from tests import corpus
 from tests.signals import RATE, sine, white_noise
-from transcribe.audio import AudioReader, load_audio
+from transcribe.audio.reader import AudioReader, load_audio
 from transcribe.errors import InputError
 
 CONTAINERS = [
@@ -189,7 +189,7 @@ def test_missing_file_and_folder(tmp_path: Path) -> None:
 def test_standard_input(tmp_path: Path) -> None:
     buffer = io.BytesIO()
     soundfile.write(buffer, sine(440, 0.5), RATE, format="FLAC")
-    code = "from transcribe.audio import load_audio; print(len(load_audio('-', 16000).samples))"
+    code = "from transcribe.audio.reader import load_audio; print(len(load_audio('-', 16000).samples))"
     done = subprocess.run([sys.executable, "-c", code], input=buffer.getvalue(), capture_output=True, check=True)
     assert int(done.stdout) == RATE // 2
 

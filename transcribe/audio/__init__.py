@@ -1,0 +1,1 @@
+"""A recording, file or stream → blocks of mono samples."""
