@@ -20,6 +20,8 @@ def save(
     *,
     task: str = "notes",
     detail: float = 1.0,
+    title: str | None = None,
+    capo: int = 0,
     overwrite: bool = False,
 ) -> None:
     """Write a file, whole or not at all.
@@ -35,6 +37,8 @@ def save(
         Whose formats: a ``.csv`` of ``chords`` holds chords.
     detail
         How fine the rhythms of scores are: above 1 finer, below simpler.
+    title, capo
+        Of charts: what stands above, the file's name where None; the fret of a capo that the chords are fingered above.
     overwrite
         Replace a file that is there.
 
@@ -50,7 +54,8 @@ def save(
     if "chords" in form.needs and not transcription.chords:
         raise UsageError(f"{target.name}: there are no chords to write")
     scene = Scene(target.stem, summary=tuple(summary(transcription)))
-    write_atomically(target, form.write(transcription, Rendering(lambda: scene, detail)), overwrite)
+    rendering = Rendering(lambda: scene, detail, title=target.stem if title is None else title, capo=capo)
+    write_atomically(target, form.write(transcription, rendering), overwrite)
 
 
 def load(path: str | PathLike[str]) -> Transcription:

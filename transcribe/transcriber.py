@@ -25,6 +25,7 @@ from transcribe.errors import UsageError
 from transcribe.events import Transcription
 from transcribe.registry import TASKS, CompletingTask, ReadingTask, RemarkingTask, Task, task_named
 from transcribe.score.analysis import Timing
+from transcribe.score.harmony import spelled
 
 Keep = Callable[[Any], None]
 
@@ -222,7 +223,7 @@ class Transcriber:
         for block in activations:
             decoder.push(block)
             seconds += block.seconds
-        return self._added(Transcription(duration=seconds), model, decoder.fields(seconds))
+        return spelled(self._added(Transcription(duration=seconds), model, decoder.fields(seconds)))
 
     def _reader(self, path: str | Path, model: AnyModel) -> AudioReader:
         return AudioReader(path, model.features.sample_rate, max_duration=self.max_duration)
@@ -260,6 +261,7 @@ class Transcriber:
         result = Transcription(duration=length, tuning=main_tuning(sections), tunings=sections)
         for model, decoder in zip(self.window_models, decoders, strict=True):
             result = self._added(result, model, decoder.fields(length))
+        result = spelled(result)
         task = self.window_models[0].task
         remarks = task.remarks(result, level) if isinstance(task, RemarkingTask) else ()
         return replace(result, warnings=(*_silence(level), *remarks))

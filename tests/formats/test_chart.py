@@ -114,8 +114,16 @@ def test_hours_of_chords_are_read_back_from_midi() -> None:
     ]
 
 
-def test_charts_to_play_from() -> None:
-    assert to_lead_sheet(SONG).decode() == "| N.C. | C | Am7/G | F |\n| G7sus4 | G7 |\n"
-    assert to_chordpro(SONG).decode().splitlines()[:2] == ["{comment: 0:00}", "[N.C.]  [C]  [Am7/G]  [F]"]
+def test_charts_by_time_say_so() -> None:
+    head, _, rows = to_lead_sheet(SONG).decode().partition("\n\n")
+    assert head == "Key: C major\nNo bars are known: the chords stand by time."
+    assert rows == "| N.C. | C | Am7/G | F |\n| G7sus4 | G7 |\n"
+    about, *lines = to_chordpro(SONG, "Song").decode().splitlines()
+    assert [about, *lines[:2]] == [
+        "{title: Song}",
+        "{key: C}",
+        "{comment: No bars are known: the chords stand by time.}",
+    ]
+    assert lines[2:] == ["{comment: 0:00}", "[N.C.]  [C]  [Am7/G]  [F]", "{comment: 0:05}", "[G7sus4]  [G7]"]
     assert to_lead_sheet(Transcription()) == b""
     assert to_chordpro(Transcription()) == b""

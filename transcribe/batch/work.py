@@ -19,6 +19,7 @@ from transcribe.formats.format import Format, Rendering
 from transcribe.formats.npz import Collected
 from transcribe.registry import summary
 from transcribe.report.roll import Scene
+from transcribe.score.harmony import transposed
 
 if TYPE_CHECKING:
     import numpy as np
@@ -37,7 +38,8 @@ class Work:
 
     ``open`` loads the transcriber, a partial of its class; ``overwrite`` and ``skip_existing`` say what becomes of
     results that are there; ``reference``, ``spectrogram`` and ``sound`` are what pictures and reports show; ``hashed``:
-    take the recordings' checksums; ``detail``: how fine the rhythms of scores are.
+    take the recordings' checksums; ``detail``: how fine the rhythms of scores are; ``title`` (that of the recording
+    where None) and ``capo`` are those of charts; all is moved up by ``transpose`` semitones.
     """
 
     open: Callable[..., Transcriber]
@@ -48,6 +50,9 @@ class Work:
     sound: bool = True
     hashed: bool = False
     detail: float = 1.0
+    title: str | None = None
+    capo: int = 0
+    transpose: int = 0
 
     def begin(self, infer: Infer | None = None) -> Worker:
         """Load the transcriber; ``infer`` runs its networks, where somebody else does."""
@@ -102,15 +107,17 @@ class Worker:
             keep = kept.add if any("activations" in form.needs for _, form in outputs) else None
             with _named(job.recording, copy), machine_faults_as(InputError, job.recording.name):
                 result = self.transcriber.transcribe_file(copy, progress=progress, keep=keep)
+            result = transposed(result, work.transpose)
             listened = time.monotonic()
             printed, written = b"", []
+            title = Path(job.recording.name).stem if work.title is None else work.title
             for path, form in outputs:
                 scene = partial(self._scene, recording, form, result)
                 with machine_faults_as(OutputError, "standard output" if path == STANDARD else path):
                     # Activations are written piece by piece: of hours they are much.
                     content: atomic.Content = kept.write
                     if "activations" not in form.needs:
-                        content = form.write(result, Rendering(scene, work.detail))
+                        content = form.write(result, Rendering(scene, work.detail, title=title, capo=work.capo))
                 if path == STANDARD:
                     printed += atomic.to_bytes(content)
                 elif self._write(path, content):

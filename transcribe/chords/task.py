@@ -12,7 +12,7 @@ from transcribe.formats.leadsheet import to_lead_sheet
 from transcribe.formats.table import FORMATS
 from transcribe.report.summary import clock
 from transcribe.report.tables import Report, Table
-from transcribe.theory.chords import names, parse
+from transcribe.theory.chords import chord_name, names
 
 if TYPE_CHECKING:
     from transcribe.audio.reader import MeteredBlocks
@@ -93,7 +93,7 @@ class ChordsTask:
         yield title
         yield to_lead_sheet(result).decode()
         rows = (
-            (clock(c.onset), clock(c.offset), parse(c.label).name, c.label, f"{c.confidence:.0%}")
+            (clock(c.onset), clock(c.offset), chord_name(c.label), c.label, f"{c.confidence:.0%}")
             for c in result.chords
         )
         yield Table(("from", "to", "chord", "Harte", "confidence"), tuple(rows))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from transcribe.cli.console import print_line, print_paths, say_remarks
-from transcribe.cli.options import KnownBeats, Reference, Rhythm, timing
+from transcribe.cli.options import Charts, KnownBeats, Reference, Rhythm, timing
 from transcribe.cli.run import check_packages, read_reference
 from transcribe.cli.tables import print_tables, roll, summed_up
 from transcribe.errors import UsageError
@@ -28,6 +28,7 @@ def convert(
     reference: Reference,
     known: KnownBeats,
     rhythm: Rhythm,
+    charts: Charts,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files that exist.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Don't print what was written.")] = False,
 ) -> None:
@@ -41,6 +42,7 @@ def convert(
     from transcribe.formats.table import format_of, read_transcription
     from transcribe.registry import summary
     from transcribe.report.roll import Scene
+    from transcribe.score.harmony import spelled, transposed
 
     for target in targets:
         format_of(target)
@@ -49,14 +51,18 @@ def convert(
     if not quiet:
         say_remarks(source, transcription)
     forms = _formats(source, transcription, targets)
+    charts.check(forms)
     known_timing = timing(known, rhythm)
     truth = read_reference(reference.plot_reference, forms)
     for target in targets:
         check_writable(target, overwrite)
-    if known_timing.settings or any(form.detailed for form in forms):
+    if known_timing.settings or any(form.detailed or form.charted for form in forms):
         transcription = analysed(transcription, known_timing)
+    transcription = transposed(spelled(transcription), charts.transpose)
     scene = Scene(source.name, truth, summary=tuple(summary(transcription)))
-    contents = [form.write(transcription, Rendering(lambda: scene, rhythm.detail)) for form in forms]
+    title = source.stem if charts.title is None else charts.title
+    rendering = Rendering(lambda: scene, rhythm.detail, title=title, capo=charts.capo)
+    contents = [form.write(transcription, rendering) for form in forms]
     for target, content in zip(targets, contents, strict=True):
         write_atomically(target, content, overwrite)
         if not quiet:
@@ -97,8 +103,9 @@ def show(
 ) -> None:
     """Print what a result holds: its summary, and its notes as a picture."""
     from transcribe.formats.table import read_transcription
+    from transcribe.score.harmony import spelled
 
-    result = read_transcription(source)
+    result = spelled(read_transcription(source))
     say_remarks(source, result)
     if result.chords and not result.notes:
         print_tables(*task_named("chords").tables(source.name, result))

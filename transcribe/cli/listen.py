@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from functools import partial
 from typing import IO, TYPE_CHECKING, Annotated, Any
 
@@ -13,7 +14,7 @@ from transcribe import __version__
 from transcribe.cli import run as running
 from transcribe.cli.console import clean, print_line
 from transcribe.cli.groups import given, settings_of, switched_on, switches_of, unpacked
-from transcribe.cli.options import Batch, Computing, KnownBeats, Pictures, Rhythm, Sound, timing
+from transcribe.cli.options import Batch, Charts, Computing, KnownBeats, Pictures, Rhythm, Sound, timing
 from transcribe.cli.tables import print_tables, summed_up
 from transcribe.errors import UsageError
 from transcribe.registry import TASKS, task_named
@@ -35,16 +36,25 @@ _OTHERS = tuple(task for task in TASKS if task is not NOTES and not task.require
 def command_of(task: Task) -> Callable[..., None]:
     """Make a task's command: it prints what it finds, and writes it where asked to."""
 
-    def listen(batch: Batch, settings: Any, computing: Computing, known: KnownBeats = KnownBeats()) -> None:  # noqa: B008
+    def listen(
+        batch: Batch,
+        settings: Any,
+        computing: Computing,
+        known: KnownBeats = KnownBeats(),  # noqa: B008 (frozen)
+        charts: Charts = Charts(),  # noqa: B008
+    ) -> None:
         known_timing = timing(known, Rhythm())
         with running.begun(batch, computing, task.formats, None) as run:
-            work = running.work_of(run, _opener(run, [task], given(settings), known_timing))
+            charts.check((form for job in run.jobs for _, form in job.outputs), len(run.jobs))
+            work = running.work_of(run, _opener(run, [task], given(settings), known_timing), **asdict(charts))
             running.run_each(run, work, partial(_show, task))
 
     listen.__doc__ = f"{task.help}\n\n[bold]pitchai {task.name} song.wav[/] prints what is found; -o writes it."
     groups = {"batch": Batch, "settings": settings_of(task), "computing": Computing}
     if task.requires:  # made from notes: tempo and beats may be known
         groups["known"] = KnownBeats
+    if any(form.charted for form in task.formats.values()):
+        groups["charts"] = Charts
     helps = {"formats": _formats_help(task.formats), "model": _model_help(task)}
     return unpacked(listen, helps=helps, without=() if _has_precisions(task) else ("precision",), **groups)
 
@@ -72,6 +82,7 @@ def _transcribe(
     known: KnownBeats,
     rhythm: Rhythm,
     pictures: Pictures,
+    charts: Charts,
     sound: Sound,
     computing: Computing,
     version: Annotated[
@@ -84,6 +95,7 @@ def _transcribe(
         forms = [form for job in run.jobs for _, form in job.outputs]
         _check_needs(forms, [task.name for task in tasks])
         running.check_packages(forms)
+        charts.check(forms, len(run.jobs))
         reference = running.read_reference(pictures.plot_reference, forms)
         if pictures.spectrogram:
             _check_spectrogram(run.jobs, forms)
@@ -96,6 +108,7 @@ def _transcribe(
             spectrogram=pictures.spectrogram,
             sound=not pictures.no_sound,
             detail=rhythm.detail,
+            **asdict(charts),
         )
 
         def show(job: Job, done: Done) -> None:

@@ -18,6 +18,9 @@ import typer
 from transcribe.errors import UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from transcribe.formats.format import Format
     from transcribe.score.analysis import Timing
 
 
@@ -237,6 +240,36 @@ class Pictures(Reference):
     no_sound: Annotated[
         bool, typer.Option("--no-sound", help="Leave recording and piano out of an .html: 60 MB less an hour.")
     ] = False
+
+
+@dataclass(frozen=True)
+class Charts:
+    """Charts, and what is transposed."""
+
+    title: Annotated[
+        str | None, typer.Option(help="Of a chart (.cho, .txt); the file's name if not given.", show_default=False)
+    ] = None
+    capo: Annotated[
+        int,
+        typer.Option(min=0, max=11, help="Write a chart as it is fingered above a capo at this fret."),
+    ] = 0
+    transpose: Annotated[
+        int,
+        typer.Option(min=-24, max=24, help="Write everything so many semitones higher, or lower if less than 0."),
+    ] = 0
+
+    def check(self, forms: Iterable[Format], n_recordings: int = 1) -> None:
+        """Refuse what makes no difference.
+
+        Raises
+        ------
+        UsageError
+            If no chart is written that a title or a capo is for, or a title is given for several.
+        """
+        if (self.capo or self.title is not None) and not any(form.charted for form in forms):
+            raise UsageError("--title and --capo are for charts: write one with -o song.cho or song.txt")
+        if self.title is not None and n_recordings > 1:
+            raise UsageError("--title takes one recording")
 
 
 @dataclass(frozen=True)

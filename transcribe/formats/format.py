@@ -26,12 +26,15 @@ class Rendering:
     """What a format may show beside the transcription itself.
 
     ``scene`` makes what pictures and reports show, when one is written; ``detail`` says how fine the rhythms of scores
-    are, above 1 finer, below simpler; ``activations`` are the network's, None where they weren't kept.
+    are, above 1 finer, below simpler; ``activations`` are the network's, None where they weren't kept. ``title`` stands
+    above a chart; ``capo`` is the fret that its chords are fingered above.
     """
 
     scene: Callable[[], Scene] | None = None
     detail: float = 1.0
     activations: Sequence[Activations] | None = None
+    title: str = ""
+    capo: int = 0
 
 
 Writer = Callable[[Transcription, Rendering], bytes]
@@ -57,6 +60,8 @@ class Format:
         What it can show of a :class:`~transcribe.report.roll.Scene`: ``reference``, ``spectrogram``, ``sound``.
     detailed
         Whether ``detail`` makes a difference: it is a score.
+    charted
+        Whether ``title`` and ``capo`` make a difference: it is a chart.
     check
         Raises UsageError where a package that it takes isn't installed; None where it takes none.
     """
@@ -68,6 +73,7 @@ class Format:
     needs: frozenset[str] = frozenset()
     shows: frozenset[str] = frozenset()
     detailed: bool = False
+    charted: bool = False
     check: Callable[[], None] | None = None
 
     def write(self, transcription: Transcription, rendering: Rendering = Rendering()) -> bytes:
@@ -92,6 +98,11 @@ def detailed(function: str) -> Writer:
     return partial(_detailed, function)
 
 
+def charted(function: str) -> Writer:
+    """Make a writer of a function that takes, too, a title and a capo."""
+    return partial(_charted, function)
+
+
 def lazily(function: str) -> Callable[..., Any]:
     """Make a function of the name of one, which is imported when it is called."""
     return partial(_call, function)
@@ -111,6 +122,10 @@ def _illustrated(function: str, transcription: Transcription, rendering: Renderi
 
 def _detailed(function: str, transcription: Transcription, rendering: Rendering) -> bytes:
     return bytes(_call(function, transcription, rendering.detail))
+
+
+def _charted(function: str, transcription: Transcription, rendering: Rendering) -> bytes:
+    return bytes(_call(function, transcription, rendering.title, rendering.capo))
 
 
 def checked(transcription: Transcription) -> Transcription:

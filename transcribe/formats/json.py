@@ -11,11 +11,15 @@ from transcribe.events import Chord, Key, Metre, Note, Pedal, Tag, Transcription
 from transcribe.formats import schema
 from transcribe.formats.format import checked
 from transcribe.formats.reading import check_count
+from transcribe.score.chart import bars_and_beats
 
 
 def to_dict(transcription: Transcription) -> dict[str, object]:
-    """Everything as plain values, times rounded to 0.1 ms."""
-    return {"version": schema.VERSION, **{name: _rounded(value) for name, value in asdict(transcription).items()}}
+    """Everything as plain values, times rounded to 0.1 ms; every chord with the bar and the beat it begins on."""
+    values = asdict(transcription)
+    for chord, place in zip(values["chords"], bars_and_beats(transcription), strict=True):
+        chord["bar"], chord["beat"] = place or (None, None)
+    return {"version": schema.VERSION, **{name: _rounded(value) for name, value in values.items()}}
 
 
 def _rounded(value: object) -> object:

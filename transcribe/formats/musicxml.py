@@ -21,6 +21,7 @@ from transcribe.score.notation import Bar, Chord, Notation, Written, in_bars, no
 from transcribe.theory.chords import parse
 from transcribe.theory.keys import signature
 from transcribe.theory.metres import bar_length
+from transcribe.theory.spelling import root_in_key, tone_name
 
 # MusicXML's names of the qualities that Harte's shorthands name.
 _KINDS = {
@@ -44,10 +45,6 @@ _KINDS = {
     "5": "power",
     "sus4(b7)": "suspended-fourth",
 }
-_FIFTHS = ("F", "C", "G", "D", "A", "E", "B")
-# In C major tones are spelled from E flat to G sharp, so far from F on the line of fifths; in A minor from B flat to
-# D sharp; roots of chords from D flat to F sharp.
-_FLATTEST, _FLATTEST_MINOR, _FLATTEST_ROOT = -2, -1, -4
 # A hand changes to the other clef where its notes lie beyond these on the average, for two bars at least.
 _TREBLE_FROM, _BASS_TO = 65, 53
 # Pedal that is shorter, in quarters, isn't marked; it is marked on eighths.
@@ -207,20 +204,14 @@ def _element(one: Written, key: str) -> Any:
     return notes[0] if len(notes) == 1 else chord.Chord(notes, quarterLength=length)
 
 
-def spelled(pitch: int, key: str, flattest: int | None = None) -> tuple[str, int]:
-    """Name a pitch as it is spelled in a key, and its octave: ``B-`` (music21's flat), 4.
+def spelled(pitch: int, key: str) -> tuple[str, int]:
+    """Name a pitch as it is spelled in a key, and its octave, as music21 writes it: ``B-`` for B flat, 4."""
+    name, octave = tone_name(pitch, key)
+    return _flats(name), octave
 
-    ``flattest``: see the numbers above.
-    """
-    sharps, minor = signature(key)
-    if flattest is None:
-        flattest = _FLATTEST_MINOR if minor else _FLATTEST
-    # Twelve neighbours on the line of fifths, where F is 0.
-    low = sharps + flattest
-    fifths = low + (((pitch - 5) * 7 - low) % 12)
-    letter, accidentals = _FIFTHS[fifths % 7], fifths // 7
-    octave = (pitch - accidentals) // 12 - 1
-    return letter + ("#" if accidentals > 0 else "-") * abs(accidentals), octave
+
+def _flats(name: str) -> str:
+    return name.replace("b", "-")
 
 
 def _keys(t: Transcription, notation: Notation) -> list[str]:
@@ -292,9 +283,9 @@ def _symbols(t: Transcription, notation: Notation, keys: Sequence[str]) -> Itera
         if label.root is None or kind is None:
             continue
         last_place = place
-        key = next(key for key, bar in zip(keys, notation.bars, strict=True) if place < bar.end)
-        root, bass = (spelled(60 + (label.root + step) % 12, key, _FLATTEST_ROOT)[0] for step in (0, label.bass))
-        symbol = harmony.ChordSymbol(root=root, kind=kind, bass=bass)
+        root = root_in_key(label, next(key for key, bar in zip(keys, notation.bars, strict=True) if place < bar.end))
+        bass = label.bass_name(root)
+        symbol = harmony.ChordSymbol(root=_flats(root), kind=kind, bass=_flats(bass))
         if label.quality == "sus4(b7)":  # no kind of MusicXML's own
             symbol.chordKindStr = "7sus4"
         yield place, symbol

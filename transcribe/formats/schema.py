@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from typing import Any
 
-from transcribe.events import Transcription
+from transcribe.events import Chord, Transcription
 
 VERSION = 1
 _PLAIN: dict[Any, dict[str, Any]] = {
@@ -30,6 +30,12 @@ _RANGES: dict[str, dict[str, float]] = {
     "probability": {"minimum": 0, "maximum": 1},
 }
 
+# Where a chord begins, which follows from the beats: its bar, 0 for what precedes the first, and its beat from 1.
+_PLACE: dict[str, dict[str, Any]] = {
+    "bar": {"anyOf": [{"type": "integer", "minimum": 0}, {"type": "null"}]},
+    "beat": {"anyOf": [{"type": "integer", "minimum": 1}, {"type": "null"}]},
+}
+
 
 def schema() -> dict[str, Any]:
     """Describe the document that ``--json`` prints and ``-o song.json`` writes.
@@ -37,16 +43,18 @@ def schema() -> dict[str, Any]:
     ``--json`` adds ``input``, ``outputs`` and ``device``; whatever else is added later is allowed too.
     """
     described = _object(Transcription)
+    described["properties"]["chords"]["items"] = _object(Chord, _PLACE)
     described["properties"] = {"version": {"const": VERSION}, **described["properties"]}
     described["required"] = ["version", *described["required"]]
     about = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "pitchai transcription"}
     return {**about, **described}
 
 
-def _object(kind: type) -> dict[str, Any]:
+def _object(kind: type, more: Mapping[str, dict[str, Any]] = types.MappingProxyType({})) -> dict[str, Any]:
     hints = typing.get_type_hints(kind)
     properties = {f.name: {**_described(hints[f.name]), **_RANGES.get(f.name, {})} for f in fields(kind)}
-    return {"type": "object", "properties": properties, "required": [f.name for f in fields(kind)]}
+    required = [f.name for f in fields(kind)]
+    return {"type": "object", "properties": {**properties, **more}, "required": [*required, *more]}
 
 
 def _described(hint: Any) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from transcribe.errors import InputError, UsageError
 from transcribe.events import Transcription
-from transcribe.formats.format import Format, detailed, illustrated, lazily, plain
+from transcribe.formats.format import Format, charted, detailed, illustrated, lazily, plain
 from transcribe.formats.reading import read_bytes
 
 # Labels and numbers of files may be of any length; what is said of them may not.
@@ -22,6 +22,10 @@ _PAGE = frozenset({"reference", "sound"})
 def _score(name: str, suffixes: tuple[str, ...], function: str) -> Format:
     check = partial(lazily("formats.musicxml.check_installed"), name)
     return Format(name, suffixes, detailed(function), detailed=True, check=check)
+
+
+def _chart(name: str, suffixes: tuple[str, ...], function: str) -> Format:
+    return Format(name, suffixes, charted(function), needs=_CHORDS, charted=True)
 
 
 _FORMATS = (
@@ -39,8 +43,8 @@ _FORMATS = (
     Format("npz", (".npz",), lazily("formats.npz.write"), needs=frozenset({"activations"})),
     Format("jams", (".jams",), plain("formats.jams.to_jams")),
     Format("lab", (".lab",), plain("formats.lab.chords_to_lab"), lazily("formats.lab.from_lab"), needs=_CHORDS),
-    Format("chordpro", (".cho", ".pro", ".chordpro"), plain("formats.leadsheet.to_chordpro"), needs=_CHORDS),
-    Format("leadsheet", (".txt",), plain("formats.leadsheet.to_lead_sheet"), needs=_CHORDS),
+    _chart("chordpro", (".cho", ".pro", ".chordpro"), "formats.leadsheet.to_chordpro"),
+    _chart("leadsheet", (".txt",), "formats.leadsheet.to_lead_sheet"),
 )
 # What a whole transcription is written as.
 FORMATS: Mapping[str, Format] = {form.name: form for form in _FORMATS}

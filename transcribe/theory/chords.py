@@ -1,7 +1,8 @@
 """Chord labels in Harte's syntax: ``C:maj``, ``Bb:min7/b3``, ``D:sus4(b7)``, ``N`` for no chord, ``X`` for unknown.
 
 The grammar is that of Harte et al. (2005) with the shorthands of mir_eval. A root is kept as a pitch class (0 is C),
-so that ``A#:min`` and ``Bb:min`` are the same label, written ``Bb:min``.
+so that ``A#:min`` and ``Bb:min`` are the same label, written ``Bb:min`` where no key says otherwise
+(:mod:`transcribe.theory.spelling`).
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from transcribe.events import Chord
+from transcribe.theory.fifths import name_at, place_of, readable
 
 ROOTS = ("C", "Db", "D", "Eb", "E", "F", "F#", "G", "Ab", "A", "Bb", "B")
 _NATURALS = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
@@ -45,6 +47,9 @@ SHORTHANDS: dict[str, tuple[int, ...]] = {
 }
 # How an interval of so many semitones is written as a bass.
 _INTERVALS = ("1", "b2", "2", "b3", "3", "4", "b5", "5", "b6", "6", "b7", "7")
+# How far such an interval leads on the line of fifths; a few chords have theirs otherwise.
+_FIFTHS = (0, -5, 2, -3, 4, -1, 6, 1, -4, 3, -2, 5)
+_DIMINISHED_FIFTH, _DIMINISHED_SEVENTH, _AUGMENTED_FIFTH = (6, -6), (9, -9), (8, 8)
 _LABEL = re.compile(
     r"(?P<root>[A-G][#b]*)(?::(?P<quality>[a-z0-9]*)(?:\((?P<degrees>[^()]*)\))?)?(?:/(?P<bass>[#b]*\d+))?"
 )
@@ -91,9 +96,11 @@ class Label:
     bass: int = 0
 
     def __str__(self) -> str:
-        if self.root is None:
-            return self.quality
-        return f"{ROOTS[self.root]}:{self.quality}{f'/{_INTERVALS[self.bass]}' if self.bass else ''}"
+        return self.quality if self.root is None else self.written(ROOTS[self.root])
+
+    def written(self, root: str) -> str:
+        """Write the label in Harte's syntax, its root spelled as is said; there must be one."""
+        return f"{root}:{self.quality}{f'/{_INTERVALS[self.bass]}' if self.bass else ''}"
 
     def transposed(self, semitones: int) -> Label:
         """Move the root, and the bass with it."""
@@ -116,8 +123,19 @@ class Label:
         """As guitarists write it: ``Am7/G``; ``N.C.`` for no chord, ``?`` for an unknown one."""
         if self.root is None:
             return "N.C." if self.quality == "N" else "?"
-        bass = f"/{ROOTS[(self.root + self.bass) % 12]}" if self.bass else ""
-        return f"{ROOTS[self.root]}{_NAMES.get(self.quality, self.quality)}{bass}"
+        return self.named(ROOTS[self.root])
+
+    def named(self, root: str) -> str:
+        """Name the chord as guitarists do, its root spelled as is said, its bass by the interval; there must be one."""
+        bass = f"/{self.bass_name(root)}" if self.bass else ""
+        return f"{root}{_NAMES.get(self.quality, self.quality)}{bass}"
+
+    def bass_name(self, root: str) -> str:
+        """Spell the bass by its interval above a root that is spelled: the third of E is G#; the root if it is that."""
+        special = {_AUGMENTED_FIFTH} if self.quality == "aug" else set()
+        if 6 in self.intervals and 7 not in self.intervals:
+            special = {_DIMINISHED_FIFTH, *([_DIMINISHED_SEVENTH] if 9 in self.intervals else [])}
+        return name_at(readable(place_of(root) + dict(special).get(self.bass, _FIFTHS[self.bass])))
 
 
 NO_CHORD = Label(None, "N")
@@ -176,17 +194,32 @@ def parse_name(text: str) -> Label:
 
 
 def chord_name(label: str) -> str:
-    """Name a chord as guitarists do; what is no label stays as it is.
+    """Name a chord as guitarists do, its root as it is spelled; what is no label stays as it is.
 
     Examples
     --------
-    >>> chord_name("A:min7/b3")
-    'Am7/C'
+    >>> chord_name("A:min7/b3"), chord_name("C#:min/b3")
+    ('Am7/C', 'C#m/E')
     """
     try:
-        return parse(label).name
+        parsed = parse(label)
     except ValueError:
         return label
+    return parsed.name if parsed.root is None else parsed.named(root_name(label))
+
+
+def root_name(label: str) -> str:
+    """Read how the root of a label is spelled: ``A#`` of ``A#:min``.
+
+    Raises
+    ------
+    ValueError
+        If it has none.
+    """
+    match = _LABEL.fullmatch(label)
+    if match is None:
+        raise ValueError(f"{label!r} has no root")
+    return match["root"]
 
 
 def _pitch_class(name: str) -> int:
@@ -218,7 +251,7 @@ def names(chords: Sequence[Chord]) -> list[str]:
     """Name chords as guitarists do, one after the other; a chord that goes on is named once."""
     found: list[str] = []
     for chord in chords:
-        name = parse(chord.label).name
+        name = chord_name(chord.label)
         if not found or found[-1] != name:
             found.append(name)
     return found

@@ -155,5 +155,16 @@ def usual(key: str) -> str:
     >>> usual("Cb major")
     'B major'
     """
+    return transposed_key(key, 0)
+
+
+def transposed_key(key: str, semitones: int) -> str:
+    """Name the key so many semitones above, or below where they are less than 0, by its usual spelling.
+
+    Raises
+    ------
+    ValueError
+        As :func:`signature`.
+    """
     sharps, minor = signature(key)
-    return name_of((sharps + 3 * minor) * 7 % _N_TONICS + _N_TONICS * minor)
+    return name_of(((sharps + 3 * minor) * 7 + semitones) % _N_TONICS + _N_TONICS * minor)
