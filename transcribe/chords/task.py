@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from transcribe.engine.task import Header, Heads, Lazy, Listener, Model, Option, Progress
 from transcribe.formats.format import Format, plain
-from transcribe.formats.leadsheet import to_lead_sheet
 from transcribe.formats.table import FORMATS
 from transcribe.report.summary import clock
 from transcribe.report.tables import Report, Table
@@ -90,6 +89,8 @@ class ChordsTask:
 
     def tables(self, title: str, result: Transcription) -> Iterator[Table | str]:
         """Lay out a chart to play from, and a table of times."""
+        from transcribe.formats.leadsheet import to_lead_sheet
+
         yield title
         yield to_lead_sheet(result).decode()
         rows = (
