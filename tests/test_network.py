@@ -70,7 +70,8 @@ def test_the_commands_tell_nobody(tmp_path: Path) -> None:
 def test_an_idle_process_tells_nobody(tmp_path: Path) -> None:
     script = tmp_path / "idle.py"
     script.write_text(
-        f"import time, transcribe\ntranscribe.Transcriber(model='small').transcribe_file({str(EXAMPLE)!r})\ntime.sleep(20)\n"
+        f"import time, transcribe\ntranscribe.Transcriber(model='small').transcribe_file({str(EXAMPLE)!r})\n"
+        "time.sleep(20)\n"
     )
     home = tmp_path / "home"
     home.mkdir()

@@ -101,11 +101,16 @@ def graph_of(
 
 def add_graph(folder: Path, name: str) -> None:
     """Write ``name.onnx`` beside ``name.safetensors``, and its checksum into the manifest."""
+    line = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))[name]
+    task = task_named(line["task"])
+    assert isinstance(task, WindowTask)
+    write_graph(folder, name, to_onnx(load_model(task, str(folder / line["file"]))))
+
+
+def write_graph(folder: Path, name: str, graph: bytes) -> None:
+    """Write a graph beside its weights, and its checksum into the manifest."""
     manifest = folder / "manifest.json"
     lines = json.loads(manifest.read_text(encoding="utf-8"))
-    task = task_named(lines[name]["task"])
-    assert isinstance(task, WindowTask)
-    graph = to_onnx(load_model(task, str(folder / lines[name]["file"])))
     (folder / f"{name}.onnx").write_bytes(graph)
     lines[name] |= {"graph": f"{name}.onnx", "graph_sha256": hashlib.sha256(graph).hexdigest()}
     manifest.write_text(json.dumps(lines, indent=2, sort_keys=True) + "\n", encoding="utf-8")

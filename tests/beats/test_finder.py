@@ -144,6 +144,7 @@ def test_a_steady_tempo_is_one_number(model: BeatsModel, rng: np.random.Generato
     found = found_of(model, played(beats, 4, melody(4, 2, rng), rng))
     assert len(set(np.round(60 / np.diff(found.beats), 1))) == 1
     # Whether half notes or quarters are felt may be argued about.
+    assert found.tempo is not None
     assert min(abs(found.tempo - 140), abs(found.tempo - 70)) < 0.05
 
 

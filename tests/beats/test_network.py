@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -18,7 +20,7 @@ from transcribe.beats.windows import (
     spans,
 )
 
-SMALL = {"widths": (8, 8, 16), "blocks": (2, 1), "layers": 1, "heads": 2}
+SMALL: dict[str, Any] = {"widths": (8, 8, 16), "blocks": (2, 1), "layers": 1, "heads": 2}
 
 
 @pytest.mark.parametrize("stem", STEMS)
@@ -37,9 +39,9 @@ def test_the_default_is_below_a_million_parameters() -> None:
 
 
 @pytest.mark.parametrize("change", [{"bottom": "x"}, {"stem": "x"}, {"widths": (8, 8)}, {"layers": 0}, {"heads": 3}])
-def test_sizes_that_make_no_sense_are_refused(change: dict[str, object]) -> None:
+def test_sizes_that_make_no_sense_are_refused(change: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="must be"):
-        BeatsConfig(**{**SMALL, **change})  # type: ignore[arg-type]
+        BeatsConfig(**{**SMALL, **change})
 
 
 def test_tempi_go_from_slow_to_fast_in_even_steps() -> None:
@@ -51,7 +53,7 @@ def test_tempi_go_from_slow_to_fast_in_even_steps() -> None:
 
 @pytest.mark.parametrize("n_frames", [1, WINDOW_FRAMES, WINDOW_FRAMES + 1, WINDOW_FRAMES + STEP_FRAMES, 10_000])
 def test_windows_answer_for_every_frame_once_and_see_past_it(n_frames: int) -> None:
-    answered = []
+    answered: list[int] = []
     for first, start, stop in spans(n_frames):
         answered += range(start, stop)
         assert first == 0 or start - first == BORDER_FRAMES

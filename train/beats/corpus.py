@@ -105,7 +105,7 @@ def counted(downbeat: np.ndarray) -> np.ndarray:
     metre = np.zeros(len(downbeat), np.int8)
     starts = np.flatnonzero(downbeat)
     for start, stop in itertools.pairwise(starts):
-        metre[start:stop] = min(stop - start, 127)
+        metre[start:stop] = min(int(stop - start), 127)
     return metre
 
 

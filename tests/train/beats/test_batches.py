@@ -14,17 +14,20 @@ import torch
 from torch.nn import functional
 
 from tests.train.beats.test_performer import score
+from train import loop
 from train.beats.batches import Batches, targets, with_drums
 from train.beats.corpus import save
-from train.beats.export import card, export, load_run, to_onnx
+from train.beats.export import export, to_onnx
 from train.beats.losses import TOLERANCE, losses, shift_tolerant
 from train.beats.validation import chosen, f_measure, figures_of, first, peaks
+from train.card import Making
 from transcribe.beats.activations import METRES, N_TEMPI, PERIODS, BeatActivations
 from transcribe.beats.features import N_FEATURES
 from transcribe.beats.model import parse_beats_model
 from transcribe.beats.network import BeatsConfig, BeatsNetwork
 from transcribe.beats.windows import WINDOW_FRAMES
 from transcribe.engine.onnx_backend import OnnxNetwork
+from transcribe.engine.weights import build
 
 SMALL = BeatsConfig((8, 8, 16), (2, 1), 1, 2, "convolutions", lags=8, salience=2)
 
@@ -109,7 +112,7 @@ def test_losses_fall_while_a_small_network_learns() -> None:
         parts = losses(network, batch)
         total = torch.stack(list(parts.values())).sum()
         optimizer.zero_grad()
-        total.backward()
+        total.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         values.append(float(total.detach()))
     assert set(parts) == {"beat", "downbeat", "triple", "tempo", "metre"}
@@ -164,9 +167,10 @@ def test_the_command_trains_resumes_and_exports(tmp_path: Path, corpus: Path) ->
     assert again.returncode == 0
     assert again.stdout == done.stdout
 
-    network = load_run(run)
+    network = loop.load_run(run, lambda config: BeatsNetwork(build(BeatsConfig, config)))
     folder = tmp_path / "weights"
-    export(network, "beats-9", "terms", "command", folder)
+    making = Making("beats-9", "terms", "command", folder, default=True, text="What it does.")
+    export(network, making, {"asap/beats": 0.5})
     entry = json.loads((folder / "manifest.json").read_text())["beats-9"]
     assert entry["task"] == "beats"
     assert entry["default"]
@@ -176,5 +180,6 @@ def test_the_command_trains_resumes_and_exports(tmp_path: Path, corpus: Path) ->
     for a, b in zip(in_torch, in_onnx, strict=True):
         np.testing.assert_allclose(a, b, atol=1e-4)
     assert to_onnx(network) == to_onnx(network)
-    text = card("beats-9", "What it does.", network, "terms", "command", {"asap/beats": 0.5})
-    assert "| asap | 0.500 | – | – | – | – |" in text
+    card = (folder / "beats-9.md").read_text(encoding="utf-8")
+    assert card.startswith("# beats-9\n\nWhat it does.\n")
+    assert "| asap | 0.500 | – | – | – | – |" in card

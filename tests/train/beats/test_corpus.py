@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import mido
@@ -52,7 +53,7 @@ def test_lines_become_beats_and_double_ones_are_dropped() -> None:
     assert triple.tolist() == [1, 1, 0, 0, 0]
 
 
-def write_score(path: Path, notes: list[tuple[float, float, int]], metre: tuple[int, int], tempo: int = 60) -> None:
+def write_score(path: Path, notes: Sequence[tuple[float, float, int]], metre: tuple[int, int], tempo: int = 60) -> None:
     """Write a MIDI file of notes: first and last quarter, pitch."""
     midi = mido.MidiFile(ticks_per_beat=480)
     track = mido.MidiTrack()

@@ -26,7 +26,8 @@ def score(bars: int = 24, quarter: float = 0.5) -> Rhythm:
 
 def nearest(times: np.ndarray, to: np.ndarray) -> np.ndarray:
     """Distance of each time to the nearest of others."""
-    return np.abs(times[:, None] - to[None]).min(1)
+    distances: np.ndarray = np.abs(times[:, None] - to[None]).min(1)
+    return distances
 
 
 @pytest.mark.parametrize("seed", range(12))
