@@ -39,6 +39,8 @@ class BarDecodingConfig:
         What the notes' accents count: see :class:`transcribe.beats.accents.Accents`.
     prior
         How usual bars of so many beats are, where a metre begins; other bars aren't looked for.
+    twelve
+        How usual 12/8 is besides: bars of 6/8 come in pairs, as all bars do, but are written apart.
     """
 
     downbeat: float = 1.0
@@ -50,8 +52,10 @@ class BarDecodingConfig:
     turn: float = 0.6
     thirds: float = 2.0
     prior: Mapping[int, float] = field(
-        default_factory=lambda: {2: 0.0, 3: 0.0, 4: 0.0, 5: -4.0, 6: -3.0, 7: -4.0, 9: -5.0, 12: -5.0}
+        default_factory=lambda: {2: -3.0, 3: 0.0, 4: 0.0, 5: -4.0, 6: -3.0, 7: -4.0, 9: -5.0, 12: -5.0}
     )
+
+    twelve: float = -8.0
 
     def __post_init__(self) -> None:
         if set(self.prior) - set(METRES):
@@ -127,7 +131,7 @@ def find_bars(
         seen[0] = np.where(states.place == at_start, seen[0], -np.inf)
     # A step is one of: to the next place, to a bar of the same kind, to one of another kind, out of an unfinished bar.
     cost_of_cut = config.cut if metre is None else np.inf  # a metre that is known is obeyed
-    prior = np.array([0.0 if len(kinds) == 1 else config.prior[length] for length, _ in kinds])
+    prior = np.array([config.prior.get(n, 0.0) + config.twelve * (triple and n == 4) for n, triple in kinds])
     changes = np.full((len(kinds), len(kinds)), -config.change) + prior
     np.fill_diagonal(changes, 0.0)
     values = seen[0] + prior[states.kind]
@@ -136,12 +140,16 @@ def find_bars(
     for beat in range(1, n_beats):
         previous = np.maximum(everywhere - 1, 0)
         step = values[previous]
-        ends = values[states.last][:, None] + changes
-        best_end = ends.argmax(0)
-        best_cut = int(values.argmax())
-        entered, cut = ends.max(0), values[best_cut] - cost_of_cut
-        step[states.first] = np.maximum(entered, cut)
-        previous[states.first] = np.where(entered >= cut, states.last[best_end], best_cut)
+        # The best place to leave each kind of bar at: its end, or another, at a cost.
+        places = states.last.copy()
+        left = values[places]
+        for kind in range(len(kinds)) if np.isfinite(cost_of_cut) else ():
+            inside = values[states.first[kind] : states.last[kind] + 1]
+            if inside.max() - cost_of_cut > left[kind]:
+                left[kind], places[kind] = inside.max() - cost_of_cut, states.first[kind] + int(inside.argmax())
+        ends = left[:, None] + changes
+        step[states.first] = ends.max(0)
+        previous[states.first] = places[ends.argmax(0)]
         before[beat] = previous
         values = step + seen[beat]
     path = np.zeros(n_beats, int)
