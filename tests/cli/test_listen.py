@@ -89,7 +89,7 @@ def test_chords_are_printed_and_written_only_when_asked(call: Call, strums: Path
     outputs = [tmp_path / f"song.{suffix}" for suffix in ("lab", "json", "csv", "jams", "mid", "cho", "txt")]
     code, out, err = call("chords", strums, "-q", *(word for path in outputs for word in ("-o", path)))
     assert (code, out.split(), err) == (0, [str(path) for path in outputs], "")
-    assert outputs[-1].read_text() == "| C | Am |\n"
+    assert outputs[-1].read_text() == "strums\nNo bars are known: the chords stand by time.\n\n| C | Am |\n"
     code, out, _ = call("chords", strums, "-o", "-", "--format", "lab")
     assert out == outputs[0].read_text()
     code, out, _ = call("chords", strums, "--json", "--vocabulary", "majmin")
