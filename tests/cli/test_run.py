@@ -101,7 +101,7 @@ def test_an_address_that_cannot_be_opened(call, tmp_path: Path, address: str, wo
 
 def test_a_web_page_is_no_recording(call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     class Web:
-        def get_file(self, path: str, copy: str) -> None:
+        def get_file(self, path: str, copy: str, **_: object) -> None:
             Path(copy).write_text("\n<!DOCTYPE html>\n<html>")
 
     monkeypatch.setattr("transcribe.batch.storage._open", lambda address: (Web(), "host/watch"))
