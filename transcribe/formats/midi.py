@@ -72,7 +72,8 @@ def _file(
     chords: Sequence[Chord] = (),
     keys: Sequence[tuple[float, str]] = (),
 ) -> bytes:
-    tempo_map = TempoMap(t, max((event.offset for event in (*notes, *pedals, *chords)), default=0.0))
+    events: tuple[Note | Pedal | Chord, ...] = (*notes, *pedals, *chords)
+    tempo_map = TempoMap(t, max((event.offset for event in events), default=0.0))
     first = [(tick, _meta(_TEMPO, tempo.to_bytes(3))) for tick, tempo in tempo_map.tempi]
     first += [
         (tick, _meta(_METRE, bytes([numerator, unit.bit_length() - 1, 24, 8])))
