@@ -316,8 +316,7 @@ def _usual(tempo: np.ndarray) -> np.ndarray:
     """Say how usual each tempo is in the whole piece, (N_TEMPI,): 0 for the most usual, logarithms below."""
     near = np.exp(-0.5 * (np.arange(-6, 7) / 2) ** 2)
     share = np.convolve(tempo.mean(0, dtype=float), near / near.sum(), "same")
-    logarithms: np.ndarray = np.log(share / share.max() + 1e-2).astype(np.float32)
-    return logarithms
+    return np.asarray(np.log(share / share.max() + 1e-2), np.float32)
 
 
 def _peaks(beat: np.ndarray, lowest: float) -> tuple[np.ndarray, np.ndarray]:
