@@ -17,6 +17,7 @@ from transcribe.files import load, save
 from transcribe.formats.json import from_json, to_dict, to_json
 from transcribe.formats.leadsheet import to_chordpro, to_lead_sheet
 from transcribe.formats.schema import schema
+from transcribe.score.harmony import spelled
 from transcribe.theory.chords import parse_name
 
 # Two bars a line here; a beat lasts half a second, the first bar begins at 1 s, after a lead-in of two beats.
@@ -158,6 +159,17 @@ def test_json_tells_bar_and_beat() -> None:
     without = to_dict(replace(song(), beats=(), downbeats=()))
     jsonschema.validate(without, schema())
     assert {(chord["bar"], chord["beat"]) for chord in without["chords"]} == {(None, None)}  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("suffix", ["lab", "json", "csv", "jams", "mid", "cho", "txt", "html", "svg"])
+def test_chords_are_spelled_alike_everywhere(suffix: str, tmp_path: Path) -> None:
+    flat = replace(song(), chords=tuple(replace(c, label=c.label.replace("C#:", "Db:")) for c in song().chords))
+    path = tmp_path / f"song.{suffix}"
+    # A table of notes holds no chords; MIDI has them as text beside the notes.
+    save(spelled(flat), path, task="chords" if suffix == "csv" else "notes")
+    written = path.read_bytes()
+    assert b"C#m" in written or b"C#:min" in written
+    assert b"Db" not in written
 
 
 def test_convert_makes_charts(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
