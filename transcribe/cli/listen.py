@@ -5,14 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import IO, TYPE_CHECKING, Annotated, Any
+from typing import IO, TYPE_CHECKING, Annotated
 
 import typer
 
 from transcribe import __version__
 from transcribe.cli import run as running
 from transcribe.cli.console import clean, print_line
-from transcribe.cli.groups import given, settings_of, switched_on, switches_of, unpacked
+from transcribe.cli.groups import Settings, given, settings_of, switched_on, switches_of, unpacked
 from transcribe.cli.options import Batch, Computing, KnownBeats, Pictures, Rhythm, Sound, timing
 from transcribe.cli.tables import print_tables, summed_up
 from transcribe.errors import UsageError
@@ -35,7 +35,7 @@ _OTHERS = tuple(task for task in TASKS if task is not NOTES and not task.require
 def command_of(task: Task) -> Callable[..., None]:
     """Make a task's command: it prints what it finds, and writes it where asked to."""
 
-    def listen(batch: Batch, settings: Any, computing: Computing, known: KnownBeats = KnownBeats()) -> None:  # noqa: B008
+    def listen(batch: Batch, settings: object, computing: Computing, known: KnownBeats = KnownBeats()) -> None:  # noqa: B008
         known_timing = timing(known, Rhythm())
         with running.begun(batch, computing, task.formats, None) as run:
             work = running.work_of(run, _opener(run, [task], given(settings), known_timing))
@@ -67,8 +67,8 @@ def _version(value: bool) -> None:
 
 def _transcribe(
     batch: Batch,
-    switches: Any,
-    settings: Any,
+    switches: object,
+    settings: object,
     known: KnownBeats,
     rhythm: Rhythm,
     pictures: Pictures,
@@ -107,9 +107,7 @@ def _transcribe(
         running.run_each(run, work, show, play if sound.sonify is not None else None)
 
 
-def _opener(
-    run: running.Run, tasks: Sequence[Task], settings: Mapping[str, Any], known: Timing
-) -> Callable[..., Transcriber]:
+def _opener(run: running.Run, tasks: Sequence[Task], settings: Settings, known: Timing) -> Callable[..., Transcriber]:
     """Say how the transcriber is loaded, here or by a worker; the first of its tasks has the settings."""
     from transcribe.transcriber import Transcriber
 

@@ -11,7 +11,8 @@ from typing import Any
 from transcribe.events import Transcription
 
 VERSION = 1
-_PLAIN: dict[Any, dict[str, Any]] = {
+Schema = dict[str, Any]
+_PLAIN: dict[object, Schema] = {
     int: {"type": "integer"},
     float: {"type": "number"},
     str: {"type": "string"},
@@ -31,7 +32,7 @@ _RANGES: dict[str, dict[str, float]] = {
 }
 
 
-def schema() -> dict[str, Any]:
+def schema() -> Schema:
     """Describe the document that ``--json`` prints and ``-o song.json`` writes.
 
     ``--json`` adds ``input``, ``outputs`` and ``device``; whatever else is added later is allowed too.
@@ -43,13 +44,13 @@ def schema() -> dict[str, Any]:
     return {**about, **described}
 
 
-def _object(kind: type) -> dict[str, Any]:
+def _object(kind: type) -> Schema:
     hints = typing.get_type_hints(kind)
     properties = {f.name: {**_described(hints[f.name]), **_RANGES.get(f.name, {})} for f in fields(kind)}
     return {"type": "object", "properties": properties, "required": [f.name for f in fields(kind)]}
 
 
-def _described(hint: Any) -> dict[str, Any]:
+def _described(hint: object) -> Schema:
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if hint in _PLAIN:
         return dict(_PLAIN[hint])
