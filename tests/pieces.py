@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -79,6 +80,19 @@ def chorale(rng: np.random.Generator, n_bars: int = 12) -> Piece:
     return Piece(_alone(notes), F(4), 76.0)
 
 
+def _melody(
+    rng: np.random.Generator, start: F, rhythm: Sequence[F], triad: Sequence[int], pitch: float, middle: int
+) -> list[Written]:
+    """Walk about in a triad from ``pitch`` on, never far from ``middle``; nothing else is drawn from ``rng``."""
+    notes = []
+    for length in rhythm:
+        tone = triad[int(rng.integers(3))]
+        pitch = _near(tone, 0.8 * pitch + 0.2 * middle + rng.uniform(-5, 5))
+        notes.append(Written(start, length, int(pitch), 1))
+        start += length
+    return notes
+
+
 def waltz(rng: np.random.Generator, n_bars: int = 24) -> Piece:
     """Bass, chord, chord in the left hand; a melody in the right."""
     key = int(rng.integers(12))
@@ -92,11 +106,9 @@ def waltz(rng: np.random.Generator, n_bars: int = 24) -> Piece:
             notes += [Written(start + beat, F(1), _near(tone, 57), 0) for tone in triad]
         rhythms = [(F(1),) * 3, (F(2), F(1)), (F(3, 2), F(1, 2), F(1)), (F(1), F(1, 2), F(1, 2), F(1)), (F(3),)]
         rhythm = rhythms[int(rng.integers(len(rhythms)))] if bar < n_bars - 1 else (F(3),)
-        for length in rhythm:
-            tone = triad[int(rng.integers(3))]
-            pitch = _near(tone, 0.8 * pitch + 0.2 * 76 + rng.uniform(-5, 5))
-            notes.append(Written(start, length, int(pitch), 1))
-            start += length
+        melody = _melody(rng, start, rhythm, triad, pitch, 76)
+        notes += melody
+        pitch = melody[-1].pitch
     return Piece(_alone(notes), F(3), 126.0)
 
 
@@ -114,11 +126,9 @@ def ragtime(rng: np.random.Generator, n_bars: int = 24) -> Piece:
             notes += [Written(start + beat + F(1, 2), F(1, 2), _near(t, 57), 0) for t in triad]
         rhythms = [(1, 2, 1, 2, 2), (1, 2, 1, 4), (2, 2, 1, 2, 1), (1, 1, 1, 1, 1, 2, 1), (2, 1, 1, 2, 2), (4, 4)]
         rhythm = rhythms[int(rng.integers(len(rhythms)))] if bar < n_bars - 1 else (4, 4)
-        for sixteenths in rhythm:
-            tone = triad[int(rng.integers(3))]
-            pitch = _near(tone, 0.8 * pitch + 0.2 * 77 + rng.uniform(-5, 5))
-            notes.append(Written(start, F(sixteenths, 4), int(pitch), 1))
-            start += F(sixteenths, 4)
+        melody = _melody(rng, start, [F(sixteenths, 4) for sixteenths in rhythm], triad, pitch, 77)
+        notes += melody
+        pitch = melody[-1].pitch
     return Piece(_alone(notes), F(2), 88.0)
 
 

@@ -21,6 +21,7 @@ from torch import nn
 from train import loop, recipes
 from train.card import UNKNOWN_TERMS, WEIGHTS
 from transcribe.engine.devices import choose_device
+from transcribe.engine.trunk import TrunkConfig
 from transcribe.errors import InputError, UsageError
 
 N = TypeVar("N", bound=nn.Module)
@@ -100,6 +101,16 @@ def run(
             fit(task(options), options, command)
         except (InputError, UsageError) as error:
             raise SystemExit(f"{program}: {error}") from None
+
+
+def add_sizes(parser: argparse.ArgumentParser, size: TrunkConfig) -> None:
+    """Add the options for the size of a network's trunk, with defaults."""
+    add = parser.add_argument
+    add("--channels", type=int, default=size.channels)
+    add("--stem-channels", type=int, default=size.stem_channels)
+    add("--mix-channels", type=int, default=size.mix_channels)
+    add("--dilations", type=int, nargs="+", default=list(size.dilations))
+    add("--stride", type=int, default=size.stride, help="frames a step of the trunk")
 
 
 def add_options(parser: argparse.ArgumentParser, defaults: loop.LoopConfig, batch: int, frames: int | None) -> None:

@@ -19,9 +19,8 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
-from transcribe.engine.inference import WindowModel
 from transcribe.engine.onnx_backend import INPUT, METADATA, OnnxNetwork
-from transcribe.engine.task import WindowTask
+from transcribe.engine.task import WindowModel, WindowTask
 from transcribe.engine.weights import load_model, weights_folder
 from transcribe.engine.windows import WHOLE_FRAMES
 from transcribe.registry import task_named

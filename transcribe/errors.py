@@ -18,6 +18,8 @@ import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib import import_module
+from types import ModuleType
 
 # How C and C++ libraries say that there is no memory, in exceptions of their own, and the loader of libraries.
 _NO_MEMORY = re.compile(r"bad[_ ]alloc|allocate memory|out of memory|failed to (allocate|map)", re.IGNORECASE)
@@ -85,6 +87,29 @@ def machine_faults_as(kind: type[PitchaiError], name: str) -> Iterator[None]:
         if reason is None:
             raise
         raise kind(f"{name}: {reason}") from None
+
+
+def import_optional(package: str, purpose: str, extra: str) -> ModuleType:
+    """Import a package that only some of the program needs.
+
+    Parameters
+    ----------
+    package
+        Its name.
+    purpose
+        What needs it, as the beginning of a message.
+    extra
+        The extra of pitchai that installs it.
+
+    Raises
+    ------
+    UsageError
+        If it isn't installed.
+    """
+    try:
+        return import_module(package)
+    except ImportError:
+        raise UsageError(f"{purpose}: pip install 'pitchai[{extra}]'") from None
 
 
 def without_secrets(text: str) -> str:

@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from html import escape
 from os import PathLike
-from typing import Any
 
 
 @dataclass(frozen=True, order=True, slots=True)
@@ -27,57 +26,52 @@ class Note:
 
 
 @dataclass(frozen=True, order=True, slots=True)
-class Pedal:
-    """A span during which the sustain pedal is down."""
+class Span:
+    """A part of a recording, from ``onset`` to ``offset``."""
 
     onset: float
     offset: float
 
 
 @dataclass(frozen=True, order=True, slots=True)
-class Chord:
+class Pedal(Span):
+    """A span during which the sustain pedal is down."""
+
+
+@dataclass(frozen=True, order=True, slots=True)
+class Chord(Span):
     """A span with one chord, its label in Harte's syntax (``C:maj``, ``A:min7/b3``, ``N`` for none)."""
 
-    onset: float
-    offset: float
     label: str
     confidence: float = 1.0
 
 
 @dataclass(frozen=True, order=True, slots=True)
-class Tag:
+class Tag(Span):
     """A span to which a label (an instrument, a genre) applies with a probability."""
 
-    onset: float
-    offset: float
     label: str
     probability: float
 
 
 @dataclass(frozen=True, order=True, slots=True)
-class Key:
+class Key(Span):
     """A span in one key, named in mir_eval's way: ``Eb major``, ``F# minor``."""
 
-    onset: float
-    offset: float
     label: str
 
 
 @dataclass(frozen=True, order=True, slots=True)
-class Metre:
+class Metre(Span):
     """A span in one metre, named as it is written: ``3/4``, ``6/8``."""
 
-    onset: float
-    offset: float
     label: str
 
 
 @dataclass(frozen=True, order=True, slots=True)
-class Tuning:
+class Tuning(Span):
     """A span that lies ``cents`` above A = 440 Hz, below where negative; 0 where it is close."""
 
-    onset: float
-    offset: float
     cents: int
 
 
@@ -113,7 +107,7 @@ class Transcription:
     novelty: float | None = None
     warnings: tuple[str, ...] = ()
     models: Mapping[str, str] = field(default_factory=dict)
-    settings: Mapping[str, Any] = field(default_factory=dict)
+    settings: Mapping[str, object] = field(default_factory=dict)
 
     def save(self, path: str | PathLike[str], *, overwrite: bool = False) -> None:
         """Write a file; its suffix says in which format. See :func:`transcribe.save`."""

@@ -17,8 +17,20 @@ import numpy as np
 
 from transcribe.audio.reader import MAX_DURATION, AudioReader, MeteredBlocks, Mixer, resampled
 from transcribe.engine.devices import choose_device, choose_precision, device_of
-from transcribe.engine.inference import Infer, Outputs, WindowModel, infer_together
-from transcribe.engine.task import AnyModel, Decoder, ExcerptTask, Fields, Model, NetworkTask, Progress, WindowTask
+from transcribe.engine.inference import Infer, Outputs, infer_together
+from transcribe.engine.task import (
+    Activations,
+    AnyActivations,
+    AnyModel,
+    Decoder,
+    ExcerptTask,
+    Fields,
+    Model,
+    NetworkTask,
+    Progress,
+    WindowModel,
+    WindowTask,
+)
 from transcribe.engine.tuning import Tunings, main_tuning, tuned
 from transcribe.engine.weights import load_model
 from transcribe.errors import UsageError
@@ -27,7 +39,7 @@ from transcribe.registry import TASKS, CompletingTask, ReadingTask, RemarkingTas
 from transcribe.score.analysis import Timing
 from transcribe.score.harmony import spelled
 
-Keep = Callable[[Any], None]
+Keep = Callable[[AnyActivations], None]
 
 
 class Transcriber:
@@ -188,7 +200,7 @@ class Transcriber:
         assert result is not None
         return result
 
-    def activations(self, blocks: Iterable[np.ndarray]) -> Iterator[Any]:
+    def activations(self, blocks: Iterable[np.ndarray]) -> Iterator[AnyActivations]:
         """Hear blocks of samples at :attr:`sample_rate`: the activations of the first task, before any threshold.
 
         Raises
@@ -201,7 +213,7 @@ class Transcriber:
         (found,) = self._run(blocks, [self.model], tunings)
         return found
 
-    def activations_of(self, path: str | Path) -> Iterator[Any]:
+    def activations_of(self, path: str | Path) -> Iterator[AnyActivations]:
         """Hear a recording with the first task's network: its activations, before any threshold.
 
         Raises
@@ -212,7 +224,7 @@ class Transcriber:
         with self._reader(path, self.model) as reader:
             yield from self.activations(reader.blocks())
 
-    def decode(self, activations: Iterable[Any], **settings: object) -> Transcription:
+    def decode(self, activations: Iterable[Activations], **settings: object) -> Transcription:
         """Turn activations of the first task, block by block, into what they say; ``settings`` replace its own.
 
         The tuning isn't told: activations are those of a recording in tune.
@@ -347,7 +359,7 @@ def _silence(level: MeteredBlocks) -> Iterator[str]:
         yield "the recording is silent" if level.n_samples else "the recording holds no samples"
 
 
-def _decoder_of(model: AnyModel) -> Decoder[Any]:
+def _decoder_of(model: AnyModel) -> Decoder[AnyActivations]:
     if not isinstance(model.task, WindowTask):
         raise UsageError(f"{model.task.name} has no activations: it hears excerpts")
     return model.task.decoder(model)

@@ -304,11 +304,6 @@ def _parser() -> argparse.ArgumentParser:
     add("--init-from", type=Path, help="weights of a notes or a chords network, or a run of one, to start from")
     add("--unfreeze-every", type=int, default=0, help="steps; 0: nothing is frozen")
     fit.add_options(parser, loop.LoopConfig(steps=6000), batch=6, frames=800)
-    size = ChordsConfig()
-    add("--channels", type=int, default=size.channels)
-    add("--stem-channels", type=int, default=size.stem_channels)
-    add("--mix-channels", type=int, default=size.mix_channels)
-    add("--dilations", type=int, nargs="+", default=list(size.dilations))
-    add("--stride", type=int, default=size.stride, help="frames a step")
+    fit.add_sizes(parser, ChordsConfig())
     add("--valid-pieces", type=int, default=12)
     return parser

@@ -243,11 +243,6 @@ def _parser() -> argparse.ArgumentParser:
     add("--trained-on", nargs="*", default=[], help="data sets that the training pairs were made of, for the header")
     fit.add_options(parser, loop.LoopConfig(optimizer="muon"), batch=6, frames=256)
     add("--recordings", choices=("auto", "card", "disk"), default="auto", help="where their features lie in training")
-    size = TrunkConfig()
-    add("--channels", type=int, default=size.channels)
-    add("--stem-channels", type=int, default=size.stem_channels)
-    add("--mix-channels", type=int, default=size.mix_channels)
-    add("--dilations", type=int, nargs="+", default=list(size.dilations))
-    add("--stride", type=int, default=size.stride, help="frames a step of the trunk")
+    fit.add_sizes(parser, TrunkConfig())
     add("--valid-pieces", type=int, default=12)
     return parser

@@ -18,6 +18,7 @@ import numpy as np
 from transcribe.audio.containers import Part, Window, find_parts, is_known
 
 if TYPE_CHECKING:
+    import av
     import soundfile
 
 # Time stamps that are off by less are rounded, or those of Vorbis, whose packets overlap; in seconds.
@@ -252,7 +253,7 @@ class _AvDecoder:
             tolerant: dict[str, Any] = {"metadata_errors": "replace"} if int(av.__version__.split(".")[0]) < 19 else {}
             # A file that names others (a playlist) opens none of them, on this machine or elsewhere.
             alone = {"protocol_whitelist": "pipe"}
-            self._container: Any = av.open(file, mode="r", options=alone, **tolerant)
+            self._container = av.open(file, mode="r", options=alone, **tolerant)
         except (av.FFmpegError, OSError, ValueError) as error:
             raise NotDecodableError(_one_line(error)) from None
         try:
@@ -363,7 +364,7 @@ class _AvDecoder:
         if resampler is not None:
             yield from map(_of_frame, resampler.resample(None))
 
-    def _frames(self) -> Iterator[Any]:
+    def _frames(self) -> Iterator[av.AudioFrame]:
         """Decode packet by packet, past those that are damaged."""
         import av
 
@@ -391,7 +392,7 @@ class _AvDecoder:
         self._container.close()
 
 
-def _of_frame(frame: Any) -> np.ndarray:
+def _of_frame(frame: av.AudioFrame) -> np.ndarray:
     """Take the samples of a packed frame, (n, n_channels)."""
     samples: np.ndarray = frame.to_ndarray().reshape(-1, len(frame.layout.channels))
     return samples

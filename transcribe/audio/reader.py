@@ -377,7 +377,7 @@ def resampled(samples: np.ndarray, sample_rate: int, wanted_rate: int, mixer: Mi
     return mono
 
 
-def _to_mono(samples: Any, mixer: Mixer) -> np.ndarray:
+def _to_mono(samples: np.ndarray, mixer: Mixer) -> np.ndarray:
     array = np.asarray(samples)
     if array.ndim not in (1, 2) or not np.issubdtype(array.dtype, np.floating):
         raise ValueError("samples must be floats of shape (n_samples,) or (n_samples, n_channels)")

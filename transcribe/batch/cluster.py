@@ -32,7 +32,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from transcribe.batch.pool import DiedError, sendable
-from transcribe.errors import UsageError
+from transcribe.errors import UsageError, import_optional
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -41,9 +41,12 @@ if TYPE_CHECKING:
 
     from transcribe.batch.plan import Job
     from transcribe.batch.work import Done, Work
-    from transcribe.engine.inference import Outputs, Span, WindowModel
+    from transcribe.engine.inference import Outputs, Span
+    from transcribe.engine.task import Activations, WindowModel
     from transcribe.engine.tuning import Tunings
 
+# An actor, a reference to what one will answer, or a counter: Ray is annotated in part.
+Handle = Any
 # So many actors in a row may end before they are ready.
 _LOST_STARTS = 3
 # How many actors take part in a long recording; reading it keeps no more of them busy.
@@ -79,18 +82,8 @@ class Sharing:
 
 
 def import_ray() -> ModuleType:
-    """Import Ray, which is needed for nothing else.
-
-    Raises
-    ------
-    UsageError
-        If it isn't installed.
-    """
-    try:
-        import ray
-    except ImportError:
-        raise UsageError("--ray needs Ray: pip install 'pitchai[ray]'") from None
-    return ray  # type: ignore[no-any-return]
+    """Import Ray, which is needed for nothing else; see :func:`transcribe.errors.import_optional`."""
+    return import_optional("ray", "--ray needs Ray", "ray")
 
 
 def check_address(address: str) -> None:
@@ -290,9 +283,9 @@ class _Crew:
         self._sharing = sharing
         self._queue = deque(map(_Try, jobs))
         self._work = self._ray.put(work)
-        self._starting: dict[Any, Any] = {}
-        self._busy: dict[Any, tuple[Any, _Try]] = {}
-        self._idle: list[Any] = []
+        self._starting: dict[Handle, Handle] = {}
+        self._busy: dict[Handle, tuple[Handle, _Try]] = {}
+        self._idle: list[Handle] = []
         self._lost_starts = 0
         self._name = f"pitchai-{uuid.uuid4().hex}-"
         self._number = itertools.count()
@@ -345,7 +338,7 @@ class _Crew:
         actor = placed.remote(self._work, sharing, str(Path.cwd()), self._name)
         self._starting[actor.begin.remote()] = actor
 
-    def _begun(self, ref: Any) -> None:
+    def _begun(self, ref: Handle) -> None:
         actor = self._starting.pop(ref)
         try:
             error = self._ray.get(ref)
@@ -366,7 +359,7 @@ class _Crew:
             # What a dead one had written by then is ours, and no reason to refuse.
             self._busy[actor.work.remote(one.job, one.deaths > 0)] = actor, one
 
-    def _answered(self, ref: Any) -> Iterator[tuple[Job, Done | Exception]]:
+    def _answered(self, ref: Handle) -> Iterator[tuple[Job, Done | Exception]]:
         if ref in self._starting:
             self._begun(ref)
             return
@@ -387,7 +380,7 @@ class _Crew:
         self._idle.append(actor)
         yield one.job, outcome
 
-    def _dismiss(self, actor: Any) -> None:
+    def _dismiss(self, actor: Handle) -> None:
         with suppress(Exception):
             self._ray.kill(actor)
 
@@ -439,7 +432,7 @@ class _Listener:
     def _threads(self) -> int | None:
         return self._worker.transcriber.threads
 
-    def hear(self, span: Span) -> list[list[Any]]:
+    def hear(self, span: Span) -> list[list[Activations]]:
         """Run the networks over a span of somebody's recording."""
         return _heard(span, self._worker.transcriber.window_models, self._threads)
 
@@ -453,12 +446,12 @@ class _Listener:
 
     def _spread(
         self, blocks: Iterable[np.ndarray], models: Sequence[WindowModel], tunings: Tunings
-    ) -> Iterator[list[list[Any]]]:
+    ) -> Iterator[list[list[Activations]]]:
         """Have the helpers run the networks over the spans of a recording; yield what they hear in order."""
         from transcribe.engine.inference import spans
 
         ray = import_ray()
-        sent: deque[tuple[Any, Any]] = deque()
+        sent: deque[tuple[Handle, Handle]] = deque()
         helpers = _Helpers(self._name)
         for number, span in enumerate(spans(blocks, *models, tunings=tunings, n_windows=self._sharing.n_windows)):
             helper = helpers.next() if number >= self._sharing.n_alone else None
@@ -480,14 +473,14 @@ class _Helpers:
 
     def __init__(self, prefix: str) -> None:
         self._prefix = prefix
-        self._asked: dict[Any, Any] = {}
-        self._there: list[Any] = []
+        self._asked: dict[Handle, Handle] = {}
+        self._there: list[Handle] = []
         self._calls = 0
 
     def __len__(self) -> int:
         return len(self._there)
 
-    def next(self) -> Any:
+    def next(self) -> Handle:
         """Choose one; None where there is none yet."""
         ray = import_ray()
         if self._calls % _HELPERS == 0:
@@ -515,7 +508,7 @@ class _Helpers:
                     self._asked[actor.greet.options(concurrency_group=_HELPING).remote()] = actor
 
 
-def _taken(kept: Any, heard: Any, models: Sequence[WindowModel], threads: int | None) -> list[list[Any]]:
+def _taken(kept: Handle, heard: Handle, models: Sequence[WindowModel], threads: int | None) -> list[list[Activations]]:
     """Take what a helper has heard; hear it here where it is lost."""
     ray = import_ray()
     try:
@@ -524,18 +517,18 @@ def _taken(kept: Any, heard: Any, models: Sequence[WindowModel], threads: int | 
         return _heard(ray.get(kept), models, threads)
 
 
-def _heard(span: Span, models: Sequence[WindowModel], threads: int | None) -> list[list[Any]]:
+def _heard(span: Span, models: Sequence[WindowModel], threads: int | None) -> list[list[Activations]]:
     from transcribe.engine.inference import infer_span
 
     return [list(heard) for heard in infer_span(span, *models, threads=threads)]
 
 
-def _one_of(stream: Iterable[list[list[Any]]], number: int) -> Iterator[Any]:
+def _one_of(stream: Iterable[list[list[Activations]]], number: int) -> Iterator[Activations]:
     for heard in stream:
         yield from heard[number]
 
 
-def _counter(name: str, description: str, tags: tuple[str, ...] = ()) -> Any:
+def _counter(name: str, description: str, tags: tuple[str, ...] = ()) -> Handle:
     from ray.util.metrics import Counter
 
     return Counter(name, description=description, tag_keys=tags)

@@ -8,8 +8,9 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
+from multiprocessing.context import SpawnProcess
 from types import FrameType
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
 from transcribe.errors import PitchaiError, machine_fault, machine_faults_as
 
@@ -31,7 +32,7 @@ class DiedError(PitchaiError):
 class _Process(Generic[Item]):
     """A process, our end of its pipe, whether it has begun, and what it is at."""
 
-    process: Any
+    process: SpawnProcess
     pipe: Connection
     ready: bool = False
     item: Item | None = None
@@ -79,7 +80,7 @@ class _Pool(Generic[Item, Result]):
         self._returned: list[Item] = []
         self._make = make
         self._lost_starts = 0
-        self._ended: list[Any] = []
+        self._ended: list[SpawnProcess] = []
         self.running: list[_Process[Item]] = []
 
     def start(self) -> None:
@@ -169,7 +170,7 @@ def _ending(exit_code: int | None) -> str:
     return f"exit code {exit_code}"
 
 
-def _work(pipe: Connection, make: Callable[[], Callable[[Any], Any]]) -> None:
+def _work(pipe: Connection, make: Callable[[], Callable[[Item], Result]]) -> None:
     """Do what comes through the pipe until it is closed."""
     # Whoever interrupts, interrupts the parent, which ends us; what is half written goes with us.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -187,7 +188,7 @@ def _work(pipe: Connection, make: Callable[[], Callable[[Any], Any]]) -> None:
             except (EOFError, OSError):
                 return
             try:
-                result = do(item)
+                result: Result | Exception = do(item)
             except Exception as error:
                 result = sendable(error)
             pipe.send(("done", result))

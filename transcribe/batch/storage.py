@@ -18,12 +18,22 @@ from pathlib import Path, PurePath
 from typing import Any
 
 from transcribe.batch import atomic
-from transcribe.errors import InputError, OutputError, PitchaiError, TakenError, UsageError, machine_faults_as
+from transcribe.errors import (
+    InputError,
+    OutputError,
+    PitchaiError,
+    TakenError,
+    UsageError,
+    import_optional,
+    machine_faults_as,
+)
 
 # The stores that have been tried, of the many that fsspec knows; the web is read only.
 STORES = ("s3", "gs", "az", "memory")
 _WEB = ("http", "https")
 
+# A store, of a class of fsspec's, which is annotated in part.
+FileSystem = Any
 # A download without an end must leave the disk some room, in bytes; as much as a stream must.
 _ROOM_LEFT = 1 << 28
 
@@ -190,7 +200,7 @@ def _is_page(path: str) -> bool:
         return re.match(rb"\s*<(!doctype html|html)\b", file.read(1000), re.IGNORECASE) is not None
 
 
-def _watch(address: str) -> Any:
+def _watch(address: str) -> object:
     """Make what follows a download, and ends one that would fill the disk: a stream without an end."""
     from fsspec.callbacks import Callback
 
@@ -255,15 +265,12 @@ def write(address: str, content: atomic.Content, overwrite: bool = False) -> Non
             raise TakenError(f"{address}: exists already; use --overwrite to replace it") from None
 
 
-def _open(address: str) -> tuple[Any, str]:
+def _open(address: str) -> tuple[FileSystem, str]:
     """Give the file system of an address, and the path there."""
-    try:
-        from fsspec import get_filesystem_class
-    except ImportError:
-        raise UsageError(f"{address}: addresses are opened by fsspec: pip install 'pitchai[ray]'") from None
+    fsspec = import_optional("fsspec", f"{address}: addresses are opened by fsspec", "ray")
     try:
         # Not fsspec's own `url_to_fs`, to which "::" in a key means an archive in a store.
-        kind = get_filesystem_class(_scheme(address))
+        kind = fsspec.get_filesystem_class(_scheme(address))
         path = kind._strip_protocol(address)
         # What others write meanwhile is to be seen.
         return kind(use_listings_cache=False, **kind._get_kwargs_from_urls(address)), path

@@ -7,7 +7,7 @@ song counts more than a short one; the segmentation's figures are means over pie
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
 
 import numpy as np
@@ -18,7 +18,7 @@ from transcribe.datasets import Piece
 from transcribe.engine.task import Listener, Progress
 from transcribe.errors import InputError, UsageError
 from transcribe.events import Chord
-from transcribe.report.tables import Report, Table, confusion_table
+from transcribe.report.tables import PlainReport, Report, Table, confusion_table
 from transcribe.theory.chords import Label, parse
 
 COMPARISONS = ("root", "majmin", "majmin_inv", "thirds", "triads", "sevenths", "tetrads", "mirex")
@@ -26,7 +26,7 @@ SEGMENTATIONS = ("overseg", "underseg", "seg")
 
 
 @dataclass(frozen=True)
-class ChordReport:
+class ChordReport(PlainReport):
     """Figures of songs: by piece, and ``means`` over them all, by the names in COMPARISONS and SEGMENTATIONS."""
 
     pieces: dict[str, dict[str, float]]
@@ -36,20 +36,6 @@ class ChordReport:
     def conventions(self) -> str:
         """How the figures are averaged."""
         return "weighted by duration over all pieces; over-, under- and segmentation are means over pieces"
-
-    @property
-    def warnings(self) -> tuple[str, ...]:
-        """Nothing."""
-        return ()
-
-    @property
-    def confusion(self) -> Mapping[str, Mapping[str, int]]:
-        """Nothing: songs have many chords."""
-        return {}
-
-    def to_dict(self) -> dict[str, object]:
-        """Give everything as plain values."""
-        return asdict(self)
 
     def tables(self) -> Iterator[Table | str]:
         """Lay out the means."""

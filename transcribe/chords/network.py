@@ -6,14 +6,13 @@ Arrays inside are (batch, channels, steps, pitches or pitch classes), written (B
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import cast
 
 import torch
 from torch import Tensor, nn
 
 from transcribe.chords.decoder import N_CLASSES, QUALITIES
 from transcribe.engine.features import LOWEST_PITCH, N_PITCHES, FeatureConfig
-from transcribe.engine.trunk import BINS_PER_SEMITONE, HARMONICS, HarmonicStack, Trunk, TrunkConfig, fold
+from transcribe.engine.trunk import BINS_PER_SEMITONE, HARMONICS, HarmonicStack, Trunk, TrunkConfig, fold_all
 
 # A quality is a triad with or without a fourth note, so that rare chords borrow from common ones.
 TRIADS = ("maj", "min", "dim", "aug", "sus2", "sus4")
@@ -86,11 +85,6 @@ class PitchClassBlock(nn.Module):
         y = torch.cat([y, y[..., :11]], dim=-1)
         return x + torch.relu_(self.circle_norm(self.circle(y)))
 
-    def fuse(self) -> None:
-        """Fold both normalisations into the convolutions before them."""
-        fold(self, "time", "time_norm")
-        fold(self, "circle", "circle_norm")
-
 
 class ChordsNetwork(nn.Module):
     """Chords from a log-mel spectrogram: a trunk over pitches, folded to pitch classes, the same for every root.
@@ -139,9 +133,7 @@ class ChordsNetwork(nn.Module):
         with torch.no_grad():
             if self.config.front == "mel":
                 self.trunk.fuse()
-            fold(self, "fold", "fold_norm")
-            for block in self.blocks:
-                cast(PitchClassBlock, block).fuse()
+            fold_all(self)
         return self
 
     def forward(self, log_mel: Tensor) -> ChordsLogits:

@@ -7,12 +7,14 @@ import errno
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from transcribe.errors import OutputError, PitchaiError, UsageError, machine_fault, without_secrets
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
+
+    from rich.progress import Progress as Bar
 
     from transcribe.engine.task import Progress
     from transcribe.events import Transcription
@@ -153,7 +155,7 @@ class ProgressBar:
     def __init__(self, label: str, quiet: bool) -> None:
         self._label = clean(label)
         self._shown = sys.stderr.isatty() and not quiet
-        self._bar: Any = None
+        self._bar: Bar | None = None
 
     def __enter__(self) -> Progress | None:
         if not self._shown:
@@ -162,10 +164,10 @@ class ProgressBar:
         from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
         columns = (TextColumn("{task.description}", markup=False), BarColumn(), TimeRemainingColumn())
-        self._bar = Progress(*columns, console=Console(stderr=True), transient=True)
-        self._bar.start()
-        task = self._bar.add_task(self._label, total=None)
-        return lambda done, total: self._bar.update(task, completed=done, total=total)
+        bar = self._bar = Progress(*columns, console=Console(stderr=True), transient=True)
+        bar.start()
+        task = bar.add_task(self._label, total=None)
+        return lambda done, total: bar.update(task, completed=done, total=total)
 
     def __exit__(self, *_: object) -> None:
         if self._bar is not None:
@@ -178,7 +180,7 @@ class BatchBar:
     def __init__(self, total: int, quiet: bool) -> None:
         self._total = total
         self._shown = sys.stderr.isatty() and not quiet
-        self._bar: Any = None
+        self._bar: Bar | None = None
 
     def __enter__(self) -> Callable[[int, float], None]:
         if not self._shown:
@@ -187,12 +189,10 @@ class BatchBar:
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
         columns = (MofNCompleteColumn(), BarColumn(), TextColumn("{task.description}"), TimeRemainingColumn())
-        self._bar = Progress(*columns, console=Console(stderr=True), transient=True)
-        self._bar.start()
-        task = self._bar.add_task("", total=self._total)
-        return lambda done, rate: self._bar.update(
-            task, completed=done, description=f"{rate:.0f} hours of audio an hour"
-        )
+        bar = self._bar = Progress(*columns, console=Console(stderr=True), transient=True)
+        bar.start()
+        task = bar.add_task("", total=self._total)
+        return lambda done, rate: bar.update(task, completed=done, description=f"{rate:.0f} hours of audio an hour")
 
     def __exit__(self, *_: object) -> None:
         if self._bar is not None:

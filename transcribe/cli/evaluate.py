@@ -8,11 +8,12 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from transcribe.cli.console import ProgressBar, print_line, say
+from transcribe.cli.groups import Settings
 from transcribe.cli.options import Computing, Printing
 from transcribe.cli.tables import print_tables
 from transcribe.errors import UsageError
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from transcribe.report.tables import Report
 
     # What a task keeps of every piece, for its report's page.
-    Kept = list[tuple[Any, ...]]
+    Kept = list[tuple[object, ...]]
 
 
 def datasets_help() -> str:
@@ -75,7 +76,7 @@ class Measure:
         float | None, typer.Option(min=0.0, max=1.0, help="Instead of the model's own.", show_default=False)
     ] = None
 
-    def options_of(self, task: Task, about: str) -> dict[str, Any]:
+    def options_of(self, task: Task, about: str) -> Settings:
         """Choose the keyword arguments of the task's ``evaluate``.
 
         Raises
@@ -83,7 +84,7 @@ class Measure:
         UsageError
             If the task doesn't know them.
         """
-        options: dict[str, Any] = {}
+        options: Settings = {}
         if self.pedal_extended:
             options["pedal_extended"] = True
         if self.sweep:
@@ -94,7 +95,7 @@ class Measure:
         return options
 
     @property
-    def settings(self) -> dict[str, Any]:
+    def settings(self) -> Settings:
         """The settings of the decoder that were given."""
         return {} if self.onset_threshold is None else {"onset_threshold": self.onset_threshold}
 

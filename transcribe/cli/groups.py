@@ -5,14 +5,17 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Collection, Mapping, Sequence
 from copy import copy
-from dataclasses import MISSING, asdict, fields, is_dataclass, make_dataclass
-from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
+from dataclasses import MISSING, fields, is_dataclass, make_dataclass
+from typing import TYPE_CHECKING, Annotated, Any, get_args, get_type_hints
 
 import typer
 from typer.models import OptionInfo
 
 if TYPE_CHECKING:
     from transcribe.registry import Task
+
+# Settings of a task by their names.
+Settings = dict[str, Any]
 
 
 def unpacked(
@@ -57,7 +60,7 @@ def unpacked(
             default = inspect.Parameter.empty if field.default is MISSING else field.default
             offered[field.name] = _parameter(field.name, _described(own[field.name], text, panel), default)
 
-    def call(**values: Any) -> None:
+    def call(**values: object) -> None:
         collected = {
             argument: hints[argument](**{name: values.pop(name) for name in names})
             for argument, names in members.items()
@@ -74,9 +77,10 @@ def _parameter(name: str, annotation: object, default: object) -> inspect.Parame
     return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
 
 
-def _described(annotation: Any, text: str | None, panel: str) -> Any:
+def _described(annotation: object, text: str | None, panel: str) -> object:
     """Put an option into its group's panel of the help, and give it another text if there is one."""
-    kind, about = annotation.__origin__, copy(annotation.__metadata__[0])
+    kind, about = get_args(annotation)
+    about = copy(about)
     about.help = text or about.help
     about.rich_help_panel = panel if isinstance(about, OptionInfo) else None
     return Annotated[kind, about]
@@ -102,9 +106,9 @@ def settings_of(task: Task) -> type:
     return group
 
 
-def given(settings: Any) -> dict[str, Any]:
+def given(settings: object) -> Settings:
     """Keep the settings that were given; the model's own stand for the others."""
-    return {name: value for name, value in asdict(settings).items() if value is not None}
+    return {name: value for name, value in vars(settings).items() if value is not None}
 
 
 def switches_of(tasks: Sequence[Task]) -> type:
@@ -121,6 +125,6 @@ def switches_of(tasks: Sequence[Task]) -> type:
     return group
 
 
-def switched_on(switches: Any, tasks: Sequence[Task]) -> list[Task]:
+def switched_on(switches: object, tasks: Sequence[Task]) -> list[Task]:
     """Choose the tasks that are asked for."""
     return [task for task in tasks if getattr(switches, task.name) != task.by_default]

@@ -6,14 +6,14 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
-from typing import IO, TYPE_CHECKING, Annotated, Any
+from typing import IO, TYPE_CHECKING, Annotated
 
 import typer
 
 from transcribe import __version__
 from transcribe.cli import run as running
 from transcribe.cli.console import clean, print_line
-from transcribe.cli.groups import given, settings_of, switched_on, switches_of, unpacked
+from transcribe.cli.groups import Settings, given, settings_of, switched_on, switches_of, unpacked
 from transcribe.cli.options import Batch, Charts, Computing, KnownBeats, Pictures, Rhythm, Sound, timing
 from transcribe.cli.tables import print_tables, summed_up
 from transcribe.errors import UsageError
@@ -38,7 +38,7 @@ def command_of(task: Task) -> Callable[..., None]:
 
     def listen(
         batch: Batch,
-        settings: Any,
+        settings: object,
         computing: Computing,
         known: KnownBeats = KnownBeats(),  # noqa: B008 (frozen)
         charts: Charts = Charts(),  # noqa: B008
@@ -77,8 +77,8 @@ def _version(value: bool) -> None:
 
 def _transcribe(
     batch: Batch,
-    switches: Any,
-    settings: Any,
+    switches: object,
+    settings: object,
     known: KnownBeats,
     rhythm: Rhythm,
     pictures: Pictures,
@@ -120,9 +120,7 @@ def _transcribe(
         running.run_each(run, work, show, play if sound.sonify is not None else None)
 
 
-def _opener(
-    run: running.Run, tasks: Sequence[Task], settings: Mapping[str, Any], known: Timing
-) -> Callable[..., Transcriber]:
+def _opener(run: running.Run, tasks: Sequence[Task], settings: Settings, known: Timing) -> Callable[..., Transcriber]:
     """Say how the transcriber is loaded, here or by a worker; the first of its tasks has the settings."""
     from transcribe.transcriber import Transcriber
 

@@ -12,8 +12,7 @@ import sys
 import warnings
 from collections.abc import Callable
 from difflib import get_close_matches
-from functools import cache
-from typing import Any
+from functools import cache, partial
 
 import typer
 
@@ -22,11 +21,12 @@ from transcribe.cli.groups import unpacked
 from transcribe.errors import UsageError
 from transcribe.registry import TASKS
 
-_SETTINGS: dict[str, Any] = {
-    "add_completion": False,
-    "pretty_exceptions_enable": False,
-    "context_settings": {"help_option_names": ["-h", "--help"]},
-}
+_program = partial(
+    typer.Typer,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
 # What is called without a task.
 _OTHERS: dict[str, Callable[..., None]] = {
     "eval": evaluate.evaluate,
@@ -43,7 +43,7 @@ COMMANDS = (*_TASKS, *_OTHERS)
 @cache
 def commands() -> typer.Typer:
     """Make the program of all commands that have a name."""
-    program = typer.Typer(**_SETTINGS)
+    program = _program()
     for name, task in _TASKS.items():
         program.command(name)(listen.command_of(task))
     for name, command in _OTHERS.items():
@@ -58,7 +58,7 @@ def transcribing() -> typer.Typer:
     texts = {**{name: task.help for name, task in _TASKS.items()}, **{n: c.__doc__ or "" for n, c in _OTHERS.items()}}
     first = {name: re.split(r"[.:](?:\s|$)", text)[0] for name, text in texts.items()}
     listed = ", ".join(f"[bold]{name}[/] ({text[0].lower()}{text[1:]})" for name, text in first.items())
-    program = typer.Typer(**_SETTINGS)
+    program = _program()
     program.command(
         epilog=f"Other commands: {listed}. Each has its own --help. A file of such a name works as ./eval."
     )(listen.default_command())

@@ -9,21 +9,20 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice, tee
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 
 from transcribe.engine.devices import device_of, n_threads
 from transcribe.engine.features import FeatureConfig
 from transcribe.engine.onnx_backend import OnnxNetwork, run_graph
-from transcribe.engine.task import Activations, Frames, Model, WindowTask
+from transcribe.engine.task import Activations, Frames, WindowModel, WindowTask
 from transcribe.engine.tuning import Tunings, tuned
 from transcribe.engine.windows import STEP_FRAMES, Chunk, cut_chunks, cut_windows, spectrogram
 
 # Windows that a GPU takes at once.
 GPU_BATCH = 16
 
-WindowModel = Model[Any, FeatureConfig]
 Outputs = list[Iterator[Activations]]
 
 

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, runtime_checkable
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeAlias, TypeVar, runtime_checkable
 
 if TYPE_CHECKING:  # a task costs nothing before it is at work, so that the command line can list them all
     import numpy as np
@@ -30,8 +30,13 @@ Progress = Callable[[float, float | None], None]
 Fields = Mapping[str, Any]
 # The JSON in the header of a weights file.
 Header = Mapping[str, Any]
-# Features (n_frames, n_mels), on a GPU a tensor; and how many of the frames lie within the recording.
-Frames = tuple[Any, int]
+# An array of NumPy's, or a tensor where the work is done in torch, which isn't imported for a type.
+Array = Any
+# A task's own class of network or of activations, where it isn't known of which task.
+AnyNetwork = Any
+AnyActivations = Any
+# Features (n_frames, n_mels), and how many of the frames lie within the recording.
+Frames = tuple[Array, int]
 # A network's output for a window: arrays with a row for each step.
 Heads = tuple["np.ndarray", ...]
 
@@ -87,7 +92,7 @@ class Decoder(Protocol[A_in]):
 class Network(Protocol):
     """A network: a torch module that gives logits with ``activations()``, or a graph that gives activations."""
 
-    def __call__(self, features: Any, /) -> Any:
+    def __call__(self, features: Array, /) -> object:
         """Features of a window, or of a batch of them, to the network's output."""
 
 
@@ -109,7 +114,7 @@ class Model(Generic[Config, Front]):
 
     task: NetworkTask
     name: str
-    network: Any
+    network: AnyNetwork
     features: Front
     decoding: Config
     constants: Mapping[str, np.ndarray] = field(default_factory=dict)
@@ -118,6 +123,8 @@ class Model(Generic[Config, Front]):
 
 # A model of some task, where it isn't known of which.
 AnyModel = Model[Any, Any]
+# One whose task hears windows.
+WindowModel: TypeAlias = "Model[Any, FeatureConfig]"
 
 
 @runtime_checkable
@@ -173,13 +180,13 @@ class WindowTask(NetworkTask, Protocol):
     Its networks have ``border``, frames at each end of a window that see past it.
     """
 
-    def stride(self, network: Any) -> int:
+    def stride(self, network: AnyNetwork) -> int:
         """Count the frames of a step of the network's output."""
 
     def activations(self, heads: Heads, grid: FrameGrid, stride: int) -> Activations:
         """Name the arrays of the network's output for a window, without its borders."""
 
-    def decoder(self, model: Model[Any, FeatureConfig]) -> Decoder[Any]:
+    def decoder(self, model: WindowModel) -> Decoder[AnyActivations]:
         """Begin to decode a recording."""
 
 
@@ -214,7 +221,7 @@ class Listener(Protocol[A_out]):
     def activations_of(self, path: str | Path) -> Iterator[A_out]:
         """Hear a recording with the first task's network, block by block, before anything is decoded."""
 
-    def decode(self, activations: Iterable[Any], **settings: object) -> Transcription:
+    def decode(self, activations: Iterable[Activations], **settings: object) -> Transcription:
         """Decode the activations of the first task; ``settings`` replace the listener's own."""
 
 

@@ -152,6 +152,14 @@ def fold(module: nn.Module, convolution: str, norm: str) -> None:
     setattr(module, norm, nn.Identity())
 
 
+def fold_all(module: nn.Module) -> None:
+    """Fold every normalisation below a module that is named ``NAME_norm`` into the convolution ``NAME`` beside it."""
+    for parent in module.modules():
+        for name, child in list(parent.named_children()):
+            if isinstance(child, nn.BatchNorm2d) and name.endswith("_norm"):
+                fold(parent, name.removesuffix("_norm"), name)
+
+
 class PitchContext(nn.Module):
     """What all pitches together say, along time: pooled over pitch, normalised, then dilated convolutions."""
 

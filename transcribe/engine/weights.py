@@ -14,13 +14,13 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
 from transcribe.engine.features import FeatureConfig
 from transcribe.engine.onnx_backend import OnnxNetwork
-from transcribe.engine.task import AnyModel, Header, Model, Network, NetworkTask
+from transcribe.engine.task import AnyModel, AnyNetwork, Header, Model, Network, NetworkTask
 from transcribe.errors import UsageError, WeightsError, machine_fault
 
 if TYPE_CHECKING:
@@ -120,7 +120,7 @@ def load_tensors(path: Path) -> dict[str, torch.Tensor]:
     return {key: value.float() if value.is_floating_point() else value for key, value in load_file(path).items()}
 
 
-def read_header(content: bytes) -> dict[str, Any]:
+def read_header(content: bytes) -> Header:
     """Parse the ``pitchai`` metadata of a weights file.
 
     Raises
@@ -130,7 +130,7 @@ def read_header(content: bytes) -> dict[str, Any]:
     """
     length = int.from_bytes(content[:8], "little")
     try:
-        header: dict[str, Any] = json.loads(json.loads(content[8 : 8 + length])["__metadata__"]["pitchai"])
+        header: Header = json.loads(json.loads(content[8 : 8 + length])["__metadata__"]["pitchai"])
     except (KeyError, UnicodeDecodeError) as error:
         raise ValueError(f"no pitchai header ({error})") from None
     return header
@@ -282,7 +282,7 @@ def _fitting(name: str) -> Iterator[None]:
         raise WeightsError(f"{name}: weights that don't fit: {reason}; {REINSTALL}") from None
 
 
-def _filled(network: Any, content: bytes, device: str, precision: str) -> Network:
+def _filled(network: AnyNetwork, content: bytes, device: str, precision: str) -> Network:
     """Load the tensors, all of them and no others, each number finite; then fuse and move the network."""
     import torch
     from safetensors.torch import load

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from transcribe.engine.features import FeatureConfig, LogMel
-from transcribe.engine.task import Frames
+from transcribe.engine.task import Array, Frames
 from transcribe.engine.tuning import Tunings, tuned
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ def cut_chunks(
         n_frames += count
 
 
-def spectrogram(chunks: Iterable[Chunk], features: FeatureConfig, device: str) -> Iterator[tuple[Any, int, int]]:
+def spectrogram(chunks: Iterable[Chunk], features: FeatureConfig, device: str) -> Iterator[tuple[Array, int, int]]:
     """Transform a stream of samples chunk by chunk, as if it were in tune.
 
     Yields
@@ -111,7 +111,7 @@ def in_tune(blocks: Iterable[np.ndarray], features: FeatureConfig) -> Iterator[n
 
 
 @lru_cache(16)
-def _log_mel(features: FeatureConfig, device: str, tuning: float) -> Callable[[np.ndarray], Any]:
+def _log_mel(features: FeatureConfig, device: str, tuning: float) -> Callable[[np.ndarray], Array]:
     """Build what transforms samples on a device; the filters take as long as hearing a second of audio."""
     if device == "cpu":
         return LogMel(features, tuning)
@@ -129,14 +129,14 @@ def _log_mel(features: FeatureConfig, device: str, tuning: float) -> Callable[[n
     return there
 
 
-def cut_windows(frames: Iterable[tuple[Any, int, int]], border: int, features: FeatureConfig) -> Iterator[Frames]:
+def cut_windows(frames: Iterable[tuple[Array, int, int]], border: int, features: FeatureConfig) -> Iterator[Frames]:
     """Cut what :func:`spectrogram` yields into windows on the grid.
 
     They are (frames with ``border`` at both ends, how many it answers for). The last one is no longer than it need be.
     """
     silence = (features.floor_db + features.offset_db) / features.scale_db
     length = STEP_FRAMES + 2 * border
-    held: Any = None
+    held: Array = None
     n_frames = 0
     for rows, n_before, count in frames:
         if held is None:
@@ -157,7 +157,7 @@ def cut_windows(frames: Iterable[tuple[Any, int, int]], border: int, features: F
         n_frames -= count
 
 
-def _joined(*parts: Any) -> Any:
+def _joined(*parts: Array) -> Array:
     """Put arrays one after the other, or tensors, where they lie."""
     if len(parts) == 1:
         return parts[0]
@@ -168,7 +168,7 @@ def _joined(*parts: Any) -> Any:
     return torch.cat(parts)
 
 
-def _silent(like: Any, n_frames: int, level: float) -> Any:
+def _silent(like: Array, n_frames: int, level: float) -> Array:
     """Make frames of silence, of the kind and where ``like`` is."""
     shape = n_frames, like.shape[1]
     return np.full(shape, level, like.dtype) if isinstance(like, np.ndarray) else like.new_full(shape, level)

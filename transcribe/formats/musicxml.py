@@ -49,6 +49,8 @@ _KINDS = {
 _TREBLE_FROM, _BASS_TO = 65, 53
 # Pedal that is shorter, in quarters, isn't marked; it is marked on eighths.
 _SHORTEST_PEDAL, _PEDAL_GRID = 1, 2
+# A stream, or what stands in one: music21 is annotated in part.
+Element = Any
 # What music21 says of itself and of the day: the same notes are to be the same bytes.
 _DATED = re.compile(
     rb'\s*<(creator type="composer"|encoding-date|work-title|movement-title)>[^<]*</[a-z-]+>|\s*<work>\s*</work>'
@@ -109,7 +111,7 @@ def check_installed(form: str) -> None:
         raise UsageError(f"a score needs {', '.join(missing)}; install with: pip install 'pitchai[score]'")
 
 
-def _score(t: Transcription, notation: Notation) -> Any:
+def _score(t: Transcription, notation: Notation) -> Element:
     from music21 import expressions, instrument, layout, meter, spanner, stream, tempo
 
     score = stream.Score()
@@ -160,14 +162,14 @@ def _score(t: Transcription, notation: Notation) -> Any:
     return score
 
 
-def _insert(part: Any, bars: Sequence[Bar], place: Fraction, element: Any) -> None:
+def _insert(part: Element, bars: Sequence[Bar], place: Fraction, element: Element) -> None:
     from music21 import stream
 
     number = bisect.bisect_right(bars, place, key=lambda bar: bar.start) - 1
     part.getElementsByClass(stream.Measure)[number].insert(place - bars[number].start, element)
 
 
-def _fill(measure: Any, bar: Bar, voices: Sequence[Sequence[Written]], key: str) -> None:
+def _fill(measure: Element, bar: Bar, voices: Sequence[Sequence[Written]], key: str) -> None:
     """Put the voices of a hand into a measure; one that is silent isn't shown beside another."""
     from music21 import stream
     from music21.stream.makeNotation import makeTupletBrackets
@@ -189,7 +191,7 @@ def _fill(measure: Any, bar: Bar, voices: Sequence[Sequence[Written]], key: str)
             measure.insert(0, target)
 
 
-def _element(one: Written, key: str) -> Any:
+def _element(one: Written, key: str) -> Element:
     from music21 import chord, note, pitch, tie
 
     length = one.chord.length
@@ -224,7 +226,7 @@ def _keys(t: Transcription, notation: Notation) -> list[str]:
     return found
 
 
-def _key_signature(key: str) -> Any:
+def _key_signature(key: str) -> Element:
     from music21 import key as m21key
 
     return m21key.KeySignature(max(-7, min(7, signature(key)[0])))
@@ -240,7 +242,7 @@ def _metre(bar: Bar, bars: Sequence[Bar]) -> str:
     return f"{int(whole.length)}/4"
 
 
-def _clefs(voices: Sequence[Sequence[Chord]], bars: Sequence[Bar], hand: int) -> list[Any]:
+def _clefs(voices: Sequence[Sequence[Chord]], bars: Sequence[Bar], hand: int) -> list[Element]:
     """Choose a hand's clef in every bar."""
     from music21 import clef
 
@@ -267,7 +269,7 @@ def _clefs(voices: Sequence[Sequence[Chord]], bars: Sequence[Bar], hand: int) ->
     return found
 
 
-def _symbols(t: Transcription, notation: Notation, keys: Sequence[str]) -> Iterator[tuple[Fraction, Any]]:
+def _symbols(t: Transcription, notation: Notation, keys: Sequence[str]) -> Iterator[tuple[Fraction, Element]]:
     """Yield chord symbols where chords change, on the nearest beats."""
     from music21 import harmony
 

@@ -11,7 +11,8 @@ from typing import Any
 from transcribe.events import Chord, Transcription
 
 VERSION = 1
-_PLAIN: dict[Any, dict[str, Any]] = {
+Schema = dict[str, Any]
+_PLAIN: dict[object, Schema] = {
     int: {"type": "integer"},
     float: {"type": "number"},
     str: {"type": "string"},
@@ -31,13 +32,13 @@ _RANGES: dict[str, dict[str, float]] = {
 }
 
 # Where a chord begins, which follows from the beats: its bar, 0 for what precedes the first, and its beat from 1.
-_PLACE: dict[str, dict[str, Any]] = {
+_PLACE: dict[str, Schema] = {
     "bar": {"anyOf": [{"type": "integer", "minimum": 0}, {"type": "null"}]},
     "beat": {"anyOf": [{"type": "integer", "minimum": 1}, {"type": "null"}]},
 }
 
 
-def schema() -> dict[str, Any]:
+def schema() -> Schema:
     """Describe the document that ``--json`` prints and ``-o song.json`` writes.
 
     ``--json`` adds ``input``, ``outputs`` and ``device``; whatever else is added later is allowed too.
@@ -50,14 +51,14 @@ def schema() -> dict[str, Any]:
     return {**about, **described}
 
 
-def _object(kind: type, more: Mapping[str, dict[str, Any]] = types.MappingProxyType({})) -> dict[str, Any]:
+def _object(kind: type, more: Mapping[str, Schema] = types.MappingProxyType({})) -> Schema:
     hints = typing.get_type_hints(kind)
     properties = {f.name: {**_described(hints[f.name]), **_RANGES.get(f.name, {})} for f in fields(kind)}
     required = [f.name for f in fields(kind)]
     return {"type": "object", "properties": {**properties, **more}, "required": [*required, *more]}
 
 
-def _described(hint: Any) -> dict[str, Any]:
+def _described(hint: object) -> Schema:
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if hint in _PLAIN:
         return dict(_PLAIN[hint])

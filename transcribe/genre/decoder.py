@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -27,13 +26,7 @@ class GenreDecodingConfig:
     n_excerpts: int = 4
 
     def __post_init__(self) -> None:
-        """Check the ranges.
-
-        Raises
-        ------
-        ValueError
-            If one makes no sense.
-        """
+        """Raise a ValueError where a setting is out of its range."""
         if not 0 < self.threshold < 1:
             raise ValueError("threshold must lie between 0 and 1")
         if not (0 < self.temperature < 1000 and 1 <= self.n_excerpts <= 1000):
@@ -53,7 +46,7 @@ def ranked(labels: Sequence[str], shares: np.ndarray, duration: float) -> tuple[
     return tuple(Tag(0.0, duration, labels[i], round(float(shares[i]), 4)) for i in order)
 
 
-def verdict(genres: Sequence[Tag], settings: Mapping[str, Any]) -> str:
+def verdict(genres: Sequence[Tag], settings: Mapping[str, object]) -> str:
     """Say it in a line: the genre, or that it is unsure, and what comes next; nothing for no genres.
 
     ``settings`` are a transcription's: the threshold that its genres come from stands there.

@@ -12,12 +12,11 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from types import ModuleType
-from typing import Any
 
 import numpy as np
 
 from transcribe.engine.features import FeatureConfig
-from transcribe.errors import UsageError
+from transcribe.errors import import_optional
 
 N_MFCC = 20
 _MEANS = ("chroma_stft", "rms", "spectral_centroid", "spectral_bandwidth", "rolloff", "zero_crossing_rate")
@@ -31,18 +30,8 @@ CQT_BINS, CQT_LOWEST = 84, 32.703  # Hz, C1
 
 
 def import_librosa() -> ModuleType:
-    """Import librosa, which is heavy and not needed for anything else.
-
-    Raises
-    ------
-    UsageError
-        If it isn't installed.
-    """
-    try:
-        import librosa
-    except ImportError:
-        raise UsageError("genres are judged by librosa's features: pip install 'pitchai[genre]'") from None
-    return librosa
+    """Import librosa, which is heavy and needed for nothing else; see :func:`transcribe.errors.import_optional`."""
+    return import_optional("librosa", "genres are judged by librosa's features", "genre")
 
 
 def table_row(samples: np.ndarray) -> np.ndarray:
@@ -85,7 +74,7 @@ def constant_q(samples: np.ndarray) -> np.ndarray:
     n_frames = features.grid.n_frames(len(samples))
     if not n_frames:
         return np.zeros((0, CQT_BINS), np.float32)
-    sizes: dict[str, Any] = {
+    sizes = {
         "sr": features.sample_rate,
         "hop_length": features.hop_length,
         "fmin": CQT_LOWEST,

@@ -10,7 +10,7 @@ import numpy as np
 from transcribe.datasets import Piece
 from transcribe.engine.task import Listener, Progress
 from transcribe.errors import InputError, UsageError
-from transcribe.report.tables import Table, confusion_table
+from transcribe.report.tables import Table, class_table, confusion_table
 
 CONVENTIONS = (
     "the likeliest genre of each recording, sure or not; every recording counts alike, in macro F1 every genre"
@@ -47,12 +47,7 @@ class GenreReport:
 
     def tables(self) -> Iterator[Table | str]:
         """Lay out the figures of every genre, and which recordings were called what."""
-        rows = (
-            (label, f"{precision:.3f}", f"{recall:.3f}", f"{f1:.3f}", str(n_clips))
-            for label, (precision, recall, f1, n_clips) in self.classes.items()
-        )
-        heads = ("", "precision", "recall", "F1", "clips")
-        yield Table(heads, tuple(rows), f"{self.n_clips} clips", strong=3)
+        yield class_table(self.classes, self.n_clips)
         yield confusion_table(self.confusion)
         yield f"accuracy: {self.accuracy:.4f}, macro F1: {self.macro_f1:.4f}"
         yield f"sure of {self.sure:.1%} of them, and right about {self.accuracy_sure:.1%} of these"

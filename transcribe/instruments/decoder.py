@@ -77,13 +77,7 @@ class TagDecodingConfig:
     min_length: float = 0.5
 
     def __post_init__(self) -> None:
-        """Check the ranges.
-
-        Raises
-        ------
-        ValueError
-            If one makes no sense.
-        """
+        """Raise a ValueError where a setting is out of its range."""
         if self.vocabulary not in VOCABULARIES:
             raise ValueError(f"there is no vocabulary {self.vocabulary!r}; use one of {', '.join(VOCABULARIES)}")
         if not 0 < self.threshold < 1:

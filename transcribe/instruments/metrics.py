@@ -10,7 +10,7 @@ import numpy as np
 from transcribe.datasets import Piece
 from transcribe.engine.task import Listener, Progress
 from transcribe.instruments.decoder import TagActivations, likelihoods
-from transcribe.report.tables import Table, confusion_table
+from transcribe.report.tables import Table, class_table, confusion_table
 
 CONVENTIONS = "the likeliest of the labels that the set has; F1 at the model's threshold; every clip counts alike"
 
@@ -47,12 +47,7 @@ class TagReport:
 
     def tables(self) -> Iterator[Table | str]:
         """Lay out the figures of every label, and which clips were called what."""
-        rows = (
-            (label, f"{precision:.3f}", f"{recall:.3f}", f"{f1:.3f}", str(n_clips))
-            for label, (precision, recall, f1, n_clips) in self.classes.items()
-        )
-        heads = ("", "precision", "recall", "F1", "clips")
-        yield Table(heads, tuple(rows), f"{self.n_clips} clips", strong=3)
+        yield class_table(self.classes, self.n_clips)
         yield confusion_table(self.confusion)
         yield f"accuracy: {self.accuracy:.4f} of the clips have a true label as their likeliest"
         yield f"all labels right: {self.exact:.4f}"

@@ -7,13 +7,12 @@ spectrogram, seen coarser and coarser, then what lies around in time.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import cast
 
 import torch
 from torch import Tensor, nn
 
 from transcribe.engine.features import FeatureConfig
-from transcribe.engine.trunk import fold
+from transcribe.engine.trunk import fold_all
 from transcribe.instruments.decoder import FAMILIES, INSTRUMENTS
 
 STRIDE = 8
@@ -76,11 +75,6 @@ class _Stage(nn.Module):
         x = torch.relu_(self.down_norm(self.down(x)))
         return torch.relu_(x + self.again_norm(self.again(x)))
 
-    def fuse(self) -> None:
-        """Fold both normalisations into the convolutions before them."""
-        fold(self, "down", "down_norm")
-        fold(self, "again", "again_norm")
-
 
 class InstrumentsNetwork(nn.Module):
     """Which families and instruments sound, step by step.
@@ -129,10 +123,7 @@ class InstrumentsNetwork(nn.Module):
         if self.training:
             raise ValueError("only a network in evaluation mode can be fused")
         with torch.no_grad():
-            fold(self, "stem", "stem_norm")
-            fold(self, "bands", "bands_norm")
-            for stage in self.stages:
-                cast(_Stage, stage).fuse()
+            fold_all(self)
         return self
 
     def forward(self, log_mel: Tensor) -> InstrumentsLogits:

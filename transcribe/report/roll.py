@@ -120,7 +120,7 @@ def _save(figure: Figure, suffix: str) -> bytes:
 
     buffer = io.BytesIO()
     # Neither the time nor a random salt: the same notes give the same bytes.
-    metadata: dict[str, Any] = {"Date": None} if suffix == "svg" else {"Software": None}
+    metadata: dict[str, str | None] = {"Date": None} if suffix == "svg" else {"Software": None}
     with matplotlib.rc_context({"svg.hashsalt": "pitchai", "svg.fonttype": "none"}):
         figure.savefig(buffer, format=suffix, dpi=DPI, metadata=metadata)
     return buffer.getvalue()

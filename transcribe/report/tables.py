@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Protocol, runtime_checkable
 
 
@@ -45,6 +45,25 @@ class Report(Protocol):
         """Give everything as plain values, for JSON."""
 
 
+@dataclass(frozen=True)
+class PlainReport:
+    """What a :class:`Report` is that has no remarks and compares no labels."""
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """Nothing."""
+        return ()
+
+    @property
+    def confusion(self) -> Mapping[str, Mapping[str, int]]:
+        """Nothing."""
+        return {}
+
+    def to_dict(self) -> dict[str, object]:
+        """Give everything as plain values."""
+        return asdict(self)
+
+
 @runtime_checkable
 class PagedReport(Protocol):
     """A report that can be looked at piece by piece."""
@@ -52,6 +71,15 @@ class PagedReport(Protocol):
     @property
     def page(self) -> Callable[..., bytes]:
         """Make an HTML page: called with a title, and what ``evaluate`` gave to ``keep``, a tuple for each piece."""
+
+
+def class_table(classes: Mapping[str, tuple[float, float, float, int]], n_clips: int) -> Table:
+    """Lay out precision, recall, F1 and the number of its clips for every label."""
+    rows = (
+        (label, f"{precision:.3f}", f"{recall:.3f}", f"{f1:.3f}", str(n_own))
+        for label, (precision, recall, f1, n_own) in classes.items()
+    )
+    return Table(("", "precision", "recall", "F1", "clips"), tuple(rows), f"{n_clips} clips", strong=3)
 
 
 def confusion_table(confusion: Mapping[str, Mapping[str, int]]) -> Table:
