@@ -185,11 +185,10 @@ def jig(rng: np.random.Generator, n_bars: int = 24) -> Piece:
         start = F(3 * bar)
         for beat in range(2):
             notes.append(Written(start + F(3 * beat, 2), F(3, 2), _near(triad[beat], 48), 0))
-        for eighths in [(1, 1, 1, 1, 1, 1), (2, 1, 1, 1, 1), (2, 1, 2, 1), (1, 1, 1, 3)][int(rng.integers(4))]:
-            tone = triad[int(rng.integers(3))]
-            pitch = _near(tone, 0.8 * pitch + 0.2 * 74 + rng.uniform(-5, 5))
-            notes.append(Written(start, F(eighths, 2), int(pitch), 1))
-            start += F(eighths, 2)
+        rhythm = [(1, 1, 1, 1, 1, 1), (2, 1, 1, 1, 1), (2, 1, 2, 1), (1, 1, 1, 3)][int(rng.integers(4))]
+        melody = _melody(rng, start, [F(eighths, 2) for eighths in rhythm], triad, pitch, 74)
+        notes += melody
+        pitch = melody[-1].pitch
     return Piece(_alone(notes), F(3), 168.0, True)
 
 

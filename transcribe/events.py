@@ -9,6 +9,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from html import escape
 from os import PathLike
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import pretty_midi
 
 
 @dataclass(frozen=True, order=True, slots=True)
@@ -114,6 +118,24 @@ class Transcription:
         from transcribe import save
 
         save(self, path, overwrite=overwrite)
+
+    def to_pretty_midi(self) -> pretty_midi.PrettyMIDI:
+        """Make a :class:`pretty_midi.PrettyMIDI` of the notes, and of the pedals as CC64, all in one piano.
+
+        Times stay as they are; the rest (beats, chords, keys) is left out.
+        """
+        import pretty_midi
+
+        piano = pretty_midi.Instrument(program=0, name="Piano")
+        piano.notes = [pretty_midi.Note(note.velocity, note.pitch, note.onset, note.offset) for note in self.notes]
+        for pedal in self.pedals:
+            piano.control_changes += [
+                pretty_midi.ControlChange(64, 127, pedal.onset),
+                pretty_midi.ControlChange(64, 0, pedal.offset),
+            ]
+        midi = pretty_midi.PrettyMIDI(resolution=960)
+        midi.instruments.append(piano)
+        return midi
 
     def __repr__(self) -> str:
         """Say what was found in a line: how many of each event, and what is true of the whole."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -18,7 +18,7 @@ from transcribe.datasets import Piece
 from transcribe.engine.task import Listener, Progress
 from transcribe.errors import InputError, UsageError
 from transcribe.events import Chord
-from transcribe.report.tables import PlainReport, Report, Table, confusion_table
+from transcribe.report.tables import Figures, PlainReport, Report, Table, confusion_table
 from transcribe.theory.chords import Label, parse
 
 COMPARISONS = ("root", "majmin", "majmin_inv", "thirds", "triads", "sevenths", "tetrads", "mirex")
@@ -48,7 +48,7 @@ class ChordReport(PlainReport):
 
 
 @dataclass(frozen=True)
-class ClipReport:
+class ClipReport(Figures):
     """Figures of clips with one chord each: ``confusion`` counts, for every true label, what it was called."""
 
     accuracy: float
@@ -63,10 +63,6 @@ class ClipReport:
     def warnings(self) -> tuple[str, ...]:
         """Nothing."""
         return ()
-
-    def to_dict(self) -> dict[str, object]:
-        """Give everything as plain values."""
-        return asdict(self)
 
     def tables(self) -> Iterator[Table | str]:
         """Lay out which clips were called what."""

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from transcribe.datasets import Piece
 from transcribe.engine.task import Listener, Progress
 from transcribe.errors import InputError, UsageError
-from transcribe.report.tables import Table, class_table, confusion_table
+from transcribe.report.tables import Figures, Table, class_table, confusion_table
 
 CONVENTIONS = (
     "the likeliest genre of each recording, sure or not; every recording counts alike, in macro F1 every genre"
@@ -18,7 +18,7 @@ CONVENTIONS = (
 
 
 @dataclass(frozen=True)
-class GenreReport:
+class GenreReport(Figures):
     """Figures of a set of recordings.
 
     ``sure`` is the share that reached the threshold, ``accuracy_sure`` the accuracy among these. ``classes`` maps each
@@ -40,10 +40,6 @@ class GenreReport:
     def warnings(self) -> tuple[str, ...]:
         """Name what was left out."""
         return tuple(f"left out: {line}" for line in self.skipped)
-
-    def to_dict(self) -> dict[str, object]:
-        """Give everything as plain values."""
-        return asdict(self)
 
     def tables(self) -> Iterator[Table | str]:
         """Lay out the figures of every genre, and which recordings were called what."""

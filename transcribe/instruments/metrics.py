@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from transcribe.datasets import Piece
 from transcribe.engine.task import Listener, Progress
 from transcribe.instruments.decoder import TagActivations, likelihoods
-from transcribe.report.tables import Table, class_table, confusion_table
+from transcribe.report.tables import Figures, Table, class_table, confusion_table
 
 CONVENTIONS = "the likeliest of the labels that the set has; F1 at the model's threshold; every clip counts alike"
 
 
 @dataclass(frozen=True)
-class TagReport:
+class TagReport(Figures):
     """Figures of a set of clips.
 
     ``accuracy``: the share of the clips whose likeliest label is among the true ones. ``exact``: whose labels are all
@@ -40,10 +40,6 @@ class TagReport:
     def warnings(self) -> tuple[str, ...]:
         """Nothing."""
         return ()
-
-    def to_dict(self) -> dict[str, object]:
-        """Give everything as plain values."""
-        return asdict(self)
 
     def tables(self) -> Iterator[Table | str]:
         """Lay out the figures of every label, and which clips were called what."""

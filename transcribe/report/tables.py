@@ -46,7 +46,16 @@ class Report(Protocol):
 
 
 @dataclass(frozen=True)
-class PlainReport:
+class Figures:
+    """A dataclass of figures, as :class:`Report` wants it."""
+
+    def to_dict(self) -> dict[str, object]:
+        """Give everything as plain values."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class PlainReport(Figures):
     """What a :class:`Report` is that has no remarks and compares no labels."""
 
     @property
@@ -58,10 +67,6 @@ class PlainReport:
     def confusion(self) -> Mapping[str, Mapping[str, int]]:
         """Nothing."""
         return {}
-
-    def to_dict(self) -> dict[str, object]:
-        """Give everything as plain values."""
-        return asdict(self)
 
 
 @runtime_checkable
