@@ -1,12 +1,13 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from transcribe.events import Chord, Transcription
+from transcribe.events import Chord, Metre, Transcription
 from transcribe.score.chart import Section, bars_and_beats, has_bars, make_chart
 from transcribe.score.sections import sections_of
 
@@ -174,3 +175,16 @@ def test_the_letters_go_on() -> None:
     assert names[:4] == ["A", "B", "A", "C"]
     assert names[-1] == "AE"
     assert sections_of([["C"]] * 601) == [("", 601)]
+
+
+def test_the_metre_that_was_found_is_named() -> None:
+    beats = tuple(0.5 * k for k in range(17))
+    t = Transcription(
+        beats=beats, downbeats=beats[::2], chords=(Chord(0.0, 8.0, "C:maj"),), metres=(Metre(0.0, 8.0, "6/8"),)
+    )
+    chart = make_chart(t)
+    assert chart is not None
+    assert chart.time == "6/8"
+    plain = make_chart(replace(t, metres=()))
+    assert plain is not None
+    assert plain.time == "2/4"

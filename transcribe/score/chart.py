@@ -17,6 +17,7 @@ from transcribe.score.beats import BeatGrid, is_grid
 from transcribe.score.harmony import spelled
 from transcribe.score.sections import sections_of
 from transcribe.theory.chords import NO_CHORD, parse
+from transcribe.theory.metres import beats_in_bar
 
 _SILENT = str(NO_CHORD)
 # What has more beats is no music to play from.
@@ -58,6 +59,15 @@ class Chart:
     time: str
     key: str | None
     tempo: float | None
+
+
+def _time(transcription: Transcription, n_beats: int) -> str:
+    """Name the metre of most bars: as it was found, or that of so many quarters where nothing was."""
+    seconds: dict[str, float] = {}
+    for section in transcription.metres:
+        if beats_in_bar(section.label) == n_beats:
+            seconds[section.label] = seconds.get(section.label, 0.0) + section.offset - section.onset
+    return max(seconds, key=lambda label: seconds[label]) if seconds else f"{n_beats}/4"
 
 
 class Places:
@@ -124,7 +134,7 @@ def make_chart(transcription: Transcription) -> Chart | None:
         bars.pop()
     lead_in = tuple(bar for line, bar in bars if line < places.lines[0])
     rest = tuple(bar for line, bar in bars if line >= places.lines[0])
-    return Chart(lead_in, _sections(rest), places.n_beats, f"{places.n_beats}/4", t.key, t.tempo)
+    return Chart(lead_in, _sections(rest), places.n_beats, _time(t, places.n_beats), t.key, t.tempo)
 
 
 def _lines(places: Places, first: int, last: int) -> list[int]:
