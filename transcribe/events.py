@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     import pretty_midi
 
 
+# Beats whose confidence is lower on the average are said to be a guess.
+GUESSED_BELOW = 0.5
+
+
 @dataclass(frozen=True, order=True, slots=True)
 class Note:
     """A key pressed at ``onset`` and released at ``offset``; ordered by (onset, pitch).

@@ -7,8 +7,7 @@ from functools import cache
 
 from transcribe.beats.finder import find_beats
 from transcribe.beats.model import BeatsModel, load_beats_model
-from transcribe.beats.task import GUESS
-from transcribe.events import Key, Transcription
+from transcribe.events import GUESSED_BELOW, Key, Transcription
 from transcribe.score.analysis import Timing
 from transcribe.score.beats import Beats
 from transcribe.score.placing import quantized
@@ -55,7 +54,7 @@ def _with_beats(transcription: Transcription, timing: Timing, model: BeatsModel 
         known = replace(found, confidence=1.0, confidences=()) if known is not None else found
     tempo = timing.tempo if known.beats and timing.tempo is not None else known.tempo
     warnings = transcription.warnings
-    if known.beats and known.confidence < GUESS:
+    if known.beats and known.confidence < GUESSED_BELOW:
         warnings = (*warnings, "the beats are a guess: the notes tell little of them")
     return replace(
         transcription,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from transcribe.engine.task import Lazy, Listener, Option, Progress
 from transcribe.errors import InputError
+from transcribe.events import GUESSED_BELOW
 from transcribe.formats.beats import numbered
 from transcribe.formats.format import Format, plain
 from transcribe.formats.table import FORMATS
@@ -24,9 +25,6 @@ if TYPE_CHECKING:
 
 # No more keys and no more metres than this are named in a summary.
 _SHOWN = 4
-# Beats that are less probable on the average are said to be a guess.
-GUESS = 0.5
-
 _FORMATS: Mapping[str, Format] = {
     "beats": Format("beats", (".beats", ".txt"), plain("formats.beats.to_beats")),
     "json": FORMATS["json"],
@@ -130,7 +128,9 @@ def _doubt(result: Transcription) -> str:
     """Say how far the beats are to be trusted; nothing of those that stand in a file."""
     if result.beat_confidence is None or not result.models:
         return ""
-    return ", known" if result.beat_confidence == 1 else _guess(result) if result.beat_confidence < GUESS else ""
+    return (
+        ", known" if result.beat_confidence == 1 else _guess(result) if result.beat_confidence < GUESSED_BELOW else ""
+    )
 
 
 def _guess(result: Transcription) -> str:
