@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import re
 from pathlib import Path
 
@@ -21,6 +22,9 @@ settings.register_profile("pitchai", deadline=None, derandomize=True)
 settings.load_profile("pitchai")
 
 ROOT = Path(__file__).parent.parent
+
+# Tests' networks are tiny: more threads only wait for one another, most of all on a busy machine.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 # A CPU needs no torch, and torch is gigabytes: where it isn't installed, the tests without it run.
 HAS_TORCH = importlib.util.find_spec("torch") is not None
