@@ -24,7 +24,7 @@ import soundfile
 
 from tests import corpus
 from tests.conftest import needs_torch
-from transcribe.audio.reader import reader as audio
+from transcribe.audio import reader as audio
 from transcribe.audio.reader import AudioReader
 from transcribe.batch import atomic
 from transcribe.batch.atomic import write_atomically

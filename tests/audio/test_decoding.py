@@ -18,7 +18,7 @@ import soundfile
 from av import AudioStream
 
 from tests.signals import RATE
-from transcribe.audio.reader import decoding, reader
+from transcribe.audio import decoding, reader
 from transcribe.audio.containers import find_parts
 from transcribe.audio.reader import AudioReader, Mixer
 from transcribe.errors import InputError
