@@ -90,8 +90,6 @@ class Transcriber:
         **settings: object,
     ) -> None:
         self.tasks = _with_required(tasks)
-        asked = self.tasks[0] if not tasks else task_named(tasks[0]) if isinstance(tasks[0], str) else tasks[0]
-        self._reads = asked if isinstance(asked, ReadingTask) else None
         self.threads = threads
         self.timing = timing
         self.max_duration = max_duration
@@ -99,6 +97,8 @@ class Transcriber:
         networks = [task for task in self.tasks if isinstance(task, NetworkTask)]
         if not networks:
             raise UsageError("give one task at least")
+        asked = self.tasks[0] if not tasks else task_named(tasks[0]) if isinstance(tasks[0], str) else tasks[0]
+        self._reads = asked if isinstance(asked, ReadingTask) else None
         if not isinstance(model, Model) or len(networks) > 1:
             device, precision = choose_device(device), choose_precision(precision)
         names = [model, *(None for _ in networks[1:])]

@@ -11,11 +11,10 @@ import numpy as np
 import pytest
 import soundfile
 
-from tests.batch.conftest import hearing
+from tests.batch.stand_in import worker
 from transcribe.batch import storage
 from transcribe.batch.manifest import Line, Manifest
 from transcribe.batch.plan import find_recordings, plan
-from transcribe.batch.work import Work
 from transcribe.cli.main import main as cli
 from transcribe.errors import InputError, OutputError, TakenError, UsageError, without_secrets
 from transcribe.events import Note, Tag, Transcription
@@ -71,7 +70,7 @@ class Keys:
     def unstrip_protocol(self, path: str) -> str:
         return f"s3://{path}"
 
-    def get_file(self, path: str, to: str) -> None:
+    def get_file(self, path: str, to: str, **_: object) -> None:
         Path(to).write_bytes(self.content[path])
 
 
@@ -198,13 +197,13 @@ def heard_while_another_writes(path: str) -> Transcription:
 def test_what_another_run_has_just_written_is_skipped_if_asked_so(tmp_path: Path, skip_existing: bool) -> None:
     tone(tmp_path / "x.wav")
     (job,) = plan(find_recordings([str(tmp_path / "x.wav")]), [f"{tmp_path}/x.mid", f"{tmp_path}/x.json"])
-    worker = Work(hearing(heard_while_another_writes), skip_existing=skip_existing).begin()
+    work = worker(heard_while_another_writes, skip_existing)
     if skip_existing:
-        assert worker(job).written == (f"{tmp_path}/x.json",)
+        assert work(job).written == (f"{tmp_path}/x.json",)
         assert json.loads((tmp_path / "x.json").read_text())
     else:
         with pytest.raises(TakenError, match="exists already"):
-            worker(job)
+            work(job)
     assert (tmp_path / "x.mid").read_bytes() == b"another's"
 
 
@@ -232,18 +231,18 @@ def test_what_the_machine_lacks_is_said_of_the_recording_or_the_result(
     tone(tmp_path / "x.wav")
     (job,) = plan(find_recordings([str(tmp_path / "x.wav")]), [f"{tmp_path}/x.mid"])
 
-    def listen(*_: object) -> Transcription:
+    def listen(_: str) -> Transcription:
         raise fault
 
     with pytest.raises(InputError, match=said):
-        Work(hearing(listen)).begin()(job)
+        worker(listen)(job)
 
     def write(*_: object) -> bytes:
         raise fault
 
     outputs = tuple((path, replace(form, writer=write)) for path, form in job.outputs)
     with pytest.raises(OutputError, match=said):
-        Work(hearing(lambda _: Transcription(duration=1.0))).begin()(replace(job, outputs=outputs))
+        worker(lambda _: Transcription(duration=1.0))(replace(job, outputs=outputs))
 
 
 def test_no_temporary_folder_for_a_copy(monkeypatch: pytest.MonkeyPatch) -> None:

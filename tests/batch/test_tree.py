@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.batch.conftest import hearing
+from tests.batch.stand_in import worker
 from transcribe.batch import storage, tree
 from transcribe.batch.plan import find_recordings, plan
-from transcribe.batch.work import Work
 from transcribe.errors import InputError
 from transcribe.events import Transcription
 
@@ -66,23 +66,32 @@ def test_an_error_names_the_path_below_the_folder(tmp_path: Path) -> None:
     touch(tmp_path, "deep/x.wav")
     (job,) = plan(find_recordings([str(tmp_path)], recursive=True), [f"{tmp_path}/out/"])
     with pytest.raises(InputError, match=r"^deep/x\.wav: can't decode$"):
-        Work(hearing(fail)).begin()(job)
+        worker(fail)(job)
 
 
-def test_folders_a_thousand_deep(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def deep(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A folder 990 deep, below ``in``; it and its like below ``out`` are removed, which pytest would not manage."""
     monkeypatch.chdir(tmp_path)
-    deepest = Path("in", *["d"] * 990)
-    made = Path()
-    for part in deepest.parts:
-        made /= part
-        made.mkdir()
-    (deepest / "x.wav").touch()
-    assert names("in") == [str(Path(*["d"] * 990, "x.wav"))]
+    inside = Path(*["d"] * 990)
+    for folder in reversed([Path("in", inside), *Path("in", inside).parents][:-1]):
+        folder.mkdir()
+    yield inside
+    for top in ("in", "out"):
+        for path in Path(top, inside).iterdir():
+            path.unlink()
+        for folder in [Path(top, inside), *Path(top, inside).parents][:-1]:
+            folder.rmdir()
+
+
+def test_folders_a_thousand_deep(deep: Path) -> None:
+    Path("in", deep, "x.wav").touch()
+    assert names("in") == [str(deep / "x.wav")]
     assert names("in/**/x.wav") == ["x.wav"]
     (job,) = plan(find_recordings(["in"], recursive=True), ["out/"])
     storage.check_writable(job.outputs[0][0], overwrite=False)
     storage.write(job.outputs[0][0], b"whole")
-    assert Path(job.outputs[0][0]).read_bytes() == b"whole"
+    assert Path("out", deep, "x.mid").read_bytes() == b"whole"
 
 
 @pytest.mark.parametrize("links", [["loop"], ["a/up", "a/also"], ["a/b/up", "loop", "other"]])

@@ -33,8 +33,8 @@ class BarDecodingConfig:
         What a change of the metre costs, at a bar line.
     cut
         What it costs that a bar ends too soon.
-    triple
-        What a beat's odds count that it divides in three.
+    triple, usual_triple
+        What a beat's odds count that it divides in three; where they are even: the network was trained on few such.
     weight, turn, thirds
         What the notes' accents count: see :class:`transcribe.beats.accents.Accents`.
     prior
@@ -48,9 +48,10 @@ class BarDecodingConfig:
     change: float = 6.0
     cut: float = 4.0
     triple: float = 0.5
+    usual_triple: float = 0.25
     weight: float = 0.4
     turn: float = 0.6
-    thirds: float = 2.0
+    thirds: float = 4.0
     prior: Mapping[int, float] = field(
         default_factory=lambda: {2: -3.0, 3: 0.0, 4: 0.0, 5: -4.0, 6: -3.0, 7: -4.0, 9: -5.0, 12: -5.0}
     )
@@ -164,7 +165,7 @@ def _observed(found: FoundBeats, accents: Accents | None, config: BarDecodingCon
     share = np.clip(found.downbeat / np.maximum(found.beat, 0.1), 0, 1)
     odds = config.downbeat * logit(share)
     likely = np.log(np.maximum(found.metre, _LEAST_METRE))
-    three = config.triple * logit(found.triple)
+    three = config.triple * (logit(found.triple) - logit(np.array(config.usual_triple)))
     if accents is not None:
         odds = odds + config.weight * accents.weight + config.turn * accents.turn
         three = three + config.thirds * accents.thirds

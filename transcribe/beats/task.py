@@ -126,11 +126,10 @@ BEATS = BeatsTask()
 
 def _doubt(result: Transcription) -> str:
     """Say how far the beats are to be trusted; nothing of those that stand in a file."""
-    if result.beat_confidence is None or not result.models:
-        return ""
-    return (
-        ", known" if result.beat_confidence == 1 else _guess(result) if result.beat_confidence < GUESSED_BELOW else ""
-    )
+    confidence = result.beat_confidence or 0.0
+    if confidence < GUESSED_BELOW:
+        return _guess(result)
+    return ", known" if confidence == 1 and result.models else ""
 
 
 def _guess(result: Transcription) -> str:
