@@ -22,4 +22,4 @@ class StandIn:
 
 
 def worker(listen: Callable[[str], Transcription], skip_existing: bool = False) -> Worker:
-    return Work(lambda **_: StandIn(listen), skip_existing=skip_existing).begin()  # type: ignore[arg-type, return-value]
+    return Work(lambda **_: StandIn(listen), skip_existing=skip_existing).begin()  # type: ignore[arg-type]
