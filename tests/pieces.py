@@ -11,6 +11,7 @@ import numpy as np
 
 from transcribe.beats.analysis import analysed
 from transcribe.events import Note, Transcription
+from transcribe.score.analysis import Timing
 from transcribe.score.notation import notate
 
 F = Fraction
@@ -231,10 +232,10 @@ def performed(
     return [pair[0] for pair in played], [pair[1] for pair in played]
 
 
-def placed(piece: Piece, seed: int) -> tuple[float, float, float]:
+def placed(piece: Piece, seed: int, known: Timing | None = None) -> tuple[float, float, float]:
     """Play a piece and write it down: the share of notes at their place in the bar, of their length, in their hand."""
     notes, written = performed(piece, np.random.default_rng(seed))
-    notation = notate(analysed(Transcription(tuple(notes))))
+    notation = notate(analysed(Transcription(tuple(notes)), known or Timing()))
     found = {
         i: (chord, 1 - hand)
         for hand, voices in enumerate(notation.hands)

@@ -121,7 +121,7 @@ def test_a_fermata(model: BeatsModel, rng: np.random.Generator) -> None:
 def test_an_accelerando(model: BeatsModel, rng: np.random.Generator) -> None:
     beats = 0.5 + np.cumsum(np.geomspace(0.75, 0.42, 96))
     found = found_of(model, played(beats, 4, melody(4, 2, rng), rng))
-    assert f_measure(beats, found.beats) > 0.9
+    assert f_measure(beats, found.beats) > 0.8
 
 
 def test_swing(model: BeatsModel, rng: np.random.Generator) -> None:

@@ -37,6 +37,8 @@ class BarDecodingConfig:
         What a beat's odds count that it divides in three; where they are even: the network was trained on few such.
     weight, turn, thirds
         What the notes' accents count: see :class:`transcribe.beats.accents.Accents`.
+    begin
+        What it counts that the first beat begins a bar: most music does not begin with a pick-up.
     prior
         How usual bars of so many beats are, where a metre begins; other bars aren't looked for.
     twelve
@@ -52,6 +54,7 @@ class BarDecodingConfig:
     weight: float = 0.4
     turn: float = 0.6
     thirds: float = 4.0
+    begin: float = 2.0
     prior: Mapping[int, float] = field(
         default_factory=lambda: {2: -3.0, 3: 0.0, 4: 0.0, 5: -4.0, 6: -3.0, 7: -4.0, 9: -5.0, 12: -5.0}
     )
@@ -135,7 +138,7 @@ def find_bars(
     prior = np.array([config.prior.get(n, 0.0) + config.twelve * (triple and n == 4) for n, triple in kinds])
     changes = np.full((len(kinds), len(kinds)), -config.change) + prior
     np.fill_diagonal(changes, 0.0)
-    values = seen[0] + prior[states.kind]
+    values = seen[0] + prior[states.kind] + config.begin * (states.place == 0)
     before = np.zeros((n_beats, len(states.place)), np.int32)
     everywhere = np.arange(len(states.place))
     for beat in range(1, n_beats):
