@@ -46,9 +46,12 @@ class Training:
 
     def network(self) -> BeatsNetwork:
         """Make the network, from nothing or from other weights."""
+        start: Path | None = self._options.init_from
+        if start is not None and start.is_dir():
+            return loop.load_run(start, self.build).train()
         network = BeatsNetwork(self._config)
-        if self._options.init_from is not None:
-            network.load_state_dict(load_tensors(self._options.init_from))
+        if start is not None:
+            network.load_state_dict(load_tensors(start))
         return network
 
     def batches(self, network: BeatsNetwork, device: torch.device) -> Batches:
@@ -90,7 +93,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--corpus", type=Path, required=True, help="made by train.beats.corpus")
     parser.add_argument("--threads", type=int, default=1, help="of the CPU")
     parser.add_argument("--warmup", type=int, default=start.warmup, help="steps")
-    parser.add_argument("--init-from", type=Path, help="weights to start from")
+    parser.add_argument("--init-from", type=Path, help="weights or run to start from")
     parser.add_argument("--bottom", choices=BOTTOMS, default=defaults.bottom)
     parser.add_argument("--stem", choices=STEMS, default=defaults.stem)
     parser.add_argument("--widths", type=int, nargs=3, default=defaults.widths)
