@@ -1,1 +1,1 @@
-"""Many files: planned, heard by several workers or machines, written whole."""
+"""Many files: planned, transcribed by several workers or machines, written whole."""

@@ -94,8 +94,8 @@ def find_beats(
         begun = float(BeatGrid(places.tolist()).to_beats(times[:1])[0])
         first = max(0, round(begun + known.pickup))
     barred = find_bars(found, bars, accents_of(rows, places), metre, first)
-    sure = 1.0 if known.tempo is not None else None
-    return _with_bars(places, barred, _probabilities(found), known.metre, sure)
+    known_confidence = 1.0 if known.tempo is not None else None
+    return _with_bars(places, barred, _probabilities(found), known.metre, known_confidence)
 
 
 def _probabilities(found: FoundBeats) -> np.ndarray:
@@ -108,12 +108,14 @@ def _probabilities(found: FoundBeats) -> np.ndarray:
 
 
 def _with_bars(
-    places: np.ndarray, bars: FoundBars, probable: np.ndarray, metre: str | None, sure: float | None
+    places: np.ndarray, bars: FoundBars, probable: np.ndarray, metre: str | None, known_confidence: float | None
 ) -> Beats:
     """Put together what was found."""
     beats = places.tolist()
     starts = np.flatnonzero(bars.place == 0).tolist()
-    confidences = tuple(np.round(probable, 3).tolist()) if sure is None else (sure,) * len(beats)
+    confidences = (
+        tuple(np.round(probable, 3).tolist()) if known_confidence is None else (known_confidence,) * len(beats)
+    )
     lengths = bars.length.tolist()
     return Beats(
         tuple(beats),

@@ -214,9 +214,9 @@ class ChordDecoder:
         np.fill_diagonal(between, config.stay)
         self._transitions = np.log(np.maximum(between, 1e-12)).astype(np.float32)
         self._score: np.ndarray | None = None
-        # Of the steps that are still open; and of all, once their label is settled: it, how sure it is, the bass.
+        # Of the steps that are still open; and of all, once their label is settled: it, its confidence, the bass.
         self._came_from, self._heard = GrowingArray(), GrowingArray()
-        self._path, self._sure, self._bass = GrowingArray(), GrowingArray(), GrowingArray()
+        self._path, self._confidence, self._bass = GrowingArray(), GrowingArray(), GrowingArray()
         self._grid: FrameGrid | None = None
         self._stride = 1
 
@@ -246,11 +246,11 @@ class ChordDecoder:
             return []
         if duration <= SINGLE_CHORD_SECONDS and not len(self._path):
             single = self._single(self._heard.array())
-            path, sure = np.full(len(self._heard), single), self._heard.array()[:, single]
+            path, confidence = np.full(len(self._heard), single), self._heard.array()[:, single]
         else:
             self._write_down(len(self._heard) - 1, int(np.argmax(self._score)))
-            path, sure = self._path.array()[:, 0].astype(int), self._sure.array()[:, 0]
-        bass = self._bass.array()  # as sure: of 255
+            path, confidence = self._path.array()[:, 0].astype(int), self._confidence.array()[:, 0]
+        bass = self._bass.array()  # as the confidence: of 255
         starts = np.flatnonzero(np.diff(path, prepend=-1))
         ends = np.append(starts[1:], len(path))
         # A step's first frame is centred on its own time: the edge lies half a frame before.
@@ -261,7 +261,7 @@ class ChordDecoder:
             if times[i] >= duration:
                 break
             label = self._with_bass(self.labels[path[first]], bass[first:last].mean(0) / 255)
-            share = min(max(float(sure[first:last].mean()) / 255, 1e-3), 1 - 1e-3)
+            share = min(max(float(confidence[first:last].mean()) / 255, 1e-3), 1 - 1e-3)
             score = self.config.confidence[0] + self.config.confidence[1] * math.log(share / (1 - share))
             chords.append(Chord(times[i], min(times[i + 1], duration), str(label), 1 / (1 + math.exp(-score))))
         return chords
@@ -288,7 +288,7 @@ class ChordDecoder:
         for i in range(last, 0, -1):
             path[i - 1] = came_from[i, path[i]]
         self._path.add(path[:, None])
-        self._sure.add(heard[np.arange(last + 1), path][:, None])
+        self._confidence.add(heard[np.arange(last + 1), path][:, None])
         self._came_from, self._heard = GrowingArray(), GrowingArray()
         self._came_from.add(came_from[last + 1 :])
         self._heard.add(heard[last + 1 :])

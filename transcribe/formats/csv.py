@@ -95,12 +95,12 @@ def from_csv(content: bytes) -> Transcription:
             if None in row:
                 hint = "; if these are decimal commas, put semicolons or tabs between the columns"
                 raise ValueError(f"line {rows.line_num} has more columns than the first{hint}")
-            times, sure = (number(row["onset"]), number(row["offset"])), number(row["confidence"])
+            times, confidence = (number(row["onset"]), number(row["offset"])), number(row["confidence"])
             if set(NOTE_COLUMNS) <= columns:
                 pitch, velocity = number.whole(row["pitch"]), number.whole(row["velocity"])
-                events.append(Note(times[0], pitch, times[1], velocity, sure))
+                events.append(Note(times[0], pitch, times[1], velocity, confidence))
             else:
-                events.append(Chord(*times, row["label"], sure))
+                events.append(Chord(*times, row["label"], confidence))
     except (ValueError, TypeError, KeyError, csv.Error) as error:
         raise InputError(f"not a table of notes with the columns {', '.join(NOTE_COLUMNS)}: {error}") from None
     notes = tuple(sorted(event for event in events if isinstance(event, Note)))

@@ -155,10 +155,10 @@ def checked(transcription: Transcription) -> Transcription:
             raise InputError(f"something ends before it begins: {event}")
         if isinstance(event, Note) and not (_within(event.pitch, 127) and _within(event.velocity, 127)):
             raise InputError(f"a pitch or a velocity is no whole number from 0 to 127: {event}")
-        sure = (
+        confidence = (
             event.confidence if isinstance(event, (Note, Chord)) else event.probability if isinstance(event, Tag) else 0
         )
-        if not (_is_number(sure) and 0 <= sure <= 1):
+        if not (_is_number(confidence) and 0 <= confidence <= 1):
             raise InputError(f"a confidence is no number from 0 to 1: {event}")
         if isinstance(event, (Chord, Tag)) and not isinstance(event.label, str):
             raise InputError(f"a label is no text: {event}")

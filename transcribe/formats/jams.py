@@ -33,8 +33,8 @@ def to_jams(transcription: Transcription) -> bytes:
         tags = [(t.onset, t.offset, t.label, t.probability) for t in transcription.instruments]
         annotations.append(_annotation(transcription, "tag_open", tags))
     if transcription.beats:
-        sure = transcription.beat_confidence or 0.0
-        beats = [(time, time, float(number), sure) for time, _, number in numbered(transcription)]
+        confidence = transcription.beat_confidence or 0.0
+        beats = [(time, time, float(number), confidence) for time, _, number in numbered(transcription)]
         annotations.append(_annotation(transcription, "beat", beats))
     if transcription.keys:
         keys = [(k.onset, k.offset, k.label.replace(" ", ":"), 1.0) for k in transcription.keys]
