@@ -1,3 +1,4 @@
+import pytest
 import torch
 from torch import nn
 
@@ -33,6 +34,7 @@ def test_the_rest_is_left_to_adamw() -> None:
     assert [group.get("ratio", 1.0) for group in optimizer.param_groups] == [10.0, 1.0]
 
 
+@pytest.mark.skipif(not hasattr(torch.optim, "Muon"), reason="this torch has no Muon")
 def test_the_steps_are_those_of_torchs_own() -> None:
     torch.manual_seed(0)
     layers = [nn.Conv2d(12, 24, (3, 3)), nn.Conv2d(24, 24, 1), nn.Conv2d(24, 24, 1), nn.Conv2d(24, 10, 1)]
