@@ -102,6 +102,8 @@ def test_an_address_that_cannot_be_opened(call: Call, tmp_path: Path, address: s
 
 
 def test_a_web_page_is_no_recording(call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("fsspec")
+
     class Web:
         def get_file(self, path: str, copy: str, **_: object) -> None:
             Path(copy).write_text("\n<!DOCTYPE html>\n<html>")
