@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import shutil
 import subprocess
@@ -62,7 +63,11 @@ def test_the_commands_tell_nobody(tmp_path: Path) -> None:
         f"{PITCHAI} convert a.json c.mid c.musicxml",
         f"{PITCHAI} show a.json",
         f"{PITCHAI} schema",
+        f"{PITCHAI} doctor",
+        f"{PITCHAI} eval --reference c.mid --estimate a.json",
     ]
+    if importlib.util.find_spec("librosa"):
+        commands.append(f"{PITCHAI} genre a.flac")
     assert isolated(tmp_path, *commands) == {"codes": [0] * len(commands), **QUIET}
 
 
