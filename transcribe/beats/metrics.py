@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -17,7 +17,7 @@ from transcribe.engine.task import Listener, Progress
 from transcribe.errors import InputError
 from transcribe.events import Key, Metre, Transcription
 from transcribe.formats.reading import Numbers, decode, read_bytes
-from transcribe.report.tables import Table
+from transcribe.report.tables import PlainReport, Table
 from transcribe.score.analysis import metre
 from transcribe.theory.keys import signature, usual
 from transcribe.theory.metres import is_compound, parse_metre
@@ -46,7 +46,7 @@ _DRAWS = 2000
 
 
 @dataclass(frozen=True)
-class BeatReport:
+class BeatReport(PlainReport):
     """Figures of every recording by its name, their means, and the means' intervals, by the names of :data:`METRICS`.
 
     ``groups`` are means by composer, where the recordings' names begin with one; with the number of recordings.
@@ -57,20 +57,6 @@ class BeatReport:
     conventions: str = CONVENTIONS
     intervals: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     groups: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
-
-    @property
-    def warnings(self) -> tuple[str, ...]:
-        """Nothing."""
-        return ()
-
-    @property
-    def confusion(self) -> Mapping[str, Mapping[str, int]]:
-        """Nothing: beats have no labels to be confused."""
-        return {}
-
-    def to_dict(self) -> dict[str, object]:
-        """Give everything as plain values."""
-        return asdict(self)
 
     def tables(self) -> Iterator[Table | str]:
         """Lay out the means, and how many recordings each is over."""
