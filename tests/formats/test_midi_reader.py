@@ -247,6 +247,17 @@ def test_keys_are_read_and_written_again() -> None:
     assert from_midi(to_midi(found)).key == "E minor"
 
 
+@pytest.mark.parametrize("numerator", [0, 1, 64, 65, 255])
+@pytest.mark.parametrize("power", [0, 2, 6, 7, 255])
+def test_any_metre_that_a_file_can_hold_is_read(numerator: int, power: int) -> None:
+    steady = track(*((0 if i == 0 else 240, on(60) if i % 2 == 0 else off(60)) for i in range(40)))
+    metre = track((0, meta(0x58, bytes([numerator, power, 24, 8]))), (480, tempo(500_000)), (480, tempo(400_000)))
+    found = from_midi(midi(metre, steady))
+    assert len(found.notes) == 20
+    assert {metre.label for metre in found.metres} <= {f"{numerator}/{2 ** min(power, 6)}"}
+    assert to_midi(found)
+
+
 def test_c_major_may_as_well_be_no_key() -> None:
     assert from_midi(midi(track((0, meta(0x59, b"\x00\x00"))), ONE)).keys == ()
 

@@ -11,7 +11,7 @@ from fractions import Fraction
 
 _WRITTEN = re.compile(r"(\d{1,3})/(\d{1,3})")
 _UNITS = (1, 2, 4, 8, 16, 32, 64)
-_MOST = 64
+_MOST = 255  # what a byte of a MIDI file holds
 # Simple beats are eighths where there are more of them a minute, for bars of an odd number of beats: three quarters of
 # the performances of ASAP (Foscarin et al. 2020) that are in 3/4 are slower, and most of those in 3/8 faster.
 _EIGHTHS_FROM = 210.0
