@@ -17,10 +17,9 @@ from typing import Any
 
 from transcribe.errors import UsageError
 from transcribe.events import Transcription
-from transcribe.score.notation import Bar, Chord, Notation, Written, in_bars, notate
+from transcribe.score.notation import Bar, Chord, Notation, Written, in_bars, keys_of_bars, notate, time_signature
 from transcribe.theory.chords import parse
 from transcribe.theory.keys import signature
-from transcribe.theory.metres import bar_length
 from transcribe.theory.spelling import root_in_key, tone_name
 
 # MusicXML's names of the qualities that Harte's shorthands name.
@@ -115,7 +114,7 @@ def _score(t: Transcription, notation: Notation) -> Element:
     from music21 import expressions, instrument, layout, meter, spanner, stream, tempo
 
     score = stream.Score()
-    keys = _keys(t, notation)
+    keys = keys_of_bars(t, notation)
     staves = []
     for hand, voices in enumerate(notation.hands):
         part = stream.PartStaff(id=("right", "left")[hand])
@@ -133,7 +132,7 @@ def _score(t: Transcription, notation: Notation) -> Element:
             if keys[number] != key:
                 key = keys[number]
                 measure.insert(0, _key_signature(key))
-            if (signed := _metre(bar, notation.bars)) != metre:
+            if (signed := time_signature(bar, notation.bars)) != metre:
                 metre = signed
                 measure.insert(0, meter.TimeSignature(metre))
             _fill(measure, bar, [voice[number][1] for voice in cut], key)
@@ -216,30 +215,10 @@ def _flats(name: str) -> str:
     return name.replace("b", "-")
 
 
-def _keys(t: Transcription, notation: Notation) -> list[str]:
-    """Choose the key of every bar: that of the section in which its middle lies."""
-    found, sections = [], list(t.keys)
-    for bar in notation.bars:
-        while len(sections) > 1 and notation.quarters(sections[0].offset) <= float(bar.start + bar.length / 2):
-            sections.pop(0)
-        found.append(sections[0].label if sections else t.key or "C major")
-    return found
-
-
 def _key_signature(key: str) -> Element:
     from music21 import key as m21key
 
     return m21key.KeySignature(max(-7, min(7, signature(key)[0])))
-
-
-def _metre(bar: Bar, bars: Sequence[Bar]) -> str:
-    """Name a bar's time signature; a pick-up has that of the bar after it."""
-    whole = bars[1] if bar.number == 0 and len(bars) > 1 else bar
-    if whole.metre and bar_length(whole.metre) == whole.length:
-        return whole.metre
-    if whole.beat != 1 or whole.length.denominator > 1:
-        return f"{int(whole.length * 2)}/8"
-    return f"{int(whole.length)}/4"
 
 
 def _clefs(voices: Sequence[Sequence[Chord]], bars: Sequence[Bar], hand: int) -> list[Element]:

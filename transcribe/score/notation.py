@@ -19,6 +19,7 @@ from transcribe.events import Note, Transcription
 from transcribe.score.beats import BeatGrid, is_grid
 from transcribe.score.placing import bar_starts, place_notes, quarters_a_beat
 from transcribe.score.voices import Struck, find_voices
+from transcribe.theory.metres import bar_length
 
 # Where there are no beats: so many seconds each, and so many a bar.
 _BEAT, _METRE = 0.5, 4
@@ -140,6 +141,26 @@ def notate(transcription: Transcription, detail: float = 1.0) -> Notation:
     )
     tempo = 60 / float(np.median(np.diff(beats))) * float(quarters)
     return Notation(bars, hands, tempo, grid, quarters, origin)
+
+
+def keys_of_bars(transcription: Transcription, notation: Notation) -> list[str]:
+    """Choose the key of every bar: that of the section in which its middle lies."""
+    found, sections = [], list(transcription.keys)
+    for bar in notation.bars:
+        while len(sections) > 1 and notation.quarters(sections[0].offset) <= float(bar.start + bar.length / 2):
+            sections.pop(0)
+        found.append(sections[0].label if sections else transcription.key or "C major")
+    return found
+
+
+def time_signature(bar: Bar, bars: Sequence[Bar]) -> str:
+    """Name a bar's time signature; a pick-up has that of the bar after it."""
+    whole = bars[1] if bar.number == 0 and len(bars) > 1 else bar
+    if whole.metre and bar_length(whole.metre) == whole.length:
+        return whole.metre
+    if whole.beat != 1 or whole.length.denominator > 1:
+        return f"{int(whole.length * 2)}/8"
+    return f"{int(whole.length)}/4"
 
 
 def _labels(transcription: Transcription, grid: BeatGrid, edges: Sequence[Fraction]) -> list[str]:
