@@ -66,9 +66,7 @@ class ScoreReport(PlainReport):
         ]  # fmt: skip
         yield Table(("", *WAYS.values()), tuple(rows), f"{len(self.pieces)} recordings")
         for way, label in WAYS.items():
-            lines = [
-                (group, *(f"{means[way][name]:.3f}" for name in METRICS)) for group, means in self.groups.items()
-            ]
+            lines = [(group, *(f"{means[way][name]:.3f}" for name in METRICS)) for group, means in self.groups.items()]
             if lines:
                 yield Table(("composer", *METRICS.values()), tuple(lines), label)
         yield f"conventions: {self.conventions}"
@@ -256,4 +254,6 @@ def _means(scores: Sequence[Mapping[str, Mapping[str, float]]]) -> dict[str, dic
 def _by_composer(scores: Mapping[str, Mapping[str, Mapping[str, float]]]) -> dict[str, dict[str, dict[str, float]]]:
     """Take means over the recordings whose names begin alike, up to a slash or two underscores."""
     groups = sorted({re.split(r"/|__", name)[0] for name in scores})
-    return {group: _means([own for name, own in scores.items() if re.split(r"/|__", name)[0] == group]) for group in groups}
+    return {
+        group: _means([own for name, own in scores.items() if re.split(r"/|__", name)[0] == group]) for group in groups
+    }

@@ -125,14 +125,20 @@ def _evened(placed: Placement, metres: Sequence[Metre]) -> Placement:
 
     divided = tuple(
         {
-            int(moved(Fraction(number))) + k: max(1, math.ceil(parts / int(lengths[min(max(number, 0), len(lengths) - 1)] / unit)))
+            int(moved(Fraction(number))) + k: max(
+                1, math.ceil(parts / int(lengths[min(max(number, 0), len(lengths) - 1)] / unit))
+            )
             for number, parts in own.items()
             for k in range(int(lengths[min(max(number, 0), len(lengths) - 1)] / unit))
         }
         for own in placed.divided
     )
     return replace(
-        placed, beats=tuple(beats), places=tuple(moved(place) for place in placed.places), divided=(divided[0], divided[1]), unit=unit
+        placed,
+        beats=tuple(beats),
+        places=tuple(moved(place) for place in placed.places),
+        divided=(divided[0], divided[1]),
+        unit=unit,
     )
 
 

@@ -162,7 +162,9 @@ class _Kinds:
         self.threes = self.parts % 3 == 0
         # The places within a beat of every division, as ticks, and of which division each is.
         self.kind = np.repeat(np.arange(len(self.parts)), self.parts)
-        steps = [np.arange(p) * (_TICKS // p) if _TICKS % p == 0 else np.round(np.arange(p) * _TICKS / p) for p in self.parts]
+        steps = [
+            np.arange(p) * (_TICKS // p) if _TICKS % p == 0 else np.round(np.arange(p) * _TICKS / p) for p in self.parts
+        ]
         self.ticks = np.concatenate(steps).astype(int)
 
     def costs(self, beats: np.ndarray) -> np.ndarray:
