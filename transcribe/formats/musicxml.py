@@ -16,11 +16,11 @@ from itertools import pairwise
 from typing import Any
 
 from transcribe.errors import UsageError
-from transcribe.events import Transcription
+from transcribe.events import Key, Transcription
 from transcribe.score.notation import Bar, Chord, Notation, Written, in_bars, keys_of_bars, notate, time_signature
 from transcribe.theory.chords import parse
 from transcribe.theory.keys import signature
-from transcribe.theory.spelling import root_in_key, tone_name
+from transcribe.theory.spelling import octave_of, root_in_key, spelled_notes, tone_name
 
 # MusicXML's names of the qualities that Harte's shorthands name.
 _KINDS = {
@@ -115,6 +115,7 @@ def _score(t: Transcription, notation: Notation) -> Element:
 
     score = stream.Score()
     keys = keys_of_bars(t, notation)
+    names = spelled_notes(t.notes, t.keys or ((Key(0.0, t.duration, t.key),) if t.key else ()))
     staves = []
     for hand, voices in enumerate(notation.hands):
         part = stream.PartStaff(id=("right", "left")[hand])
@@ -135,7 +136,7 @@ def _score(t: Transcription, notation: Notation) -> Element:
             if (signed := time_signature(bar, notation.bars)) != metre:
                 metre = signed
                 measure.insert(0, meter.TimeSignature(metre))
-            _fill(measure, bar, [voice[number][1] for voice in cut], key)
+            _fill(measure, bar, [voice[number][1] for voice in cut], names)
             if number == len(notation.bars) - 1:
                 measure.rightBarline = "final"
             part.append(measure)
@@ -168,7 +169,7 @@ def _insert(part: Element, bars: Sequence[Bar], place: Fraction, element: Elemen
     part.getElementsByClass(stream.Measure)[number].insert(place - bars[number].start, element)
 
 
-def _fill(measure: Element, bar: Bar, voices: Sequence[Sequence[Written]], key: str) -> None:
+def _fill(measure: Element, bar: Bar, voices: Sequence[Sequence[Written]], names: Sequence[str]) -> None:
     """Put the voices of a hand into a measure; one that is silent isn't shown beside another."""
     from music21 import stream
     from music21.stream.makeNotation import makeTupletBrackets
@@ -177,7 +178,7 @@ def _fill(measure: Element, bar: Bar, voices: Sequence[Sequence[Written]], key: 
     for number, voice in enumerate(sounding):
         target = measure if len(sounding) == 1 else stream.Voice(id=str(number + 1))
         for one in voice:
-            element = _element(one, key)
+            element = _element(one, names)
             if not one.chord.pitches:
                 element.style.hideObjectOnPrint = number > 0
                 if one.chord.length == bar.length:
@@ -190,19 +191,24 @@ def _fill(measure: Element, bar: Bar, voices: Sequence[Sequence[Written]], key: 
             measure.insert(0, target)
 
 
-def _element(one: Written, key: str) -> Element:
+def _element(one: Written, names: Sequence[str]) -> Element:
     from music21 import chord, note, pitch, tie
 
     length = one.chord.length
     if not one.chord.pitches:
         return note.Rest(quarterLength=length)
-    named = [spelled(number, key) for number in one.chord.pitches]
+    named = [_named(number, names[i]) for number, i in zip(one.chord.pitches, one.chord.indices, strict=True)]
     notes = [note.Note(pitch.Pitch(name, octave=octave), quarterLength=length) for name, octave in named]
     kind = {(True, True): "continue", (False, True): "start", (True, False): "stop"}.get((one.from_before, one.to_next))
     if kind is not None:
         for single in notes:
             single.tie = tie.Tie(kind)
     return notes[0] if len(notes) == 1 else chord.Chord(notes, quarterLength=length)
+
+
+def _named(pitch: int, name: str) -> tuple[str, int]:
+    """Give a pitch's name as music21 writes it, and its octave: ``B-`` for B flat, 4."""
+    return _flats(name), octave_of(pitch, name)
 
 
 def spelled(pitch: int, key: str) -> tuple[str, int]:

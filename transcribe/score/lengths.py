@@ -30,6 +30,8 @@ PALETTE = (
 _AROUND = 8
 # Ratios of times are taken for at most so many octaves.
 _MOST = 3.0
+# Nothing is held for less, in beats.
+_SHORTEST = 0.02
 # Fitted to 70 performances of ASAP's training pieces (22,000 chords), with the true beats.
 WEIGHTS = {
     "end2": 0.062,
@@ -119,32 +121,33 @@ def rhythms(voices: Sequence[Sequence[Struck]], quarters: Fraction, grid: BeatGr
     found = []
     for number, voice in enumerate(voices):
         starts = [chord.place * quarters for chord in voice]
-        gaps = [b - a for a, b in pairwise(starts)] + [None] * bool(voice)
-        played = [max(chord.end - float(chord.place), 0.02) * float(quarters) for chord in voice]
+        gaps: list[Fraction | None] = [*(b - a for a, b in pairwise(starts)), *[None] * bool(voice)]
+        played = [max(chord.end - float(chord.place), _SHORTEST) * float(quarters) for chord in voice]
+        habits = _habits(starts, gaps, played)
         cells = np.floor([float(chord.place) for chord in voice])
-        lengths = (grid.to_seconds(cells + 1) - grid.to_seconds(cells)).tolist()
-        alike: dict[Fraction | None, list[int]] = defaultdict(list)
-        for i, gap in enumerate(gaps):
-            alike[gap].append(i)
-        held = [0.0] * len(voice)
-        for gap, members in alike.items():
-            if gap is None:
-                continue
-            places = np.array([float(starts[i]) for i in members])
-            ratios = np.array([_ratio(played[i], gap) for i in members])
-            firsts, lasts = (
-                np.searchsorted(places, places - _AROUND),
-                np.searchsorted(places, places + _AROUND, "right"),
-            )
-            for i, first, last in zip(members, firsts, lasts, strict=True):
-                held[i] = float(np.median(ratios[first:last]))
-        found.append(
-            [
-                Rhythm(*row, number == 1, left)
-                for row in zip(starts, played, gaps, held, (s / float(quarters) for s in lengths), strict=True)
-            ]
-        )
+        beats = (grid.to_seconds(cells + 1) - grid.to_seconds(cells)).tolist()
+        own = []
+        for i, (start, gap) in enumerate(zip(starts, gaps, strict=True)):
+            own.append(Rhythm(start, played[i], gap, habits[i], beats[i] / float(quarters), number == 1, left))
+        found.append(own)
     return found
+
+
+def _habits(starts: Sequence[Fraction], gaps: Sequence[Fraction | None], played: Sequence[float]) -> list[float]:
+    """Tell for each chord how much of the gap is held where it is as long, nearby: the median of the logarithms."""
+    alike: dict[Fraction, list[int]] = defaultdict(list)
+    for i, gap in enumerate(gaps):
+        if gap is not None:
+            alike[gap].append(i)
+    held = [0.0] * len(starts)
+    for gap, members in alike.items():
+        places = np.array([float(starts[i]) for i in members])
+        ratios = np.array([_ratio(played[i], gap) for i in members])
+        firsts = np.searchsorted(places, places - _AROUND)
+        lasts = np.searchsorted(places, places + _AROUND, "right")
+        for i, first, last in zip(members, firsts, lasts, strict=True):
+            held[i] = float(np.median(ratios[first:last]))
+    return held
 
 
 def _ratio(played: float, length: Fraction) -> float:
@@ -154,11 +157,8 @@ def _ratio(played: float, length: Fraction) -> float:
 def candidates(chord: Rhythm) -> list[Fraction]:
     """List the lengths that a chord may have."""
     if chord.gap is None:
-        return [
-            length
-            for length in PALETTE
-            if (chord.start + length).denominator <= chord.start.denominator or length >= F(1, 4)
-        ]
+        grid = chord.start.denominator
+        return [length for length in PALETTE if length >= F(1, 4) or (chord.start + length).denominator <= grid]
     fitting = [length for length in PALETTE if length < chord.gap and _usable(chord, length)]
     return [*fitting, chord.gap]
 
