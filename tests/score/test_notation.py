@@ -16,7 +16,8 @@ from transcribe.events import Note, Transcription
 from transcribe.score.analysis import Timing, metre
 from transcribe.score.beats import BeatGrid, Beats, is_grid
 from transcribe.score.hands import find_hands, struck_together
-from transcribe.score.notation import Bar, Chord, cut, in_bars, notate
+from transcribe.score.barring import cut, in_bars
+from transcribe.score.notation import Bar, Chord, notate
 from transcribe.score.placing import quantized
 from transcribe.score.quantise import is_compound, quantize
 from transcribe.score.voices import Struck, find_voices

@@ -17,7 +17,9 @@ from typing import Any
 
 from transcribe.errors import UsageError
 from transcribe.events import Transcription
-from transcribe.score.notation import Bar, Chord, Notation, Written, in_bars, notate
+from transcribe.formats.format import Page
+from transcribe.score.barring import Written, in_bars
+from transcribe.score.notation import Bar, Chord, Notation, notate
 from transcribe.theory.chords import parse
 from transcribe.theory.keys import signature
 from transcribe.theory.metres import bar_length
@@ -57,7 +59,7 @@ _DATED = re.compile(
 )
 
 
-def to_musicxml(transcription: Transcription, detail: float = 1.0) -> bytes:
+def to_musicxml(transcription: Transcription, detail: float = 1.0, page: Page = Page()) -> bytes:
     """Write a score as MusicXML.
 
     Parameters
@@ -81,7 +83,7 @@ def to_musicxml(transcription: Transcription, detail: float = 1.0) -> bytes:
     return _DATED.sub(b"", bytes(exporter.parse()))
 
 
-def to_mxl(transcription: Transcription, detail: float = 1.0) -> bytes:
+def to_mxl(transcription: Transcription, detail: float = 1.0, page: Page = Page()) -> bytes:
     """Write a score as compressed MusicXML."""
     buffer = io.BytesIO()
     container = (
@@ -91,7 +93,7 @@ def to_mxl(transcription: Transcription, detail: float = 1.0) -> bytes:
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, content in (
             ("META-INF/container.xml", container.encode()),
-            ("score.musicxml", to_musicxml(transcription, detail)),
+            ("score.musicxml", to_musicxml(transcription, detail, page)),
         ):
             archive.writestr(zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0)), content, zipfile.ZIP_DEFLATED)
     return buffer.getvalue()
