@@ -22,6 +22,7 @@ from transcribe.errors import UsageError
 from transcribe.events import Chord, Key, Note, Pedal, Transcription
 from transcribe.formats import engraving
 from transcribe.formats import musicxml as score
+from transcribe.formats.musicxml_staff import spelled
 from transcribe.formats.table import FORMATS
 from transcribe.score.analysis import Timing
 from transcribe.score.beats import Beats
@@ -175,7 +176,7 @@ def test_anything_can_be_written_down(whole: Transcription) -> None:
     ],
 )
 def test_pitches_are_spelled_by_the_key(pitch: int, key: str, name: str) -> None:
-    assert score.spelled(pitch, key) == (name[:-1], int(name[-1]))
+    assert spelled(pitch, key) == (name[:-1], int(name[-1]))
     assert music21.pitch.Pitch(name).midi == pitch
 
 
@@ -184,7 +185,7 @@ def test_all_pitches_are_spelled_as_what_they_are() -> None:
 
     for key in map(name_of, range(24)):
         for pitch in range(128):
-            name, octave = score.spelled(pitch, key)
+            name, octave = spelled(pitch, key)
             assert music21.pitch.Pitch(name, octave=octave).midi == pitch
 
 

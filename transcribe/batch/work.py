@@ -52,7 +52,7 @@ class Work:
     spectrogram: bool = False
     sound: bool = True
     hashed: bool = False
-    rendering: Rendering = Rendering()
+    rendering: Rendering = field(default_factory=Rendering)
     title: str | None = None
     composer: str | None = None
     transpose: int = 0

@@ -9,14 +9,16 @@ from typing import TYPE_CHECKING
 
 from transcribe.errors import InputError
 from transcribe.events import Transcription
-from transcribe.formats.format import Page
+from transcribe.formats.format import PLAIN, Page
 from transcribe.formats.musicxml import check_installed, to_musicxml
 
 if TYPE_CHECKING:
     import verovio
 
 # Signs of music fonts among letters, as the fonts of letters have them.
-_PLAIN = str.maketrans({0xEA64: "\N{MUSIC FLAT SIGN}", 0xEA65: "\N{MUSIC NATURAL SIGN}", 0xEA66: "\N{MUSIC SHARP SIGN}"})
+_PLAIN = str.maketrans(
+    {0xEA64: "\N{MUSIC FLAT SIGN}", 0xEA65: "\N{MUSIC NATURAL SIGN}", 0xEA66: "\N{MUSIC SHARP SIGN}"}
+)
 # A4 and its margins in tenths of a millimetre, which are verovio's units; what it draws in is ten times as fine.
 _WIDTH, _HEIGHT, _MARGIN, _FINE = 2100, 2970, 150, 10
 _FONT = "Leipzig"
@@ -35,7 +37,7 @@ _TEMPO = re.compile(r'(<g [^>]*class="tempo"[^>]*>\s*)<text x="(-?\d+)" y="(-?\d
 _HEAD = re.compile(r'(<g [^>]*class="pgHead[^>]*>).*?</text>\s*</g>', re.DOTALL)
 
 
-def to_pages(transcription: Transcription, detail: float = 1.0, page: Page = Page()) -> list[str]:
+def to_pages(transcription: Transcription, detail: float = 1.0, page: Page = PLAIN) -> list[str]:
     """Engrave a score: a page of SVG for every page of A4.
 
     Raises
@@ -133,7 +135,9 @@ def _tempo(mark: re.Match[str]) -> str:
             scale = int(run_size) / 1000
             shapes.append(f'<g transform="translate({x}, {y}) scale({scale:g})">{path}</g>')
             x += round((advance + 60) * scale)
-    return f'{mark[1]}{"".join(shapes)}<text x="{x}" y="{y}"><tspan font-size="{size}px"> {words.strip()}</tspan></text>'
+    return (
+        f'{mark[1]}{"".join(shapes)}<text x="{x}" y="{y}"><tspan font-size="{size}px"> {words.strip()}</tspan></text>'
+    )
 
 
 def _shape(sign: str) -> tuple[str, float]:
@@ -157,7 +161,7 @@ def _joined(text: str) -> str:
     return re.sub(r">\s+<", "><", plain)
 
 
-def to_svg(transcription: Transcription, detail: float = 1.0, page: Page = Page()) -> bytes:
+def to_svg(transcription: Transcription, detail: float = 1.0, page: Page = PLAIN) -> bytes:
     """Engrave a score as one picture, its pages below each other."""
     pages = to_pages(transcription, detail, page)
     parts = [_placed(content, number) for number, content in enumerate(pages)]
@@ -166,7 +170,7 @@ def to_svg(transcription: Transcription, detail: float = 1.0, page: Page = Page(
     return "\n".join([head, *parts, "</svg>", ""]).encode()
 
 
-def to_pdf(transcription: Transcription, detail: float = 1.0, page: Page = Page()) -> bytes:
+def to_pdf(transcription: Transcription, detail: float = 1.0, page: Page = PLAIN) -> bytes:
     """Engrave a score as pages of A4.
 
     Raises

@@ -36,6 +36,9 @@ class Page:
     lead_sheet: bool = False
 
 
+PLAIN = Page()
+
+
 @dataclass(frozen=True)
 class Rendering:
     """What a format may show beside the transcription itself.
@@ -49,7 +52,7 @@ class Rendering:
     scene: Callable[[], Scene] | None = None
     detail: float = 1.0
     activations: Sequence[Activations] | None = None
-    page: Page = Page()
+    page: Page = PLAIN
     capo: int = 0
     one_track: bool = False
 

@@ -40,7 +40,7 @@ _TEXT, _NAME, _END, _TEMPO, _METRE, _KEY = 0x01, 0x03, 0x2F, 0x51, 0x58, 0x59
 
 
 def to_midi(transcription: Transcription, two_hands: bool = False) -> bytes:
-    """A piano with the notes, the pedal as CC64, and the chords as text events in Harte's syntax.
+    """Write a piano with the notes, the pedal as CC64, and the chords as text events in Harte's syntax.
 
     The first track holds the tempo, the metres where there are downbeats, the keys, each from a bar line on, and the
     chords. The notes are in one track, or with ``two_hands`` in two, the right hand's first, where both play; each has

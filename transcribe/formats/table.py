@@ -29,9 +29,7 @@ def _chart(name: str, suffixes: tuple[str, ...], function: str) -> Format:
 
 
 _FORMATS = (
-    Format(
-        "midi", (".mid", ".midi"), handed("formats.midi.to_midi"), lazily("formats.midi.from_midi"), handed=True
-    ),
+    Format("midi", (".mid", ".midi"), handed("formats.midi.to_midi"), lazily("formats.midi.from_midi"), handed=True),
     Format("json", (".json",), plain("formats.json.to_json"), lazily("formats.json.from_json")),
     Format("csv", (".csv",), plain("formats.csv.to_csv"), lazily("formats.csv.from_csv")),
     Format("png", (".png",), illustrated("report.roll.to_png"), shows=_PICTURE),

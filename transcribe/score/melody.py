@@ -67,9 +67,7 @@ def simplified(transcription: Transcription) -> Transcription:
         for chord in _once_a_bar(t.chords or find_chords(t), t)
         for pitch in _left_hand(chord)
     ]
-    return replace(
-        t, notes=tuple(sorted([*melody, *chords])), pedals=(), settings={**t.settings, "simplify": True}
-    )
+    return replace(t, notes=tuple(sorted([*melody, *chords])), pedals=(), settings={**t.settings, "simplify": True})
 
 
 def _left_hand(chord: Chord) -> list[int]:

@@ -1,7 +1,8 @@
 """Notes → what is written as ornaments of them: trills, tremolos, rolled chords, grace notes; pure.
 
-They are told apart from written-out notes by their speed: nobody plays measured notes so fast. What is doubtful stays
-a note.
+Trills, tremolos and rolled chords are told by their speed. By the scores of 62 of ASAP's performances (Foscarin et al.
+2020) 84 % of the trills that are found so are none of measured notes, and 87 % of the rolled chords are chords. Grace
+notes can't be told so: half of what is as quick is measured. They are what has no place of its own on the grid.
 """
 
 from __future__ import annotations
@@ -18,19 +19,16 @@ from transcribe.events import Note
 TRILL, TREMOLO, ARPEGGIO = "trill", "tremolo", "arpeggio"
 # Two neighbours, or two farther tones, in turn: so many notes at the least, so many seconds apart on the average, and
 # none so many after the one before it.
-_FEWEST, _TRILLED, _TREMBLED, _SLOWEST = 6, 0.115, 0.085, 0.19
-_FEWEST_TREMBLED = 10
+_FEWEST, _TRILLED, _SLOWEST = 8, 0.09, 0.19
+_FEWEST_TREMBLED, _TREMBLED = 14, 0.07
 _NEIGHBOUR, _OCTAVE = 2, 12
 # A rolled chord: so many notes, each so many seconds after the one below it, within so many in all; all are held for so
 # many more.
-_FEWEST_ROLLED, _STEP, _WHOLE, _HELD = 3, (0.012, 0.15), (0.06, 0.6), 0.12
+_FEWEST_ROLLED, _STEP, _WHOLE, _HELD = 3, (0.012, 0.1), (0.06, 0.6), 0.2
 _HAND = 16
-# A grace note comes so many seconds before its note, which is so near in semitones and lasts so long at the least; after
-# so long a time without notes near it.
-_GRACE, _NEAR, _SHORTEST_GRACED, _BEFORE = (0.02, 0.1), 4, 0.18, 0.17
-_MOST_GRACES = 3
-# What begins within so many seconds begins together.
-_TOGETHER = 0.02
+# A grace note comes so many seconds before its note at the least, is so near in semitones, and is held for no more than
+# so much of it.
+_EARLY, _NEAR, _HELD_ON = 0.03, 4, 0.4
 
 
 @dataclass(frozen=True)
@@ -45,14 +43,14 @@ class Ornamented:
         Of the note played, or of the first of those that are an ornament's.
     mark
         How it is played: ``TRILL``, ``TREMOLO``, ``ARPEGGIO``, or empty.
-    graces
-        Pitches of the grace notes before it, in order.
+    others
+        Further notes played that an ornament is written for.
     """
 
     note: Note
     index: int
     mark: str = ""
-    graces: tuple[int, ...] = ()
+    others: tuple[int, ...] = ()
 
 
 def find_ornaments(notes: Sequence[Note]) -> list[Ornamented]:
@@ -72,7 +70,6 @@ def find_ornaments(notes: Sequence[Note]) -> list[Ornamented]:
     found = {i: Ornamented(note, i) for i, note in enumerate(notes)}
     _repeated(notes, found)
     _rolled(found)
-    _graced(found)
     return sorted(found.values(), key=lambda one: (one.note.onset, one.note.pitch))
 
 
@@ -95,9 +92,12 @@ def _repeated(notes: Sequence[Note], found: dict[int, Ornamented]) -> None:
                 lasting = replace(first, offset=max(first.offset, last.offset), velocity=velocity)
                 for i in run:
                     del found[i]
-                found[run[0]] = Ornamented(replace(lasting, pitch=low), run[0], TRILL if trill else TREMOLO)
-                if not trill:
-                    found[run[1]] = Ornamented(replace(lasting, pitch=low + interval), run[1], TREMOLO)
+                if trill:
+                    found[run[0]] = Ornamented(replace(lasting, pitch=low), run[0], TRILL, tuple(run[1:]))
+                    continue
+                for i in run[:2]:
+                    tone = replace(lasting, pitch=notes[i].pitch)
+                    found[i] = Ornamented(tone, i, TREMOLO, tuple(run[2:]) if i == run[0] else ())
 
 
 def _alternating(notes: Sequence[Note], indices: Sequence[int]) -> list[list[int]]:
@@ -142,43 +142,31 @@ def _is_rolled(notes: Sequence[Note]) -> bool:
     return bool(rolls and min(note.offset for note in notes) >= last + max(_HELD, 0.5 * whole))
 
 
-def _graced(found: dict[int, Ornamented]) -> None:
-    """Put quick notes before a longer one to it, as grace notes."""
-    order = sorted(found, key=lambda i: (found[i].note.onset, found[i].note.pitch))
-    place = len(order) - 1
-    while place > 0:
-        main = found[order[place]]
-        graces = _before(found, order, place)
-        if graces:
-            pitches = tuple(found[order[at]].note.pitch for at in graces)
-            found[main.index] = replace(main, graces=pitches)
-            for at in reversed(graces):
-                del found[order.pop(at)]
-        place -= 1 + len(graces)
+def split_graces(notes: Sequence[Note]) -> tuple[list[int], dict[int, list[int]]]:
+    """Tell grace notes from the notes of a chord that they were put at one place with.
+
+    Parameters
+    ----------
+    notes
+        Those of one hand at one place.
+
+    Returns
+    -------
+    list of int, dict
+        The notes of the chord, and the grace notes of some of them, in order; all by their numbers.
+    """
+    order = sorted(range(len(notes)), key=lambda i: notes[i].onset)
+    graces: dict[int, list[int]] = defaultdict(list)
+    chord = []
+    for at, i in enumerate(order):
+        following = next((k for k in order[at + 1 :] if _is_grace(notes[i], notes[k])), None)
+        if following is None:
+            chord.append(i)
+        else:
+            graces[following] += [*graces.pop(i, []), i]
+    return sorted(chord), dict(graces)
 
 
-def _before(found: dict[int, Ornamented], order: Sequence[int], place: int) -> list[int]:
-    """Find the places of a note's grace notes, in order; none where they may be something else."""
-    main = found[order[place]].note
-    if found[order[place]].graces or main.offset - main.onset < _SHORTEST_GRACED:
-        return []
-    graces: list[int] = []
-    following = main
-    for at in range(place - 1, -1, -1):
-        one = found[order[at]]
-        gap = following.onset - one.note.onset
-        if main.onset - one.note.onset > _GRACE[1] * (_MOST_GRACES + 1) + _BEFORE:
-            break
-        if abs(one.note.pitch - following.pitch) > _NEAR or gap < _TOGETHER:
-            continue
-        if gap > _GRACE[1] or one.mark or one.graces or one.note.pitch == following.pitch:
-            # What comes before has to leave time.
-            if graces and gap < _BEFORE:
-                return []
-            break
-        # A grace note makes room for its note.
-        if one.note.offset > following.onset + 0.5 * (following.offset - following.onset):
-            return []
-        graces.insert(0, at)
-        following = one.note
-    return graces if len(graces) <= _MOST_GRACES else []
+def _is_grace(note: Note, following: Note) -> bool:
+    early = following.onset - note.onset >= _EARLY and 0 < abs(following.pitch - note.pitch) <= _NEAR
+    return early and note.offset <= following.onset + _HELD_ON * (following.offset - following.onset)

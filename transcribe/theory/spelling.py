@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from transcribe.events import Chord, Key
+from transcribe.events import Chord, Key, Note
 from transcribe.theory.chords import Label, parse
 from transcribe.theory.fifths import LETTERS, name_at, readable
 from transcribe.theory.keys import signature
@@ -30,6 +30,16 @@ def tone_name(pitch: int, key: str) -> tuple[str, int]:
     """
     place = _place(pitch, key, _MINOR_TONES if signature(key)[1] else _MAJOR_TONES)
     return name_at(place), (pitch - place // len(LETTERS)) // 12 - 1
+
+
+def spelled_notes(notes: Sequence[Note], keys: Sequence[Key]) -> list[str]:
+    """Spell notes in the keys of their sections: a name each, without the octave."""
+    found, section = [], 0
+    for note in notes:
+        while section + 1 < len(keys) and keys[section].offset <= note.onset:
+            section += 1
+        found.append(tone_name(note.pitch, keys[section].label if keys else "C major")[0])
+    return found
 
 
 def root_in_key(label: Label, key: str) -> str:
