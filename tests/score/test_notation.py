@@ -14,10 +14,12 @@ from transcribe.beats.analysis import analysed
 from transcribe.errors import InputError
 from transcribe.events import Note, Transcription
 from transcribe.score.analysis import Timing, metre
+from transcribe.score.articulation import STACCATO
+from transcribe.score.barring import cut, in_bars
+from transcribe.score.bars import Bar, Chord
 from transcribe.score.beats import BeatGrid, Beats, is_grid
 from transcribe.score.hands import find_hands, struck_together
-from transcribe.score.barring import cut, in_bars
-from transcribe.score.notation import STACCATO, Bar, Chord, notate
+from transcribe.score.notation import notate
 from transcribe.score.placing import quantized
 from transcribe.score.quantise import is_compound, quantize
 from transcribe.score.voices import Struck, find_voices

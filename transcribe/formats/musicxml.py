@@ -17,14 +17,14 @@ from transcribe.events import Transcription
 from transcribe.formats.format import PLAIN, Page
 from transcribe.formats.musicxml_marks import mark_chords, mark_dynamics, mark_pedals, mark_tempo
 from transcribe.formats.musicxml_staff import Element, make_staff, repeats_of
+from transcribe.score.bars import Chord, Notation
 from transcribe.score.melody import find_chords, find_melody
-from transcribe.score.notation import Chord, Notation, keys_of_bars, notate
+from transcribe.score.notation import keys_of_bars, notate
 
 # What music21 says of itself and of the day: the same notes are to be the same bytes. Its second title is the first.
 _DATED = re.compile(rb"\s*<(encoding-date|movement-title)>[^<]*</[a-z-]+>")
 _UNKNOWN = {"title": rb"<work-title>[^<]*</work-title>", "composer": rb'<creator type="composer">[^<]*</creator>'}
 _EMPTY = re.compile(rb"\s*<work>\s*</work>")
-_HARMONY = re.compile(rb"\s*</harmony>")
 
 
 def to_musicxml(transcription: Transcription, detail: float = 1.0, page: Page = PLAIN) -> bytes:
@@ -58,8 +58,7 @@ def to_musicxml(transcription: Transcription, detail: float = 1.0, page: Page = 
     for name, element in _UNKNOWN.items():
         if not getattr(page, name):
             content = re.sub(rb"\s*" + element, b"", content)
-    # Else readers put symbols where the first staff rests above the second.
-    return _HARMONY.sub(b"<staff>1</staff></harmony>", _EMPTY.sub(b"", content))
+    return _EMPTY.sub(b"", content)
 
 
 def _melody(t: Transcription) -> Transcription:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
 
+import numpy as np
+
 from transcribe.events import Transcription
 from transcribe.formats.musicxml_staff import Element, Staff
+from transcribe.score.bars import Notation
 from transcribe.score.dynamics import find_dynamics
-from transcribe.score.notation import Notation
 from transcribe.theory.chords import parse
 from transcribe.theory.spelling import root_in_key
 
@@ -34,8 +36,8 @@ _KINDS = {
     "5": "power",
     "sus4(b7)": "suspended-fourth",
 }
-# Pedal that is shorter, in quarters, isn't marked; it is marked on eighths.
-_SHORTEST_PEDAL, _PEDAL_GRID = 1, 2
+# Pedal that is shorter, in quarters, isn't marked.
+_SHORTEST_PEDAL = 1
 
 
 def mark_tempo(staff: Staff, notation: Notation) -> None:
@@ -119,14 +121,17 @@ def _flats(name: str) -> str:
 
 
 def _pedals(t: Transcription, notation: Notation) -> Iterator[tuple[Fraction, Fraction]]:
-    """Yield spans of pedal in quarters, on eighths."""
-    end = notation.bars[-1].end
+    """Yield spans of pedal in quarters: from where something begins to where something else does, or a bar ends."""
+    places = {chord.start for hand in notation.hands for voice in hand for chord in voice}
+    places |= {edge for bar in notation.bars for edge in (bar.start, bar.end)}
+    ordered = sorted(places)
+    numbers = np.array([float(place) for place in ordered])
     last = Fraction(0)
     for pedal in t.pedals:
         down, up = (
-            Fraction(round(notation.quarters(time) * _PEDAL_GRID), _PEDAL_GRID) for time in (pedal.onset, pedal.offset)
+            ordered[int(np.abs(numbers - notation.quarters(time)).argmin())] for time in (pedal.onset, pedal.offset)
         )
-        down, up = max(down, last), min(up, end - Fraction(1, _PEDAL_GRID))
+        down = max(down, last)
         if up - down >= _SHORTEST_PEDAL:
             yield down, up
             last = up

@@ -10,8 +10,10 @@ from itertools import pairwise
 from typing import Any
 
 from transcribe.events import Note
+from transcribe.score.articulation import STACCATO
 from transcribe.score.barring import Written, in_bars
-from transcribe.score.notation import STACCATO, Bar, Chord, Notation, time_signature
+from transcribe.score.bars import Bar, Chord, Notation
+from transcribe.score.notation import time_signature
 from transcribe.score.octaves import find_octave_lines
 from transcribe.score.ornaments import ARPEGGIO, TREMOLO, TRILL
 from transcribe.score.repeats import Content, Repeat, find_repeats

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
-from transcribe.score.notation import Bar, Chord
+from transcribe.score.bars import Bar, Chord
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from fractions import Fraction
 import numpy as np
 
 from transcribe.events import Note
-from transcribe.score.notation import Notation
+from transcribe.score.bars import Notation
 
 # Velocities of the marks: those that MuseScore plays.
 MARKS = {"pp": 33, "p": 49, "mp": 64, "mf": 80, "f": 96, "ff": 112}

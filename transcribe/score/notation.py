@@ -6,10 +6,9 @@ next one of their voice unless they clearly don't.
 
 from __future__ import annotations
 
-import bisect
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from fractions import Fraction
 from itertools import pairwise, zip_longest
 
@@ -17,6 +16,8 @@ import numpy as np
 
 from transcribe.errors import InputError
 from transcribe.events import Note, Transcription
+from transcribe.score.articulation import articulated
+from transcribe.score.bars import Bar, Chord, Notation
 from transcribe.score.beats import BeatGrid, is_grid
 from transcribe.score.ornaments import Ornamented, find_ornaments, split_graces
 from transcribe.score.placing import bar_starts, place_notes, quarters_a_beat
@@ -27,84 +28,11 @@ from transcribe.theory.metres import bar_length
 _BEAT, _METRE = 0.5, 4
 # Who would read more?
 MAX_BARS = 10_000
-STACCATO = "staccato"
-# A note that lasts for no more than so much of the time to the next one is shortened, not followed by a rest, if that
-# time is at most so many quarters. By 18 of ASAP's performances with true beats 0.66 of the lengths are as written with
-# it, 0.58 without.
-_SHORT, _LONGEST_STACCATO = Fraction(1, 2), 1
 # A note that fills so much of the time to the next one of its voice lasts until then, if that is at most so long.
 _FILLED, _LONGEST_FILLED = 0.62, 4
 # What a note's end costs on a beat, a half, a third, …; for that it moves by so many beats and so much of its length.
 _END_COST = {1: 0.0, 2: 0.12, 3: 0.15, 4: 0.45, 6: 0.5, 8: 0.6}
 _MOVED, _MOVED_SHARE = 0.5, 0.25
-
-
-@dataclass(frozen=True)
-class Chord:
-    """Notes struck together, or a rest where there are no pitches.
-
-    Attributes
-    ----------
-    start, length
-        In quarters.
-    pitches
-        From the lowest on.
-    indices
-        Of the notes of the transcription, one a pitch; of an ornament's notes that of the first.
-    marks
-        How it is played: those of :mod:`transcribe.score.ornaments`, and ``STACCATO``.
-    graces
-        Pitches of the grace notes before it.
-    others
-        Further notes of the transcription that are written as its ornaments.
-    """
-
-    start: Fraction
-    length: Fraction
-    pitches: tuple[int, ...] = ()
-    indices: tuple[int, ...] = ()
-    marks: frozenset[str] = frozenset()
-    graces: tuple[int, ...] = ()
-    others: tuple[int, ...] = ()
-
-
-@dataclass(frozen=True)
-class Bar:
-    """A bar: where it begins and how long it is, in quarters; how long its beats are; its number, 0 for a pick-up.
-
-    ``metre`` is what it is written in (``6/8``), empty where nobody knows.
-    """
-
-    start: Fraction
-    length: Fraction
-    beat: Fraction
-    number: int
-    metre: str = ""
-
-    @property
-    def end(self) -> Fraction:
-        """Where the next one begins."""
-        return self.start + self.length
-
-
-@dataclass(frozen=True)
-class Notation:
-    """What a score shows.
-
-    ``hands``: right and left, each an upper and a lower voice, which may be empty; ``tempo`` in quarters a minute.
-    ``grid``, ``quarters_a_beat`` and ``origin`` (in beats) lead from seconds to quarters.
-    """
-
-    bars: tuple[Bar, ...]
-    hands: tuple[tuple[tuple[Chord, ...], ...], ...]
-    tempo: float
-    grid: BeatGrid
-    quarters_a_beat: Fraction
-    origin: Fraction
-
-    def quarters(self, seconds: float) -> float:
-        """Convert seconds to quarters from the start of the first bar."""
-        return float(self.grid.to_beats(np.array([seconds]))[0] - float(self.origin)) * float(self.quarters_a_beat)
 
 
 def notate(transcription: Transcription, detail: float = 1.0) -> Notation:
@@ -160,20 +88,12 @@ def notate(transcription: Transcription, detail: float = 1.0) -> Notation:
         Bar(start, stop - start, quarters if compound else Fraction(1), number, label)
         for (number, (start, stop)), label in zip(enumerate(pairwise(lines), 0 if pick_up else 1), labels, strict=True)
     )
-    spans = [grid.to_beats(np.array([pedal.onset, pedal.offset])) for pedal in transcription.pedals]
-    pedals = [
-        (float(down - float(origin)) * float(quarters), float(up - float(origin)) * float(quarters))
-        for down, up in spans
-    ]
     hands = tuple(
-        tuple(
-            _articulated([_written(chord, origin, quarters, ornamented, graces) for chord in voice], pedals)
-            for voice in hand
-        )
+        tuple(tuple(_written(chord, origin, quarters, ornamented, graces) for chord in voice) for voice in hand)
         for hand in voices
     )
     tempo = 60 / float(np.median(np.diff(beats))) * float(quarters)
-    return Notation(bars, hands, tempo, grid, quarters, origin)
+    return articulated(Notation(bars, hands, tempo, grid, quarters, origin), transcription.pedals)
 
 
 def _written(
@@ -195,20 +115,6 @@ def _written(
         graces=tuple(one.note.pitch for one in before),
         others=tuple(sorted(i for one in (*own, *before) for i in {one.index, *one.others} - {o.index for o in own})),
     )
-
-
-def _articulated(voice: Sequence[Chord], pedals: Sequence[tuple[float, float]]) -> tuple[Chord, ...]:
-    """Let short notes last to the next one of their voice; they are staccato where no pedal is down at their end."""
-    found = []
-    for chord, following in zip_longest(voice, voice[1:]):
-        gap = Fraction(0) if following is None else following.start - chord.start
-        if chord.length <= _SHORT * gap and gap <= _LONGEST_STACCATO:
-            end = float(chord.start + chord.length)
-            before = bisect.bisect(pedals, (end, np.inf)) - 1
-            held = before >= 0 and pedals[before][1] > end
-            chord = replace(chord, length=gap, marks=chord.marks | (set() if held or chord.marks else {STACCATO}))
-        found.append(chord)
-    return tuple(found)
 
 
 def keys_of_bars(transcription: Transcription, notation: Notation) -> list[str]:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
-from transcribe.score.notation import Chord
+from transcribe.score.bars import Chord
 
 # Under 8va stand chords whose lowest note is at least so high and whose highest note at least so, half of them higher
 # than three ledger lines above a treble staff; the same downwards, below a bass staff.
