@@ -26,6 +26,8 @@ _TREBLE_FROM, _BASS_TO = 65, 53
 _UNSURE = 0.7
 _GREY = "#999999"
 _TREMOLO_BEAMS = 3
+# Bars of more quarters are beamed by the quarter.
+_BEAMED_IN_HALVES = 4
 # A stream, or what stands in one: music21 is annotated in part.
 Element = Any
 
@@ -96,7 +98,10 @@ def make_staff(
             measure.insert(0, _key_signature(key))
         if (signed := time_signature(one, bars)) != metre:
             metre = signed
-            measure.insert(0, meter.TimeSignature(metre))
+            time = meter.TimeSignature(metre)
+            if time.denominator == 4 and time.numerator > _BEAMED_IN_HALVES:
+                time.beamSequence.partition(time.numerator)
+            measure.insert(0, time)
         _fill(measure, one, [voice[number][1] for voice in cut], key, staff.elements, unsure)
         if number in begins:
             measure.leftBarline = m21bar.Repeat(direction="start")
@@ -179,7 +184,6 @@ def _fill(
 ) -> None:
     """Put the voices of a hand into a measure; one that is silent isn't shown beside another."""
     from music21 import stream
-    from music21.stream.makeNotation import makeTupletBrackets
 
     sounding = [n for n, voice in enumerate(voices) if any(one.chord.pitches for one in voice)] or [0]
     for number, own in enumerate(sounding):
@@ -197,9 +201,22 @@ def _fill(
                 for grace in _graces(one.chord, key):
                     target.insert(one.chord.start - bar.start, grace)
             target.insert(one.chord.start - bar.start, element)
-        makeTupletBrackets(target, inPlace=True)
+        _bracket_tuplets(target, bar)
         if len(sounding) > 1:
             measure.insert(0, target)
+
+
+def _bracket_tuplets(target: Element, bar: Bar) -> None:
+    """Put a bracket over the tuplets of every beat."""
+    beats: dict[int, list[Element]] = {}
+    for element in target.notesAndRests:
+        if element.duration.tuplets and not element.duration.isGrace:
+            beats.setdefault(int(element.offset // bar.beat), []).append(element)
+    for own in beats.values():
+        for element in own:
+            first, last = element is own[0], element is own[-1]
+            kind = "startStop" if first and last else "start" if first else "stop" if last else None
+            element.duration.tuplets[0].type = kind
 
 
 def _element(one: Written, key: str, unsure: Sequence[Note]) -> Element:

@@ -8,6 +8,9 @@ from fractions import Fraction
 
 from transcribe.score.bars import Bar, Chord
 
+# What one note shows within a triplet, in 48ths of a quarter; and what is no longer than this isn't cut.
+_IN_TRIPLETS, _SHORTEST = (1, 2, 4, 8, 12, 16, 24, 32), Fraction(1, 48)
+
 
 @dataclass(frozen=True)
 class Written:
@@ -48,7 +51,7 @@ def cut(start: Fraction, end: Fraction, bar: Bar, rest: bool = False) -> list[tu
     """Cut a span within a bar into ones that a single note or rest can show without hiding the beat."""
     if start >= end:
         return []
-    if _readable(start - bar.start, end - bar.start, bar, rest):
+    if end - start <= _SHORTEST or _readable(start - bar.start, end - bar.start, bar, rest):
         return [(start, end)]
     inner = _strongest(start - bar.start, end - bar.start, bar)
     return [*cut(start, bar.start + inner, bar, rest), *cut(bar.start + inner, end, bar, rest)]
@@ -63,7 +66,7 @@ def _readable(start: Fraction, end: Fraction, bar: Bar, rest: bool) -> bool:
     first, last = start.numerator // start.denominator, -(-end.numerator // end.denominator)
     if any(edge.denominator % 3 == 0 for edge in (start, end)):
         # Triplets stay within their beat.
-        return last - first == 1 and (length * 6) in (1, 2, 3, 4)
+        return last - first == 1 and length * 48 in _IN_TRIPLETS
     base = _base(length)
     if base is None:
         return False

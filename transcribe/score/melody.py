@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from itertools import pairwise
+from itertools import pairwise, zip_longest
 
 import numpy as np
 
@@ -48,8 +48,10 @@ def find_melody(notes: Sequence[Note]) -> tuple[Note, ...]:
             if covered > _COVERED_SECONDS or covered > _COVERED * (top.offset - top.onset):
                 continue
         found.append(top)
-    ends = [*(note.onset for note in found[1:]), np.inf]
-    return tuple(replace(note, offset=min(note.offset, float(end))) for note, end in zip(found, ends, strict=True))
+    ends = [note.onset for note in found[1:]]
+    return tuple(
+        note if end is None else replace(note, offset=min(note.offset, end)) for note, end in zip_longest(found, ends)
+    )
 
 
 def simplified(transcription: Transcription) -> Transcription:
