@@ -26,8 +26,9 @@ from transcribe.formats.musicxml_reader import ScoreNote, read_score_notes
 from transcribe.formats.reading import decode, read_bytes
 from transcribe.report.tables import PlainReport, Table
 from transcribe.score.analysis import Timing
+from transcribe.score.bars import Notation
 from transcribe.score.beats import MAX_GAP, MIN_GAP, Beats
-from transcribe.score.notation import Notation, keys_of_bars, notate, time_signature
+from transcribe.score.notation import keys_of_bars, notate, time_signature
 from transcribe.theory.keys import signature
 from transcribe.theory.spelling import spelled_notes
 

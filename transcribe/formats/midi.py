@@ -47,7 +47,7 @@ def to_midi(transcription: Transcription, two_hands: bool = False) -> bytes:
     a channel of its own, with the pedal, so that one can be muted.
     """
     t = transcription
-    tracks = [("Piano", t.notes)]
+    tracks: list[tuple[str, Sequence[Note]]] = [("Piano", t.notes)]
     right = find_hands(t.notes) if two_hands else np.zeros(0, bool)
     if 0 < np.count_nonzero(right) < len(right):
         hands = (("right", right), ("left", ~right))

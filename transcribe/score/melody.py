@@ -110,8 +110,7 @@ def _in_bars(t: Transcription) -> Iterator[Chord]:
         seconds = np.clip(np.minimum(offsets, stop) - np.maximum(onsets, begin), 0.0, None)
         if stop <= begin or not seconds.any():
             continue
-        tones = np.bincount(pitches % 12, seconds, 12)
-        tones /= tones.sum()
+        tones = np.bincount(pitches % 12, seconds / seconds.sum(), 12)
         lowest = int(pitches[seconds > 0].min()) % 12
         yield Chord(begin, stop, _likeliest(tones, lowest))
 

@@ -69,7 +69,8 @@ def notate(transcription: Transcription, detail: float = 1.0) -> Notation:
     graces: dict[int, list[int]] = {}
     for hand, divided in zip((placed.right, ~placed.right), placed.divided, strict=True):
         indices = np.flatnonzero(hand).tolist()
-        struck.append((_struck(notes, indices, [placed.places[i] for i in indices], grid, graces), divided))
+        indices = _without_graces(notes, indices, [placed.places[i] for i in indices], graces)
+        struck.append((_struck(notes, indices, [placed.places[i] for i in indices], grid), divided))
     quarters = quarters_a_beat(transcription, placed)
     voices = [[_lasting(voice, divided, compound) for voice in find_voices(groups)] for groups, divided in struck]
     everything = [chord for hand in voices for voice in hand for chord in voice]
@@ -147,27 +148,23 @@ def _labels(transcription: Transcription, grid: BeatGrid, edges: Sequence[Fracti
     return [metres[max(0, int(section))].label for section in sections]
 
 
-def _struck(
-    notes: Sequence[Note],
-    indices: Sequence[int],
-    places: Sequence[Fraction],
-    grid: BeatGrid,
-    graces: dict[int, list[int]],
-) -> list[Struck]:
-    """Put a hand's notes that begin at one place together; of one pitch the one that lasts longest.
-
-    Grace notes are added to ``graces``, by the notes that they precede.
-    """
+def _without_graces(
+    notes: Sequence[Note], indices: Sequence[int], places: Sequence[Fraction], graces: dict[int, list[int]]
+) -> list[int]:
+    """Leave the notes of a hand, by their indices, that are no grace notes; add these to ``graces`` of their notes."""
     together: dict[Fraction, list[int]] = {}
     for i, place in zip(indices, places, strict=True):
         together.setdefault(place, []).append(i)
-    quick: set[int] = set()
+    left: list[int] = []
     for own in together.values():
         chord, found = split_graces([notes[i] for i in own])
+        left += [own[k] for k in chord]
         graces.update({own[main]: [own[k] for k in before] for main, before in found.items()})
-        quick.update(own[k] for k in set(range(len(own))).difference(chord))
-    places = [place for i, place in zip(indices, places, strict=True) if i not in quick]
-    indices = [i for i in indices if i not in quick]
+    return sorted(left)
+
+
+def _struck(notes: Sequence[Note], indices: Sequence[int], places: Sequence[Fraction], grid: BeatGrid) -> list[Struck]:
+    """Put a hand's notes that begin at one place together; of one pitch the one that lasts longest."""
     ends = grid.to_beats(np.array([notes[i].offset for i in indices]))
     onsets = grid.to_beats(np.array([notes[i].onset for i in indices]))
     at: dict[Fraction, dict[int, tuple[float, int]]] = {}
