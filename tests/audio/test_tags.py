@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,7 +18,7 @@ def test_tags_are_read(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"song.{suffix}"
     with av.open(str(path), "w") as container:
         codec = {"flac": "flac", "opus": "libopus", "mp3": "mp3", "m4a": "aac"}[suffix]
-        stream = container.add_stream(codec, rate=48000)
+        stream: Any = container.add_stream(codec, rate=48000)
         tagged = stream if suffix == "opus" else container
         tagged.metadata.update({"title": "A  waltz", "composer": "N. N."})
         samples = np.zeros((1, 48000), np.float32)
