@@ -25,8 +25,6 @@ from transcribe.score.notation import keys_of_bars, notate
 _DATED = re.compile(rb"\s*<(encoding-date|movement-title)>[^<]*</[a-z-]+>")
 _UNKNOWN = {"title": rb"<work-title>[^<]*</work-title>", "composer": rb'<creator type="composer">[^<]*</creator>'}
 _EMPTY = re.compile(rb"\s*<work>\s*</work>")
-# A direction that MuseScore doesn't know.
-_NO_DIRECTION = re.compile(rb'(<arpeggiate[^>]*?) direction="none"')
 
 
 def to_musicxml(transcription: Transcription, detail: float = 1.0, page: Page = PLAIN) -> bytes:
@@ -60,7 +58,7 @@ def to_musicxml(transcription: Transcription, detail: float = 1.0, page: Page = 
     for name, element in _UNKNOWN.items():
         if not getattr(page, name):
             content = re.sub(rb"\s*" + element, b"", content)
-    return _NO_DIRECTION.sub(rb"\1", _EMPTY.sub(b"", content))
+    return _EMPTY.sub(b"", content)
 
 
 def _melody(t: Transcription) -> Transcription:

@@ -120,7 +120,7 @@ def make_staff(
 
 
 def repeats_of(notation: Notation, keys: Sequence[str]) -> list[Repeat]:
-    """Find what a score can write once, in both hands."""
+    """Find what a score can write once, in both hands; how long notes are held may differ."""
     bars = notation.bars
     starts = [bar.start for bar in bars]
     notes: list[set[object]] = [set() for _ in bars]
@@ -128,7 +128,7 @@ def repeats_of(notation: Notation, keys: Sequence[str]) -> list[Repeat]:
     for hand, voices in enumerate(notation.hands):
         for chord in (chord for voice in voices for chord in voice):
             number = max(0, bisect.bisect_right(starts, chord.start) - 1)
-            notes[number].update((hand, chord.start - starts[number], chord.length, pitch) for pitch in chord.pitches)
+            notes[number].update((hand, chord.start - starts[number], pitch) for pitch in chord.pitches)
             for later in range(number + 1, len(bars)):
                 if starts[later] >= chord.start + chord.length:
                     break

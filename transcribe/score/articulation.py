@@ -1,50 +1,40 @@
-"""Short notes with rests between them → longer ones, staccato where they are heard to be short; pure."""
+"""Notes that are played shorter than they are written → staccato; pure."""
 
 from __future__ import annotations
 
 import bisect
 from collections.abc import Sequence
 from dataclasses import replace
-from fractions import Fraction
-from itertools import zip_longest
 
 import numpy as np
 
-from transcribe.events import Pedal
+from transcribe.events import Note, Pedal
 from transcribe.score.bars import Chord, Notation
 
 STACCATO = "staccato"
-# A note that lasts for no more than so much of the time to the next one is shortened, not followed by a rest, if that
-# time is at most so many quarters. By 18 of ASAP's performances with true beats 0.66 of the lengths are as written with
-# it, 0.58 without.
-_SHORT, _LONGEST = Fraction(1, 2), 1
+# A note is staccato that is held for no more than so much of what is written, where that is at most so many quarters.
+_SHORT, _LONGEST = 0.5, 1
 
 
-def articulated(notation: Notation, pedals: Sequence[Pedal]) -> Notation:
-    """Let short notes last to the next one of their voice; they are staccato where no pedal is down at their end.
+def articulated(notation: Notation, notes: Sequence[Note], pedals: Sequence[Pedal]) -> Notation:
+    """Put the mark ``STACCATO`` on short notes that are held for less than is written, without a pedal.
 
-    A rest stays in which the other hand takes over: figures that go from hand to hand have it.
+    Parameters
+    ----------
+    notes, pedals
+        Those that the notation was made of.
     """
-    spans = [(notation.quarters(pedal.onset), notation.quarters(pedal.offset)) for pedal in pedals]
-    starts = [{chord.start for voice in hand for chord in voice} for hand in notation.hands]
-    hands = tuple(
-        tuple(_articulated(voice, spans, set().union(*starts[:number], *starts[number + 1 :])) for voice in hand)
-        for number, hand in enumerate(notation.hands)
-    )
+    downs, ups = [pedal.onset for pedal in pedals], [pedal.offset for pedal in pedals]
+
+    def marked(chord: Chord) -> Chord:
+        own = [notes[i] for i in chord.indices]
+        end = float(np.median([note.offset for note in own]))
+        start = float(np.median([note.onset for note in own]))
+        before = bisect.bisect(downs, end) - 1
+        held = before >= 0 and ups[before] > end
+        played = notation.quarters(end) - notation.quarters(start)
+        short = chord.length <= _LONGEST and played <= _SHORT * chord.length
+        return replace(chord, marks=frozenset({STACCATO})) if short and not held and not chord.marks else chord
+
+    hands = tuple(tuple(tuple(map(marked, voice)) for voice in hand) for hand in notation.hands)
     return replace(notation, hands=hands)
-
-
-def _articulated(
-    voice: Sequence[Chord], pedals: Sequence[tuple[float, float]], others: set[Fraction]
-) -> tuple[Chord, ...]:
-    found = []
-    for chord, following in zip_longest(voice, voice[1:]):
-        gap = Fraction(0) if following is None else following.start - chord.start
-        end = chord.start + chord.length
-        taken_over = end in others and chord.start not in others
-        if chord.length <= _SHORT * gap and gap <= _LONGEST and not taken_over:
-            before = bisect.bisect(pedals, (float(end), np.inf)) - 1
-            held = before >= 0 and pedals[before][1] > end
-            chord = replace(chord, length=gap, marks=chord.marks | (set() if held or chord.marks else {STACCATO}))
-        found.append(chord)
-    return tuple(found)

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from fractions import Fraction
-from itertools import pairwise, zip_longest
+from itertools import pairwise
 
 import numpy as np
 
@@ -19,6 +19,7 @@ from transcribe.events import Note, Transcription
 from transcribe.score.articulation import articulated
 from transcribe.score.bars import Bar, Chord, Notation
 from transcribe.score.beats import BeatGrid, is_grid
+from transcribe.score.lengths import choose_length, rhythms
 from transcribe.score.ornaments import Ornamented, find_ornaments, split_graces
 from transcribe.score.placing import bar_starts, place_notes, quarters_a_beat
 from transcribe.score.voices import Struck, find_voices
@@ -28,11 +29,6 @@ from transcribe.theory.metres import bar_length
 _BEAT, _METRE = 0.5, 4
 # Who would read more?
 MAX_BARS = 10_000
-# A note that fills so much of the time to the next one of its voice lasts until then, if that is at most so long.
-_FILLED, _LONGEST_FILLED = 0.62, 4
-# What a note's end costs on a beat, a half, a third, …; for that it moves by so many beats and so much of its length.
-_END_COST = {1: 0.0, 2: 0.12, 3: 0.15, 4: 0.45, 6: 0.5, 8: 0.6}
-_MOVED, _MOVED_SHARE = 0.5, 0.25
 
 
 def notate(transcription: Transcription, detail: float = 1.0) -> Notation:
@@ -72,7 +68,7 @@ def notate(transcription: Transcription, detail: float = 1.0) -> Notation:
         indices = _without_graces(notes, indices, [placed.places[i] for i in indices], graces)
         struck.append((_struck(notes, indices, [placed.places[i] for i in indices], grid), divided))
     quarters = quarters_a_beat(transcription, placed)
-    voices = [[_lasting(voice, divided, compound) for voice in find_voices(groups)] for groups, divided in struck]
+    voices = [_lasting(find_voices(groups), grid, quarters, left=hand == 1) for hand, (groups, _) in enumerate(struck)]
     everything = [chord for hand in voices for voice in hand for chord in voice]
     begin = min((chord.start for chord in everything), default=Fraction(0))
     end = max((chord.start + chord.length for chord in everything), default=Fraction(1))
@@ -94,7 +90,8 @@ def notate(transcription: Transcription, detail: float = 1.0) -> Notation:
         for hand in voices
     )
     tempo = 60 / float(np.median(np.diff(beats))) * float(quarters)
-    return articulated(Notation(bars, hands, tempo, grid, quarters, origin), transcription.pedals)
+    notation = Notation(bars, hands, tempo, grid, quarters, origin)
+    return articulated(notation, transcription.notes, transcription.pedals)
 
 
 def _written(
@@ -181,41 +178,13 @@ def _struck(notes: Sequence[Note], indices: Sequence[int], places: Sequence[Frac
     return found
 
 
-def _lasting(voice: Sequence[Struck], divided: dict[int, int], compound: bool) -> list[Chord]:
-    """Choose the notated length of every chord of a voice, in beats."""
+def _lasting(voices: Sequence[Sequence[Struck]], grid: BeatGrid, quarters: Fraction, left: bool) -> list[list[Chord]]:
+    """Choose the notated length of every chord of a hand's voices, in beats."""
     found = []
-    for chord, following in zip_longest(voice, voice[1:]):
-        start = chord.place
-        played = chord.end - float(start)
-        if following is not None:
-            gap = following.place - start
-            if played >= _FILLED * gap and (gap <= _LONGEST_FILLED or played >= 0.9 * gap):
-                found.append(Chord(start, gap, chord.pitches, chord.indices))
-                continue
-        end = _nearest_end(start, chord.end, divided, compound)
-        if following is not None:
-            end = min(end, following.place)
-        found.append(Chord(start, end - start, chord.pitches, chord.indices))
+    for voice, known in zip(voices, rhythms(voices, quarters, grid, left), strict=True):
+        lengths = [choose_length(chord) / quarters for chord in known]
+        found.append([Chord(c.place, n, c.pitches, c.indices) for c, n in zip(voice, lengths, strict=True)])
     return found
-
-
-def _nearest_end(start: Fraction, end: float, divided: dict[int, int], compound: bool) -> Fraction:
-    """Find the simplest place near which a note ends, after its start."""
-    best, worth = start, np.inf
-    easily = _MOVED + _MOVED_SHARE * (end - float(start))
-    first = start.numerator // start.denominator
-    for cell in range(max(first, int(end) - 1), int(end) + 2):
-        parts = divided.get(cell, 1)
-        if parts == 1 or (cell != first and parts == 2):
-            parts = 3 if compound else 4
-        for k in range(1, parts + 1):
-            place = cell + Fraction(k, parts)
-            if place <= start:
-                continue
-            cost = abs(float(place) - end) / easily + _END_COST.get(place.denominator, 0.5)
-            if cost < worth:
-                best, worth = place, cost
-    return best
 
 
 def _bar_lines(beats: Sequence[float], downbeats: Sequence[float], begin: Fraction, end: Fraction) -> list[Fraction]:
