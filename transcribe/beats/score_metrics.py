@@ -21,13 +21,14 @@ from transcribe.beats.datasets import read_beats, score_files
 from transcribe.datasets import Piece
 from transcribe.engine.task import Listener, Progress
 from transcribe.errors import InputError
-from transcribe.events import Note, Transcription
+from transcribe.events import Key, Note, Transcription
 from transcribe.formats.musicxml_reader import ScoreNote, read_score_notes
 from transcribe.formats.reading import decode, read_bytes
 from transcribe.report.tables import PlainReport, Table
 from transcribe.score.analysis import Timing
+from transcribe.score.bars import Notation
 from transcribe.score.beats import MAX_GAP, MIN_GAP, Beats
-from transcribe.score.notation import Notation, keys_of_bars, notate, time_signature
+from transcribe.score.notation import keys_of_bars, notate, time_signature
 from transcribe.theory.keys import signature
 from transcribe.theory.spelling import spelled_notes
 
@@ -213,8 +214,8 @@ def _heard(notes: Sequence[Note], aligned: Sequence[AlignedNote]) -> list[int | 
     for i, note in enumerate(notes):
         onsets[note.pitch].append((note.onset, i))
     found: list[int | None] = []
-    for note in aligned:
-        own, onset = onsets[note.pitch], note.onset
+    for one in aligned:
+        own, onset = onsets[one.pitch], one.onset
         at = bisect.bisect_left(own, (onset, -1))
         near = min(own[max(0, at - 1) : at + 1], key=lambda pair: abs(pair[0] - onset), default=(np.inf, 0))
         found.append(near[1] if abs(near[0] - onset) <= _HEARD_WITHIN else None)
@@ -226,7 +227,8 @@ def written_notes(result: Transcription, notation: Notation) -> dict[int, Writte
     starts = [bar.start for bar in notation.bars]
     keys = keys_of_bars(result, notation)
     metres = [time_signature(bar, notation.bars) for bar in notation.bars]
-    names = spelled_notes(result.notes, result.keys)
+    key = (Key(0.0, result.duration, result.key),) if result.key else ()
+    names = spelled_notes(result.notes, result.keys or key)
     found = {}
     for hand, voices in enumerate(notation.hands):
         for voice, chords in enumerate(voices):
@@ -237,7 +239,7 @@ def written_notes(result: Transcription, notation: Notation) -> dict[int, Writte
                 if bar.number == 0 and len(notation.bars) > 1:  # a pick-up ends with its bar
                     place += max(Fraction(0), notation.bars[1].length - bar.length)
                 sharps = signature(keys[number])[0]
-                for i in chord.indices:
+                for i in (*chord.indices, *chord.others):
                     found[i] = WrittenNote(
                         number, place, chord.length, hand == 0, f"{hand}/{voice}", names[i], sharps, metres[number]
                     )

@@ -18,6 +18,7 @@ from transcribe.events import Chord, Key, Metre, Note, Pedal, Transcription
 from transcribe.formats.midi_reader import PEDAL_CONTROL, MidiFile, read_midi
 from transcribe.formats.tempo_map import TICKS_PER_QUARTER, TempoMap
 from transcribe.score.beats import BeatGrid, Beats, is_grid
+from transcribe.score.hands import find_hands
 from transcribe.theory.chords import parse
 from transcribe.theory.keys import key_of, signature
 from transcribe.theory.metres import beat_length, beats_in_bar
@@ -38,20 +39,26 @@ _STATUS = (0x80, 0xB0, 0x90)
 _TEXT, _NAME, _END, _TEMPO, _METRE, _KEY = 0x01, 0x03, 0x2F, 0x51, 0x58, 0x59
 
 
-def to_midi(transcription: Transcription) -> bytes:
-    """One piano track with the notes, the pedal as CC64, and the chords as text events in Harte's syntax.
+def to_midi(transcription: Transcription, two_hands: bool = False) -> bytes:
+    """Write a piano with the notes, the pedal as CC64, and the chords as text events in Harte's syntax.
 
     The first track holds the tempo, the metres where there are downbeats, the keys, each from a bar line on, and the
-    chords.
+    chords. The notes are in one track, or with ``two_hands`` in two, the right hand's first, where both play; each has
+    a channel of its own, with the pedal, so that one can be muted.
     """
     t = transcription
-    return _file(t, "Piano", t.notes, t.pedals, t.chords, _key_changes(t))
+    tracks: list[tuple[str, Sequence[Note]]] = [("Piano", t.notes)]
+    right = find_hands(t.notes) if two_hands else np.zeros(0, bool)
+    if 0 < np.count_nonzero(right) < len(right):
+        hands = (("right", right), ("left", ~right))
+        tracks = [(f"Piano, {name} hand", [t.notes[i] for i in np.flatnonzero(own)]) for name, own in hands]
+    return _file(t, tracks, t.pedals, t.chords, _key_changes(t))
 
 
 def block_chords(transcription: Transcription) -> bytes:
     """Block chords: the bass in one octave, the other notes above it in another."""
     notes = [Note(chord.onset, pitch, chord.offset, 80) for chord in transcription.chords for pitch in block(chord)]
-    return _file(transcription, "Chords", notes)
+    return _file(transcription, [("Chords", notes)])
 
 
 def block(chord: Chord) -> list[int]:
@@ -66,12 +73,12 @@ def block(chord: Chord) -> list[int]:
 
 def _file(
     t: Transcription,
-    name: str,
-    notes: Sequence[Note],
+    tracks: Sequence[tuple[str, Sequence[Note]]],
     pedals: Sequence[Pedal] = (),
     chords: Sequence[Chord] = (),
     keys: Sequence[tuple[float, str]] = (),
 ) -> bytes:
+    notes = [note for _, own in tracks for note in own]
     events: tuple[Note | Pedal | Chord, ...] = (*notes, *pedals, *chords)
     tempo_map = TempoMap(t, max((event.offset for event in events), default=0.0))
     first = [(tick, _meta(_TEMPO, tempo.to_bytes(3))) for tick, tempo in tempo_map.tempi]
@@ -93,8 +100,8 @@ def _file(
     first += [(int(tick), _meta(_TEXT, text.encode())) for tick, (_, text) in zip(ticks, texts, strict=True)]
     # In the order of their ticks; what the file says of itself before the words.
     conductor = _track(iter(sorted(first, key=lambda event: event[0])))
-    piano = _track(_played(tempo_map, name, notes, pedals))
-    return b"MThd" + struct.pack(">IHHH", 6, 1, 2, TICKS_PER_QUARTER) + conductor + piano
+    played = [_track(_played(tempo_map, name, own, pedals, i)) for i, (name, own) in enumerate(tracks)]
+    return b"MThd" + struct.pack(">IHHH", 6, 1, 1 + len(played), TICKS_PER_QUARTER) + conductor + b"".join(played)
 
 
 def _key_changes(t: Transcription) -> list[tuple[float, str]]:
@@ -111,11 +118,11 @@ def _key_changes(t: Transcription) -> list[tuple[float, str]]:
 
 
 def _played(
-    tempo_map: TempoMap, name: str, notes: Sequence[Note], pedals: Sequence[Pedal]
+    tempo_map: TempoMap, name: str, notes: Sequence[Note], pedals: Sequence[Pedal], channel: int
 ) -> Iterator[tuple[int, bytes]]:
     """Yield the events of a piano's track: tick and message."""
     yield 0, _meta(_NAME, name.encode())
-    yield 0, bytes([0xC0, 0])
+    yield 0, bytes([0xC0 | channel, 0])
     onsets = tempo_map.ticks(note.onset for note in notes)
     # A note of no ticks would be read back as a note without end.
     offsets = np.maximum(tempo_map.ticks(note.offset for note in notes), onsets + 1)
@@ -132,7 +139,7 @@ def _played(
     )
     for i in np.lexsort((table[:, 1], table[:, 0])):
         tick, kind, *data = table[i].tolist()
-        yield tick, bytes([_STATUS[kind], *data])
+        yield tick, bytes([_STATUS[kind] | channel, *data])
 
 
 def _rows(ticks: np.ndarray, kind: int, first: Any, second: Any) -> np.ndarray:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import operator
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
 
 import numpy as np
 
@@ -21,28 +20,23 @@ TOGETHER = 0.035
 _EASY_REACH, _REACH = 12, 16
 # Where the hands lie when nothing has been played, as MIDI numbers.
 _HOME = (48.0, 72.0)
-# What things cost; see :func:`_features`. Chosen on made-up pieces, then on 35 of ASAP's training pieces.
+# What things cost; see :func:`_features`. Chosen on made-up pieces and 40 of ASAP's training pieces.
 FEATURES = {
     "leap": 0.012,
-    "far_leap": 0.01,
-    "fast_leap": 0.01,
     "stretch": 1.3,
     "impossible": 0.19,
     "spread": 0.031,
-    "side": 0.05,
+    "side": 0.064,
     "crossed": 0.073,
     "held": 0.475,
     "idle": 0.0175,
-    "close": 0.0252,
-    "narrower": 0.008,
-    "alternating": 0.04,
-    "near_alternating": 0.1,
+    "close": 0.035,
+    "alternating": 0.05,
+    "near_alternating": 0.05,
 }
-# The register of what is played around a note: that of so many seconds before and after it.
-_AROUND = 3.0
 # Hands that alternate faster than in about so many seconds are costly.
 _FAST = 0.25
-_MIDDLE = 60.0
+_MIDDLE = 60
 # So many beginnings are followed at a time.
 _BEAM = 24
 
@@ -60,7 +54,6 @@ class _Way:
     struck: tuple[float, float] = (-10.0, -10.0)
     division: int = 0
     before: _Way | None = field(default=None, repr=False)
-    features: tuple[float, ...] = ()
 
 
 def find_hands(notes: Sequence[Note]) -> np.ndarray:
@@ -73,16 +66,13 @@ def find_hands(notes: Sequence[Note]) -> np.ndarray:
     """
     weights = tuple(FEATURES.values())
     groups = struck_together(np.array([note.onset for note in notes]))
-    middles = _registers(notes, groups)
     ways = [_Way(0.0)]
     orders = []
-    for group, middle in zip(groups, middles, strict=True):
+    for group in groups:
         order = sorted(group, key=lambda i: notes[i].pitch)
         orders.append(order)
         struck = [notes[i] for i in order]
-        found = [
-            _followed(way, struck, division, middle, weights) for way in ways for division in range(len(struck) + 1)
-        ]
+        found = [_followed(way, struck, division, weights) for way in ways for division in range(len(struck) + 1)]
         # Of ways that leave the hands in one place the cheapest is enough.
         best: dict[tuple[int, int], _Way] = {}
         for way in sorted(found, key=lambda way: way.cost):
@@ -99,18 +89,6 @@ def find_hands(notes: Sequence[Note]) -> np.ndarray:
     return right
 
 
-def _registers(notes: Sequence[Note], groups: Sequence[Sequence[int]]) -> list[float]:
-    """Tell for every group where the middle of what is played around it lies: between its low and its high notes."""
-    onsets = np.array([note.onset for note in notes])
-    pitches = np.array([note.pitch for note in notes], float)
-    found = []
-    for group in groups:
-        first, last = np.searchsorted(onsets, [onsets[group[0]] - _AROUND, onsets[group[0]] + _AROUND])
-        low, high = np.percentile(pitches[first:last], (15, 85))
-        found.append(float((low + high) / 2 + _MIDDLE) / 2)
-    return found
-
-
 def struck_together(onsets: np.ndarray, within: float = TOGETHER) -> list[list[int]]:
     """Group the indices of notes that begin within so many seconds of the first of them; ``onsets`` (n,) in order."""
     groups: list[list[int]] = []
@@ -122,9 +100,9 @@ def struck_together(onsets: np.ndarray, within: float = TOGETHER) -> list[list[i
     return groups
 
 
-def _followed(way: _Way, struck: Sequence[Note], division: int, middle: float, weights: Sequence[float]) -> _Way:
+def _followed(way: _Way, struck: Sequence[Note], division: int, weights: Sequence[float]) -> _Way:
     """Play notes, lowest first: ``division`` of them with the left hand, the others with the right."""
-    features = _features(way, struck, division, middle)
+    features = _features(way, struck, division)
     cost = way.cost + sum(map(operator.mul, weights, features))
     place, held, last = list(way.place), list(way.held), list(way.struck)
     for hand, part in enumerate((struck[:division], struck[division:])):
@@ -133,35 +111,31 @@ def _followed(way: _Way, struck: Sequence[Note], division: int, middle: float, w
             longest = max(part, key=lambda note: note.offset)
             held[hand] = (longest.offset, longest.pitch)
             last[hand] = part[0].onset
-    return _Way(cost, (place[0], place[1]), (held[0], held[1]), (last[0], last[1]), division, way, features)
+    return _Way(cost, (place[0], place[1]), (held[0], held[1]), (last[0], last[1]), division, way)
 
 
-def _features(way: _Way, struck: Sequence[Note], division: int, middle: float) -> tuple[float, ...]:
+def _features(way: _Way, struck: Sequence[Note], division: int) -> tuple[float, ...]:
     """Measure what makes a division hard to play, in the order of :data:`FEATURES`.
 
-    Of each hand: semitones it leaps, those beyond an octave, and how fast; semitones between its outer notes beyond
-    what is easy, beyond what is possible, and all; semitones beyond the middle of the register; semitones it crosses
-    what the other hand holds; semitones out of reach of what it holds itself; a hand that is left out. Between the
-    hands: semitones that they are nearer to each other than an octave, and nearer than some other division would have
-    them; that the hands alternate fast, and how near to each other they do.
+    Of each hand: semitones it leaps; semitones between its outer notes beyond what is easy, beyond what is possible,
+    and all; semitones beyond middle C; semitones it crosses what the other hand holds; semitones out of reach of what
+    it holds itself; a hand that is left out. Between the hands: semitones that they are nearer to each other than an
+    octave; that the hands alternate fast, and how near to each other they do.
     """
     time = struck[0].onset
-    leap = far = fast = stretch = impossible = spread = side = crossed = reach = idle = 0.0
+    leap = stretch = impossible = spread = side = crossed = reach = idle = 0.0
     for hand, part in enumerate((struck[:division], struck[division:])):
         if not part:
             idle += 1
             continue
         low, high = part[0].pitch, part[-1].pitch
         width = high - low
-        distance = abs((low + high) / 2 - way.place[hand])
-        leap += distance
-        far += max(0.0, distance - _EASY_REACH)
-        fast += distance / (1 + (time - way.struck[hand]) / _FAST)
+        leap += abs((low + high) / 2 - way.place[hand])
         spread += width
         stretch += max(0, width - _EASY_REACH)
         impossible += max(0, width - _REACH)
         for note in part:
-            side += max(0.0, (note.pitch - middle) * (1 if hand == 0 else -1))
+            side += max(0.0, (note.pitch - _MIDDLE) * (1 if hand == 0 else -1))
         # What the hand still holds has to be in reach, and what the other holds isn't to be crossed.
         end, pitch = way.held[hand]
         if end > time + TOGETHER:
@@ -169,11 +143,9 @@ def _features(way: _Way, struck: Sequence[Note], division: int, middle: float) -
         end, pitch = way.held[1 - hand]
         if end > time + TOGETHER:
             crossed += max(0, (high - pitch) if hand == 0 else (pitch - low))
-    close = narrower = 0.0
+    close = 0.0
     if 0 < division < len(struck):
-        gaps = [b.pitch - a.pitch for a, b in pairwise(struck)]
-        close = max(0, _EASY_REACH - gaps[division - 1])
-        narrower = max(gaps) - gaps[division - 1]
+        close = max(0, _EASY_REACH - (struck[division].pitch - struck[division - 1].pitch))
     alternating = near = 0.0
     if division in (0, len(struck)):
         hand = 0 if division else 1
@@ -181,6 +153,4 @@ def _features(way: _Way, struck: Sequence[Note], division: int, middle: float) -
         if way.struck[1 - hand] > way.struck[hand]:
             alternating = 1 / (1 + ago / _FAST)
             near = alternating * max(0.0, 1 - abs(struck[0].pitch - way.place[1 - hand]) / _EASY_REACH)
-    return (
-        leap, far, fast, stretch, impossible, spread, side, crossed, reach, idle, close, narrower, alternating, near
-    )  # fmt: skip
+    return (leap, stretch, impossible, spread, side, crossed, reach, idle, close, alternating, near)

@@ -61,6 +61,7 @@ def place_notes(
     downbeats: Sequence[float],
     metres: Sequence[Metre] = (),
     detail: float = 1.0,
+    known: bool = False,
 ) -> Placement:
     """Put notes onto the grid of their beats.
 
@@ -74,12 +75,15 @@ def place_notes(
         Tell whether beats divide in three; without them the notes do.
     detail
         Above 1 rhythms become finer, below simpler.
+    known
+        Whether the metres are known, section by section. Of metres that were found only the most usual one is trusted
+        to tell how beats divide.
     """
     onsets = np.array([note.onset for note in notes])
     kinds: bool | list[bool]
     if metres:
-        kinds = [names.is_compound(label) for label in _labels(beats, metres)]
         compound = mostly_compound(metres)
+        kinds = [names.is_compound(label) for label in _labels(beats, metres)] if known else compound
     else:
         together = [float(np.mean([onsets[i] for i in group])) for group in struck_together(onsets)]
         beats, downbeats = _halved(together, beats, downbeats, detail)
@@ -95,7 +99,7 @@ def place_notes(
             places[i] = place
         divided.append(parts)
     placed = Placement(tuple(beats), tuple(downbeats), compound, right, tuple(places), (divided[0], divided[1]))
-    return _evened(placed, metres)
+    return _evened(placed, metres) if known else placed
 
 
 def _labels(beats: Sequence[float], metres: Sequence[Metre]) -> list[str]:
@@ -209,7 +213,8 @@ def quantized(
     notes = transcription.notes
     if not notes or not is_grid(transcription.beats):
         return transcription
-    placed = place_notes(notes, transcription.beats, transcription.downbeats, transcription.metres, detail)
+    t = transcription
+    placed = place_notes(notes, t.beats, t.downbeats, t.metres, detail, known=t.beat_confidence == 1)
     before = BeatGrid(placed.beats)
     performed = before.to_beats(np.array([note.onset for note in notes]))
     ends = before.to_beats(np.array([note.offset for note in notes]))

@@ -26,6 +26,10 @@ _FEWEST = 8
 _EDGE = 1e-9
 # Places are counted in so many parts of a beat: all divisions are whole there.
 _TICKS = 144
+# Beats of no length at all, where times are beyond all measure, are so long, in seconds.
+_SHORTEST = 1e-3
+# Habits reach over so many times the distance in which they fade; what was never seen counts as often as this.
+_REACHES, _UNSEEN = 4, 0.3
 
 
 @dataclass(frozen=True)
@@ -50,6 +54,10 @@ class Weights:
         How much what the beats around are divided into counts, by the logarithm of its share.
     together
         What it costs to write notes apart that the two hands strike together.
+    reach
+        In how many beats the habit fades.
+    divisions, compound
+        The divisions of beats of two parts and of three, with what they cost.
     """
 
     change: float = 0.5
@@ -169,7 +177,7 @@ class _Kinds:
 
     def costs(self, beats: np.ndarray) -> np.ndarray:
         """Costs of the divisions in beats of these numbers, (n_beats, n_kinds)."""
-        return self._costs[self._compound[np.clip(beats, 0, len(self._compound) - 1)]]
+        return np.asarray(self._costs[self._compound[np.clip(beats, 0, len(self._compound) - 1)]])
 
 
 def _habits(divided: Sequence[Divided], kinds: _Kinds, weights: Weights) -> dict[int, np.ndarray]:
@@ -177,20 +185,23 @@ def _habits(divided: Sequence[Divided], kinds: _Kinds, weights: Weights) -> dict
     numbers = sorted({number for own in divided for number in own})
     if not numbers:
         return {}
-    first = numbers[0]
     index = {int(p): i for i, p in enumerate(kinds.parts)}
-    counts = np.zeros((numbers[-1] - first + 1, len(kinds.parts)))
+    row = {number: i for i, number in enumerate(numbers)}
+    counts = np.zeros((len(numbers), len(kinds.parts)))
     for own in divided:
         for number, parts in own.items():
             if parts > 1:
-                counts[number - first, index[parts]] += 1
-    width = np.arange(-4 * int(weights.reach), 4 * int(weights.reach) + 1)
-    kernel = np.exp(-np.abs(width) / weights.reach)
-    smooth = np.stack([np.convolve(column, kernel, "full")[len(width) // 2 :][: len(counts)] for column in counts.T], 1)
-    shares = (smooth + 0.3) / (smooth.sum(1, keepdims=True) + 0.3 * len(kinds.parts))
-    costs = -weights.habit * np.log(shares / shares.max(1, keepdims=True)) / kinds.detail
-    costs[:, kinds.parts == 1] = 0.0
-    return {first + i: row for i, row in enumerate(costs)}
+                counts[row[number], index[parts]] += 1
+    places = np.array(numbers)
+    reach = _REACHES * weights.reach
+    firsts, lasts = np.searchsorted(places, places - reach), np.searchsorted(places, places + reach, "right")
+    found = {}
+    for i, number in enumerate(numbers):
+        near = slice(int(firsts[i]), int(lasts[i]))
+        own_counts = np.exp(-np.abs(places[near] - number) / weights.reach) @ counts[near]
+        shares = (own_counts + _UNSEEN) / (own_counts + _UNSEEN).max()
+        found[number] = np.where(kinds.parts > 1, -weights.habit * np.log(shares) / kinds.detail, 0.0)
+    return found
 
 
 def _meeting(own: _Groups, others: Sequence[tuple[_Groups, np.ndarray]]) -> np.ndarray:
@@ -234,7 +245,7 @@ def _search(
         table = kinds.costs(numbers)
         if habits is not None:
             table = table + np.array([habits.get(number, np.zeros(len(kinds.parts))) for number in numbers.tolist()])
-        part = length / kinds.parts
+        part = max(length, _SHORTEST) / kinds.parts
         table = table + w.fast * np.maximum(0, np.log(w.fastest / part)) * (kinds.parts > 1)
         division = table[beat - base[i] + 1, kind]
         usable = np.isfinite(division)
