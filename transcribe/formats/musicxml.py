@@ -25,6 +25,11 @@ from transcribe.score.notation import keys_of_bars, notate
 _DATED = re.compile(rb"\s*<(encoding-date|movement-title)>[^<]*</[a-z-]+>")
 _UNKNOWN = {"title": rb"<work-title>[^<]*</work-title>", "composer": rb'<creator type="composer">[^<]*</creator>'}
 _EMPTY = re.compile(rb"\s*<work>\s*</work>")
+# A note, or those of a chord, and symbols within its time, which music21 puts after it with offsets back.
+_CHILD = rb" {6}<%s\b[^>]*>\n%s(?: {7}.*\n)* {6}</%s>\n"
+_NOTES = _CHILD % (b"note", b"", b"note") + b"(?:" + _CHILD % (b"note", rb" {8}<chord />\n", b"note") + b")*"
+_LATE = re.compile(b"(" + _NOTES + b")((?:" + _CHILD % (b"harmony", b"", b"harmony") + b")+)")
+_OFFSET = re.compile(rb"(<offset[^>]*>)(-\d+)(</offset>)")
 
 
 def to_musicxml(transcription: Transcription, detail: float = 1.0, page: Page = PLAIN) -> bytes:
@@ -58,7 +63,17 @@ def to_musicxml(transcription: Transcription, detail: float = 1.0, page: Page = 
     for name, element in _UNKNOWN.items():
         if not getattr(page, name):
             content = re.sub(rb"\s*" + element, b"", content)
-    return _EMPTY.sub(b"", content)
+    return _LATE.sub(_symbols_first, _EMPTY.sub(b"", content))
+
+
+def _symbols_first(found: re.Match[bytes]) -> bytes:
+    """Put symbols before the note within whose time they stand: verovio puts others above the wrong staff."""
+    notes, symbols = found.groups()
+    duration = re.search(rb"<duration>(\d+)</duration>", notes)
+    if duration is None or len(_OFFSET.findall(symbols)) < symbols.count(b"<harmony"):
+        return found[0]
+    length = int(duration[1])
+    return _OFFSET.sub(lambda offset: offset[1] + b"%d" % (length + int(offset[2])) + offset[3], symbols) + notes
 
 
 def _melody(t: Transcription) -> Transcription:
