@@ -7,6 +7,7 @@ import threading
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -24,13 +25,15 @@ from transcribe.instruments import decoder as tags
 from transcribe.instruments.task import INSTRUMENTS
 from transcribe.notes.decoder import Activations as NoteActivations
 from transcribe.notes.decoder import DecodingConfig
+from transcribe.notes.ensemble import EnsembleDecodingConfig
 from transcribe.notes.task import NOTES
 
 FEATURES = FeatureConfig()
 RATE = FEATURES.sample_rate
-PIANO = Model(NOTES, "piano-1", None, FEATURES, DecodingConfig(onset_threshold=0.5, frame_threshold=0.5))
-ANY = Model(NOTES, "any-1", None, FEATURES, ENSEMBLE)
-LISTENER = Model(INSTRUMENTS, "instruments-1", None, FEATURES, tags.TagDecodingConfig())
+NETWORK = SimpleNamespace(parameters=lambda: iter([SimpleNamespace(device="cpu")]))
+PIANO = Model(NOTES, "piano-1", NETWORK, FEATURES, DecodingConfig(onset_threshold=0.5, frame_threshold=0.5))
+ANY = Model(NOTES, "any-1", NETWORK, FEATURES, ENSEMBLE)
+LISTENER = Model(INSTRUMENTS, "instruments-1", NETWORK, FEATURES, tags.TagDecodingConfig())
 
 
 class Networks:
@@ -53,7 +56,7 @@ class Networks:
                 scores = np.full((60, len(tags.FAMILIES)), 0.1, np.float32)
                 scores[:, tags.FAMILIES.index(family)] = 0.9
                 yield tags.TagActivations(scores, np.zeros((60, len(tags.INSTRUMENTS)), np.float32), FEATURES.grid, 1)
-            elif model.decoding is ENSEMBLE:
+            elif isinstance(model.decoding, EnsembleDecodingConfig):
                 yield heard
             else:
                 names = ("onset", "frame", "offset", "velocity", "pedal", "grid")
@@ -140,11 +143,11 @@ def test_a_pipe_is_read_once(tmp_path: Path) -> None:
     path, pipe = tmp_path / "a.wav", tmp_path / "pipe"
     soundfile.write(path, SAMPLES, RATE)
     os.mkfifo(pipe)
-    writer = threading.Thread(target=lambda: pipe.write_bytes(path.read_bytes()))
+    writer = threading.Thread(target=lambda: pipe.write_bytes(path.read_bytes()), daemon=True)
     writer.start()
     networks = Networks("string")
     assert transcriber(networks).transcribe_file(pipe).models["notes"] == "any-1"
-    writer.join()
+    writer.join(10)
     assert networks.n_samples == RATE
 
 
@@ -170,10 +173,12 @@ def test_the_command_says_which_and_why(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     soundfile.write(tmp_path / "a.wav", SAMPLES, RATE)
+    networks = Networks("reed")
     monkeypatch.setattr(
         "transcribe.transcriber.infer_together",
-        lambda blocks, *m, tunings, threads: Networks("reed")(blocks, *m, tunings=tunings),
+        lambda blocks, *models, tunings, threads: networks(blocks, *models, tunings=tunings),
     )
-    assert cli(["notes", str(tmp_path / "a.wav"), "--model", "auto", "-o", str(tmp_path / "a.mid")]) == 0
+    options = ["--model", "auto", "--no-chords", "--no-instruments", "-o", str(tmp_path / "a.mid")]
+    assert cli([str(tmp_path / "a.wav"), *options]) == 0
     said = capsys.readouterr().err
     assert "a.wav: heard by any-1: no piano plays alone (something else is likelier in 100% of the sound)" in said
