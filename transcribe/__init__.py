@@ -14,7 +14,7 @@ import importlib as _importlib
 import typing as _typing
 
 from transcribe.errors import InputError, OutputError, PitchaiError, UsageError, WeightsError
-from transcribe.events import Chord, Key, Note, Pedal, Tag, Transcription
+from transcribe.events import Chord, Drum, Key, Note, Pedal, Tag, Transcription
 
 if _typing.TYPE_CHECKING:
     from transcribe.audio.reader import Audio, load_audio
@@ -55,6 +55,7 @@ __all__ = [
     "Audio",
     "Chord",
     "DecodingConfig",
+    "Drum",
     "FeatureConfig",
     "FrameGrid",
     "InputError",
