@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 # Beats whose confidence is lower on the average are said to be a guess.
 GUESSED_BELOW = 0.5
 # Where something else than a piano is the likeliest in more of the sound than this, no piano plays alone. Measured with
-# instruments-3 on 84 renders of pianos and 72 of other instruments, half of them through bad microphones, whose sounds it
-# never heard: all between 0.16 and 0.38 are wrong of two pianos and one other; this is the middle.
+# instruments-3 on 84 renders of pianos and 72 of other instruments that it never heard, half of them through bad
+# microphones: any share between 0.16 and 0.38 is wrong of two pianos and one other; this is the middle.
 NOVEL_ABOVE = 0.27
 
 
