@@ -98,14 +98,15 @@ def lines(out: Path) -> list[dict[str, Any]]:
 
 def struck(run: subprocess.Popen[str], number: signal.Signals) -> bool:
     """Send a signal; tell whether the program had come to its first line, where it handles signals."""
-    run.send_signal(signal.SIGSTOP)  # so that it can't come there in between
-    os.waitid(os.P_PID, run.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
+    os.kill(run.pid, signal.SIGSTOP)  # so that it can't come there in between
+    state = os.waitid(os.P_PID, run.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
+    if state is None or state.si_code != os.CLD_STOPPED:
+        return True  # it has ended
     status = Path(f"/proc/{run.pid}/status").read_text()
-    masks = [int(status.partition(f"{name}:")[2].split()[0], 16) for name in ("SigCgt", "SigIgn")]
-    ended = "State:\tZ" in status
-    run.send_signal(number)
-    run.send_signal(signal.SIGCONT)
-    return ended or bool((masks[0] | masks[1]) >> (signal.SIGTERM - 1) & 1)
+    caught, ignored = (int(status.partition(f"{name}:")[2].split()[0], 16) for name in ("SigCgt", "SigIgn"))
+    os.kill(run.pid, number)
+    os.kill(run.pid, signal.SIGCONT)
+    return bool((caught | ignored) >> (signal.SIGTERM - 1) & 1)
 
 
 def kill(source: Path, out: Path, rng: random.Random, latest: float = 3.0) -> Iterator[str]:

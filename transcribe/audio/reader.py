@@ -9,7 +9,7 @@ import math
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +19,7 @@ from typing import IO, Any
 import numpy as np
 
 from transcribe.audio.decoding import Decoder, NotDecodableError
+from transcribe.audio.isolated import IsolatedDecoder, open_isolated
 from transcribe.errors import InputError
 
 MIN_SAMPLE_RATE, MAX_SAMPLE_RATE = 1000, 384000
@@ -78,6 +79,8 @@ class AudioReader(AbstractContextManager["AudioReader"]):
         Values (frames times channels) decoded at a time. The samples don't depend on it.
     max_duration
         Seconds; what lasts longer, or says so, is refused.
+    isolated
+        Decode in a process of its own, which may crash (:mod:`transcribe.audio.isolated`).
 
     Attributes
     ----------
@@ -98,6 +101,7 @@ class AudioReader(AbstractContextManager["AudioReader"]):
         sample_rate: int,
         block_values: int = BLOCK_VALUES,
         max_duration: float = MAX_DURATION,
+        isolated: bool = False,
     ) -> None:
         self.name = "standard input" if str(source) == "-" else Path(source).name
         self.sample_rate = sample_rate
@@ -106,7 +110,7 @@ class AudioReader(AbstractContextManager["AudioReader"]):
         self._block_values = block_values
         self._file = _spool(sys.stdin, self.name) if str(source) == "-" else _open(Path(source), self.name)
         try:
-            self._decoder = self._open_decoder()
+            self._decoder = self._open_decoder(open_isolated if isolated else Decoder)
         except BaseException:
             self._file.close()
             raise
@@ -122,11 +126,11 @@ class AudioReader(AbstractContextManager["AudioReader"]):
             f"{self.name}: {what} the {_span(self._max_duration)} that are read; --max-duration allows more"
         )
 
-    def _open_decoder(self) -> Decoder:
+    def _open_decoder(self, opened: Callable[[IO[bytes], int], Decoder | IsolatedDecoder]) -> Decoder | IsolatedDecoder:
         if self._file.seek(0, 2) == 0:
             raise InputError(f"{self.name}: the file is empty; record or export it again")
         try:
-            return Decoder(self._file, self._block_values)
+            return opened(self._file, self._block_values)
         except NotDecodableError as error:
             raise InputError(
                 f"{self.name}: can't decode: {error}; check that it is a recording, or convert it to WAV"

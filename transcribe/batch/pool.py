@@ -216,8 +216,8 @@ def _exit(number: int, _: FrameType | None) -> None:
 
 
 def sendable(error: Exception) -> Exception:
-    """Pass our own errors on, whose only argument is their text; others may not come out of a pipe as they went in."""
-    if isinstance(error, PitchaiError):
+    """Pass our own errors on, and packages that aren't there; others may not come out of a pipe as they went in."""
+    if isinstance(error, (PitchaiError, ModuleNotFoundError)):
         return error
     reason = machine_fault(error)
     return RuntimeError(f"{type(error).__name__}: {error}") if reason is None else OSError(None, reason)
