@@ -20,7 +20,7 @@ import numpy as np
 
 from transcribe.engine.features import FeatureConfig
 from transcribe.engine.onnx_backend import OnnxNetwork
-from transcribe.engine.task import AnyModel, AnyNetwork, Header, Model, Network, NetworkTask
+from transcribe.engine.task import AnyModel, AnyNetwork, Header, Model, Network, NetworkTask, VariedTask
 from transcribe.errors import UsageError, WeightsError, machine_fault
 
 if TYPE_CHECKING:
@@ -261,7 +261,7 @@ def parse_model(
             name,
             _filled(task.network(header), content, device, precision) if graph is None else OnnxNetwork(graph),
             task.features(header),
-            build(task.decoding, header["decoding"]),
+            build(task.decoding_of(header) if isinstance(task, VariedTask) else task.decoding, header["decoding"]),
             {key: tensors[key].astype(np.float32) for key in task.constants},
             header,
         )

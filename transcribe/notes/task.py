@@ -52,6 +52,13 @@ class NotesTask:
     precisions = ("float32", "bfloat16")
     settings_key = ""
 
+    def decoding_of(self, header: Header) -> type[DecodingConfig]:
+        """Choose the settings: those of a model of any instruments are about drums too."""
+        from transcribe.notes.decoder import DecodingConfig
+        from transcribe.notes.ensemble import EnsembleDecodingConfig
+
+        return EnsembleDecodingConfig if "drum_thresholds" in header["decoding"] else DecodingConfig
+
     def network(self, header: Header) -> NotesNetwork:
         """Build the network untrained."""
         from transcribe.engine.trunk import TrunkConfig
@@ -67,15 +74,20 @@ class NotesTask:
     def activations(self, heads: Heads, grid: FrameGrid, stride: int) -> Activations:
         """Name the network's heads."""
         from transcribe.notes.decoder import Activations
+        from transcribe.notes.ensemble import EnsembleActivations
 
-        onset, frame, offset, velocity, pedal = heads
-        return Activations(onset, frame, offset, velocity, pedal, grid)
+        onset, frame, offset, velocity, pedal, *others = heads
+        if not others:
+            return Activations(onset, frame, offset, velocity, pedal, grid)
+        return EnsembleActivations(onset, frame, offset, velocity, pedal, grid, *others)
 
     def decoder(self, model: NotesModel) -> NoteDecoder:
         """Begin to decode."""
         from transcribe.notes.decoder import NoteDecoder
+        from transcribe.notes.ensemble import EnsembleDecoder, EnsembleDecodingConfig
 
-        return NoteDecoder(model.decoding)
+        decoding = model.decoding
+        return EnsembleDecoder(decoding) if isinstance(decoding, EnsembleDecodingConfig) else NoteDecoder(decoding)
 
     def remarks(self, result: Transcription, level: MeteredBlocks) -> Iterator[str]:
         """Warn of a recording without notes, and of what isn't a piano alone."""
