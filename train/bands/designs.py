@@ -57,7 +57,8 @@ def main(arguments: list[str] | None = None) -> None:
     pieces = [piece for name, folder in options.train for piece in load(name, folder, "train")]
     prepared = prepare(pieces, options.cache, read_labels)
     batches = choose_band_excerpts(prepared, features, options.batch, options.frames, 0, device)
-    valid = load(*options.valid, "validation")[:: options.every]
+    name, folder = options.valid
+    valid = load(name, folder, "validation")[:: options.every]
     titles = ("design", "parameters", "steps", "10⁶ multiply-adds / s", "CPU s / min", *_FIGURES)
     print(f"| {' | '.join(titles)} |")
     print("|---" * len(titles) + "|")

@@ -12,7 +12,7 @@ from train.notes.task import note_losses
 from transcribe.notes.ensemble_network import EnsembleLogits
 
 # Beside the notes' losses, by which they were set to about the size of the onsets'; not tuned.
-_FAMILY, _DRUM, _DRUM_VELOCITY = 0.15, 1.0, 1.5
+_FAMILY, _DRUM, _DRUM_VELOCITY = 0.25, 1.0, 1.5
 
 
 def losses(network: nn.Module, batch: tuple[Tensor, ...]) -> dict[str, Tensor]:
