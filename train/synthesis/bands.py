@@ -30,7 +30,7 @@ from train.synthesis.performances import Performance, syncopated_pedal
 from train.synthesis.piano import SAMPLE_RATE, Piano, Voicing, load_pianos, play
 from train.synthesis.players import Played, cast_part, humanised, touched, warped
 from train.synthesis.scores import Part
-from transcribe.theory.families import DRUM_KEYS, DRUM_OF_KEY, PROGRAMS
+from transcribe.theory.families import DRUM_KEYS, DRUM_OF_KEY, FAMILIES, PROGRAMS
 
 SHORTEST, LONGEST = 20.0, 60.0  # seconds of an excerpt
 MOST_PARTS = 8
@@ -60,11 +60,16 @@ class Band:
     sources: tuple[str, ...]
 
 
-def arrange(parts: Sequence[Part], rng: np.random.Generator, alone: float) -> list[Part]:
-    """Choose who plays: a lone part, or up to eight, some of them with a bass or a melody of its own; in any key."""
+def arrange(parts: Sequence[Part], rng: np.random.Generator, alone: float, together: float = 0.0) -> list[Part]:
+    """Choose who plays, in any key: a lone part, or up to eight, some of them with a bass or a melody of its own.
+
+    A share of ``together`` has one player for all that isn't drums.
+    """
     pitched = [part for part in parts if not part.is_drums]
     drums = [part for part in parts if part.is_drums]
-    if pitched and rng.random() < alone:
+    if pitched and together and rng.random() < together:
+        chosen = [scores.merge(pitched)]
+    elif pitched and rng.random() < alone:
         chosen = [pitched[int(rng.integers(len(pitched)))]]
     else:
         count = min(len(pitched), int(rng.choice([1, 2, 3, 4, 5, 6, 8], p=[0.05, 0.2, 0.2, 0.25, 0.12, 0.1, 0.08])))
@@ -85,10 +90,15 @@ def arrange(parts: Sequence[Part], rng: np.random.Generator, alone: float) -> li
 
 
 def perform(
-    parts: Sequence[Part], seconds: float, rng: np.random.Generator, kept: float, scatter: float
+    parts: Sequence[Part],
+    seconds: float,
+    rng: np.random.Generator,
+    kept: float,
+    scatter: float,
+    families: Sequence[str] = FAMILIES,
 ) -> list[Played]:
     """Give every part to a musician and let them play."""
-    cast = [played for part in parts if (played := cast_part(part, rng, kept)) is not None]
+    cast = [played for part in parts if (played := cast_part(part, rng, kept, families)) is not None]
     band = []
     for played in cast:
         on_piano = played.family == "piano"
@@ -218,7 +228,8 @@ def make(
         whole = scores.read_parts(path)
         # A span that fills the excerpt in any tempo.
         start = rng.uniform(0, max(0.0, scores.duration(whole) - seconds))
-        parts = arrange(scores.cut(whole, start, 1.35 * seconds), rng, options.alone_share)
+        excerpt = scores.cut(whole, start, 1.35 * seconds)
+        parts = arrange(excerpt, rng, options.alone_share, options.together_share)
         if drummers and not any(part.is_drums for part in parts) and rng.random() < options.drummer_share:
             beat = scores.read_parts(drummers[int(rng.integers(len(drummers)))])
             start = rng.uniform(0, max(0.0, scores.duration(beat) - seconds))
@@ -228,7 +239,7 @@ def make(
         parts = scores.cut(warped(parts, rng), 0.0, seconds)
         performed = any(word in path.parts for word in options.performed)
         scatter = 0.002 if performed else float(rng.choice([0.003, 0.008, 0.015, 0.025]))
-        band = perform(parts, seconds, rng, options.kept_share, scatter)
+        band = perform(parts, seconds, rng, options.kept_share, scatter, options.families)
         if band:
             return mix(band, seconds, rng, sounds, studio), f"{path.parent.name}/{path.name}"
 
@@ -249,6 +260,8 @@ def _parser() -> argparse.ArgumentParser:
     add("--rooms", type=Path, help="impulse responses made by train.synthesis.rooms")
     add("--sounds", type=Path, help="folder with speech*.flac made by train.synthesis.sounds")
     add("--codecs", action="store_true", help="MP3, AAC and Opus, by PyAV")
+    add("--families", nargs="+", choices=FAMILIES, default=FAMILIES, help="who may play what isn't drums")
+    add("--together-share", type=float, default=0.0, help="one player for all parts, as of a piano's two hands")
     add("--alone-share", type=float, default=0.3, help="one part only")
     add("--silent-share", type=float, default=0.05, help="silence, noise, speech")
     add("--drummer-share", type=float, default=0.3, help="a drummer for pieces without drums")

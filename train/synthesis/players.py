@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -10,7 +11,7 @@ from scipy import signal
 from train.synthesis.performances import without_overlaps
 from train.synthesis.scores import Part
 from train.synthesis.solos import SOUNDS, Sound
-from transcribe.theory.families import FAMILY_OF_PROGRAM
+from transcribe.theory.families import FAMILIES, FAMILY_OF_PROGRAM
 
 # How often a family is drawn where several could play: those with few sounds, and what leads in songs, more often.
 FAMILY_WEIGHTS = {
@@ -54,7 +55,9 @@ class Played:
         return notes
 
 
-def cast_part(part: Part, rng: np.random.Generator, kept: float = 0.3) -> Played | None:
+def cast_part(
+    part: Part, rng: np.random.Generator, kept: float = 0.3, families: Collection[str] = FAMILIES
+) -> Played | None:
     """Give a part to an instrument that could play it, an octave or two away where it must; None where none can.
 
     Parameters
@@ -65,12 +68,14 @@ def cast_part(part: Part, rng: np.random.Generator, kept: float = 0.3) -> Played
         Of all randomness.
     kept
         How often the instrument of the file keeps it, where it names one.
+    families
+        Who may play what isn't drums.
     """
     if part.is_drums:
         return Played(part, "drums", int(rng.choice([0, 0, 0, 8, 16, 24, 25, 32, 40])))
-    names = list(SOUNDS)
+    names = [name for name, sound in SOUNDS.items() if FAMILY_OF_PROGRAM[sound.programs[0]] in families]
     own = [name for name in names if part.program in SOUNDS[name].programs]
-    low = float(np.median(part.notes[:, 2])) < 50
+    low = float(np.median(part.notes[:, 2])) < 50 and "bass" in families
     if low and rng.random() < 0.55 and not part.is_polyphonic:
         names = ["bass", "plucked double bass"]
     elif own and part.program and rng.random() < kept:
@@ -78,8 +83,8 @@ def cast_part(part: Part, rng: np.random.Generator, kept: float = 0.3) -> Played
     fitting = [(name, shift) for name in names if (shift := _shift(part, SOUNDS[name])) is not None]
     if not fitting:
         return None
-    families = [FAMILY_OF_PROGRAM[SOUNDS[name].programs[0]] for name, _ in fitting]
-    weights = np.array([FAMILY_WEIGHTS[str(family)] / families.count(family) for family in families])
+    able = [str(FAMILY_OF_PROGRAM[SOUNDS[name].programs[0]]) for name, _ in fitting]
+    weights = np.array([FAMILY_WEIGHTS[family] / able.count(family) for family in able])
     name, shift = fitting[int(rng.choice(len(fitting), p=weights / weights.sum()))]
     sound = SOUNDS[name]
     notes = part.notes.copy()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -78,6 +78,14 @@ def cut(parts: Iterable[Part], start: float, seconds: float) -> list[Part]:
 def duration(parts: Iterable[Part]) -> float:
     """Give the last offset in seconds."""
     return max((float(part.notes[:, 1].max()) for part in parts), default=0.0)
+
+
+def merge(parts: Sequence[Part]) -> Part:
+    """Give several parts, such as a pianist's hands, to one player."""
+    notes = np.concatenate([part.notes for part in parts])
+    notes = without_overlaps(notes[np.argsort(notes[:, 0], kind="stable")])
+    longest = max(parts, key=lambda part: len(part.pedals))  # tracks of one player repeat the pedal
+    return replace(parts[0], notes=notes, pedals=longest.pedals)
 
 
 def split_melody(part: Part) -> tuple[Part, Part]:

@@ -49,6 +49,10 @@ def test_parts_are_cut_and_split_by_hand() -> None:
     assert CHORDS.is_polyphonic
     (part,) = scores.cut([MELODY, CHORDS], 3.4, 0.4)
     assert part.notes == pytest.approx(np.array([[0.1, 0.4, 67, 64]]))
+    both = scores.merge([MELODY, Part(CHORDS.notes[1:2], np.array([[0.0, 1.0]]))])
+    assert sorted(both.notes[:2].tolist()) == [[0, 0.5, 60, 64], [0, 0.9, 52, 64]]
+    assert len(both.notes) == 9
+    assert both.pedals.tolist() == [[0, 1]]
     high, low = scores.split_melody(CHORDS)
     assert high.notes[:, 2].tolist() == [67] * 4
     assert low.notes[:, 2].tolist() == [48, 52] * 4
@@ -170,8 +174,8 @@ def test_a_singer_is_silent_between_notes_and_in_tune_within_them(seed: int) -> 
 
 
 def options(**more: object) -> argparse.Namespace:
-    shares = {"alone_share": 0.0, "silent_share": 0.0, "drummer_share": 0.0, "kept_share": 0.5, "performed": []}
-    return argparse.Namespace(**{**shares, **more})
+    shares = {f"{name}_share": 0.0 for name in ("alone", "silent", "drummer", "kept", "together")}
+    return argparse.Namespace(**{**shares, "performed": [], "families": FAMILIES, **more})
 
 
 @pytest.fixture
@@ -216,6 +220,14 @@ def test_the_same_seed_gives_the_same(song: Path) -> None:
         bands.make([[song]], [], np.random.default_rng(4), SOUNDS_OF_STUB, Studio(), options())[0] for _ in range(2)
     )
     np.testing.assert_array_equal(first.samples, second.samples)
+
+
+def test_a_pianist_has_both_hands(song: Path) -> None:
+    chosen = options(together_share=1.0, families=("piano",))
+    for seed in range(3):
+        made, _ = bands.make([[song]], [], np.random.default_rng(seed), SOUNDS_OF_STUB, Studio(), chosen)
+        assert [part.family for part in made.parts] == ["piano"]
+        assert made.parts[0].part.is_polyphonic
 
 
 def test_nobody_plays_in_noise(song: Path, tmp_path: Path) -> None:
