@@ -37,7 +37,8 @@ REINSTALL = "reinstall pitchai"
 class Entry:
     """One line of the manifest; ``size`` names the newest of several, such as ``small``.
 
-    ``graph`` is what the CPU runs, where there is one: the same network as an ONNX file.
+    ``graph`` is what the CPU runs, where there is one: the same network as an ONNX file. ``elsewhere``: it is the
+    default for recordings of what the ``default`` doesn't know (:mod:`transcribe.automatic`).
     """
 
     name: str
@@ -49,6 +50,7 @@ class Entry:
     default: bool = False
     graph: str = ""
     graph_sha256: str = ""
+    elsewhere: bool = False
 
 
 def weights_folder() -> Path:
@@ -78,9 +80,9 @@ def manifest() -> dict[str, Entry]:
     try:
         lines = json.loads(path.read_text(encoding="utf-8"))
         entries = {name: Entry(name=name, **line) for name, line in lines.items()}
-        texts = [v for e in entries.values() for k, v in asdict(e).items() if k != "default"]
+        texts = [v for e in entries.values() for k, v in asdict(e).items() if k not in ("default", "elsewhere")]
         if not all(isinstance(text, str) for text in texts):
-            raise ValueError("all but default must be text")
+            raise ValueError("all but default and elsewhere must be text")
     except (OSError, ValueError, TypeError, AttributeError) as error:
         raise WeightsError(f"{path}: damaged manifest ({error}); {REINSTALL}") from None
     return entries

@@ -11,6 +11,7 @@ import math
 from array import array
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
@@ -70,6 +71,9 @@ class DecodingConfig:
     coefficients of a logistic regression on 1, the logit of the onset's activation and that of the mean frame
     activation after it.
     """
+
+    #: Whether what is decoded has instruments.
+    tells_instruments: ClassVar[bool] = False
 
     onset_threshold: float = 0.5
     frame_threshold: float = 0.4

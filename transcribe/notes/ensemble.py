@@ -10,11 +10,12 @@ from __future__ import annotations
 import math
 from array import array
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
 from transcribe.engine.features import N_PITCHES, FrameGrid
-from transcribe.events import Drum
+from transcribe.events import Drum, Note
 from transcribe.notes.decoder import (
     CONTEXT,
     LOOKAHEAD,
@@ -27,6 +28,8 @@ from transcribe.notes.decoder import (
 )
 from transcribe.theory.families import DRUMS, FAMILIES
 
+# Who has a sustain pedal.
+_PEDALLED = frozenset({"piano", "keys"})
 _DRUM_COLUMNS = 4  # of a stroke as numbers: class, onset, velocity, onset activation
 
 
@@ -51,6 +54,8 @@ class EnsembleDecodingConfig(DecodingConfig):
     ``drum_thresholds`` (0-1) of the onset activations, one for each of the five classes; ``drum_shift`` (s) is added to
     the onsets of drums.
     """
+
+    tells_instruments: ClassVar[bool] = True
 
     drum_thresholds: tuple[float, ...] = (0.5,) * len(DRUMS)
     drum_shift: float = 0.0
@@ -98,7 +103,10 @@ class EnsembleDecoder(NoteDecoder):
 
     def fields(self, duration: float) -> dict[str, tuple[object, ...]]:
         """End the decoding: fields of a transcription."""
-        return {**super().fields(duration), "drums": tuple(self._drums.finish())}
+        found = {**super().fields(duration), "drums": tuple(self._drums.finish())}
+        if not any(isinstance(note, Note) and note.instrument in _PEDALLED for note in found["notes"]):
+            found["pedals"] = ()  # of whom?
+        return found
 
     def _sources(self, frame: np.ndarray, pitch: np.ndarray) -> np.ndarray:
         """Choose the family whose probability is the greatest in the mean over a note's first frames."""
