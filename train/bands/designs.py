@@ -49,6 +49,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--cache", type=Path, default=Path("runs/features"))
     parser.add_argument("--precision", choices=("float32", "bfloat16"), default="float32")
     parser.add_argument("--compile", action="store_true", help="torch.compile")
+    parser.add_argument("--optimizer", choices=("adamw", "muon"), default="muon")
     parser.add_argument("--batch", type=int, default=6)
     parser.add_argument("--frames", type=int, default=256)
     parser.add_argument("--device", default="auto")
@@ -69,7 +70,7 @@ def main(arguments: list[str] | None = None) -> None:
         steps = steps_within(60 * options.minutes, network, batches, options, losses)
         config = loop.LoopConfig(
             steps=steps, warmup=100, average=0.99, precision=options.precision, compile=options.compile,
-            optimizer="muon",
+            optimizer=options.optimizer,
         )  # fmt: skip
         averaged = loop.train(network, batches, losses, config, folder=None, device=device).cpu()
         assert isinstance(averaged, EnsembleNetwork)

@@ -202,7 +202,8 @@ def steps_within(
 
     On a CPU by the processor's time on all threads, so that what else runs beside makes no difference.
     """
-    config = loop.LoopConfig(steps=12, precision=options.precision, compile=options.compile)
+    optimizer = getattr(options, "optimizer", "adamw")
+    config = loop.LoopConfig(steps=12, precision=options.precision, compile=options.compile, optimizer=optimizer)
     on_cpu = batches.device.type == "cpu"
     moments = []
 
