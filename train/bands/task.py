@@ -109,6 +109,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--report", type=fit.titled, nargs="*", default=[], help="title:folder of pairs, reported in the card only")
     add("--trained-on", nargs="*", default=[], help="data sets that the training pairs were made of, for the header")
     fit.add_options(parser, loop.LoopConfig(optimizer="muon"), batch=6, frames=256)
+    parser.set_defaults(card=Path(__file__).with_name("sources.md"))
     add("--recordings", choices=("auto", "card", "disk"), default="auto", help="where their features lie in training")
     size = EnsembleConfig()
     fit.add_sizes(parser, size)
