@@ -58,9 +58,13 @@ class Work:
     instruments: tuple[str, ...] = ()
     part: str | None = None
 
-    def begin(self, infer: Infer | None = None) -> Worker:
-        """Load the transcriber; ``infer`` runs its networks, where somebody else does."""
-        return Worker(self, infer)
+    def begin(self, infer: Infer | None = None, *, isolated: bool = False) -> Worker:
+        """Load the transcriber.
+
+        ``infer`` runs its networks, where somebody else does; ``isolated``: a recording that crashes the decoder must
+        not end this process.
+        """
+        return Worker(self, infer, isolated)
 
 
 @dataclass(frozen=True)
@@ -82,9 +86,9 @@ class Done:
 class Worker:
     """Listens to one recording after the other and writes their results."""
 
-    def __init__(self, work: Work, infer: Infer | None = None) -> None:
+    def __init__(self, work: Work, infer: Infer | None = None, isolated: bool = False) -> None:
         self.work = work
-        self.transcriber = work.open(infer=infer)
+        self.transcriber = work.open(infer=infer, isolated=isolated)
         if (work.instruments or work.part) and not self.transcriber.tells_instruments:
             raise UsageError(f"{self.transcriber.model.name} doesn't tell instruments apart: all notes are a piano's")
 
