@@ -127,7 +127,7 @@ def test_where_nothing_is_heard_it_is_the_pianos() -> None:
 
 def test_settings_are_those_of_both() -> None:
     networks = Networks("string")
-    one = Transcriber(tasks=("notes",), model="auto", infer=networks, device="cpu", onset_threshold=1.0)
+    one = Transcriber(tasks=("notes",), model="auto", infer=networks, device="cpu", min_pitch=100)
     assert one.transcribe_audio(SAMPLES, RATE).notes == ()
 
 
