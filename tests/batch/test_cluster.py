@@ -115,7 +115,7 @@ def listen_lightly(path: str, **_: object) -> Transcription:
     return Transcription(notes=(Note(0.0, 60, 1.0, 80),), duration=1.0, models={"notes": node})
 
 
-def open_lightly(infer: object = None) -> Any:
+def open_lightly(infer: object = None, isolated: bool = False) -> Any:
     return SimpleNamespace(transcribe_file=listen_lightly, device="cpu", max_duration=3600.0)
 
 
