@@ -217,7 +217,7 @@ class Watched:
         return self._transcriber.window_models
 
 
-def open_watched(log: Path, infer: Any = None) -> Any:
+def open_watched(log: Path, infer: Any = None, isolated: bool = False) -> Any:
     with log.with_name("begun").open("a") as file:
         file.write(f"{os.getpid()}\n")
     return Watched(Transcriber(model="small", device="cpu", threads=1, infer=infer), log)
