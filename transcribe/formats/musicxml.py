@@ -1,6 +1,7 @@
 """Transcriptions as scores, in MusicXML, by music21.
 
-Piano on two staves, the hands told apart; pitches are spelled by the key, chords stand above.
+Piano on two staves, the hands told apart, to which several instruments are reduced; the part of one that needs no two
+staves has one. Pitches are spelled by the key, chords stand above.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from transcribe.errors import UsageError
 from transcribe.events import Transcription
 from transcribe.formats.format import PLAIN, Page
 from transcribe.formats.musicxml_marks import mark_chords, mark_dynamics, mark_pedals, mark_tempo
-from transcribe.formats.musicxml_staff import Element, make_staff, repeats_of
+from transcribe.formats.musicxml_staff import PIANO, Element, make_staff, repeats_of
 from transcribe.score.bars import Chord, Notation
 from transcribe.score.melody import find_chords, find_melody
 from transcribe.score.notation import keys_of_bars, notate
@@ -134,7 +135,14 @@ def _score(t: Transcription, notation: Notation, page: Page) -> Element:
     keys = keys_of_bars(t, notation)
     repeats = repeats_of(notation, keys) if page.repeats else []
     unsure = t.notes if page.show_confidence else ()
-    staves = [make_staff(notation, hand, keys, repeats, unsure) for hand in range(len(notation.hands))]
+    name = _name(t)
+    # A part that needs one staff has one.
+    hands = [
+        hand
+        for hand, voices in enumerate(notation.hands)
+        if name == PIANO or any(chord.pitches for voice in voices for chord in voice)
+    ]
+    staves = [make_staff(notation, hand, keys, repeats, unsure, name) for hand in hands]
     mark_tempo(staves[0], notation)
     mark_chords(staves[0], t, notation, keys)
     if not page.lead_sheet:
@@ -144,5 +152,11 @@ def _score(t: Transcription, notation: Notation, page: Page) -> Element:
         score.insert(0, staff.part)
     if len(staves) > 1:
         parts = [staff.part for staff in staves]
-        score.insert(0, layout.StaffGroup(parts, symbol="brace", barTogether=True, name="Piano"))
+        score.insert(0, layout.StaffGroup(parts, symbol="brace", barTogether=True, name=name))
     return score
+
+
+def _name(t: Transcription) -> str:
+    """Name the part: the family of all notes, or a piano, to which those of several are reduced."""
+    families = {note.instrument or "" for note in t.notes}
+    return families.pop().capitalize() or PIANO if len(families) == 1 else PIANO

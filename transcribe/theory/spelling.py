@@ -43,7 +43,7 @@ def spelled_notes(notes: Sequence[Note], keys: Sequence[Key]) -> list[str]:
 
 
 def root_in_key(label: Label, key: str) -> str:
-    """Spell the root of a chord in a key; never with two accidentals, which nobody wants to read over a staff.
+    """Spell the root of a chord in a key; never with two accidentals, which are hard to read over a staff.
 
     Raises
     ------
