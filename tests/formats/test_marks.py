@@ -168,3 +168,14 @@ def test_the_last_page_is_filled() -> None:
             return 'class="system"' * (6 if number == 1 else 1)
 
     assert len(engraving._filled(Engraver())) == 1
+
+
+def test_symbols_stand_above_the_upper_staff_where_it_rests() -> None:
+    bass = tuple(Note(0.5 * k, 43 + k % 3, 0.5 * k + 0.45, 60) for k in range(16))
+    labels = ("G:maj", "A:min", "D:7", "G:maj", "E:min", "C:maj", "D:maj", "G:maj")
+    chords = tuple(Chord(k, k + 1, label) for k, label in enumerate(labels))
+    (page,) = engraving.to_pages(song(bass, chords=chords))
+    top = min(int(y) for y in re.findall(r'class="staff">\s*<path d="M\d+ (\d+)', page))
+    symbols = [int(y) for y in re.findall(r'class="harm">\s*<text x="\d+" y="(\d+)"', page)]
+    assert len(symbols) == 8
+    assert max(symbols) < top

@@ -14,7 +14,7 @@ from transcribe.audio.tags import Tags, read_tags
 from transcribe.batch import atomic, storage
 from transcribe.batch.manifest import checksum
 from transcribe.batch.plan import STANDARD, Job, Recording
-from transcribe.errors import InputError, OutputError, PitchaiError, TakenError, machine_faults_as
+from transcribe.errors import InputError, OutputError, PitchaiError, TakenError, UsageError, machine_faults_as
 from transcribe.events import Transcription
 from transcribe.formats.format import Format, Page, Rendering
 from transcribe.formats.npz import Collected
@@ -22,6 +22,7 @@ from transcribe.registry import summary
 from transcribe.report.roll import Scene
 from transcribe.score.harmony import transposed
 from transcribe.score.melody import simplified
+from transcribe.score.parts import only
 
 if TYPE_CHECKING:
     import numpy as np
@@ -42,7 +43,8 @@ class Work:
     results that are there; ``reference``, ``spectrogram`` and ``sound`` are what pictures and reports show; ``hashed``:
     take the recordings' checksums; ``rendering`` is how results are shown; ``title`` and ``composer`` stand above
     scores and charts, those of the recording where None; all is moved up by ``transpose`` semitones, and then
-    ``simplify`` keeps the melody and a left hand of chords.
+    ``simplify`` keeps the melody and a left hand of chords; notes of ``instruments`` alone are kept, all where there
+    are none; a score is of one ``part``'s notes, if any.
     """
 
     open: Callable[..., Transcriber]
@@ -57,10 +59,16 @@ class Work:
     composer: str | None = None
     transpose: int = 0
     simplify: bool = False
+    instruments: tuple[str, ...] = ()
+    part: str | None = None
 
-    def begin(self, infer: Infer | None = None) -> Worker:
-        """Load the transcriber; ``infer`` runs its networks, where somebody else does."""
-        return Worker(self, infer)
+    def begin(self, infer: Infer | None = None, *, isolated: bool = False) -> Worker:
+        """Load the transcriber.
+
+        ``infer`` runs its networks, where another process does; ``isolated``: a recording that crashes the decoder must
+        not end this process.
+        """
+        return Worker(self, infer, isolated)
 
 
 @dataclass(frozen=True)
@@ -82,9 +90,11 @@ class Done:
 class Worker:
     """Listens to one recording after the other and writes their results."""
 
-    def __init__(self, work: Work, infer: Infer | None = None) -> None:
+    def __init__(self, work: Work, infer: Infer | None = None, isolated: bool = False) -> None:
         self.work = work
-        self.transcriber = work.open(infer=infer)
+        self.transcriber = work.open(infer=infer, isolated=isolated)
+        if (work.instruments or work.part) and not self.transcriber.tells_instruments:
+            raise UsageError(f"{self.transcriber.model.name} doesn't tell instruments apart: all notes are a piano's")
 
     def __call__(self, job: Job, progress: Progress | None = None) -> Done:
         """Do all that a recording asks for.
@@ -111,9 +121,10 @@ class Worker:
             keep = kept.add if any("activations" in form.needs for _, form in outputs) else None
             with _named(job.recording, copy), machine_faults_as(InputError, job.recording.name):
                 result = self.transcriber.transcribe_file(copy, progress=progress, keep=keep)
-            result = transposed(result, work.transpose)
+            result = only(transposed(result, work.transpose), work.instruments)
             if work.simplify:
                 result = simplified(result)
+            part = only(result, () if work.part is None else (work.part,))
             listened = time.monotonic()
             printed, written = b"", []
             page = self._page(job.recording, copy, (form for _, form in outputs))
@@ -123,7 +134,8 @@ class Worker:
                     # Activations are written piece by piece: of hours they are much.
                     content: atomic.Content = kept.write
                     if "activations" not in form.needs:
-                        content = form.write(result, replace(work.rendering, scene=scene, page=page))
+                        shown = part if form.detailed else result
+                        content = form.write(shown, replace(work.rendering, scene=scene, page=page))
                 if path == STANDARD:
                     printed += atomic.to_bytes(content)
                 elif self._write(path, content):

@@ -1,4 +1,4 @@
-"""Notes → what they tell of beats and keys, with what somebody knows already."""
+"""Notes → what they tell of beats and keys, with what is known already."""
 
 from __future__ import annotations
 

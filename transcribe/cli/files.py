@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from transcribe.cli.console import print_line, print_paths, say_remarks
-from transcribe.cli.options import Charts, KnownBeats, Reference, Rhythm, Scores, rendering_of, timing
+from transcribe.cli.options import Charts, KnownBeats, Parts, Reference, Rhythm, Scores, rendering_of, timing
 from transcribe.cli.run import check_packages, read_reference
 from transcribe.cli.tables import print_tables, roll, summed_up
 from transcribe.errors import UsageError
@@ -31,6 +31,7 @@ def convert(
     rhythm: Rhythm,
     charts: Charts,
     scores: Scores,
+    parts: Parts,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files that exist.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Don't print what was written.")] = False,
 ) -> None:
@@ -45,6 +46,7 @@ def convert(
     from transcribe.report.roll import Scene
     from transcribe.score.harmony import spelled, transposed
     from transcribe.score.melody import simplified
+    from transcribe.score.parts import only
 
     for target in targets:
         format_of(target)
@@ -55,20 +57,22 @@ def convert(
     forms = _formats(source, transcription, targets)
     charts.check(forms)
     scores.check(forms)
+    parts.check(forms)
     known_timing = timing(known, rhythm)
     truth = read_reference(reference.plot_reference, forms)
     for target in targets:
         check_writable(target, overwrite)
     if known_timing.settings or scores.simplify or any(form.detailed or form.charted for form in forms):
         transcription = analysed(transcription, known_timing)
-    transcription = transposed(spelled(transcription), charts.transpose)
+    transcription = only(transposed(spelled(transcription), charts.transpose), parts.names)
     if scores.simplify:
         transcription = simplified(transcription)
     scene = Scene(source.name, truth, summary=tuple(summary(transcription)))
     rendering = rendering_of(rhythm, charts, scores)
     title = source.stem if charts.title is None else charts.title
     rendering = replace(rendering, scene=lambda: scene, page=replace(rendering.page, title=title))
-    contents = [form.write(transcription, rendering) for form in forms]
+    part = only(transcription, () if parts.part is None else (parts.part,))
+    contents = [form.write(part if form.detailed else transcription, rendering) for form in forms]
     for target, content in zip(targets, contents, strict=True):
         write_atomically(target, content, overwrite)
         if not quiet:

@@ -18,6 +18,7 @@ from transcribe.cli.options import (
     Charts,
     Computing,
     KnownBeats,
+    Parts,
     Pictures,
     Rhythm,
     Scores,
@@ -39,6 +40,10 @@ if TYPE_CHECKING:
     from transcribe.transcriber import Transcriber
 
 NOTES = task_named("notes")
+_NOTES_MODELS = (
+    "small, medium or large, of pianos; any, of any instruments, and auto, which takes it where no piano plays alone, "
+    "if they are installed; or a .safetensors file."
+)
 # What can be heard beside the notes; what is made from notes is there anyway.
 _OTHERS = tuple(task for task in TASKS if task is not NOTES and not task.requires)
 
@@ -100,6 +105,7 @@ def _transcribe(
     pictures: Pictures,
     charts: Charts,
     scores: Scores,
+    parts: Parts,
     sound: Sound,
     computing: Computing,
     version: Annotated[
@@ -114,6 +120,7 @@ def _transcribe(
         running.check_packages(forms)
         charts.check(forms, len(run.jobs))
         scores.check(forms)
+        parts.check(forms)
         reference = running.read_reference(pictures.plot_reference, forms)
         if pictures.spectrogram:
             _check_spectrogram(run.jobs, forms)
@@ -130,6 +137,8 @@ def _transcribe(
             composer=scores.composer,
             transpose=charts.transpose,
             simplify=scores.simplify,
+            instruments=parts.names,
+            part=parts.part,
         )
 
         def show(job: Job, done: Done) -> None:
@@ -170,11 +179,7 @@ def _formats_help(formats: Mapping[str, Format]) -> str:
 
 
 def _model_help(task: Task) -> str:
-    return (
-        "small, medium, large, or a .safetensors file."
-        if "notes" in (task.name, *task.requires)
-        else "A .safetensors file."
-    )
+    return _NOTES_MODELS if "notes" in (task.name, *task.requires) else "A .safetensors file."
 
 
 def _has_precisions(task: Task) -> bool:

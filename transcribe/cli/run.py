@@ -162,7 +162,7 @@ def _outcomes(run: Run, work: Work) -> Iterator[tuple[Job, Done | Exception]]:
 
 def _here(run: Run, work: Work) -> Iterator[tuple[Job, Done | Exception]]:
     """Do the work in this process, with a bar for each recording."""
-    worker = work.begin()
+    worker = work.begin(isolated=True)
     for number, job in enumerate(run.jobs, 1):
         signals.check()
         label = f"{number}/{len(run.jobs)} {job.recording.name}" if len(run.jobs) > 1 else job.recording.name
@@ -250,9 +250,13 @@ def _line(job: Job, outcome: Done | Exception | None) -> Line:
 
 def _report(job: Job, done: Done, batch: Batch, show: Show, afterwards: Show | None) -> None:
     """Print what is to be known of a recording that is done."""
+    from transcribe.automatic import AUTO
+
     if not batch.quiet:
         for warning in done.result.warnings:
             say(f"{job.recording.name}: {warning}")
+        if isinstance(chosen := done.result.settings.get(AUTO), str):
+            say(f"{job.recording.name}: heard by {chosen}")
     if done.printed:
         write(done.printed)
     if afterwards is not None:

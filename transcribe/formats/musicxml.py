@@ -1,6 +1,7 @@
 """Transcriptions as scores, in MusicXML, by music21.
 
-Piano on two staves, the hands told apart; pitches are spelled by the key, chords stand above.
+Piano on two staves, the hands told apart, to which several instruments are reduced; the part of one that needs no two
+staves has one. Pitches are spelled by the key, chords stand above.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from transcribe.errors import UsageError
 from transcribe.events import Key, Transcription
 from transcribe.formats.format import PLAIN, Page
 from transcribe.formats.musicxml_marks import mark_chords, mark_dynamics, mark_pedals, mark_tempo
-from transcribe.formats.musicxml_staff import Element, make_staff, repeats_of
+from transcribe.formats.musicxml_staff import PIANO, Element, make_staff, repeats_of
 from transcribe.score.bars import Chord, Notation
 from transcribe.score.melody import find_chords, find_melody
 from transcribe.score.notation import keys_of_bars, notate
@@ -26,6 +27,11 @@ from transcribe.theory.spelling import spelled_notes
 _DATED = re.compile(rb"\s*<(encoding-date|movement-title)>[^<]*</[a-z-]+>")
 _UNKNOWN = {"title": rb"<work-title>[^<]*</work-title>", "composer": rb'<creator type="composer">[^<]*</creator>'}
 _EMPTY = re.compile(rb"\s*<work>\s*</work>")
+# A note, or those of a chord, and symbols within its time, which music21 puts after it with offsets back.
+_CHILD = rb" {6}<%s\b[^>]*>\n%s(?: {7}.*\n)* {6}</%s>\n"
+_NOTES = _CHILD % (b"note", b"", b"note") + b"(?:" + _CHILD % (b"note", rb" {8}<chord />\n", b"note") + b")*"
+_LATE = re.compile(b"(" + _NOTES + b")((?:" + _CHILD % (b"harmony", b"", b"harmony") + b")+)")
+_OFFSET = re.compile(rb"(<offset[^>]*>)(-\d+)(</offset>)")
 
 
 def to_musicxml(transcription: Transcription, detail: float = 1.0, page: Page = PLAIN) -> bytes:
@@ -59,7 +65,17 @@ def to_musicxml(transcription: Transcription, detail: float = 1.0, page: Page = 
     for name, element in _UNKNOWN.items():
         if not getattr(page, name):
             content = re.sub(rb"\s*" + element, b"", content)
-    return _EMPTY.sub(b"", content)
+    return _LATE.sub(_symbols_first, _EMPTY.sub(b"", content))
+
+
+def _symbols_first(found: re.Match[bytes]) -> bytes:
+    """Put symbols before the note within whose time they stand: verovio puts others above the wrong staff."""
+    notes, symbols = found.groups()
+    duration = re.search(rb"<duration>(\d+)</duration>", notes)
+    if duration is None or len(_OFFSET.findall(symbols)) < symbols.count(b"<harmony"):
+        return found[0]
+    length = int(duration[1])
+    return _OFFSET.sub(lambda offset: offset[1] + b"%d" % (length + int(offset[2])) + offset[3], symbols) + notes
 
 
 def _melody(t: Transcription) -> Transcription:
@@ -121,7 +137,14 @@ def _score(t: Transcription, notation: Notation, page: Page) -> Element:
     names = spelled_notes(t.notes, t.keys or ((Key(0.0, t.duration, t.key),) if t.key else ()))
     repeats = repeats_of(notation, keys) if page.repeats else []
     unsure = t.notes if page.show_confidence else ()
-    staves = [make_staff(notation, hand, keys, names, repeats, unsure) for hand in range(len(notation.hands))]
+    name = _name(t)
+    # A part that needs one staff has one.
+    hands = [
+        hand
+        for hand, voices in enumerate(notation.hands)
+        if name == PIANO or any(chord.pitches for voice in voices for chord in voice)
+    ]
+    staves = [make_staff(notation, hand, keys, names, repeats, unsure, name) for hand in hands]
     mark_tempo(staves[0], notation)
     mark_chords(staves[0], t, notation, keys)
     if not page.lead_sheet:
@@ -131,5 +154,11 @@ def _score(t: Transcription, notation: Notation, page: Page) -> Element:
         score.insert(0, staff.part)
     if len(staves) > 1:
         parts = [staff.part for staff in staves]
-        score.insert(0, layout.StaffGroup(parts, symbol="brace", barTogether=True, name="Piano"))
+        score.insert(0, layout.StaffGroup(parts, symbol="brace", barTogether=True, name=name))
     return score
+
+
+def _name(t: Transcription) -> str:
+    """Name the part: the family of all notes, or a piano, to which those of several are reduced."""
+    families = {note.instrument or "" for note in t.notes}
+    return families.pop().capitalize() or PIANO if len(families) == 1 else PIANO

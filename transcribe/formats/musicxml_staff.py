@@ -20,6 +20,8 @@ from transcribe.score.repeats import Content, Repeat, find_repeats
 from transcribe.theory.keys import signature
 from transcribe.theory.spelling import octave_of, tone_name
 
+#: What notes are reduced to that no one instrument plays.
+PIANO = "Piano"
 # A hand changes to the other clef where its notes lie beyond these on the average, for two bars at least.
 _TREBLE_FROM, _BASS_TO = 65, 53
 # Notes of a lower confidence are unsure.
@@ -63,6 +65,7 @@ def make_staff(
     names: Sequence[str],
     repeats: Sequence[Repeat],
     unsure: Sequence[Note] = (),
+    name: str = PIANO,
 ) -> Staff:
     """Write a hand down.
 
@@ -76,16 +79,18 @@ def make_staff(
         What is written once.
     unsure
         The transcription's notes, if those that are unsure are to be grey.
+    name
+        The instrument's.
     """
     from music21 import bar as m21bar
     from music21 import instrument, meter, stream
 
     bars, voices = notation.bars, notation.hands[hand]
     part = stream.PartStaff(id=("right", "left")[hand])
-    piano = instrument.Piano()
-    piano.partId, piano.instrumentId, part.partName = "Piano", "Piano-1", "Piano"
-    piano.partAbbreviation = piano.instrumentAbbreviation = ""
-    part.insert(0, piano)
+    player = instrument.Piano() if name == PIANO else instrument.Instrument(name)
+    player.partId, player.instrumentId, part.partName = name, f"{name}-1", name
+    player.partAbbreviation = player.instrumentAbbreviation = ""
+    part.insert(0, player)
     staff = Staff(part, elements=[{} for _ in voices])
     cut = [list(in_bars(voice, bars)) for voice in voices]
     clefs = _clefs(voices, bars, hand)

@@ -13,7 +13,7 @@ from transcribe.score.bars import Chord, Notation
 
 STACCATO = "staccato"
 # A note is staccato that is held for no more than so much of what is written, where that is at most so many quarters.
-_SHORT, _LONGEST = 0.5, 1
+_SHORT, _LONGEST = 0.4, 1
 
 
 def articulated(notation: Notation, notes: Sequence[Note], pedals: Sequence[Pedal]) -> Notation:

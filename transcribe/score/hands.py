@@ -37,6 +37,8 @@ FEATURES = {
 # Hands that alternate faster than in about so many seconds are costly.
 _FAST = 0.25
 _MIDDLE = 60
+# Whose music has two staves; so has that of who knows what.
+_TWO_HANDED = {None, "piano", "keys", "organ", "mallet", "synth"}
 # So many beginnings are followed at a time.
 _BEAM = 24
 
@@ -59,11 +61,16 @@ class _Way:
 def find_hands(notes: Sequence[Note]) -> np.ndarray:
     """Tell for each note whether the right hand plays it: booleans, (n_notes,).
 
+    The part of an instrument that isn't played with a hand a staff is one hand's.
+
     Parameters
     ----------
     notes
         Ordered by onset.
     """
+    instruments = {note.instrument for note in notes}
+    if len(instruments) == 1 and not instruments & _TWO_HANDED:  # a part, which has one staff: high or low
+        return np.full(len(notes), np.mean([note.pitch for note in notes]) >= _MIDDLE)
     weights = tuple(FEATURES.values())
     groups = struck_together(np.array([note.onset for note in notes]))
     ways = [_Way(0.0)]
