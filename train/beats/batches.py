@@ -17,9 +17,9 @@ from transcribe.beats.windows import WINDOW_FRAMES
 
 # How much of training comes from where; what is missing is left out.
 SHARES = {
-    "asap": 0.42, "piano-midi-de": 0.14, "maps": 0.06, "pop909": 0.13, "mutopia": 0.06, "openscore-lieder": 0.05,
+    "asap": 0.40, "piano-midi-de": 0.13, "maps": 0.06, "pop909": 0.15, "mutopia": 0.06, "openscore-lieder": 0.05,
     "openscore-quartets": 0.04, "openscore-orchestra": 0.01, "openhymnal": 0.02, "irish-cre": 0.01,
-    "polish-scores": 0.02, "freedoom": 0.03, "groove": 0.01,
+    "polish-scores": 0.02, "freedoom": 0.04, "groove": 0.03,
 }  # fmt: skip
 # Notes without any beat, two excerpts one after the other, drums under a song.
 _NOISE, _TWO, _DRUMS = 0.015, 0.06, 0.4
@@ -138,7 +138,7 @@ class Batches:
         made = []
         for row in range(self.batch):
             piece = self.draw(rng)
-            features[row] = note_features(piece.notes.astype(float), 0, WINDOW_FRAMES)
+            features[row] = note_features(piece.notes.astype(float), 0, WINDOW_FRAMES, piece.drums.astype(float))
             made.append(targets(piece, WINDOW_FRAMES).arrays())
         stacked = [features, *(np.stack(part) for part in zip(*made, strict=True))]
         return tuple(torch.from_numpy(array).to(self.device) for array in stacked)
@@ -195,4 +195,5 @@ def _joined(first: Rhythm, second: Rhythm, edge: float, rng: np.random.Generator
         np.concatenate([first.downbeat[keep], second.downbeat[own]]),
         np.concatenate([first.metre[keep], second.metre[own]]),
         np.concatenate([first.triple[keep], second.triple[own]]),
+        drums=np.concatenate([first.drums[first.drums[:, 0] < edge], second.drums + np.float32([begin, 0, 0])]),
     )  # fmt: skip

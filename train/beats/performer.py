@@ -15,6 +15,8 @@ from train.beats.corpus import Rhythm
 
 # Shortest and longest beat of a performance, in seconds.
 _SHORTEST, _LONGEST = 0.25, 2.6
+# With no more notes than this, drums are all that tells beats.
+_FEW = 20
 
 
 def excerpt(piece: Rhythm, seconds: float, rng: np.random.Generator) -> Rhythm:
@@ -29,7 +31,7 @@ def excerpt(piece: Rhythm, seconds: float, rng: np.random.Generator) -> Rhythm:
     part = cut(piece, _start(piece, seconds / stretch, rng), seconds / stretch)
     part = _moved(part, lambda times: times * stretch)
     if len(part.drums) and rng.random() < 0.5:
-        part.drums = part.drums[:0] if len(part.notes) > 20 else part.drums
+        part.drums = part.drums[:0] if len(part.notes) > _FEW else part.drums
     return imitate(part, rng)
 
 
@@ -219,7 +221,8 @@ def _ornaments(notes: np.ndarray, beat: float, rng: np.random.Generator) -> np.n
 def imitate(piece: Rhythm, rng: np.random.Generator) -> Rhythm:
     """Make of a performance what a transcriber might: late, missing, doubled and invented notes, ragged releases.
 
-    A fifth stays as it is but for its key; drums become the notes that are heard where they sound.
+    A fifth stays as it is but for its key; drums become the notes that are heard where they sound, and are told by a
+    transcriber of drums besides, or are not.
     """
     notes = np.concatenate([piece.notes, _heard_drums(piece.drums, rng)]).astype(float)
     if rng.random() > 0.2 and len(notes):
@@ -251,8 +254,24 @@ def imitate(piece: Rhythm, rng: np.random.Generator) -> Rhythm:
     notes[:, 2] += rng.integers(-7, 8)
     notes[:, 3] = np.clip(notes[:, 3], 1, 127)
     notes = notes[notes[:, 0] >= 0]
+    if len(piece.notes) <= _FEW or rng.random() < 0.6:
+        piece.drums = _told_drums(piece.drums, rng)
+    else:
+        piece.drums = piece.drums[:0]
     piece.notes = notes[np.argsort(notes[:, 0], kind="stable")].astype(np.float32)
     return piece
+
+
+def _told_drums(drums: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Make of drums what a transcriber of drums might: late, missing, and taken for others."""
+    told = drums[rng.random(len(drums)) > rng.choice([0.0, 0.05, 0.2])].copy()
+    told[:, 0] += rng.normal(0, rng.choice([0.0, 0.005, 0.01]), len(told))
+    wrong = rng.random(len(told)) < rng.choice([0.0, 0.03, 0.1])
+    told[wrong, 1] = rng.integers(0, 3, np.count_nonzero(wrong))
+    if rng.random() < 0.15:  # a drum that isn't heard
+        told = told[told[:, 1] != rng.integers(0, 3)]
+    told[:, 2] = np.clip(told[:, 2] * rng.uniform(0.6, 1.2), 1, 127)
+    return np.asarray(told[np.argsort(told[:, 0], kind="stable")])
 
 
 def _heard_drums(drums: np.ndarray, rng: np.random.Generator) -> np.ndarray:
