@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import total_ordering
 from html import escape
 from os import PathLike
 from typing import TYPE_CHECKING
@@ -19,16 +20,37 @@ if TYPE_CHECKING:
 GUESSED_BELOW = 0.5
 
 
-@dataclass(frozen=True, order=True, slots=True)
+@total_ordering
+@dataclass(frozen=True, slots=True)
 class Note:
-    """A key pressed at ``onset`` and released at ``offset``; ordered by (onset, pitch).
+    """A tone from ``onset`` to ``offset``; ordered by (onset, pitch).
 
-    ``confidence`` is the calibrated probability (0-1) that the note is there.
+    ``confidence`` is the calibrated probability (0-1) that the note is there; ``instrument`` is one of
+    :data:`transcribe.theory.families.FAMILIES`, None where it isn't known.
     """
 
     onset: float
     pitch: int
     offset: float
+    velocity: int
+    confidence: float = 1.0
+    instrument: str | None = None
+
+    def __lt__(self, other: Note) -> bool:
+        """Compare by onset, then pitch, then the rest; no instrument comes before any."""
+        return self._order < other._order
+
+    @property
+    def _order(self) -> tuple[float, int, float, int, float, str]:
+        return self.onset, self.pitch, self.offset, self.velocity, self.confidence, self.instrument or ""
+
+
+@dataclass(frozen=True, order=True, slots=True)
+class Drum:
+    """A stroke on a drum or cymbal, ``label`` one of :data:`transcribe.theory.families.DRUMS`."""
+
+    onset: float
+    label: str
     velocity: int
     confidence: float = 1.0
 
@@ -113,6 +135,7 @@ class Transcription:
     beat_confidences: tuple[float, ...] = ()
     metres: tuple[Metre, ...] = ()
     novelty: float | None = None
+    drums: tuple[Drum, ...] = ()
     warnings: tuple[str, ...] = ()
     models: Mapping[str, str] = field(default_factory=dict)
     settings: Mapping[str, object] = field(default_factory=dict)

@@ -1,1 +1,1 @@
-"""Words of music: chords and keys. No audio."""
+"""Words of music: chords, keys, metres, families of instruments. No audio."""
