@@ -187,13 +187,14 @@ def _joined(first: Rhythm, second: Rhythm, edge: float, rng: np.random.Generator
     begin = edge + rng.uniform(0, 1.0)
     keep = (first.beats < edge) & (first.beats >= 0)
     own = (second.beats >= 0) & (second.beats < SECONDS)
-    later = second.notes.copy()
+    later, strokes = second.notes.copy(), second.drums.copy()
     later[:, :2] += begin
+    strokes[:, 0] += begin
     return Rhythm(
         "", "two", "train", np.concatenate([first.notes[first.notes[:, 0] < edge], later]),
         np.concatenate([first.beats[keep], second.beats[own] + begin]),
         np.concatenate([first.downbeat[keep], second.downbeat[own]]),
         np.concatenate([first.metre[keep], second.metre[own]]),
         np.concatenate([first.triple[keep], second.triple[own]]),
-        drums=np.concatenate([first.drums[first.drums[:, 0] < edge], second.drums + np.float32([begin, 0, 0])]),
+        drums=np.concatenate([first.drums[first.drums[:, 0] < edge], strokes]),
     )  # fmt: skip

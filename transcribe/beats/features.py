@@ -10,12 +10,14 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from transcribe.events import Note
+from transcribe.events import Drum, Note
+from transcribe.theory.families import DRUMS
 
 FRAME_RATE = 50  # frames a second
 LOWEST_PITCH, N_PITCHES = 21, 88
 # Bass drum; snare drum and toms; hi-hat and cymbals.
 N_DRUMS = 3
+_ROW_OF_DRUM = dict(zip(DRUMS, (0, 1, 2, 1, 2), strict=True))
 N_FEATURES = 2 * N_PITCHES + N_DRUMS
 # A note that sounds counts for less and less, as a struck string does: so releases that are wrong matter little.
 DECAY = 0.7  # seconds
@@ -28,6 +30,12 @@ def note_array(notes: Iterable[Note]) -> np.ndarray:
     """Put notes into an array (n, 4) of onset s, offset s, pitch and velocity, ordered by onset."""
     rows = sorted((note.onset, note.offset, note.pitch, note.velocity) for note in notes)
     return np.array(rows, float).reshape(-1, 4)
+
+
+def drum_array(drums: Iterable[Drum]) -> np.ndarray:
+    """Put drums into an array (k, 3) of onset s, which of ``N_DRUMS``, and velocity, ordered by onset."""
+    rows = sorted((drum.onset, _ROW_OF_DRUM[drum.label], drum.velocity) for drum in drums)
+    return np.array(rows, float).reshape(-1, 3)
 
 
 def n_frames_of(notes: np.ndarray) -> int:

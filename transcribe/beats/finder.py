@@ -1,4 +1,4 @@
-"""Notes → beats and bars, with what somebody knows of them already."""
+"""Notes and drums → beats and bars, with what is known of them already."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ import numpy as np
 from transcribe.beats.accents import accents_of
 from transcribe.beats.bars import BarDecodingConfig, FoundBars, find_bars
 from transcribe.beats.decoder import BeatDecoder, BeatDecodingConfig, FoundBeats, Heard, logit
-from transcribe.beats.features import FRAME_RATE, note_array
+from transcribe.beats.features import FRAME_RATE, drum_array, note_array
 from transcribe.beats.windows import Network, predict_blocks
-from transcribe.events import Metre, Note
+from transcribe.events import Drum, Metre, Note
 from transcribe.score.analysis import Timing
 from transcribe.score.beats import BeatGrid, Beats, is_grid, steadied, whole_microseconds
 from transcribe.theory import metres as names
@@ -40,8 +40,9 @@ def find_beats(
     beats: Sequence[float] = (),
     search: BeatDecodingConfig = BeatDecodingConfig(),  # noqa: B008
     bars: BarDecodingConfig = BarDecodingConfig(),  # noqa: B008
+    drums: Sequence[Drum] = (),
 ) -> Beats:
-    """Find the beats and the bars of notes.
+    """Find the beats and the bars of notes and drums.
 
     Parameters
     ----------
@@ -55,19 +56,21 @@ def find_beats(
         Beats that are known besides; only bars are looked for.
     search, bars
         Settings of the two searches.
+    drums
+        Ordered by onset.
 
     Returns
     -------
     Beats
         None for fewer than eight onsets, for more than a day of them, and where no beat is probable.
     """
-    times = np.array([note.onset for note in notes])
+    times = np.sort([*(note.onset for note in notes), *(drum.onset for drum in drums)])
     n_onsets = 1 + int(np.count_nonzero(np.diff(times) > _TOGETHER)) if len(times) else 0
     if not n_onsets or times[-1] > _LONGEST or (n_onsets < _MIN_ONSETS and not known.tells_beats and not len(beats)):
         return Beats()
     decoder = BeatDecoder(search)
     rows = note_array(notes)
-    for block in predict_blocks(rows, network):
+    for block in predict_blocks(rows, network, drum_array(drums)):
         decoder.push(block)
     heard = decoder.heard()
     if len(beats):
