@@ -281,6 +281,20 @@ def test_who_dies_between_two_items_or_before_the_first_loses_none(tmp_path: Pat
     assert started == {1: 1, 2: 4}
 
 
+def held(_: int) -> set[int]:
+    return set(signal.pthread_sigmask(signal.SIG_BLOCK, []))
+
+
+def make_held() -> object:
+    return held
+
+
+def test_an_interruption_from_the_terminal_meets_no_process_that_starts() -> None:
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [])
+    assert dict(each(range(2), make_held, 2)) == {0: {signal.SIGINT}, 1: {signal.SIGINT}}  # type: ignore[arg-type]
+    assert signal.pthread_sigmask(signal.SIG_BLOCK, []) == before
+
+
 def test_an_odd_exception_says_what_it_said() -> None:
     ((_, error),) = each([7], make_odd, 1)  # type: ignore[arg-type]
     assert str(error) == "OddError: a7"

@@ -10,16 +10,13 @@ A :class:`Transcriber` hears notes, chords and instruments, as the command does.
 (activations → notes), ``analysed`` (notes → beats and keys), ``score_notes`` (notes against the truth).
 """
 
-import importlib as _importlib
-import typing as _typing
-
-from transcribe.errors import InputError, OutputError, PitchaiError, UsageError, WeightsError
-from transcribe.events import Chord, Key, Note, Pedal, Tag, Transcription
-
-if _typing.TYPE_CHECKING:
+TYPE_CHECKING = False  # what typing has under this name; importing typing takes 7 ms
+if TYPE_CHECKING:
     from transcribe.audio.reader import Audio, load_audio
     from transcribe.beats.analysis import analysed
     from transcribe.engine.features import FeatureConfig, FrameGrid, LogMel
+    from transcribe.errors import InputError, OutputError, PitchaiError, UsageError, WeightsError
+    from transcribe.events import Chord, Key, Note, Pedal, Tag, Transcription
     from transcribe.files import load, save
     from transcribe.notes.decoder import Activations, DecodingConfig, decode
     from transcribe.notes.metrics import score_notes
@@ -29,16 +26,28 @@ if _typing.TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-# What needs numpy or torch is imported when it is first used, so that importing this package costs nothing.
+# All is imported when it is first used, so that importing this package costs nothing: the command line has to handle
+# signals before anything that takes time.
 _LAZY = {
     "Activations": "notes.decoder",
     "Audio": "audio.reader",
+    "Chord": "events",
     "DecodingConfig": "notes.decoder",
     "FeatureConfig": "engine.features",
     "FrameGrid": "engine.features",
+    "InputError": "errors",
+    "Key": "events",
     "LogMel": "engine.features",
+    "Note": "events",
+    "OutputError": "errors",
+    "Pedal": "events",
+    "PitchaiError": "errors",
+    "Tag": "events",
     "Timing": "score.analysis",
     "Transcriber": "transcriber",
+    "Transcription": "events",
+    "UsageError": "errors",
+    "WeightsError": "errors",
     "analysed": "beats.analysis",
     "decode": "notes.decoder",
     "load": "files",
@@ -85,7 +94,9 @@ __all__ = [
 def __getattr__(name: str) -> object:
     if name not in _LAZY:
         raise AttributeError(f"module 'transcribe' has no attribute {name!r}")
-    return getattr(_importlib.import_module(f"transcribe.{_LAZY[name]}"), name)
+    from importlib import import_module
+
+    return getattr(import_module(f"transcribe.{_LAZY[name]}"), name)
 
 
 def __dir__() -> list[str]:

@@ -1,5 +1,6 @@
 """``python -m transcribe`` is ``pitchai``."""
 
+import atexit
 import os
 import sys
 
@@ -10,6 +11,7 @@ def run() -> None:
     """Run the command and leave with its exit code."""
     try:
         signals.install()  # before the imports, which take longest
+        atexit.register(signals.ignore)  # the first to be registered is called last
         _mute_c_libraries()
         from transcribe.cli.main import main
 

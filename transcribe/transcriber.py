@@ -63,6 +63,8 @@ class Transcriber:
         What is known of the beats, and whether notes are moved onto them.
     max_duration
         Recordings that last longer, in seconds, are refused.
+    isolated
+        Decode recordings in a process of their own, which may crash: see :mod:`transcribe.audio.isolated`.
     infer
         Runs the networks instead of :func:`transcribe.engine.inference.infer_together`, which it must equal.
     settings
@@ -86,6 +88,7 @@ class Transcriber:
         threads: int | None = None,
         timing: Timing = Timing(),  # noqa: B008 (frozen)
         max_duration: float = MAX_DURATION,
+        isolated: bool = False,
         infer: Infer | None = None,
         **settings: object,
     ) -> None:
@@ -93,6 +96,7 @@ class Transcriber:
         self.threads = threads
         self.timing = timing
         self.max_duration = max_duration
+        self.isolated = isolated
         self._infer = infer
         networks = [task for task in self.tasks if isinstance(task, NetworkTask)]
         if not networks:
@@ -238,7 +242,7 @@ class Transcriber:
         return spelled(self._added(Transcription(duration=seconds), model, decoder.fields(seconds)))
 
     def _reader(self, path: str | Path, model: AnyModel) -> AudioReader:
-        return AudioReader(path, model.features.sample_rate, max_duration=self.max_duration)
+        return AudioReader(path, model.features.sample_rate, max_duration=self.max_duration, isolated=self.isolated)
 
     def _run(self, blocks: Iterable[np.ndarray], models: Sequence[WindowModel], tunings: Tunings) -> Outputs:
         if self._infer is not None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -33,23 +32,6 @@ def test_a_store_that_nobody_knows_is_a_usage_error(capsys: pytest.CaptureFixtur
     pytest.importorskip("fsspec")
     assert cli(["nowhere://bucket/a.wav"]) == 2
     assert capsys.readouterr().err.startswith("pitchai: nowhere://bucket/a.wav: ")
-
-
-def test_without_ray_one_line_says_what_to_install(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setitem(sys.modules, "ray", None)
-    assert cli([str(tmp_path), "-o", str(tmp_path / "out"), "--ray"]) == 2
-    assert capsys.readouterr().err == "pitchai: --ray needs Ray: pip install 'pitchai[ray]'\n"
-
-
-def test_without_fsspec_one_line_says_what_to_install(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setitem(sys.modules, "fsspec", None)
-    monkeypatch.delitem(sys.modules, "fsspec.core", raising=False)
-    assert cli(["s3://bucket/in"]) == 2
-    assert capsys.readouterr().err.endswith("pip install 'pitchai[ray]'\n")
 
 
 def test_what_is_no_address_is_refused() -> None:

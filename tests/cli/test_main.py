@@ -107,3 +107,10 @@ def test_a_working_folder_that_is_gone(call: Call, wav: Path, tmp_path: Path, mo
         assert one_line(err)
         assert "working folder" in err
     assert call("convert", result, tmp_path / "x.mid")[0] == 0
+
+
+@pytest.mark.parametrize("word", ["a\0.wav", "--manifest=\0", "\ud800.wav"])
+def test_words_that_no_system_passes_on(call: Call, word: str) -> None:
+    code, out, err = call("song.wav", word)
+    assert (code, out) == (2, "")
+    assert one_line(err)

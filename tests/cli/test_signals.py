@@ -71,6 +71,35 @@ def test_interrupted_while_modules_are_imported(tmp_path: Path, sent: int, code:
     assert not list(tmp_path.iterdir())
 
 
+# What the C library calls when Python has ended.
+ENDING = """
+import ctypes, signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)
+library = ctypes.CDLL(None)
+library.__cxa_atexit(getattr(library, "raise"), ctypes.c_void_p({sent}), None)
+from transcribe.__main__ import run
+sys.argv = ["pitchai", "--version"]
+run()
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="glibc's name of atexit")
+@SIGNALS
+def test_a_signal_while_python_ends_changes_nothing(sent: int, code: int) -> None:
+    program = ENDING.format(sent=int(sent))
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("pitchai ")
+
+
+def test_signals_are_handled_before_anything_takes_time() -> None:
+    program = "import sys; before = set(sys.modules); import transcribe.__main__; print(*set(sys.modules) - before)"
+    done = subprocess.run([sys.executable, "-S", "-c", program], capture_output=True, text=True, check=True)
+    ours = {name for name in done.stdout.split() if name.startswith("transcribe")}
+    assert ours == {"transcribe", "transcribe.__main__", "transcribe.cli", "transcribe.cli.signals"}
+    assert not {"typing", "re", "dataclasses", "inspect", "threading", "contextlib"} & set(done.stdout.split())
+
+
 @SIGNALS
 def test_what_a_library_makes_of_a_signal_is_not_its_own_error(
     call: Call, monkeypatch: pytest.MonkeyPatch, sent: signal.Signals, code: int

@@ -173,6 +173,21 @@ def test_damaged_files_are_input_errors(name: str, content: bytes) -> None:
     assert "\n" not in str(caught.value)
 
 
+def test_json_with_numbers_that_no_float_holds_or_tables_for_lists_is_refused() -> None:
+    whole = to_dict(Transcription((Note(0.5, 60, 1.0, 64),), duration=2.0))
+    note = {"onset": 0.5, "offset": 1.0, "pitch": 60, "velocity": 64, "confidence": 1.0}
+    for name in note:
+        with pytest.raises(InputError):
+            from_json(json.dumps({**whole, "notes": [{**note, name: 10**400}]}).encode())
+    for name in ("duration", "tempo", "novelty", "tuning"):
+        with pytest.raises(InputError):
+            from_json(json.dumps({**whole, name: 10**400}).encode())
+    for name in ("notes", "pedals", "chords", "keys", "metres", "beats", "downbeats", "warnings"):
+        for wrong in ("{}", "5", "null", '""'):
+            with pytest.raises(InputError, match=f"{name} are no list"):
+                from_json(json.dumps({**whole, name: json.loads(wrong)}).encode())
+
+
 def test_json_of_another_version_is_refused() -> None:
     with pytest.raises(InputError, match="version"):
         from_json(b'{"version": 99, "notes": []}')

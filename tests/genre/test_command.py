@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 import soundfile
 
-from tests.conftest import needs_torch
 from tests.signals import tone
 from transcribe.cli.main import main
 
@@ -44,11 +43,3 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
 def test_no_second_reading_of_standard_input(monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("librosa", reason="librosa isn't installed")
     assert main(["-", "--genre", "-o", "-"]) == 2
-
-
-@needs_torch
-def test_without_librosa(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    monkeypatch.setitem(__import__("sys").modules, "librosa", None)
-    path = tone(tmp_path / "song.wav", 330, 1.0)
-    assert main(["genre", str(path)]) == 2
-    assert "pip install 'pitchai[genre]'" in capsys.readouterr().err

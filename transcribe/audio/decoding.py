@@ -425,10 +425,15 @@ def _try_out(file: IO[bytes]) -> None:
     except subprocess.TimeoutExpired:
         raise NotDecodableError(f"no decoder has found sound in it within {_TRIAL_SECONDS:.0f} s") from None
     if trial.returncode < 0:
-        with contextlib.suppress(ValueError):
-            name = signal.Signals(-trial.returncode).name
-            raise NotDecodableError(f"the decoder crashes on it ({name})")
-        raise NotDecodableError(f"the decoder crashes on it (signal {-trial.returncode})")
+        raise crash(trial.returncode)
+
+
+def crash(exit_code: int) -> NotDecodableError:
+    """Say what has become of a process that decoded; ``exit_code`` is negative where a signal has killed it."""
+    how = f"exit code {exit_code}" if exit_code >= 0 else f"signal {-exit_code}"
+    with contextlib.suppress(ValueError):
+        how = signal.Signals(-exit_code).name
+    return NotDecodableError(f"the decoder crashes on it ({how})")
 
 
 def _begin() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import signal
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
@@ -88,7 +88,8 @@ class _Pool(Generic[Item, Result]):
         with machine_faults_as(DiedError, "no more processes can be started; try fewer --workers"):
             ours, theirs = self._context.Pipe()
             process = self._context.Process(target=_work, args=(theirs, self._make), daemon=True)
-            process.start()
+            with _interruption_held():
+                process.start()
         theirs.close()  # so that its end is known when it dies
         self.running.append(_Process(process, ours))
 
@@ -162,6 +163,22 @@ class _Pool(Generic[Item, Result]):
             self.start()
 
 
+@contextmanager
+def _interruption_held() -> Iterator[None]:
+    """Keep Ctrl-C, which a terminal sends to all, from a process that starts: Python would print a traceback there."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    from multiprocessing import resource_tracker
+
+    resource_tracker.ensure_running()  # else it is started along with the process, and lets signals through
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])  # which the process inherits
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def _ending(exit_code: int | None) -> str:
     if exit_code is not None and exit_code < 0:
         with suppress(ValueError):
@@ -199,8 +216,8 @@ def _exit(number: int, _: FrameType | None) -> None:
 
 
 def sendable(error: Exception) -> Exception:
-    """Pass our own errors on, whose only argument is their text; others may not come out of a pipe as they went in."""
-    if isinstance(error, PitchaiError):
+    """Pass our own errors on, and packages that aren't there; others may not come out of a pipe as they went in."""
+    if isinstance(error, (PitchaiError, ModuleNotFoundError)):
         return error
     reason = machine_fault(error)
     return RuntimeError(f"{type(error).__name__}: {error}") if reason is None else OSError(None, reason)

@@ -31,6 +31,8 @@ from transcribe.errors import (
 # The stores that have been tried, of the many that fsspec knows; the web is read only.
 STORES = ("s3", "gs", "az", "memory")
 _WEB = ("http", "https")
+# What fsspec opens them by, as pip calls it.
+_PACKAGES = {"s3": "s3fs", "gs": "gcsfs", "az": "adlfs", **dict.fromkeys(_WEB, "'fsspec[http]'")}
 
 # A store, of a class of fsspec's, which is annotated in part.
 FileSystem = Any
@@ -274,7 +276,10 @@ def _open(address: str) -> tuple[FileSystem, str]:
         path = kind._strip_protocol(address)
         # What others write meanwhile is to be seen.
         return kind(use_listings_cache=False, **kind._get_kwargs_from_urls(address)), path
-    except (ImportError, ValueError) as error:
+    except ImportError:
+        package = _PACKAGES[_scheme(address)]
+        raise UsageError(f"{address}: such addresses are opened by {package}: pip install {package}") from None
+    except ValueError as error:
         raise UsageError(f"{address}: {_one_line(error)}") from None
 
 

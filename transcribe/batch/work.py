@@ -54,9 +54,13 @@ class Work:
     capo: int = 0
     transpose: int = 0
 
-    def begin(self, infer: Infer | None = None) -> Worker:
-        """Load the transcriber; ``infer`` runs its networks, where somebody else does."""
-        return Worker(self, infer)
+    def begin(self, infer: Infer | None = None, *, isolated: bool = False) -> Worker:
+        """Load the transcriber.
+
+        ``infer`` runs its networks, where somebody else does; ``isolated``: a recording that crashes the decoder must
+        not end this process.
+        """
+        return Worker(self, infer, isolated)
 
 
 @dataclass(frozen=True)
@@ -78,9 +82,9 @@ class Done:
 class Worker:
     """Listens to one recording after the other and writes their results."""
 
-    def __init__(self, work: Work, infer: Infer | None = None) -> None:
+    def __init__(self, work: Work, infer: Infer | None = None, isolated: bool = False) -> None:
         self.work = work
-        self.transcriber = work.open(infer=infer)
+        self.transcriber = work.open(infer=infer, isolated=isolated)
 
     def __call__(self, job: Job, progress: Progress | None = None) -> Done:
         """Do all that a recording asks for.

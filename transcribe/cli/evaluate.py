@@ -213,6 +213,7 @@ def _evaluate(dataset: str, data: Data, measure: Measure, output: Output, comput
         device=computing.device,
         precision=computing.precision,
         threads=computing.threads,
+        isolated=True,
         **measure.settings,
     )
     with ProgressBar(f"{len(pieces)} recordings of {dataset}", output.quiet) as progress:

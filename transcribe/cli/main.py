@@ -91,10 +91,22 @@ def main(arguments: list[str] | None = None) -> int:
 def _run(words: list[str]) -> int:
     """Call the command that the first word names, else the one that transcribes."""
     words = _with_address(words)
+    _check_text(words)
     if words[0] not in COMMANDS:
         _check_first(words[0])
     program = commands() if words[0] in COMMANDS else transcribing()
     return int(program(words, prog_name="pitchai", standalone_mode=False) or 0)
+
+
+def _check_text(words: list[str]) -> None:
+    """Refuse what no system passes on, but a program that calls :func:`main` may."""
+    for word in words:
+        try:
+            os.fsencode(word)
+        except UnicodeEncodeError as error:
+            raise UsageError(f"{word!r} holds half a character: {error.reason}") from None
+        if "\0" in word:
+            raise UsageError(f"{word!r} holds a character that no name may have")
 
 
 def _check_first(word: str) -> None:

@@ -162,7 +162,7 @@ def _outcomes(run: Run, work: Work) -> Iterator[tuple[Job, Done | Exception]]:
 
 def _here(run: Run, work: Work) -> Iterator[tuple[Job, Done | Exception]]:
     """Do the work in this process, with a bar for each recording."""
-    worker = work.begin()
+    worker = work.begin(isolated=True)
     for number, job in enumerate(run.jobs, 1):
         signals.check()
         label = f"{number}/{len(run.jobs)} {job.recording.name}" if len(run.jobs) > 1 else job.recording.name

@@ -1,7 +1,8 @@
 """SIGINT and SIGTERM: end with 130 and 143, at once where Python lets an exception through, else soon after.
 
 An exception that a handler raises is swallowed inside a decoder's callback or an object's destructor. So each signal is
-remembered too, and :func:`check` obeys it later. Nothing heavy is imported here: handlers are set before anything else.
+remembered too, and :func:`check` obeys it later. Handlers are set before anything else is imported: until then a signal
+kills Python in its own way, so that only what Python itself has imported by then is imported here.
 """
 
 from __future__ import annotations
@@ -9,30 +10,39 @@ from __future__ import annotations
 import os
 import signal
 import sys
-import threading
-from collections.abc import Callable
-from contextlib import suppress
-from types import FrameType
 
+TYPE_CHECKING = False  # typing takes 7 ms
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import FrameType
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 # Exit codes of the signals that have come, the first of which counts.
 received: list[int] = []
 
 
 def install() -> None:
     """Handle the signals from now on; only the main thread may."""
-    if threading.current_thread() is not threading.main_thread():
+    try:
+        for number in _SIGNALS:
+            if signal.getsignal(number) is not signal.SIG_IGN:  # as it is to the background job of a shell
+                signal.signal(number, on_signal)
+    except ValueError:  # in another thread
         return
     sys.unraisablehook = _unraisable
-    for number in (signal.SIGTERM, signal.SIGINT):
-        if signal.getsignal(number) is not signal.SIG_IGN:  # as it is to the background job of a shell
-            signal.signal(number, on_signal)
 
 
 def leave() -> None:
     """Let a signal end the process at once, without a word: all is done but Python's own end."""
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in _SIGNALS:
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, lambda number, _: os._exit(128 + number))
+
+
+def ignore() -> None:
+    """Ignore the signals: Python gives up its handlers before it has ended, and they would kill what is done."""
+    for number in _SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
 
 
 def on_signal(number: int, frame: FrameType | None) -> None:
@@ -57,6 +67,8 @@ def check() -> None:
 def announce(code: int) -> None:
     """Say on stderr that a signal has ended the program, if ``code`` is a signal's."""
     if code in (130, 143):
+        from contextlib import suppress
+
         with suppress(OSError, ValueError):
             print("pitchai: interrupted" if code == 130 else "pitchai: terminated", file=sys.stderr, flush=True)
 

@@ -54,6 +54,9 @@ def from_json(content: bytes) -> Transcription:
             raise InputError(f"a transcription of another version than {schema.VERSION}; update pitchai")
         events = {"notes": Note, "pedals": Pedal, "chords": Chord, "instruments": Tag, "genres": Tag, "keys": Key}
         events |= {"metres": Metre, "tunings": Tuning}
+        for name in (*events, "beats", "beat_confidences", "downbeats", "warnings"):
+            if not isinstance(values.get(name, []), list):
+                raise InputError(f"{name} are no list")
         for name, kind in events.items():
             values[name] = tuple(
                 kind(**{f.name: event[f.name] for f in fields(kind)}) for event in values.get(name, ())

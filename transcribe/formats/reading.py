@@ -31,6 +31,10 @@ def read_bytes(path: Path) -> bytes:
     try:
         with path.open("rb") as file:
             content = file.read(MAX_BYTES + 1)
+    except FileNotFoundError:
+        elsewhere = re.match(r"[a-z][a-z0-9+.-]+:/", path.as_posix())
+        reason = "is an address; copy the file here and give its path" if elsewhere else "no such file"
+        raise InputError(f"{path}: {reason}") from None
     except (OSError, ValueError) as error:
         raise InputError(f"{path}: can't be read: {getattr(error, 'strerror', None) or error}") from None
     if len(content) > MAX_BYTES:
