@@ -23,7 +23,7 @@ ORDER = [
     {"report"},
     {"formats"},
     {"notes", "chords", "instruments", "genre", "beats"},
-    {"registry"},
+    {"registry", "automatic"},
     {"transcriber"},
     {"batch"},
     {"files"},

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from transcribe.beats.analysis import analysed
     from transcribe.engine.features import FeatureConfig, FrameGrid, LogMel
     from transcribe.errors import InputError, OutputError, PitchaiError, UsageError, WeightsError
-    from transcribe.events import Chord, Key, Note, Pedal, Tag, Transcription
+    from transcribe.events import Chord, Drum, Key, Note, Pedal, Tag, Transcription
     from transcribe.files import load, save
     from transcribe.notes.decoder import Activations, DecodingConfig, decode
     from transcribe.notes.metrics import score_notes
@@ -33,6 +33,7 @@ _LAZY = {
     "Audio": "audio.reader",
     "Chord": "events",
     "DecodingConfig": "notes.decoder",
+    "Drum": "events",
     "FeatureConfig": "engine.features",
     "FrameGrid": "engine.features",
     "InputError": "errors",
@@ -64,6 +65,7 @@ __all__ = [
     "Audio",
     "Chord",
     "DecodingConfig",
+    "Drum",
     "FeatureConfig",
     "FrameGrid",
     "InputError",

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from transcribe.audio.reader import AUDIO_SUFFIXES
 from transcribe.errors import InputError, UsageError
+from transcribe.events import Transcription
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,8 @@ class Piece:
         The labels themselves, where they are words: instruments, a genre.
     vocabulary
         What the tags are words of, where the task has several vocabularies.
+    read
+        Reads the labels, where they are of a form of the data set's own.
     """
 
     name: str
@@ -37,6 +40,7 @@ class Piece:
     split: str
     tags: tuple[str, ...] = ()
     vocabulary: str = ""
+    read: Callable[[Path], Transcription] | None = None
 
 
 @dataclass(frozen=True)

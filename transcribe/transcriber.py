@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from transcribe.audio.reader import MAX_DURATION, AudioReader, MeteredBlocks, Mixer, resampled
+from transcribe.automatic import AUTO, Automatic, is_wanted, load_automatic
 from transcribe.engine.devices import choose_device, choose_precision, device_of
 from transcribe.engine.inference import Infer, Outputs, infer_together
 from transcribe.engine.task import (
@@ -51,8 +52,8 @@ class Transcriber:
         Names of what is to be heard: ``notes``, ``beats``, ``chords``, ``instruments``, ``genre``, or objects like
         those of :data:`transcribe.registry.TASKS`. Notes, chords and instruments where None.
     model
-        Of the first task: a name in the weights' manifest, a size, the path of a ``.safetensors`` file, or a loaded
-        model; the default weights where None.
+        Of the first task: a name in the weights' manifest, a size, the path of a ``.safetensors`` file, a loaded model,
+        or ``auto``, which chooses for each recording (:mod:`transcribe.automatic`); the default where None.
     device
         ``auto`` (CUDA where there is a GPU), ``cpu``, ``cuda`` or ``cuda:N``; a loaded model stays where it is.
     precision
@@ -105,14 +106,23 @@ class Transcriber:
         self._reads = asked if isinstance(asked, ReadingTask) else None
         if not isinstance(model, Model) or len(networks) > 1:
             device, precision = choose_device(device), choose_precision(precision)
+        self._automatic: Automatic | None = None
+        if is_wanted(networks[0].name, model):
+            found = load_automatic(device, precision)
+            piano, other = (_with_settings(one, settings) for one in (found.piano, found.any))
+            self._automatic, model = replace(found, piano=piano, any=other), piano
         names = [model, *(None for _ in networks[1:])]
         models = [
             name if isinstance(name, Model) else load_model(task, name, device, precision)
             for task, name in zip(networks, names, strict=True)
         ]
-        #: The model of the first task, with the settings that are in use.
-        self.model: AnyModel = _with_settings(models[0], settings)
+        #: The model of the first task, with the settings that are in use; the piano's where one is chosen.
+        self.model: AnyModel = models[0] if self._automatic else _with_settings(models[0], settings)
         loaded = [self.model, *models[1:]]
+        if self._automatic is not None:
+            loaded.insert(1, self._automatic.any)
+            if all(one is not self._automatic.listener for one in loaded):
+                loaded.append(self._automatic.listener)
         #: The models that hear windows, together, and those that hear excerpts, each in a pass of its own.
         self.window_models: list[WindowModel] = [one for one in loaded if isinstance(one.task, WindowTask)]
         self.excerpt_models: list[AnyModel] = [one for one in loaded if isinstance(one.task, ExcerptTask)]
@@ -126,6 +136,12 @@ class Transcriber:
     def sample_rate(self) -> int:
         """The rate in Hz that the first task's model listens at."""
         return int(self.model.features.sample_rate)
+
+    @property
+    def tells_instruments(self) -> bool:
+        """Whether notes may have instruments."""
+        model = self.model if self._automatic is None else self._automatic.any
+        return bool(getattr(model.decoding, "tells_instruments", False))
 
     @property
     def decoding(self) -> Any:
@@ -214,8 +230,14 @@ class Transcriber:
         """
         _decoder_of(self.model)
         tunings, blocks = tuned(blocks, self.sample_rate)
-        (found,) = self._run(blocks, [self.model], tunings)
-        return found
+        if self._automatic is None:
+            (found,) = self._run(blocks, [self.model], tunings)
+            return found
+        models = [self._automatic.piano, self._automatic.any, self._automatic.listener]
+        _, _, streams, _ = self._automatic.settled(
+            models, list(map(_decoder_of, models)), self._run(blocks, models, tunings)
+        )
+        return streams[0]
 
     def activations_of(self, path: str | Path) -> Iterator[AnyActivations]:
         """Hear a recording with the first task's network: its activations, before any threshold.
@@ -233,10 +255,13 @@ class Transcriber:
 
         The tuning isn't told: activations are those of a recording in tune.
         """
-        model = _with_settings(self.model, settings)
+        blocks = iter(activations)
+        first = list(itertools.islice(blocks, 1))
+        made_by = self._automatic.model_of(first[0]) if self._automatic and first else self.model
+        model = _with_settings(made_by, settings)
         decoder = _decoder_of(model)
         seconds = 0.0
-        for block in activations:
+        for block in itertools.chain(first, blocks):
             decoder.push(block)
             seconds += block.seconds
         return spelled(self._added(Transcription(duration=seconds), model, decoder.fields(seconds)))
@@ -255,8 +280,14 @@ class Transcriber:
         level = MeteredBlocks(blocks)
         rate = self.window_models[0].features.sample_rate
         tunings, samples = tuned(level, rate)
-        decoders = [_decoder_of(model) for model in self.window_models]
-        first, *others = self._run(samples, self.window_models, tunings)
+        models = self.window_models
+        decoders = [_decoder_of(model) for model in models]
+        streams = self._run(samples, models, tunings)
+        reason = ""
+        if self._automatic is not None:
+            models, decoders, streams, reason = self._automatic.settled(models, decoders, streams)
+        first, *others = streams
+        del streams
         seconds = 0.0
         for block in first:
             if keep is not None:
@@ -275,8 +306,13 @@ class Transcriber:
         length = level.n_samples / rate
         sections = tunings.sections(length)
         result = Transcription(duration=length, tuning=main_tuning(sections), tunings=sections)
-        for model, decoder in zip(self.window_models, decoders, strict=True):
-            result = self._added(result, model, decoder.fields(length))
+        for model, decoder in zip(models, decoders, strict=True):
+            fields = decoder.fields(length)
+            if model.task.name not in [task.name for task in self.tasks]:  # it was only asked who plays
+                fields = {name: value for name, value in fields.items() if name == "novelty"}
+            result = self._added(result, model, fields)
+        if reason:
+            result = replace(result, settings={**result.settings, AUTO: reason})
         result = spelled(result)
         task = self.window_models[0].task
         remarks = task.remarks(result, level) if isinstance(task, RemarkingTask) else ()

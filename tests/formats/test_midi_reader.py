@@ -228,10 +228,42 @@ def test_a_pedal_that_is_never_lifted_and_one_that_a_reset_lifts() -> None:
     assert from_midi(midi(reset)).pedals == (Pedal(0.0, 0.5),)
 
 
-def test_drums_are_left_out_and_that_is_said() -> None:
+def test_drums_are_no_notes() -> None:
     found = from_midi(midi(track((0, on(36, channel=9)), (0, on(60)), (480, off(60)), (0, off(36, 9)))))
     assert [note.pitch for note in found.notes] == [60]
-    assert found.warnings == ("the drums (channel 10) are left out",)
+    assert [(drum.onset, drum.label) for drum in found.drums] == [(0.0, "bass drum")]
+    assert found.warnings == ()
+
+
+def test_other_percussion_is_left_out_and_that_is_said() -> None:
+    found = from_midi(midi(track((0, on(56, channel=9)), (0, on(60)), (480, off(60)), (0, off(56, 9)))))
+    assert ([note.pitch for note in found.notes], found.drums) == ([60], ())
+    assert found.warnings == ("percussion that is no drum or cymbal of a kit (channel 10) is left out",)
+
+
+def program(number: int, channel: int = 0) -> bytes:
+    return bytes([0xC0 | channel, number])
+
+
+def test_instruments_are_the_programs_of_their_channels_and_may_change() -> None:
+    one = track((0, program(40, 2)), (0, on(60, channel=2)), (480, off(60, 2)), (0, program(73, 2)),
+                (0, on(62, channel=2)), (0, on(64, channel=1)), (480, off(62, 2)), (0, off(64, 1)))  # fmt: skip
+    found = from_midi(midi(one))
+    assert [(n.pitch, n.instrument) for n in found.notes] == [(60, "strings"), (62, "flute"), (64, "piano")]
+
+
+def test_a_program_may_stand_in_another_track_but_the_tracks_own_comes_first() -> None:
+    elsewhere = track((0, program(56)), (0, program(33, 1)))
+    own = track((0, program(71)), (0, on(60)), (0, on(40, channel=1)), (480, off(60)), (0, off(40, 1)))
+    found = from_midi(midi(own, elsewhere))
+    assert [(n.pitch, n.instrument) for n in found.notes] == [(40, "bass"), (60, "reed")]
+
+
+def test_effects_are_no_instrument_and_pianos_alone_say_nothing() -> None:
+    played = ((0, on(60)), (480, off(60)), (0, program(1)), (0, on(61)), (480, off(61)))
+    assert [n.instrument for n in from_midi(midi(track(*played))).notes] == [None, None]
+    mixed = track((0, program(125)), *played)
+    assert [n.instrument for n in from_midi(midi(mixed)).notes] == [None, "piano"]
 
 
 def test_data_above_127_is_brought_into_range_or_left_out() -> None:

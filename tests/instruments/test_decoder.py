@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 
 from transcribe.engine.features import FrameGrid
 from transcribe.engine.growing import GrowingArray
-from transcribe.events import Tag
+from transcribe.events import Drum, Note, Tag, Transcription
 from transcribe.instruments.decoder import (
     FAMILIES,
     INSTRUMENTS,
@@ -20,6 +21,7 @@ from transcribe.instruments.decoder import (
     likelihoods,
     moving_average,
     summed_up,
+    who_plays,
 )
 
 GRID, STRIDE = FrameGrid(16_000, 320), 8  # steps of 0.16 s
@@ -128,3 +130,42 @@ def test_rows_are_what_was_added(lengths: list[int]) -> None:
     if blocks:
         np.testing.assert_array_equal(rows.array(), np.concatenate(blocks))
         assert rows.array().dtype == np.float32
+
+
+def families_of(*names: str) -> np.ndarray:
+    """A step for each name, which is heard at 0.9, others at 0.1."""
+    scores = np.full((len(names), len(FAMILIES)), 0.1, np.float32)
+    for step, name in enumerate(names):
+        scores[step, FAMILIES.index(name)] = 0.9
+    return scores
+
+
+def test_novelty_is_the_share_of_the_sound_in_which_another_family_is_likelier() -> None:
+    decoder = TagDecoder(TagDecodingConfig())
+    families = families_of("keyboard", "keyboard", "keyboard", "reed")
+    families = np.concatenate([families, np.full((4, len(FAMILIES)), 0.0, np.float32)])  # silence weighs nothing
+    decoder.push(TagActivations(families, np.zeros((8, len(INSTRUMENTS)), np.float32), GRID, STRIDE))
+    assert decoder.fields(1.0)["novelty"] == pytest.approx(0.25)
+    assert TagDecoder(TagDecodingConfig()).fields(0.0)["novelty"] is None
+
+
+TAGS = (Tag(0.0, 9.0, "piano", 0.9), Tag(1.0, 3.0, "drums", 0.6), Tag(2.0, 3.0, "cello", 0.7))
+
+
+def test_of_a_piano_alone_nothing_else_is_said() -> None:
+    song = Transcription(instruments=TAGS, duration=10.0, novelty=0.1)
+    assert who_plays(song) == ["piano 90%"]
+    assert who_plays(replace(song, novelty=0.5)) == ["piano 90%", "drums 60%", "cello 70%"]
+    assert who_plays(replace(song, novelty=None)) == ["piano 90%", "drums 60%", "cello 70%"]
+    assert who_plays(Transcription()) == []
+
+
+def test_notes_and_what_is_heard_say_together_who_plays() -> None:
+    counts = {"piano": 50, "strings": 40, "bass": 6, "reed": 1, "flute": 3}
+    notes = tuple(Note(0.1 * k, 60, 0.1 * k + 0.1, 80, 1.0, name) for name, n in counts.items() for k in range(n))
+    song = Transcription(notes=notes, instruments=(*TAGS[:1], TAGS[2], Tag(0.0, 1.0, "flute", 0.8)), duration=10.0)
+    assert who_plays(song) == [
+        "piano: 50 notes", "strings (cello 70%): 40 notes", "bass: 6 notes", "flute: 3 notes"
+    ]  # fmt: skip
+    drums = replace(song, drums=tuple(Drum(0.1 * k, "hi-hat", 80) for k in range(20)))
+    assert "drums: 20 strokes" in who_plays(drums)

@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING
 from transcribe.batch import atomic, storage
 from transcribe.batch.manifest import checksum
 from transcribe.batch.plan import STANDARD, Job, Recording
-from transcribe.errors import InputError, OutputError, PitchaiError, TakenError, machine_faults_as
+from transcribe.errors import InputError, OutputError, PitchaiError, TakenError, UsageError, machine_faults_as
 from transcribe.events import Transcription
 from transcribe.formats.format import Format, Rendering
 from transcribe.formats.npz import Collected
 from transcribe.registry import summary
 from transcribe.report.roll import Scene
 from transcribe.score.harmony import transposed
+from transcribe.score.parts import only
 
 if TYPE_CHECKING:
     import numpy as np
@@ -39,7 +40,8 @@ class Work:
     ``open`` loads the transcriber, a partial of its class; ``overwrite`` and ``skip_existing`` say what becomes of
     results that are there; ``reference``, ``spectrogram`` and ``sound`` are what pictures and reports show; ``hashed``:
     take the recordings' checksums; ``detail``: how fine the rhythms of scores are; ``title`` (that of the recording
-    where None) and ``capo`` are those of charts; all is moved up by ``transpose`` semitones.
+    where None) and ``capo`` are those of charts; all is moved up by ``transpose`` semitones; notes of ``instruments``
+    alone are kept, all where there are none; a score is of one ``part``'s notes, if any.
     """
 
     open: Callable[..., Transcriber]
@@ -53,6 +55,8 @@ class Work:
     title: str | None = None
     capo: int = 0
     transpose: int = 0
+    instruments: tuple[str, ...] = ()
+    part: str | None = None
 
     def begin(self, infer: Infer | None = None, *, isolated: bool = False) -> Worker:
         """Load the transcriber.
@@ -85,6 +89,8 @@ class Worker:
     def __init__(self, work: Work, infer: Infer | None = None, isolated: bool = False) -> None:
         self.work = work
         self.transcriber = work.open(infer=infer, isolated=isolated)
+        if (work.instruments or work.part) and not self.transcriber.tells_instruments:
+            raise UsageError(f"{self.transcriber.model.name} doesn't tell instruments apart: all notes are a piano's")
 
     def __call__(self, job: Job, progress: Progress | None = None) -> Done:
         """Do all that a recording asks for.
@@ -111,7 +117,8 @@ class Worker:
             keep = kept.add if any("activations" in form.needs for _, form in outputs) else None
             with _named(job.recording, copy), machine_faults_as(InputError, job.recording.name):
                 result = self.transcriber.transcribe_file(copy, progress=progress, keep=keep)
-            result = transposed(result, work.transpose)
+            result = only(transposed(result, work.transpose), work.instruments)
+            part = only(result, () if work.part is None else (work.part,))
             listened = time.monotonic()
             printed, written = b"", []
             title = Path(job.recording.name).stem if work.title is None else work.title
@@ -121,7 +128,8 @@ class Worker:
                     # Activations are written piece by piece: of hours they are much.
                     content: atomic.Content = kept.write
                     if "activations" not in form.needs:
-                        content = form.write(result, Rendering(scene, work.detail, title=title, capo=work.capo))
+                        shown = part if form.detailed else result
+                        content = form.write(shown, Rendering(scene, work.detail, title=title, capo=work.capo))
                 if path == STANDARD:
                     printed += atomic.to_bytes(content)
                 elif self._write(path, content):

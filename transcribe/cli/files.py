@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from transcribe.cli.console import print_line, print_paths, say_remarks
-from transcribe.cli.options import Charts, KnownBeats, Reference, Rhythm, timing
+from transcribe.cli.options import Charts, KnownBeats, Parts, Reference, Rhythm, timing
 from transcribe.cli.run import check_packages, read_reference
 from transcribe.cli.tables import print_tables, roll, summed_up
 from transcribe.errors import UsageError
@@ -29,6 +29,7 @@ def convert(
     known: KnownBeats,
     rhythm: Rhythm,
     charts: Charts,
+    parts: Parts,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files that exist.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Don't print what was written.")] = False,
 ) -> None:
@@ -43,6 +44,7 @@ def convert(
     from transcribe.registry import summary
     from transcribe.report.roll import Scene
     from transcribe.score.harmony import spelled, transposed
+    from transcribe.score.parts import only
 
     for target in targets:
         format_of(target)
@@ -52,17 +54,19 @@ def convert(
         say_remarks(source, transcription)
     forms = _formats(source, transcription, targets)
     charts.check(forms)
+    parts.check(forms)
     known_timing = timing(known, rhythm)
     truth = read_reference(reference.plot_reference, forms)
     for target in targets:
         check_writable(target, overwrite)
     if known_timing.settings or any(form.detailed or form.charted for form in forms):
         transcription = analysed(transcription, known_timing)
-    transcription = transposed(spelled(transcription), charts.transpose)
+    transcription = only(transposed(spelled(transcription), charts.transpose), parts.names)
     scene = Scene(source.name, truth, summary=tuple(summary(transcription)))
     title = source.stem if charts.title is None else charts.title
     rendering = Rendering(lambda: scene, rhythm.detail, title=title, capo=charts.capo)
-    contents = [form.write(transcription, rendering) for form in forms]
+    part = only(transcription, () if parts.part is None else (parts.part,))
+    contents = [form.write(part if form.detailed else transcription, rendering) for form in forms]
     for target, content in zip(targets, contents, strict=True):
         write_atomically(target, content, overwrite)
         if not quiet:

@@ -14,7 +14,7 @@ from transcribe import __version__
 from transcribe.cli import run as running
 from transcribe.cli.console import clean, print_line
 from transcribe.cli.groups import Settings, given, settings_of, switched_on, switches_of, unpacked
-from transcribe.cli.options import Batch, Charts, Computing, KnownBeats, Pictures, Rhythm, Sound, timing
+from transcribe.cli.options import Batch, Charts, Computing, KnownBeats, Parts, Pictures, Rhythm, Sound, timing
 from transcribe.cli.tables import print_tables, summed_up
 from transcribe.errors import UsageError
 from transcribe.registry import TASKS, task_named
@@ -29,6 +29,10 @@ if TYPE_CHECKING:
     from transcribe.transcriber import Transcriber
 
 NOTES = task_named("notes")
+_NOTES_MODELS = (
+    "small, medium or large, of pianos; any, of any instruments, and auto, which takes it where no piano plays alone, "
+    "if they are installed; or a .safetensors file."
+)
 # What can be heard beside the notes; what is made from notes is there anyway.
 _OTHERS = tuple(task for task in TASKS if task is not NOTES and not task.requires)
 
@@ -83,6 +87,7 @@ def _transcribe(
     rhythm: Rhythm,
     pictures: Pictures,
     charts: Charts,
+    parts: Parts,
     sound: Sound,
     computing: Computing,
     version: Annotated[
@@ -96,6 +101,7 @@ def _transcribe(
         _check_needs(forms, [task.name for task in tasks])
         running.check_packages(forms)
         charts.check(forms, len(run.jobs))
+        parts.check(forms)
         reference = running.read_reference(pictures.plot_reference, forms)
         if pictures.spectrogram:
             _check_spectrogram(run.jobs, forms)
@@ -108,6 +114,8 @@ def _transcribe(
             spectrogram=pictures.spectrogram,
             sound=not pictures.no_sound,
             detail=rhythm.detail,
+            instruments=parts.names,
+            part=parts.part,
             **asdict(charts),
         )
 
@@ -149,11 +157,7 @@ def _formats_help(formats: Mapping[str, Format]) -> str:
 
 
 def _model_help(task: Task) -> str:
-    return (
-        "small, medium, large, or a .safetensors file."
-        if "notes" in (task.name, *task.requires)
-        else "A .safetensors file."
-    )
+    return _NOTES_MODELS if "notes" in (task.name, *task.requires) else "A .safetensors file."
 
 
 def _has_precisions(task: Task) -> bool:

@@ -273,6 +273,68 @@ class Charts:
 
 
 @dataclass(frozen=True)
+class Parts:
+    """Instruments."""
+
+    keep: Annotated[
+        str | None,
+        typer.Option(
+            "--instruments",
+            metavar="NAMES",
+            help="Keep the notes of these alone: piano,bass or drums; needs a model that tells instruments apart.",
+            show_default=False,
+        ),
+    ] = None
+    part: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Write a score of one instrument's notes, such as strings: not of all on a "
+                     "piano's staves.", show_default=False),
+    ] = None  # fmt: skip
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The instruments that are kept; none of them for all.
+
+        Raises
+        ------
+        UsageError
+            If one has no such name.
+        """
+        names = tuple(name.strip() for name in (self.keep or "").split(",") if name.strip())
+        if self.keep is not None and not names:
+            raise UsageError("--instruments names nobody; give piano,bass or others")
+        for name in names:
+            _check_part("--instruments", name)
+        return names
+
+    def check(self, forms: Iterable[Format]) -> None:
+        """Refuse what makes no difference or can't be.
+
+        Raises
+        ------
+        UsageError
+            If there is no such instrument, or no score is written that a part is for.
+        """
+        names = self.names
+        if self.part is None:
+            return
+        _check_part("--part", self.part)
+        if self.part == "drums":
+            raise UsageError("--part: drums have no score; -o song.mid holds them")
+        if names and self.part not in names:
+            raise UsageError(f"--part {self.part}: --instruments leaves it out")
+        if not any(form.detailed for form in forms):
+            raise UsageError("--part is for scores: write one with -o song.pdf or song.musicxml")
+
+
+def _check_part(option: str, name: str) -> None:
+    from transcribe.score.parts import PARTS
+
+    if name not in PARTS:
+        raise UsageError(f"{option}: there is no instrument {name!r}; choose of {', '.join(PARTS)}")
+
+
+@dataclass(frozen=True)
 class Sound:
     """Sound."""
 

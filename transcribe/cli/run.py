@@ -250,9 +250,13 @@ def _line(job: Job, outcome: Done | Exception | None) -> Line:
 
 def _report(job: Job, done: Done, batch: Batch, show: Show, afterwards: Show | None) -> None:
     """Print what is to be known of a recording that is done."""
+    from transcribe.automatic import AUTO
+
     if not batch.quiet:
         for warning in done.result.warnings:
             say(f"{job.recording.name}: {warning}")
+        if isinstance(chosen := done.result.settings.get(AUTO), str):
+            say(f"{job.recording.name}: heard by {chosen}")
     if done.printed:
         write(done.printed)
     if afterwards is not None:

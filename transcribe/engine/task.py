@@ -174,6 +174,14 @@ class NetworkTask(Protocol):
 
 
 @runtime_checkable
+class VariedTask(NetworkTask, Protocol):
+    """A task whose models hear different things, and so have decoders with different settings."""
+
+    def decoding_of(self, header: Header) -> type[DataclassInstance]:
+        """Choose the dataclass of the settings that a weights file holds."""
+
+
+@runtime_checkable
 class WindowTask(NetworkTask, Protocol):
     """A task that hears a recording window by window; those that share a front end are run together.
 

@@ -20,7 +20,7 @@ import numpy as np
 
 from transcribe.engine.features import FeatureConfig
 from transcribe.engine.onnx_backend import OnnxNetwork
-from transcribe.engine.task import AnyModel, AnyNetwork, Header, Model, Network, NetworkTask
+from transcribe.engine.task import AnyModel, AnyNetwork, Header, Model, Network, NetworkTask, VariedTask
 from transcribe.errors import UsageError, WeightsError, machine_fault
 
 if TYPE_CHECKING:
@@ -37,7 +37,8 @@ REINSTALL = "reinstall pitchai"
 class Entry:
     """One line of the manifest; ``size`` names the newest of several, such as ``small``.
 
-    ``graph`` is what the CPU runs, where there is one: the same network as an ONNX file.
+    ``graph`` is what the CPU runs, where there is one: the same network as an ONNX file. ``elsewhere``: it is the
+    default for recordings of what the ``default`` doesn't know (:mod:`transcribe.automatic`).
     """
 
     name: str
@@ -49,6 +50,7 @@ class Entry:
     default: bool = False
     graph: str = ""
     graph_sha256: str = ""
+    elsewhere: bool = False
 
 
 def weights_folder() -> Path:
@@ -78,9 +80,9 @@ def manifest() -> dict[str, Entry]:
     try:
         lines = json.loads(path.read_text(encoding="utf-8"))
         entries = {name: Entry(name=name, **line) for name, line in lines.items()}
-        texts = [v for e in entries.values() for k, v in asdict(e).items() if k != "default"]
+        texts = [v for e in entries.values() for k, v in asdict(e).items() if k not in ("default", "elsewhere")]
         if not all(isinstance(text, str) for text in texts):
-            raise ValueError("all but default must be text")
+            raise ValueError("all but default and elsewhere must be text")
     except (OSError, ValueError, TypeError, AttributeError) as error:
         raise WeightsError(f"{path}: damaged manifest ({error}); {REINSTALL}") from None
     return entries
@@ -261,7 +263,7 @@ def parse_model(
             name,
             _filled(task.network(header), content, device, precision) if graph is None else OnnxNetwork(graph),
             task.features(header),
-            build(task.decoding, header["decoding"]),
+            build(task.decoding_of(header) if isinstance(task, VariedTask) else task.decoding, header["decoding"]),
             {key: tensors[key].astype(np.float32) for key in task.constants},
             header,
         )

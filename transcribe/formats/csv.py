@@ -7,24 +7,39 @@ import io
 from collections.abc import Iterable
 
 from transcribe.errors import InputError
-from transcribe.events import Chord, Note, Tag, Transcription
+from transcribe.events import Chord, Drum, Note, Tag, Transcription
 from transcribe.formats.beats import numbered
 from transcribe.formats.format import checked
 from transcribe.formats.reading import Numbers, check_count, decode
+from transcribe.theory.families import DRUM_KEYS
 
 NOTE_COLUMNS = ("onset", "offset", "pitch", "velocity", "confidence")
+INSTRUMENT = "instrument"
 CHORD_COLUMNS = ("onset", "offset", "label", "confidence")
 TAG_COLUMNS = ("onset", "offset", "label", "probability")
 BEAT_COLUMNS = ("time", "bar", "beat")
 
 
 def to_csv(transcription: Transcription) -> bytes:
-    """One line a note: onset s, offset s, pitch, velocity, confidence."""
+    """One line a note: onset s, offset s, pitch, velocity, confidence; and the instrument where any is known.
+
+    Drums are lines too: their offset is their onset, their pitch the key of General MIDI's percussion.
+    """
+    notes = [
+        (note.onset, note.offset, note.pitch, note.velocity, note.confidence, note.instrument or "")
+        for note in transcription.notes
+    ]
+    drums = [
+        (drum.onset, drum.onset, DRUM_KEYS[drum.label], drum.velocity, drum.confidence, drum.label)
+        for drum in transcription.drums
+    ]
+    columns = NOTE_COLUMNS if not any(row[-1] for row in (*notes, *drums)) else (*NOTE_COLUMNS, INSTRUMENT)
+    rows = sorted([*notes, *drums], key=lambda row: row[0]) if drums else notes
     return _table(
-        NOTE_COLUMNS,
+        columns,
         (
-            (f"{note.onset:.4f}", f"{note.offset:.4f}", note.pitch, note.velocity, f"{note.confidence:.3f}")
-            for note in transcription.notes
+            (f"{onset:.4f}", f"{offset:.4f}", pitch, velocity, f"{confidence:.3f}", instrument)[: len(columns)]
+            for onset, offset, pitch, velocity, confidence, instrument in rows
         ),
     )
 
@@ -77,6 +92,7 @@ def from_csv(content: bytes) -> Transcription:
         If it is something else.
     """
     events: list[Note | Chord] = []
+    drums: list[Drum] = []
     number = Numbers()
     try:
         text = decode(content).lstrip()
@@ -98,11 +114,16 @@ def from_csv(content: bytes) -> Transcription:
             times, confidence = (number(row["onset"]), number(row["offset"])), number(row["confidence"])
             if set(NOTE_COLUMNS) <= columns:
                 pitch, velocity = number.whole(row["pitch"]), number.whole(row["velocity"])
-                events.append(Note(times[0], pitch, times[1], velocity, confidence))
+                instrument = (row.get(INSTRUMENT) or "").strip()
+                if instrument in DRUM_KEYS:
+                    drums.append(Drum(times[0], instrument, velocity, confidence))
+                else:
+                    events.append(Note(times[0], pitch, times[1], velocity, confidence, instrument or None))
             else:
                 events.append(Chord(*times, row["label"], confidence))
     except (ValueError, TypeError, KeyError, csv.Error) as error:
         raise InputError(f"not a table of notes with the columns {', '.join(NOTE_COLUMNS)}: {error}") from None
     notes = tuple(sorted(event for event in events if isinstance(event, Note)))
     chords = tuple(sorted(event for event in events if isinstance(event, Chord)))
-    return checked(Transcription(notes, chords=chords, duration=max((event.offset for event in events), default=0.0)))
+    duration = max([0.0, *(event.offset for event in events), *(drum.onset for drum in drums)])
+    return checked(Transcription(notes, chords=chords, duration=duration, drums=tuple(sorted(drums))))

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any, TypeGuard
 
 from transcribe.engine.task import imported
 from transcribe.errors import InputError
-from transcribe.events import Chord, Key, Metre, Note, Pedal, Tag, Transcription, Tuning
+from transcribe.events import Chord, Drum, Key, Metre, Note, Pedal, Tag, Transcription, Tuning
 from transcribe.theory.chords import parse
+from transcribe.theory.families import DRUMS, FAMILIES
 
 if TYPE_CHECKING:
     from transcribe.engine.task import Activations
@@ -164,6 +165,10 @@ def checked(transcription: Transcription) -> Transcription:
             raise InputError(f"a label is no text: {event}")
         if isinstance(event, Chord):
             _check_label(event.label)
+        if isinstance(event, Note) and event.instrument not in (None, *FAMILIES):
+            raise InputError(f"an instrument is none of {', '.join(FAMILIES)}: {event}")
+    for drum in t.drums:
+        _check_drum(drum)
     if not (_is_time(t.duration) and all(_is_time(beat) for beat in (*t.beats, *t.downbeats))):
         raise InputError("the duration or a beat is no number of seconds between 0 and a month")
     if t.beat_confidences and len(t.beat_confidences) != len(t.beats):
@@ -187,6 +192,15 @@ def checked(transcription: Transcription) -> Transcription:
     if not all(isinstance(name, str) for name in t.models.values()):
         raise InputError("the name of a model is no text")
     return transcription
+
+
+def _check_drum(drum: Drum) -> None:
+    if not (_is_time(drum.onset) and _within(drum.velocity, 127)):
+        raise InputError(f"a time or a velocity is no number or out of range: {drum}")
+    if drum.label not in DRUMS:
+        raise InputError(f"a drum is none of {', '.join(DRUMS)}: {drum}")
+    if not (_is_number(drum.confidence) and 0 <= drum.confidence <= 1):
+        raise InputError(f"a confidence is no number from 0 to 1: {drum}")
 
 
 def _check_label(label: str) -> None:

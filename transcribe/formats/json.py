@@ -7,7 +7,7 @@ from dataclasses import asdict, fields
 from itertools import zip_longest
 
 from transcribe.errors import InputError
-from transcribe.events import Chord, Key, Metre, Note, Pedal, Tag, Transcription, Tuning
+from transcribe.events import Chord, Drum, Key, Metre, Note, Pedal, Tag, Transcription, Tuning
 from transcribe.formats import schema
 from transcribe.formats.format import checked
 from transcribe.formats.reading import check_count
@@ -15,8 +15,15 @@ from transcribe.score.chart import bars_and_beats
 
 
 def to_dict(transcription: Transcription) -> dict[str, object]:
-    """Everything as plain values, times rounded to 0.1 ms; every chord with the bar and the beat it begins on."""
+    """Everything as plain values, times rounded to 0.1 ms; every chord with the bar and the beat it begins on.
+
+    What :data:`transcribe.formats.schema.OPTIONAL` names is left out where nothing is known.
+    """
     values = asdict(transcription)
+    for holder in (values, *values["notes"]):
+        for name in schema.OPTIONAL.intersection(holder):
+            if not holder[name]:
+                del holder[name]
     for chord, place in zip(values["chords"], bars_and_beats(transcription), strict=True):
         chord["bar"], chord["beat"] = place or (None, None)
     return {"version": schema.VERSION, **{name: _rounded(value) for name, value in values.items()}}
@@ -53,13 +60,15 @@ def from_json(content: bytes) -> Transcription:
         if values.pop("version") != schema.VERSION:
             raise InputError(f"a transcription of another version than {schema.VERSION}; update pitchai")
         events = {"notes": Note, "pedals": Pedal, "chords": Chord, "instruments": Tag, "genres": Tag, "keys": Key}
-        events |= {"metres": Metre, "tunings": Tuning}
+        events |= {"metres": Metre, "tunings": Tuning, "drums": Drum}
         for name in (*events, "beats", "beat_confidences", "downbeats", "warnings"):
             if not isinstance(values.get(name, []), list):
                 raise InputError(f"{name} are no list")
         for name, kind in events.items():
+            required = {f.name for f in fields(kind)} - schema.OPTIONAL
             values[name] = tuple(
-                kind(**{f.name: event[f.name] for f in fields(kind)}) for event in values.get(name, ())
+                kind(**{f.name: event[f.name] for f in fields(kind) if f.name in required or f.name in event})
+                for event in values.get(name, ())
             )
         # Beats and their confidences belong together: none of them is put in order without the other.
         pairs = sorted(
@@ -67,7 +76,7 @@ def from_json(content: bytes) -> Transcription:
         )
         values["beats"] = tuple(beat for beat, _ in pairs)
         values["beat_confidences"] = tuple(confidence for _, confidence in pairs if confidence is not None)
-        for name in ("notes", "pedals", "chords", "keys", "downbeats"):
+        for name in ("notes", "drums", "pedals", "chords", "keys", "downbeats"):
             values[name] = tuple(sorted(values.get(name, ())))
         values["warnings"] = tuple(values.get("warnings", ()))
         # What --json adds, or a later version, is passed over, as the schema allows.

@@ -16,6 +16,7 @@ import numpy as np
 
 from transcribe.events import Chord, Key, Metre, Note, Pedal, Transcription
 from transcribe.formats.midi_reader import PEDAL_CONTROL, MidiFile, read_midi
+from transcribe.formats.parts import Part, parts_of
 from transcribe.formats.tempo_map import TICKS_PER_QUARTER, TempoMap
 from transcribe.score.beats import BeatGrid, Beats, is_grid
 from transcribe.theory.chords import parse
@@ -39,19 +40,19 @@ _TEXT, _NAME, _END, _TEMPO, _METRE, _KEY = 0x01, 0x03, 0x2F, 0x51, 0x58, 0x59
 
 
 def to_midi(transcription: Transcription) -> bytes:
-    """One piano track with the notes, the pedal as CC64, and the chords as text events in Harte's syntax.
+    """Write a track for each instrument, the pedal as CC64, and the chords as text events in Harte's syntax.
 
-    The first track holds the tempo, the metres where there are downbeats, the keys, each from a bar line on, and the
-    chords.
+    Where no instrument is known, there is one track, a piano's; drums are on channel 10. The first track holds the
+    tempo, the metres where there are downbeats, the keys, each from a bar line on, and the chords.
     """
     t = transcription
-    return _file(t, "Piano", t.notes, t.pedals, t.chords, _key_changes(t))
+    return _file(t, parts_of(t), t.pedals, t.chords, _key_changes(t))
 
 
 def block_chords(transcription: Transcription) -> bytes:
     """Block chords: the bass in one octave, the other notes above it in another."""
     notes = [Note(chord.onset, pitch, chord.offset, 80) for chord in transcription.chords for pitch in block(chord)]
-    return _file(transcription, "Chords", notes)
+    return _file(transcription, [Part("Chords", notes)])
 
 
 def block(chord: Chord) -> list[int]:
@@ -66,13 +67,12 @@ def block(chord: Chord) -> list[int]:
 
 def _file(
     t: Transcription,
-    name: str,
-    notes: Sequence[Note],
+    parts: Sequence[Part],
     pedals: Sequence[Pedal] = (),
     chords: Sequence[Chord] = (),
     keys: Sequence[tuple[float, str]] = (),
 ) -> bytes:
-    events: tuple[Note | Pedal | Chord, ...] = (*notes, *pedals, *chords)
+    events: list[Note | Pedal | Chord] = [*(note for part in parts for note in part.notes), *pedals, *chords]
     tempo_map = TempoMap(t, max((event.offset for event in events), default=0.0))
     first = [(tick, _meta(_TEMPO, tempo.to_bytes(3))) for tick, tempo in tempo_map.tempi]
     first += [
@@ -93,8 +93,8 @@ def _file(
     first += [(int(tick), _meta(_TEXT, text.encode())) for tick, (_, text) in zip(ticks, texts, strict=True)]
     # In the order of their ticks; what the file says of itself before the words.
     conductor = _track(iter(sorted(first, key=lambda event: event[0])))
-    piano = _track(_played(tempo_map, name, notes, pedals))
-    return b"MThd" + struct.pack(">IHHH", 6, 1, 2, TICKS_PER_QUARTER) + conductor + piano
+    tracks = [conductor, *(_track(_played(tempo_map, part, pedals if part.pedalled else ())) for part in parts)]
+    return b"MThd" + struct.pack(">IHHH", 6, 1, len(tracks), TICKS_PER_QUARTER) + b"".join(tracks)
 
 
 def _key_changes(t: Transcription) -> list[tuple[float, str]]:
@@ -110,12 +110,12 @@ def _key_changes(t: Transcription) -> list[tuple[float, str]]:
     return found
 
 
-def _played(
-    tempo_map: TempoMap, name: str, notes: Sequence[Note], pedals: Sequence[Pedal]
-) -> Iterator[tuple[int, bytes]]:
-    """Yield the events of a piano's track: tick and message."""
-    yield 0, _meta(_NAME, name.encode())
-    yield 0, bytes([0xC0, 0])
+def _played(tempo_map: TempoMap, part: Part, pedals: Sequence[Pedal]) -> Iterator[tuple[int, bytes]]:
+    """Yield the events of a part's track: tick and message."""
+    notes = part.notes
+    yield 0, _meta(_NAME, part.name.encode())
+    if part.program is not None:
+        yield 0, bytes([0xC0 | part.channel, part.program])
     onsets = tempo_map.ticks(note.onset for note in notes)
     # A note of no ticks would be read back as a note without end.
     offsets = np.maximum(tempo_map.ticks(note.offset for note in notes), onsets + 1)
@@ -132,7 +132,7 @@ def _played(
     )
     for i in np.lexsort((table[:, 1], table[:, 0])):
         tick, kind, *data = table[i].tolist()
-        yield tick, bytes([_STATUS[kind], *data])
+        yield tick, bytes([_STATUS[kind] | part.channel, *data])
 
 
 def _rows(ticks: np.ndarray, kind: int, first: Any, second: Any) -> np.ndarray:
@@ -166,10 +166,10 @@ def _length(value: int) -> bytes:
 
 
 def from_midi(content: bytes) -> Transcription:
-    """Read the notes of all pitched channels, the sustain pedal, the key, and text events that are chords.
+    """Read notes with their instruments, drums, the sustain pedal, the key, and text events that are chords.
 
     Beats are those of a file whose tempo changes, or whose notes lie on its beats; in others they say nothing. Nor does
-    C major, which programs write that know of no key.
+    C major, which programs write that know of no key, or a piano that plays alone.
 
     Raises
     ------
@@ -192,6 +192,7 @@ def from_midi(content: bytes) -> Transcription:
         key=max(keys, key=lambda key: key.offset - key.onset).label if keys else None,
         keys=keys,
         metres=found.metres,
+        drums=midi.drums,
         warnings=midi.warnings,
     )
 

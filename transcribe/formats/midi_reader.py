@@ -10,6 +10,7 @@ leave something open, they are read as the players read them that people know:
   FluidSynth; the last one ends with its track.
 - "All notes off" and "all sound off" end notes, "reset all controllers" lifts the pedal. The pedal (CC64 of 64 and
   more) belongs to its channel, in whatever track it stands.
+- A note's instrument is the program of its track's channel; channel 10 plays drums.
 - What has no meaning is passed over: SysEx of any bytes, chunks of other kinds, key signatures of more than seven
   sharps, tempos of 0, what follows the last track.
 
@@ -26,7 +27,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from transcribe.errors import InputError
-from transcribe.events import Note, Pedal
+from transcribe.events import Drum, Note, Pedal
+from transcribe.formats.parts import DRUM_CHANNEL, Programs, drums_of
 from transcribe.formats.reading import MAX_EVENTS
 
 # A note has two.
@@ -35,7 +37,6 @@ _MOST_EVENTS = 2 * MAX_EVENTS
 _LONGEST = 31 * 24 * 3600.0
 # Before the first tempo event: microseconds a quarter.
 _TEMPO = 500_000
-DRUM_CHANNEL = 9
 PEDAL_CONTROL = 64
 _ALL_SOUND_OFF, _RESET_CONTROLLERS, _ALL_NOTES_OFF = 120, 121, 123
 # Bytes before the header that are looked through: of RMID, of a MacBinary file.
@@ -78,7 +79,9 @@ class MidiFile:
     Attributes
     ----------
     notes
-        Of all channels but the drums', ordered by onset.
+        Of all channels but the drums', ordered by onset; none has an instrument where all are a piano's.
+    drums
+        The strokes on drums and cymbals, ordered by onset.
     pedals
         Spans in which the pedal of any channel is down, in order.
     tells_pedal
@@ -100,6 +103,7 @@ class MidiFile:
     """
 
     notes: tuple[Note, ...]
+    drums: tuple[Drum, ...]
     pedals: tuple[Pedal, ...]
     tells_pedal: bool
     texts: list[tuple[float, str]]
@@ -173,12 +177,15 @@ class _Events:
     metres: list[tuple[int, int, int]] = field(default_factory=list)
     keys: list[tuple[int, int, bool]] = field(default_factory=list)
     texts: list[tuple[int, str]] = field(default_factory=list)
-    # Onset, offset, pitch, velocity.
-    notes: list[tuple[int, int, int, int]] = field(default_factory=list)
+    # Onset, offset, pitch, velocity, track, channel.
+    notes: list[tuple[int, int, int, int, int, int]] = field(default_factory=list)
+    programs: Programs = field(default_factory=Programs)
+    # Onset, key, velocity.
+    strokes: list[tuple[int, int, int]] = field(default_factory=list)
     # By channel: tick, and whether the pedal is down.
     pedals: dict[int, list[tuple[int, bool]]] = field(default_factory=lambda: defaultdict(list))
-    has_drums: bool = False
     n_events: int = 0
+    n_tracks: int = 0
     # Where the sequence that is read begins and ends, and where the last event of a channel or a text is.
     start: int = 0
     end: int = 0
@@ -192,19 +199,30 @@ class _Events:
     def finished(self, division: int, damage: list[str]) -> MidiFile:
         """Bring everything to seconds and in order."""
         clock = _clock(division, self.tempi)
-        table = np.array(self.notes, np.int64).reshape(-1, 4)
+        table = np.array(self.notes, np.int64).reshape(-1, 6)
         duration = float(clock.seconds([max(self.last, int(table[:, 1].max(initial=0)))])[0])
         if duration > _LONGEST:
             raise InputError("lasts longer than a month; no music does")
         onsets, offsets = clock.seconds(table[:, 0]), clock.seconds(table[:, 1])
-        rows = zip(onsets.tolist(), table[:, 2].tolist(), offsets.tolist(), table[:, 3].tolist(), strict=True)
-        notes = tuple(sorted(Note(*row) for row in rows))
-        if self.has_drums:
-            damage.append("the drums (channel 10) are left out")
+        families = self.programs.families((onset, track, channel) for onset, *_, track, channel in self.notes)
+        columns = (onsets.tolist(), table[:, 2].tolist(), offsets.tolist(), table[:, 3].tolist(), families)
+        notes = tuple(
+            sorted(
+                Note(onset, pitch, offset, velocity, instrument=family)
+                for onset, pitch, offset, velocity, family in zip(*columns, strict=True)
+            )
+        )
+        stroke_times = clock.seconds([tick for tick, *_ in self.strokes]).tolist()
+        drums, n_others = drums_of(
+            (time, key, velocity) for time, (_, key, velocity) in zip(stroke_times, self.strokes, strict=True)
+        )
+        if n_others:
+            damage.append("percussion that is no drum or cymbal of a kit (channel 10) is left out")
         times = clock.seconds([tick for tick, _ in self.texts]).tolist()
         key_times = clock.seconds([tick for tick, *_ in self.keys]).tolist()
         return MidiFile(
             notes,
+            drums,
             _union([pedal for changes in self.pedals.values() for pedal in _spans(changes, clock, duration)]),
             bool(self.pedals),
             sorted(zip(times, (text for _, text in self.texts), strict=True), key=lambda text: text[0]),
@@ -264,6 +282,8 @@ class _Track:
         self._events = events
         self._tick = events.start
         self._port = 0
+        self._number_of_track = events.n_tracks
+        events.n_tracks += 1
         # By channel and pitch: ticks and velocities of note-ons and (0) note-offs since no note of it sounded, and how
         # many notes of it sound.
         self._sounding: dict[tuple[int, int], list[tuple[int, int]]] = {}
@@ -338,10 +358,13 @@ class _Track:
             self._note(channel, first, min(second, 127) if kind == 0x90 else 0)
         elif kind == 0xB0:
             self._control(channel, first, second)
+        elif kind == 0xC0 and first < 128:
+            self._events.programs.add(self._number_of_track, self._port << 4 | channel, self._tick, first)
 
     def _note(self, channel: int, pitch: int, velocity: int) -> None:
         if channel == DRUM_CHANNEL:
-            self._events.has_drums |= velocity > 0
+            if velocity:
+                self._events.strokes.append((self._tick, pitch, velocity))
             return
         key = (channel, pitch)
         if velocity:
@@ -369,7 +392,7 @@ class _Track:
         events = self._sounding.pop(key)
         ends = (tick for tick, velocity in events if not velocity)
         for (onset, velocity), offset in zip((event for event in events if event[1]), ends, strict=True):
-            self._add(onset, offset, key[1], velocity)
+            self._add(onset, offset, key, velocity)
 
     def _release(self, key: tuple[int, int], end: int) -> None:
         """Where note-offs are missing: a note ends at whatever comes next for its pitch, the last one at ``end``."""
@@ -377,11 +400,12 @@ class _Track:
         self._n_open[key] = 0
         for (onset, velocity), (offset, _) in zip(events, [*events[1:], (end, 0)], strict=True):
             if velocity:
-                self._add(onset, offset, key[1], velocity)
+                self._add(onset, offset, key, velocity)
 
-    def _add(self, onset: int, offset: int, pitch: int, velocity: int) -> None:
-        # A note of no ticks sounds for one.
-        self._events.notes.append((onset, max(offset, onset + 1), pitch, velocity))
+    def _add(self, onset: int, offset: int, key: tuple[int, int], velocity: int) -> None:
+        channel, pitch = key
+        row = (pitch, velocity, self._number_of_track, self._port << 4 | channel)
+        self._events.notes.append((onset, max(offset, onset + 1), *row))  # a note of no ticks sounds for one
 
     def _meta(self, kind: int, data: bytes) -> None:
         events, tick = self._events, self._tick

@@ -1,6 +1,7 @@
 """Transcriptions as scores, in MusicXML, by music21.
 
-Piano on two staves, the hands told apart; pitches are spelled by the key, chords stand above.
+Piano on two staves, the hands told apart, to which several instruments are reduced; the part of one that needs no two
+staves has one. Pitches are spelled by the key, chords stand above.
 """
 
 from __future__ import annotations
@@ -49,6 +50,7 @@ _KINDS = {
 _TREBLE_FROM, _BASS_TO = 65, 53
 # Pedal that is shorter, in quarters, isn't marked; it is marked on eighths.
 _SHORTEST_PEDAL, _PEDAL_GRID = 1, 2
+_PIANO = "Piano"
 # A stream, or what stands in one: music21 is annotated in part.
 Element = Any
 # What music21 says of itself and of the day: the same notes are to be the same bytes.
@@ -116,13 +118,16 @@ def _score(t: Transcription, notation: Notation) -> Element:
 
     score = stream.Score()
     keys = _keys(t, notation)
+    name = _name(t)
     staves = []
     for hand, voices in enumerate(notation.hands):
+        if name != _PIANO and not any(chord.pitches for voice in voices for chord in voice):
+            continue
         part = stream.PartStaff(id=("right", "left")[hand])
-        piano = instrument.Piano()
-        piano.partId, piano.instrumentId, part.partName = "Piano", "Piano-1", "Piano"
-        piano.partAbbreviation = piano.instrumentAbbreviation = ""
-        part.insert(0, piano)
+        player = instrument.Piano() if name == _PIANO else instrument.Instrument(name)
+        player.partId, player.instrumentId, part.partName = name, f"{name}-1", name
+        player.partAbbreviation = player.instrumentAbbreviation = ""
+        part.insert(0, player)
         cut = [list(in_bars(voice, notation.bars)) for voice in voices]
         clefs = _clefs(voices, notation.bars, hand)
         key, metre = "", ""
@@ -154,12 +159,19 @@ def _score(t: Transcription, notation: Notation) -> Element:
         pair = []
         for place in (begin, end):
             anchor = spanner.SpannerAnchor()
-            _insert(staves[1], notation.bars, place, anchor)
+            _insert(staves[-1], notation.bars, place, anchor)
             pair.append(anchor)
         pedal = expressions.PedalMark(*pair)
-        staves[1].insert(0, pedal)
-    score.insert(0, layout.StaffGroup(staves, symbol="brace", barTogether=True, name="Piano"))
+        staves[-1].insert(0, pedal)
+    if len(staves) > 1:
+        score.insert(0, layout.StaffGroup(staves, symbol="brace", barTogether=True, name=name))
     return score
+
+
+def _name(t: Transcription) -> str:
+    """Name the part: the family of all notes, or a piano, to which those of several are reduced."""
+    families = {note.instrument or "" for note in t.notes}
+    return families.pop().capitalize() or _PIANO if len(families) == 1 else _PIANO
 
 
 def _insert(part: Element, bars: Sequence[Bar], place: Fraction, element: Element) -> None:

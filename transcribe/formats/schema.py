@@ -11,6 +11,8 @@ from typing import Any
 from transcribe.events import Chord, Transcription
 
 VERSION = 1
+# Fields that later versions added: they are left out where nothing is known, and so may be absent.
+OPTIONAL = frozenset({"drums", "instrument"})
 Schema = dict[str, Any]
 _PLAIN: dict[object, Schema] = {
     int: {"type": "integer"},
@@ -54,7 +56,7 @@ def schema() -> Schema:
 def _object(kind: type, more: Mapping[str, Schema] = types.MappingProxyType({})) -> Schema:
     hints = typing.get_type_hints(kind)
     properties = {f.name: {**_described(hints[f.name]), **_RANGES.get(f.name, {})} for f in fields(kind)}
-    required = [f.name for f in fields(kind)]
+    required = [f.name for f in fields(kind) if f.name not in OPTIONAL]
     return {"type": "object", "properties": {**properties, **more}, "required": [*required, *more]}
 
 

@@ -6,6 +6,7 @@ belongs to no instrument of the list (a viola, a banjo) still belongs to a famil
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -13,7 +14,7 @@ import numpy as np
 
 from transcribe.engine.features import FrameGrid
 from transcribe.engine.growing import GrowingArray
-from transcribe.events import Tag
+from transcribe.events import Tag, Transcription
 
 FAMILIES = (
     "bass", "brass", "flute", "guitar", "keyboard", "mallet", "organ", "reed", "string", "synth lead", "vocal", "drums",
@@ -28,6 +29,10 @@ INSTRUMENTS = {
 }  # fmt: skip
 VOCABULARIES = {"families": FAMILIES, "instruments": tuple(INSTRUMENTS)}
 UNKNOWN = "unknown"
+# What NSynth's families are called where notes have them.
+_AS_OF_NOTES = {"keyboard": "piano", "string": "strings", "synth lead": "synth", "vocal": "voice"}
+# A family with so many of the notes is named, whether it is heard or not.
+_NAMED_FROM = 0.05
 _HARDLY = 0.01
 
 
@@ -123,7 +128,7 @@ class TagDecoder:
         return {"instruments": tuple(self.finish(duration)), "novelty": self.share_of_others("keyboard")}
 
     def share_of_others(self, family: str) -> float | None:
-        """Tell how much is heard of other families than one: the mean of the likeliest other's probability.
+        """Tell in which share of the sound another family than one is the likeliest.
 
         Every step weighs as much as something is heard in it. None where there are no steps, or hardly a sound.
         """
@@ -133,8 +138,8 @@ class TagDecoder:
         weight = families.max(1, initial=0.0)
         if weight.mean() < _HARDLY:
             return None
-        others = np.delete(families, FAMILIES.index(family), axis=1).max(1)
-        return float((weight * others).sum() / weight.sum())
+        others = families.argmax(1) != FAMILIES.index(family)
+        return float(weight[others].sum() / weight.sum())
 
 
 def moving_average(scores: np.ndarray, n_steps: int) -> np.ndarray:
@@ -170,6 +175,34 @@ def likelihoods(blocks: Iterable[TagActivations], vocabulary: str) -> dict[str, 
     weight = joined.max(axis=1) + 1e-6
     means = (joined * weight[:, None]).sum(0) / weight.sum()
     return dict(zip(VOCABULARIES[vocabulary], map(float, means), strict=True))
+
+
+def who_plays(t: Transcription) -> list[str]:
+    """Say who plays, by the notes and by what is heard of instruments together; the most first.
+
+    Where notes have instruments, a family is named that has enough of them, or some and is heard too; with it what is
+    heard of its instruments. Else it is what is heard; where a piano plays alone, its hammers and its room are often
+    heard as others, which are left out.
+    """
+    heard = {label: f"{label} {sure:.0%}" for label, sure, _ in summed_up(t.instruments, t.duration)}
+    if not t.tells_instruments:
+        return [said for label, said in heard.items() if not t.piano_alone or _family(label) == "piano"]
+    counts = Counter(note.instrument or "piano" for note in t.notes)
+    counts["drums"] = len(t.drums)
+    said = []
+    for family, count in counts.most_common():
+        known = [heard[label] for label in heard if _family(label) == family]
+        if count and (known or count >= _NAMED_FROM * counts.total()):
+            of = "strokes" if family == "drums" else "notes"
+            more = f" ({', '.join(known)})" if known and known != [heard.get(family)] else ""
+            said.append(f"{family}{more}: {count} {of}")
+    return said
+
+
+def _family(label: str) -> str:
+    """Name the family of notes that an instrument, or a family as NSynth calls it, belongs to."""
+    family = INSTRUMENTS.get(label, label)
+    return _AS_OF_NOTES.get(family, family)
 
 
 def summed_up(tags: Sequence[Tag], duration: float) -> list[tuple[str, float, float]]:

@@ -74,12 +74,11 @@ class InstrumentsTask:
         return TagDecoder(model.decoding)
 
     def rows(self, result: Transcription) -> Iterator[tuple[str, str]]:
-        """Name who plays, the longest first."""
-        from transcribe.instruments.decoder import summed_up
+        """Name who plays, the most first."""
+        from transcribe.instruments.decoder import who_plays
 
-        if result.instruments:
-            found = summed_up(result.instruments, result.duration)
-            yield "instruments", ", ".join(f"{label} {sure:.0%}" for label, sure, _ in found)
+        if found := who_plays(result):
+            yield "instruments", ", ".join(found)
 
     def tables(self, title: str, result: Transcription) -> Iterator[Table | str]:
         """Lay out a table over all, and one of times."""

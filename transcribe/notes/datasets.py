@@ -20,6 +20,7 @@ from transcribe.events import Note, Pedal, Transcription
 from transcribe.formats.format import checked
 from transcribe.formats.reading import Numbers, read_bytes, rows
 from transcribe.formats.table import FORMATS, read_transcription
+from transcribe.notes.ensemble_datasets import DATASETS as ENSEMBLES
 
 LABEL_SUFFIXES = (".mid", ".midi", ".tsv", ".txt")
 
@@ -101,7 +102,7 @@ def with_labels_from(pieces: list[Piece], folder: Path) -> list[Piece]:
         candidates = [folder / f"{piece.name}{suffix}" for suffix in LABEL_SUFFIXES]
         labels = next((path for path in candidates if os.path.isfile(path)), None)
         if labels is not None:
-            found.append(replace(piece, labels=labels))
+            found.append(replace(piece, labels=labels, read=None))
     if not found:
         raise InputError(f"{folder}: no labels for any of the {len(pieces)} pieces, such as {pieces[0].name}.txt")
     return found
@@ -139,7 +140,7 @@ _DATASETS = (
         None,
     ),
 )
-DATASETS = {dataset.name: dataset for dataset in _DATASETS}
+DATASETS = {**{dataset.name: dataset for dataset in _DATASETS}, **ENSEMBLES}
 
 
 def read_labels(path: Path) -> Transcription:
@@ -187,5 +188,5 @@ def extend_by_pedal(notes: tuple[Note, ...], pedals: tuple[Pedal, ...]) -> tuple
         held = spans[last].offset if last >= 0 else note.offset
         offset = min(max(note.offset, held), following.get(note.pitch, float("inf")))
         following[note.pitch] = note.onset
-        extended.append(Note(note.onset, note.pitch, max(offset, note.onset + 1e-3), note.velocity, note.confidence))
+        extended.append(replace(note, offset=max(offset, note.onset + 1e-3)))
     return tuple(sorted(extended))

@@ -11,6 +11,7 @@ import math
 from array import array
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
@@ -27,7 +28,8 @@ MIN_FRAMES = 2
 _SHORTEST = 1e-3
 # Gaps in the pedal and spans of it that are shorter, in seconds, are flicker: no foot is that quick.
 _PEDAL_FLICKER = 0.06
-_COLUMNS = 7  # of a note as numbers: pitch, frame, onset, velocity, onset activation, sustain, offset
+_COLUMNS = 8  # of a note as numbers: pitch, frame, onset, velocity, onset activation, sustain, source, offset
+NO_SOURCE = -1.0  # of a note whose model doesn't tell the source
 # What a decision about a frame needs to see after it, and before it.
 LOOKAHEAD = max(PEAK_REACH, SUSTAIN_FRAMES) + 1
 CONTEXT = PEAK_REACH
@@ -69,6 +71,9 @@ class DecodingConfig:
     coefficients of a logistic regression on 1, the logit of the onset's activation and that of the mean frame
     activation after it.
     """
+
+    #: Whether what is decoded has instruments.
+    tells_instruments: ClassVar[bool] = False
 
     onset_threshold: float = 0.5
     frame_threshold: float = 0.4
@@ -132,6 +137,9 @@ class NoteDecoder:
     Holds the notes found so far as numbers, the few frames that are not decided yet, and the notes that sound.
     """
 
+    #: What may play a note; none where the model doesn't tell.
+    instruments: tuple[str, ...] = ()
+
     def __init__(self, config: DecodingConfig) -> None:
         self.config = config
         self._grid: FrameGrid | None = None
@@ -139,7 +147,7 @@ class NoteDecoder:
         # Undecided frames with the context before them: (n, 4, 88); the frame number of the first.
         self._pending = np.zeros((CONTEXT, 4, N_PITCHES), np.float32)
         self._first = -CONTEXT
-        # For every pitch the sounding note: the columns from the frame to the sustain, NaN for none.
+        # For every pitch the sounding note: the columns from the frame to the source, NaN for none.
         self._open = np.full((N_PITCHES, _COLUMNS - 2), np.nan)
         # Finished notes, row by row, and frames at which the pedal changes: arrays that grow without fragments.
         self._notes = array("d")
@@ -168,7 +176,7 @@ class NoteDecoder:
         self._close(sounding, np.full(len(sounding), float(n_frames)))
         return self._to_notes(n_frames), self._to_pedals()
 
-    def fields(self, _: float) -> dict[str, tuple[Note, ...] | tuple[Pedal, ...]]:
+    def fields(self, _: float) -> dict[str, tuple[object, ...]]:
         """End the decoding: fields of a transcription."""
         notes, pedals = self.finish()
         return {"notes": tuple(notes), "pedals": tuple(pedals)}
@@ -192,10 +200,10 @@ class NoteDecoder:
         time, pitch = np.nonzero(self._peaks(onset, at).T)[::-1]  # sorted by pitch, then time
         row = time + CONTEXT
         before, peak, after = onset[row - 1, pitch], onset[row, pitch], onset[row + 1, pitch]
-        rise = np.maximum(2 * (peak - np.minimum(before, after)), 1e-6)
-        start = first + time + np.clip((after - before) / rise, -0.5, 0.5) + self._shift
+        start = first + time + sub_frame(before, peak, after) + self._shift
         sustain = np.mean([frame[row + k, pitch] for k in range(1, SUSTAIN_FRAMES + 1)], axis=0)
-        found = np.stack([first + time, start, velocity[row, pitch], peak, sustain], axis=1).astype(float)
+        source = self._sources(first + time, pitch)
+        found = np.stack([first + time, start, velocity[row, pitch], peak, sustain, source], axis=1).astype(float)
 
         # Notes that sounded before this block end at the first end in it, unless their pitch is struck again before.
         sounding = np.flatnonzero(~np.isnan(self._open[:, 0]))
@@ -220,14 +228,14 @@ class NoteDecoder:
 
     def _peaks(self, onset: np.ndarray, at: Shifted) -> np.ndarray:
         config = self.config
-        centre = at(onset, 0)
-        is_peak = centre >= max(config.onset_threshold, 1e-6)
-        for shift in range(1, PEAK_REACH + 1):
-            is_peak &= centre > at(onset, -shift)
-            is_peak &= centre >= at(onset, shift)
+        is_peak = peaks(onset, at, max(config.onset_threshold, 1e-6))
         is_peak[:, : max(0, config.min_pitch - LOWEST_PITCH)] = False
         is_peak[:, max(0, config.max_pitch - LOWEST_PITCH + 1) :] = False
         return is_peak
+
+    def _sources(self, frame: np.ndarray, pitch: np.ndarray) -> np.ndarray:
+        """Tell what plays the notes that begin at frames (n,) of the recording, by its place in ``instruments``."""
+        return np.full(len(frame), NO_SOURCE)
 
     def _ends(self, frame: np.ndarray, offset: np.ndarray, at: Shifted) -> np.ndarray:
         low = frame < self.config.frame_threshold
@@ -269,7 +277,7 @@ class NoteDecoder:
         config = self.config
         rows = np.frombuffer(self._notes, float).reshape(-1, _COLUMNS)
         rows = rows[np.lexsort(rows.T[1::-1])]  # by pitch, then time
-        pitch, _, start, velocity, peak, sustain, end = rows.T
+        pitch, _, start, velocity, peak, sustain, source, end = rows.T
         end[:-1] = np.where(pitch[1:] == pitch[:-1], np.minimum(end[:-1], start[1:]), end[:-1])
         last = float(self._grid.frames_to_time(n_frames))
         onsets = np.clip(self._grid.frames_to_time(start), 0, last)
@@ -279,10 +287,11 @@ class NoteDecoder:
         velocities = np.clip(np.round(velocity * 127), 1, 127)
         order = np.lexsort([pitch, onsets])
         kept = order[(offsets - onsets)[order] >= config.min_note_length]
-        columns = (onsets, pitch + LOWEST_PITCH, offsets, velocities, confidence)
+        columns = (onsets, pitch + LOWEST_PITCH, offsets, velocities, confidence, source)
+        names = self.instruments
         return [
-            Note(onset, int(key), offset, int(loudness), sure)
-            for onset, key, offset, loudness, sure in zip(*(column[kept].tolist() for column in columns), strict=True)
+            Note(onset, int(key), offset, int(loudness), sure, names[int(i)] if i != NO_SOURCE else None)
+            for onset, key, offset, loudness, sure, i in zip(*(c[kept].tolist() for c in columns), strict=True)
         ]
 
     def _decode_pedal(self, pedal: np.ndarray) -> None:
@@ -301,6 +310,22 @@ class NoteDecoder:
         gaps = np.flatnonzero(np.diff(times)[1::2] < _PEDAL_FLICKER)
         times = np.delete(times, np.concatenate([2 * gaps + 1, 2 * gaps + 2])).reshape(-1, 2)
         return [Pedal(onset, offset) for onset, offset in times.tolist() if offset - onset >= _PEDAL_FLICKER]
+
+
+def peaks(onset: np.ndarray, at: Shifted, threshold: float | np.ndarray) -> np.ndarray:
+    """Mark local maxima in time of at least ``threshold``, which is above 0, among the frames that ``at`` gives."""
+    centre = at(onset, 0)
+    is_peak = centre >= threshold
+    for shift in range(1, PEAK_REACH + 1):
+        is_peak &= centre > at(onset, -shift)
+        is_peak &= centre >= at(onset, shift)
+    return np.asarray(is_peak)
+
+
+def sub_frame(before: np.ndarray, peak: np.ndarray, after: np.ndarray) -> np.ndarray:
+    """Tell how far beside its frame a peak lies, by the activations around it: between -0.5 and 0.5 frames."""
+    rise = np.maximum(2 * (peak - np.minimum(before, after)), 1e-6)
+    return np.asarray(np.clip((after - before) / rise, -0.5, 0.5))
 
 
 def _logit(probability: np.ndarray) -> np.ndarray:

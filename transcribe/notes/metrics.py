@@ -21,8 +21,10 @@ from transcribe.events import Note, Pedal, Transcription
 from transcribe.matching import to_arrays
 from transcribe.notes.datasets import extend_by_pedal, read_labels
 from transcribe.notes.decoder import Activations
+from transcribe.notes.ensemble_metrics import score_drums, score_families
 from transcribe.report.summary import minutes
 from transcribe.report.tables import Table
+from transcribe.theory.families import DRUMS
 
 FRAME_SECONDS = 0.01
 PEDAL_FRAME_SECONDS = 0.02
@@ -33,7 +35,14 @@ NOTE_METRICS = {
     "note_velocity": "note + velocity",
     "frame": "frame",
 }
-METRICS = {**NOTE_METRICS, "pedal": "pedal"}
+METRICS = {
+    **NOTE_METRICS,
+    "note_instrument": "note + instrument",
+    "note_offset_instrument": "note + offset + instrument",
+    "pedal": "pedal",
+    "drums": "drums",
+    **{label: label for label in DRUMS},
+}
 CONVENTIONS = (
     "mir_eval; onsets within 50 ms, offsets within 50 ms or 20 %, velocities within 0.1; frames of 10 ms "
     "(pedal: 20 ms); means over pieces"
@@ -51,7 +60,7 @@ class Score:
 
 @dataclass(frozen=True)
 class PieceScores:
-    """The scores of one piece by the names in ``METRICS``; velocity and pedal only where the labels have them.
+    """The scores of one piece by the names in ``METRICS``; velocity, pedal … only where the labels have them.
 
     ``exact_slices`` is the share of frames in which all 88 keys are right.
     """
@@ -64,11 +73,21 @@ class PieceScores:
 
 
 def score(name: str, reference: Transcription, estimate: Transcription, pedal_extended: bool = False) -> PieceScores:
-    """Compare two transcriptions: their notes, and their pedal where the reference has any."""
-    found = score_notes(name, _notes(reference, pedal_extended), _notes(estimate, pedal_extended))
-    if not reference.pedals:
-        return found
-    return replace(found, scores={**found.scores, "pedal": score_pedals(reference.pedals, estimate.pedals)})
+    """Compare two transcriptions: their notes, and their pedal, instruments and drums where the reference has any.
+
+    Where it has drums alone, nothing is known of notes.
+    """
+    ours, theirs = _notes(reference, pedal_extended), _notes(estimate, pedal_extended)
+    found = score_notes(name, ours, theirs)
+    scores = {} if reference.drums and not reference.notes else dict(found.scores)
+    if any(note.instrument for note in ours):
+        scores["note_instrument"] = Score(*score_families(ours, theirs))
+        scores["note_offset_instrument"] = Score(*score_families(ours, theirs, 0.2))
+    if reference.pedals:
+        scores["pedal"] = score_pedals(reference.pedals, estimate.pedals)
+    if reference.drums:
+        scores |= {label: Score(*figures) for label, figures in score_drums(reference.drums, estimate.drums).items()}
+    return replace(found, scores=scores)
 
 
 def score_pedals(reference: Sequence[Pedal], estimate: Sequence[Pedal]) -> Score:
@@ -250,7 +269,7 @@ class NotesReport:
         figures += [("pieces", str(len(self.pieces))), ("conventions", self.conventions)]
         rows = [
             (one.name, ", ".join(f"{METRICS[name]} {s.f1:.3f}" for name, s in one.scores.items()), reference, estimate)
-            for one, reference, estimate in sorted(pieces, key=lambda piece: piece[0].scores["note"].f1)
+            for one, reference, estimate in sorted(pieces, key=lambda piece: next(iter(piece[0].scores.values())).f1)
         ]
         return compared(title, figures, rows)
 
@@ -295,7 +314,7 @@ def evaluate(
     tried: dict[float, list[PieceScores]] = {threshold: [] for threshold in thresholds}
     audio_seconds = cpu_seconds = 0.0
     for piece in pieces:
-        reference = read_labels(piece.labels)
+        reference = (piece.read or read_labels)(piece.labels)
         started = time.process_time()
         activations: Iterable[Activations] = transcriber.activations_of(piece.audio)
         if thresholds:  # they are decoded again; otherwise nothing is kept

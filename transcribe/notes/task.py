@@ -23,10 +23,6 @@ if TYPE_CHECKING:
 
 NotesModel = Model["DecodingConfig", "FeatureConfig"]
 
-# Where something else than a piano is heard more than so much of the time, the notes can't be trusted. Between what
-# instruments-3 says of renders of pianos, rooms and other instruments that it never heard.
-_NOVEL = 0.65
-
 
 class NotesTask:
     """Notes and pedal; see :class:`transcribe.registry.Task`."""
@@ -52,6 +48,13 @@ class NotesTask:
     precisions = ("float32", "bfloat16")
     settings_key = ""
 
+    def decoding_of(self, header: Header) -> type[DecodingConfig]:
+        """Choose the settings: those of a model of any instruments are about drums too."""
+        from transcribe.notes.decoder import DecodingConfig
+        from transcribe.notes.ensemble import EnsembleDecodingConfig
+
+        return EnsembleDecodingConfig if "drum_thresholds" in header["decoding"] else DecodingConfig
+
     def network(self, header: Header) -> NotesNetwork:
         """Build the network untrained."""
         from transcribe.engine.trunk import TrunkConfig
@@ -67,19 +70,24 @@ class NotesTask:
     def activations(self, heads: Heads, grid: FrameGrid, stride: int) -> Activations:
         """Name the network's heads."""
         from transcribe.notes.decoder import Activations
+        from transcribe.notes.ensemble import EnsembleActivations
 
-        onset, frame, offset, velocity, pedal = heads
-        return Activations(onset, frame, offset, velocity, pedal, grid)
+        onset, frame, offset, velocity, pedal, *others = heads
+        if not others:
+            return Activations(onset, frame, offset, velocity, pedal, grid)
+        return EnsembleActivations(onset, frame, offset, velocity, pedal, grid, *others)
 
     def decoder(self, model: NotesModel) -> NoteDecoder:
         """Begin to decode."""
         from transcribe.notes.decoder import NoteDecoder
+        from transcribe.notes.ensemble import EnsembleDecoder, EnsembleDecodingConfig
 
-        return NoteDecoder(model.decoding)
+        decoding = model.decoding
+        return EnsembleDecoder(decoding) if isinstance(decoding, EnsembleDecodingConfig) else NoteDecoder(decoding)
 
     def remarks(self, result: Transcription, level: MeteredBlocks) -> Iterator[str]:
         """Warn of a recording without notes, and of what isn't a piano alone."""
-        if not level.silent and not result.notes:
+        if not level.silent and not result.notes and not result.drums:
             yield "no notes were heard"
         if result.notes and _sounds_otherwise(result):
             yield (
@@ -100,6 +108,8 @@ class NotesTask:
                 confidence = sum(note.confidence for note in result.notes) / len(result.notes)
                 # The calibration is off by a point or two itself: nothing is certain.
                 yield "confidence", f"{min(confidence, 0.99):.0%} of the notes are expected to be right"
+        if result.drums:
+            yield "drums", f"{len(result.drums)} strokes"
         if result.pedals:
             held = sum(pedal.offset - pedal.onset for pedal in result.pedals)
             yield "pedal", f"{len(result.pedals)} × down, {held / max(result.duration, 1e-9):.0%} of the time"
@@ -150,5 +160,5 @@ NOTES = NotesTask()
 
 
 def _sounds_otherwise(result: Transcription) -> bool:
-    """Whether something else than a piano is heard most of the time."""
-    return result.novelty is not None and result.novelty > _NOVEL
+    """Whether something else is heard than a piano, all that a network knows which doesn't tell instruments."""
+    return result.piano_alone is False and not result.tells_instruments

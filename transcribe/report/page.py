@@ -18,8 +18,10 @@ from string import Template
 
 from transcribe.events import Note, Transcription
 from transcribe.report import sonify
+from transcribe.report.instruments import COLOURS, families_in
 from transcribe.report.roll import Scene, compare
 from transcribe.theory.chords import chord_name
+from transcribe.theory.families import DRUMS
 
 _PAGE = Path(__file__).parent / "assets"
 _HEARD, _HIT, _MISS, _EXTRA = range(4)  # as page.js knows them
@@ -63,6 +65,7 @@ def to_html(transcription: Transcription, scene: Scene | None = None) -> bytes:
     end = max(t.duration, _end(t))
     sounds = _sounds(t, scene) if scene.sound and end <= SOUND_SECONDS else {}
     silenced = [] if not scene.sound or end <= SOUND_SECONDS else [_SILENCED]
+    instruments = "<th>instrument</th>" if any(note.instrument for note in t.notes) else ""
     content = [
         *(f'<p class="warning">{escape(warning)}</p>' for warning in (*t.warnings, *silenced)),
         '<section id="player" aria-label="Player">',
@@ -70,13 +73,14 @@ def to_html(transcription: Transcription, scene: Scene | None = None) -> bytes:
         _slider('id="roll"', max(t.duration, _end(t), 0.1), f"Piano roll of {len(t.notes)} notes: position"),
         f'<p class="hint">{_HELP}</p>',
         _legend(("hit", "miss", "extra") if scene.reference else ("soft", "loud", "unsure")),
+        _instruments(t, scene.reference),
         "</section>",
         "<h2>What was heard</h2>",
         _definitions(scene.summary),
         _chords(t),
         '<details id="notes"><summary>The notes as text<span></span></summary><div class="scroll" tabindex="0" '
         'role="region" aria-label="Notes"><table><thead><tr><th>onset s</th><th>length s</th><th>pitch</th>'
-        "<th>velocity</th><th>sure</th></tr></thead><tbody></tbody></table></div></details>",
+        f"<th>velocity</th><th>sure</th>{instruments}</tr></thead><tbody></tbody></table></div></details>",
     ]
     data = itertools.chain(
         [_json("data", roll_data(t, scene.reference))],
@@ -125,15 +129,24 @@ def roll_data(transcription: Transcription, reference: Transcription | None = No
     else:
         hits, misses, extras = compare(reference.notes, transcription.notes)
         kinds = [(tuple(hits), _HIT), (tuple(misses), _MISS), (tuple(extras), _EXTRA)]
-    rows = sorted(_row(note, kind) for notes, kind in kinds for note in notes)
+    rows = sorted((*_row(note, kind), note.instrument or "") for notes, kind in kinds for note in notes)
+    instruments = [row[-1] for row in rows]
+    more: dict[str, object] = {}
+    if any(instruments):
+        more |= {"instruments": instruments, "colours": {f: COLOURS[f] for f in families_in(transcription, reference)}}
+    if transcription.drums:
+        more["drums"] = [
+            [round(1000 * drum.onset), DRUMS.index(drum.label), drum.velocity] for drum in transcription.drums
+        ]
     return {
         "duration": round(max(_end(transcription), _end(reference) if reference else 0.0, 0.1), 3),
-        "notes": [value for row in rows for value in row],
+        "notes": [value for row in rows for value in row[:-1]],
         "pedals": [round(1000 * time) for pedal in transcription.pedals for time in (pedal.onset, pedal.offset)],
         "chords": [
             [round(chord.onset, 3), round(chord.offset, 3), chord_name(chord.label)] for chord in transcription.chords
         ],
         "beats": [round(beat, 3) for beat in transcription.beats],
+        **more,
     }
 
 
@@ -199,6 +212,14 @@ def _slider(attributes: str, duration: float, label: str) -> str:
 def _legend(kinds: Iterable[str]) -> str:
     items = "".join(f'<li><span class="{kind}"></span>{escape(_LEGEND[kind])}</li>' for kind in kinds)
     return f'<ul class="legend">{items}</ul>'
+
+
+def _instruments(t: Transcription, reference: Transcription | None) -> str:
+    """Name the colours of the instruments; nothing where there are none."""
+    items = "".join(
+        f'<li><span style="background:{COLOURS[family]}"></span>{family}</li>' for family in families_in(t, reference)
+    )
+    return f'<ul class="legend">{items}</ul>' if items else ""
 
 
 def _definitions(rows: Iterable[tuple[str, str]]) -> str:

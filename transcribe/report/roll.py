@@ -1,6 +1,7 @@
 """Pictures of a transcription: a piano roll in rows, as a page of music has them.
 
-Velocity is colour (viridis: even in print and to every eye); the pedal and the chords stand below the notes. Beside a
+Velocity is colour (viridis: even in print and to every eye), or where instruments are known they are, and velocity is
+how strong it is; the drums, the pedal and the chords stand below the notes. Beside a
 reference, hits are blue, misses hollow and orange, extras hatched and purple (Okabe and Ito's colours), so that no
 meaning rests on colour alone.
 """
@@ -18,6 +19,7 @@ import numpy as np
 from transcribe.engine.growing import GrowingArray
 from transcribe.events import Note, Transcription
 from transcribe.matching import match_notes
+from transcribe.report.instruments import DRUM_LANE, add_legend, colour_of, draw_drums, families_in
 from transcribe.theory.chords import chord_name
 
 if TYPE_CHECKING:
@@ -81,7 +83,7 @@ def draw(transcription: Transcription, scene: Scene | None = None) -> Figure:
     shown = [*transcription.notes, *(reference.notes if reference else ())]
     duration = max([transcription.duration, 0.1, *(note.offset for note in shown)])
     low, high = _range(shown)
-    lanes = LANE * (bool(transcription.pedals) + bool(transcription.chords))
+    lanes = LANE * (bool(transcription.pedals) + bool(transcription.chords)) + DRUM_LANE * bool(transcription.drums)
     height = (high - low + 1 + lanes) * SEMITONE_INCHES
     margin = 0.55
     seconds = max(duration, 1.0) if duration <= SINGLE_ROW_SECONDS else ROW_SECONDS
@@ -100,8 +102,11 @@ def draw(transcription: Transcription, scene: Scene | None = None) -> Figure:
         if image is not None:
             _draw_spectrogram(axes, image, span, (low, high))
         _draw_row(axes, transcription, compared, span, (low, high), shaded=image is None)
+    families = families_in(transcription, reference)
     if reference is not None:
         _legend(figure, total)
+    elif families:
+        add_legend(figure, families, total)
     return figure
 
 
@@ -151,13 +156,16 @@ def _draw_row(
         if pitch % 12 == 0:
             axes.axhline(pitch - 0.5, color="#C9CED6", lw=0.6, zorder=0.5)
     if compared is None:
-        _draw_notes(axes, transcription.notes, span, by_velocity=True)
+        _draw_notes(axes, transcription.notes, span, by_velocity=True, by_family=bool(families_in(transcription)))
     else:
         hits, misses, extras = compared
         _draw_notes(axes, hits, span, facecolor=HIT, edgecolor=HIT)
         _draw_notes(axes, misses, span, facecolor="none", edgecolor=MISS, linewidth=1.2)
         _draw_notes(axes, extras, span, facecolor="#F4E3EC", edgecolor=EXTRA, hatch="//////")
     floor = low - 0.5
+    if transcription.drums:
+        floor -= DRUM_LANE
+        draw_drums(axes, transcription.drums, span, floor, INK)
     if transcription.chords:
         floor -= LANE
         for chord in transcription.chords:
@@ -248,7 +256,12 @@ def _name(label: str) -> str:
 
 
 def _draw_notes(
-    axes: Axes, notes: Sequence[Note], span: tuple[float, float], by_velocity: bool = False, **style: Any
+    axes: Axes,
+    notes: Sequence[Note],
+    span: tuple[float, float],
+    by_velocity: bool = False,
+    by_family: bool = False,
+    **style: Any,
 ) -> None:
     from matplotlib.collections import PolyCollection
 
@@ -262,9 +275,15 @@ def _draw_notes(
     polygons = np.stack([np.stack(corner, -1) for corner in corners], 1)  # (n, 4, 2)
     boxes = PolyCollection(list(polygons), zorder=2, **style)
     if by_velocity:
-        boxes.set_array(np.array([note.velocity for note in shown], float))
-        boxes.set_cmap("viridis_r")
-        boxes.set_clim(0, 127)
+        velocities = np.array([note.velocity for note in shown], float)
+        if by_family:
+            strengths = (0.35 + 0.65 * velocities / 127).tolist()
+            colours = [(colour_of(note), strength) for note, strength in zip(shown, strengths, strict=True)]
+            boxes.set_facecolor(colours)
+        else:
+            boxes.set_array(velocities)
+            boxes.set_cmap("viridis_r")
+            boxes.set_clim(0, 127)
         boxes.set_edgecolor("#FFFFFF80")
         boxes.set_linewidth(0.3)
     axes.add_collection(boxes)

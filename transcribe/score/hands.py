@@ -25,6 +25,8 @@ _HOME = (48.0, 72.0)
 _LEAP, _STRETCH, _IMPOSSIBLE, _SIDE, _CROSSED, _IDLE = 0.012, 1.3, 0.19, 0.064, 0.073, 0.007
 _SPREAD, _CLOSE = 0.031, 0.035
 _MIDDLE = 60
+# Whose music has two staves; so has that of who knows what.
+_TWO_HANDED = {None, "piano", "keys", "organ", "mallet", "synth"}
 # So many beginnings are followed at a time.
 _BEAM = 48
 
@@ -43,11 +45,16 @@ class _Way:
 def find_hands(notes: Sequence[Note]) -> np.ndarray:
     """Tell for each note whether the right hand plays it: booleans, (n_notes,).
 
+    The part of an instrument that isn't played with a hand a staff is one hand's.
+
     Parameters
     ----------
     notes
         Ordered by onset.
     """
+    instruments = {note.instrument for note in notes}
+    if len(instruments) == 1 and not instruments & _TWO_HANDED:  # a part, which has one staff: high or low
+        return np.full(len(notes), np.mean([note.pitch for note in notes]) >= _MIDDLE)
     groups = struck_together(np.array([note.onset for note in notes]))
     ways = [_Way(0.0)]
     orders = []

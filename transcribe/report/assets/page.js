@@ -1,11 +1,13 @@
 "use strict";
 // A piano roll on a canvas, and a player beside it. Times are seconds; the notes come as flat rows of whole numbers:
-// onset ms, length ms, pitch, velocity, confidence in percent, kind (0 heard, 1 hit, 2 missed, 3 extra).
+// onset ms, length ms, pitch, velocity, confidence in percent, kind (0 heard, 1 hit, 2 missed, 3 extra). Where they are
+// known, there are the instrument of each note, their colours, and drums: onset ms, row, velocity.
 
 const FIELDS = 6;
 const KEYS_WIDTH = 42; // px, left of the notes
 const AXIS_HEIGHT = 22;
 const LANE_HEIGHT = 24; // chords, pedal
+const DRUM_ROWS = 5, DRUM_HEIGHT = 7; // px a row
 const LONGEST_VIEW = 180; // s across the widest view; the overview shows the rest
 const SHORTEST_VIEW = 1;
 const INDEX_SECONDS = 5;
@@ -94,7 +96,7 @@ class Roll {
     if (!width) return;
     const rows = this.high - this.low + 1;
     this.rowHeight = clamp(Math.floor((innerHeight * 0.6) / rows), 5, 12);
-    this.lanes = LANE_HEIGHT * ((this.data.chords.length > 0) + (this.data.pedals.length > 0));
+    this.lanes = LANE_HEIGHT * ((this.data.chords.length > 0) + (this.data.pedals.length > 0)) + this.drumLane;
     this.width = width;
     this.height = rows * this.rowHeight + this.lanes + AXIS_HEIGHT;
     const ratio = devicePixelRatio || 1;
@@ -110,6 +112,7 @@ class Roll {
     this.draw();
   }
 
+  get drumLane() { return this.data.drums ? DRUM_ROWS * DRUM_HEIGHT + 6 : 0; }
   get scale() { return (this.width - KEYS_WIDTH) / this.span; }
   x(seconds) { return KEYS_WIDTH + (seconds - this.start) * this.scale; }
   y(pitch) { return (this.high - pitch) * this.rowHeight; }
@@ -193,7 +196,7 @@ class Roll {
   }
 
   drawNotes(g) {
-    const { notes } = this.data, from = this.start * 1000, to = (this.start + this.span) * 1000;
+    const { notes, colours } = this.data, from = this.start * 1000, to = (this.start + this.span) * 1000;
     const plain = Array.from({ length: LOUDNESS_STEPS }, () => []), unsure = [], hits = [], misses = [], extras = [];
     const first = this.index[clamp(Math.floor(this.start / INDEX_SECONDS), 0, this.index.length - 1)];
     for (let i = first; i < notes.length && notes[i] < to; i += FIELDS) {
@@ -206,7 +209,14 @@ class Roll {
       if (kind) [hits, misses, extras][kind - 1].push(box);
       else {
         const step = Math.min(Math.floor((velocity / 128) * LOUDNESS_STEPS), LOUDNESS_STEPS - 1);
-        (notes[i + 4] < 50 ? unsure : plain[step]).push(box);
+        if (colours) {
+          // Strength says how loud a note is, its colour who plays.
+          g.globalAlpha = 0.4 + 0.6 * (velocity / 127);
+          g.fillStyle = colours[this.data.instruments[i / FIELDS]] || this.colours.quiet;
+          g.fillRect(...box);
+          g.globalAlpha = 1;
+          if (notes[i + 4] < 50) unsure.push(box);
+        } else (notes[i + 4] < 50 ? unsure : plain[step]).push(box);
       }
     }
     const fill = (boxes, colour) => {
@@ -228,8 +238,15 @@ class Roll {
   }
 
   drawLanes(g) {
-    const { chords, pedals } = this.data, end = this.start + this.span;
+    const { chords, pedals, drums } = this.data, end = this.start + this.span;
     let top = this.y(this.low - 1) + 2;
+    g.fillStyle = this.colours.ink;
+    for (const [onset, row, velocity] of drums || []) {
+      const seconds = onset / 1000, h = (DRUM_HEIGHT - 1) * (0.3 + 0.7 * (velocity / 127));
+      if (seconds >= this.start && seconds <= end)
+        g.fillRect(this.x(seconds), top + (DRUM_ROWS - row) * DRUM_HEIGHT - h, 2, h);
+    }
+    top += this.drumLane;
     g.textAlign = "left";
     if (chords.length) {
       g.font = "600 13px system-ui, sans-serif";
@@ -280,6 +297,7 @@ class Roll {
     g.fillRect(wide, 0, 1, this.y(this.low - 1));
     g.font = "italic 12px system-ui, sans-serif";
     g.fillStyle = this.colours.quiet;
+    if (this.data.drums) g.fillText("Drums", wide - 2, this.y(this.low - 1) + this.drumLane / 2);
     if (this.data.pedals.length) g.fillText("Ped.", wide - 2, this.y(this.low - 1) + this.lanes - LANE_HEIGHT / 2 + 2);
   }
 
@@ -486,7 +504,8 @@ function tableOfNotes(details, player, data) {
       const onset = data.notes[i] / 1000;
       if (onset < from || onset > from + 30) continue;
       const [length, pitch, velocity, sure] = data.notes.slice(i + 1, i + 5);
-      rows.push([onset.toFixed(2), (length / 1000).toFixed(2), pitchName(pitch), velocity, `${sure} %`]);
+      const instrument = data.instruments ? [data.instruments[i / FIELDS]] : [];
+      rows.push([onset.toFixed(2), (length / 1000).toFixed(2), pitchName(pitch), velocity, `${sure} %`, ...instrument]);
     }
     heading.textContent = ` from ${clock(from)} to ${clock(Math.min(from + 30, data.duration))}`;
     body.replaceChildren(...rows.map((row) => {

@@ -1,0 +1,145 @@
+"""Notes with instruments, and drums, from activations drawn by hand."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import fields, replace
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.notes.test_decoder import CONFIG, GRID, drawn
+from transcribe.engine.features import FeatureConfig
+from transcribe.engine.task import Model
+from transcribe.engine.weights import build, header_of
+from transcribe.events import Note
+from transcribe.notes.decoder import Activations, DecodingConfig, NoteDecoder, decode
+from transcribe.notes.ensemble import EnsembleActivations, EnsembleDecoder, EnsembleDecodingConfig
+from transcribe.notes.task import NOTES, NotesModel
+from transcribe.theory.families import DRUMS, FAMILIES
+
+ENSEMBLE = EnsembleDecodingConfig(onset_threshold=0.5, frame_threshold=0.5, drum_thresholds=(0.5, 0.5, 0.5, 0.5, 0.9))
+PIANO, BASS, VOICE = (FAMILIES.index(name) for name in ("piano", "bass", "voice"))
+TRUTH = (Note(0.10, 60, 0.50, 64), Note(0.20, 40, 0.80, 80), Note(0.61, 60, 0.90, 100), Note(1.16, 70, 1.20, 70))
+
+
+def ensemble(notes: tuple[Note, ...], n_frames: int) -> EnsembleActivations:
+    """What a perfect network would hear of a piano, without drums."""
+    family = np.zeros((n_frames, 88, len(FAMILIES)), np.float32)
+    family[..., PIANO] = 0.5
+    drum, velocity = (np.zeros((n_frames, len(DRUMS)), np.float32) for _ in range(2))
+    return EnsembleActivations(**vars(drawn(notes, n_frames)), family=family, drum=drum, drum_velocity=velocity)
+
+
+def cut(a: EnsembleActivations, edges: list[int]) -> list[EnsembleActivations]:
+    arrays = [f.name for f in fields(a) if f.name != "grid"]
+    return [
+        replace(a, **{name: getattr(a, name)[first:last] for name in arrays})
+        for first, last in itertools.pairwise([0, *sorted(edges), len(a)])
+    ]
+
+
+def decoded(*blocks: EnsembleActivations, config: EnsembleDecodingConfig = ENSEMBLE) -> dict[str, tuple[Any, ...]]:
+    decoder = EnsembleDecoder(config)
+    for block in blocks:
+        decoder.push(block)
+    return decoder.fields(0.0)
+
+
+def played() -> EnsembleActivations:
+    """Notes of three instruments; a bass drum between frames 9 and 10, a soft crash under its threshold."""
+    a = ensemble(TRUTH, 60)
+    a.family[8:40, 40 - 21, BASS] = 0.9
+    # One frame says otherwise; most say that it is a voice.
+    a.family[30:36, 60 - 21, VOICE] = 0.8
+    a.family[31, 60 - 21, VOICE] = 0.1
+    a.drum[8:12, 0] = (0.2, 0.8, 0.6, 0.1)
+    a.drum[20, 4] = 0.8
+    a.drum[59, 1] = 0.95
+    a.drum_velocity[:, :] = 0.5
+    a.drum_velocity[9, 0] = 1.0
+    return a
+
+
+def test_notes_have_the_family_of_their_first_frames() -> None:
+    notes = decoded(played())["notes"]
+    assert [note.instrument for note in notes] == ["piano", "bass", "voice", "piano"]
+    plain, _ = decode(Activations(**{f.name: getattr(played(), f.name) for f in fields(Activations)}), CONFIG)
+    assert [replace(note, instrument=None) for note in notes] == plain
+
+
+def test_drums_are_peaks_between_frames() -> None:
+    bass, snare = decoded(played())["drums"]
+    assert (bass.label, bass.velocity, snare.label, snare.velocity) == ("bass drum", 127, "snare drum", 64)
+    # 0.2 before and 0.6 after a peak of 0.8 put it a third of a frame later.
+    assert bass.onset == pytest.approx((9 + (0.6 - 0.2) / (2 * (0.8 - 0.2))) * 0.02)
+    assert snare.onset == pytest.approx(59 * 0.02, abs=0.011)
+    assert (bass.confidence, snare.confidence) == pytest.approx((0.8, 0.95))
+
+
+def test_drums_are_shifted_by_their_own_lateness() -> None:
+    (first, _), (later, _) = (
+        decoded(played(), config=replace(ENSEMBLE, drum_shift=shift))["drums"] for shift in (0.0, 0.005)
+    )
+    assert later.onset - first.onset == pytest.approx(0.005)
+
+
+@given(st.lists(st.integers(0, 60), max_size=8))
+def test_blocks_may_be_cut_anywhere(edges: list[int]) -> None:
+    assert decoded(*cut(played(), edges)) == decoded(played())
+
+
+def test_nothing_gives_nothing() -> None:
+    assert decoded() == {"notes": (), "pedals": (), "drums": ()}
+    assert decoded(ensemble((), 3)) == {"notes": (), "pedals": (), "drums": ()}
+
+
+def test_families_are_forgotten_as_soon_as_they_are_read() -> None:
+    decoder = EnsembleDecoder(ENSEMBLE)
+    for _ in range(3):
+        decoder.push(ensemble((), 500))
+    assert len(decoder._family) < 10
+
+
+def test_a_model_without_families_gives_notes_without_instruments() -> None:
+    notes, _ = decode(drawn(TRUTH, 60), CONFIG)
+    assert [note.instrument for note in notes] == [None] * 4
+
+
+@pytest.mark.parametrize(
+    "values", [{"drum_thresholds": (0.5,)}, {"drum_thresholds": (0.5, 0.5, 0.5, 0.5, 1.5)}, {"drum_shift": np.inf},
+               {"onset_threshold": 2.0}]
+)  # fmt: skip
+def test_settings_out_of_range_are_refused(values: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="must"):
+        EnsembleDecodingConfig(**values)
+
+
+@pytest.mark.parametrize("wrong", ["family", "drum", "drum_velocity"])
+def test_wrong_shapes_are_refused(wrong: str) -> None:
+    a = ensemble((), 10)
+    with pytest.raises(ValueError, match="must be"):
+        decoded(replace(a, **{wrong: getattr(a, wrong)[..., :3]}))
+
+
+def test_the_weights_file_says_what_is_heard() -> None:
+    for config in (CONFIG, ENSEMBLE):
+        header = header_of(NOTES, DecodingConfig(), config)  # any dataclass does for the network
+        kind = NOTES.decoding_of(header)
+        assert kind is type(config)
+        assert build(kind, header["decoding"]) == config
+
+
+def test_the_task_names_the_heads_of_either_network() -> None:
+    a = played()
+    heads = tuple(getattr(a, f.name) for f in fields(a) if f.name != "grid")
+    named = NOTES.activations(heads, GRID, 1)
+    assert isinstance(named, EnsembleActivations)
+    assert named.drum is a.drum
+    assert type(NOTES.activations(heads[:5], GRID, 1)) is Activations
+    for config, kind in ((ENSEMBLE, EnsembleDecoder), (CONFIG, NoteDecoder)):
+        model: NotesModel = Model(NOTES, "any", None, FeatureConfig(), config)
+        assert type(NOTES.decoder(model)) is kind

@@ -1,0 +1,170 @@
+"""Notes with their instruments, and drums: what a network of any instruments hears, to events.
+
+Pitched notes are decoded as a piano's are (:mod:`transcribe.notes.decoder`); each belongs to the family that is
+likeliest in its first frames. A stroke on a drum is a peak of its onset activation. Two instruments that play the same
+pitch at once are one note.
+"""
+
+from __future__ import annotations
+
+import math
+from array import array
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from transcribe.engine.features import N_PITCHES, FrameGrid
+from transcribe.events import Drum, Note
+from transcribe.notes.decoder import (
+    CONTEXT,
+    LOOKAHEAD,
+    SUSTAIN_FRAMES,
+    Activations,
+    DecodingConfig,
+    NoteDecoder,
+    peaks,
+    sub_frame,
+)
+from transcribe.theory.families import DRUMS, FAMILIES
+
+# Who has a sustain pedal.
+_PEDALLED = frozenset({"piano", "keys"})
+_DRUM_COLUMNS = 4  # of a stroke as numbers: class, onset, velocity, onset activation
+
+
+@dataclass(frozen=True)
+class EnsembleActivations(Activations):
+    """What the network hears of any instruments, each value 0-1.
+
+    Beside the activations of notes: ``family`` float32 (n_frames, 88, 12), the probability of each of
+    :data:`~transcribe.theory.families.FAMILIES` for what sounds at a pitch; ``drum`` and ``drum_velocity``
+    (n_frames, 5), onsets of :data:`~transcribe.theory.families.DRUMS` and their velocities.
+    """
+
+    family: np.ndarray
+    drum: np.ndarray
+    drum_velocity: np.ndarray
+
+
+@dataclass(frozen=True)
+class EnsembleDecodingConfig(DecodingConfig):
+    """The settings of :class:`~transcribe.notes.decoder.DecodingConfig`, and those of drums.
+
+    ``drum_thresholds`` (0-1) of the onset activations, one for each of the five classes; ``drum_shift`` (s) is added to
+    the onsets of drums.
+    """
+
+    tells_instruments: ClassVar[bool] = True
+
+    drum_thresholds: tuple[float, ...] = (0.5,) * len(DRUMS)
+    drum_shift: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Check the ranges.
+
+        Raises
+        ------
+        ValueError
+            If a setting is out of its range, or there isn't one threshold for each class of drums.
+        """
+        super().__post_init__()
+        if len(self.drum_thresholds) != len(DRUMS) or not all(0 <= value <= 1 for value in self.drum_thresholds):
+            raise ValueError(f"drum_thresholds must be {len(DRUMS)} numbers between 0 and 1")
+        if not math.isfinite(self.drum_shift):
+            raise ValueError("drum_shift must be finite")
+
+
+class EnsembleDecoder(NoteDecoder):
+    """Decode a stream of activations: push every block, then :meth:`fields`.
+
+    Of the families no more is held than the frames in which notes may still begin.
+    """
+
+    instruments = FAMILIES
+    config: EnsembleDecodingConfig
+
+    def __init__(self, config: EnsembleDecodingConfig) -> None:
+        super().__init__(config)
+        self._drums = DrumDecoder(config.drum_thresholds, config.drum_shift)
+        self._family = np.zeros((0, N_PITCHES, len(FAMILIES)), np.float32)
+        self._family_first = 0
+
+    def push(self, block: Activations) -> None:
+        """Decode as far as this block allows."""
+        assert isinstance(block, EnsembleActivations)
+        if block.family.shape != (len(block), N_PITCHES, len(FAMILIES)):
+            raise ValueError(f"the families must be (n_frames, {N_PITCHES}, {len(FAMILIES)})")
+        self._drums.push(block.drum, block.drum_velocity, block.grid)
+        self._family = np.concatenate([self._family, block.family])
+        super().push(block)
+        n_decided = self._first + CONTEXT - self._family_first
+        self._family, self._family_first = self._family[n_decided:].copy(), self._family_first + n_decided
+
+    def fields(self, duration: float) -> dict[str, tuple[object, ...]]:
+        """End the decoding: fields of a transcription."""
+        found = {**super().fields(duration), "drums": tuple(self._drums.finish())}
+        if not any(isinstance(note, Note) and note.instrument in _PEDALLED for note in found["notes"]):
+            found["pedals"] = ()  # of whom?
+        return found
+
+    def _sources(self, frame: np.ndarray, pitch: np.ndarray) -> np.ndarray:
+        """Choose the family whose probability is the greatest in the mean over a note's first frames."""
+        rows = frame[:, None] - self._family_first + np.arange(SUSTAIN_FRAMES + 1)
+        rows = np.clip(rows, 0, len(self._family) - 1)  # after the end of the recording there is nothing
+        return np.asarray(self._family[rows, pitch[:, None]].mean(1).argmax(1), float)
+
+
+class DrumDecoder:
+    """Activations of drums, block by block, to strokes.
+
+    Parameters
+    ----------
+    thresholds
+        Of the onset activations, one a class.
+    shift
+        Seconds that are added to onsets.
+    """
+
+    def __init__(self, thresholds: tuple[float, ...], shift: float = 0.0) -> None:
+        self._thresholds, self._shift = np.maximum(thresholds, 1e-6), shift
+        # Undecided frames with the context before them: (n, 2, 5), onset and velocity; the frame number of the first.
+        self._pending = np.zeros((CONTEXT, 2, len(DRUMS)), np.float32)
+        self._first = -CONTEXT
+        self._strokes = array("d")
+        self._grid: FrameGrid | None = None
+
+    def push(self, onset: np.ndarray, velocity: np.ndarray, grid: FrameGrid) -> None:
+        """Take in the frames that follow, (n_frames, 5) each."""
+        if onset.shape != velocity.shape or onset.shape[1:] != (len(DRUMS),):
+            raise ValueError(f"activations of drums must be (n_frames, {len(DRUMS)})")
+        self._grid = grid
+        self._decode(np.stack([onset, velocity], axis=1))
+
+    def finish(self) -> list[Drum]:
+        """List the strokes, ordered by onset; their confidence is the onset's activation."""
+        if self._grid is None:
+            return []
+        last = float(self._grid.frames_to_time(self._first + len(self._pending)))
+        self._decode(np.zeros((LOOKAHEAD, 2, len(DRUMS)), np.float32))
+        kind, start, velocity, peak = np.frombuffer(self._strokes, float).reshape(-1, _DRUM_COLUMNS).T
+        onsets = np.clip(self._grid.frames_to_time(start) + self._shift, 0, last)
+        velocities = np.clip(np.round(velocity * 127), 1, 127)
+        rows = zip(onsets.tolist(), kind.tolist(), velocities.tolist(), peak.tolist(), strict=True)
+        return sorted(Drum(onset, DRUMS[int(i)], int(loudness), sure) for onset, i, loudness, sure in rows)
+
+    def _decode(self, arrays: np.ndarray) -> None:
+        pending = np.concatenate([self._pending, arrays])
+        n = len(pending) - CONTEXT - LOOKAHEAD
+        if n > 0:
+            onset, velocity = pending[:, 0], pending[:, 1]
+            is_peak = peaks(onset, lambda values, shift: values[CONTEXT + shift :][:n], self._thresholds)
+            time, kind = np.nonzero(is_peak)
+            row = time + CONTEXT
+            before, peak, after = (onset[row + shift, kind] for shift in (-1, 0, 1))
+            start = self._first + row + sub_frame(before, peak, after)
+            found = np.column_stack([kind, start, velocity[row, kind], peak])
+            self._strokes.frombytes(found.astype(float).tobytes())
+            pending = pending[n:]
+            self._first += n
+        self._pending = pending
