@@ -17,7 +17,7 @@ from transcribe.beats.windows import WINDOW_FRAMES
 
 # How much of training comes from where; what is missing is left out.
 SHARES = {
-    "asap": 0.40, "piano-midi-de": 0.13, "maps": 0.06, "pop909": 0.15, "mutopia": 0.06, "openscore-lieder": 0.05,
+    "asap": 0.36, "piano-midi-de": 0.13, "maps": 0.07, "pop909": 0.14, "mutopia": 0.09, "openscore-lieder": 0.06,
     "openscore-quartets": 0.04, "openscore-orchestra": 0.01, "openhymnal": 0.02, "irish-cre": 0.01,
     "polish-scores": 0.02, "freedoom": 0.04, "groove": 0.03,
 }  # fmt: skip

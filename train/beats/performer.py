@@ -21,7 +21,7 @@ _FEW = 20
 
 def excerpt(piece: Rhythm, seconds: float, rng: np.random.Generator) -> Rhythm:
     """Draw an excerpt of ``seconds`` at another tempo, played where it is a score, as a transcriber hears it."""
-    stretch = float(np.exp(np.clip(rng.normal(0, 0.13), np.log(0.7), np.log(1.4))))
+    stretch = float(np.exp(np.clip(rng.normal(0, 0.2), np.log(0.6), np.log(1.6))))
     if piece.score:
         # Twice as much, so that enough is left however fast it is played.
         part = cut(piece, _start(piece, 1.6 * seconds, rng), 1.6 * seconds)
@@ -224,7 +224,7 @@ def imitate(piece: Rhythm, rng: np.random.Generator) -> Rhythm:
     A fifth stays as it is but for its key; drums become the notes that are heard where they sound, and are told by a
     transcriber of drums besides, or are not.
     """
-    notes = np.concatenate([piece.notes, _heard_drums(piece.drums, rng)]).astype(float)
+    notes = np.concatenate([_part(piece.notes, rng), _heard_drums(piece.drums, rng)]).astype(float)
     if rng.random() > 0.2 and len(notes):
         notes = notes[rng.random(len(notes)) > rng.choice([0.0, 0.03, 0.1, 0.25], p=[0.3, 0.4, 0.25, 0.05])]
         notes[:, 0] += rng.normal(0, rng.choice([0.0, 0.005, 0.01, 0.02]), len(notes))
@@ -260,6 +260,15 @@ def imitate(piece: Rhythm, rng: np.random.Generator) -> Rhythm:
         piece.drums = piece.drums[:0]
     piece.notes = notes[np.argsort(notes[:, 0], kind="stable")].astype(np.float32)
     return piece
+
+
+def _part(notes: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Leave out a hand now and then, or what lies beyond a key: no part of the music may be what beats are known by."""
+    if len(notes) < 2 * _FEW or rng.random() > 0.2:
+        return notes
+    edge = np.quantile(notes[:, 2], rng.uniform(0.25, 0.6))
+    kept = notes[:, 2] > edge if rng.random() < 0.5 else notes[:, 2] <= edge
+    return np.asarray(notes[kept] if np.count_nonzero(kept) > _FEW else notes)
 
 
 def _told_drums(drums: np.ndarray, rng: np.random.Generator) -> np.ndarray:
