@@ -29,7 +29,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 # A CPU needs no torch, and torch is gigabytes: where it isn't installed, the tests without it run.
 HAS_TORCH = importlib.util.find_spec("torch") is not None
 needs_torch = pytest.mark.skipif(not HAS_TORCH, reason="torch isn't installed")
-_OF_TORCH = r"^ *(import|from) (torch|train|transcribe\.\w+\.(network|trunk|torch_backend))\b"
+_OF_TORCH = r"^ *(import|from) (torch|train|transcribe\.\w+\.(\w*network|trunk|torch_backend))\b"
 if not HAS_TORCH:
     collect_ignore = [
         str(path)

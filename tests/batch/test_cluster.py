@@ -115,7 +115,7 @@ def listen_lightly(path: str, **_: object) -> Transcription:
     return Transcription(notes=(Note(0.0, 60, 1.0, 80),), duration=1.0, models={"notes": node})
 
 
-def open_lightly(infer: object = None) -> Any:
+def open_lightly(infer: object = None, isolated: bool = False) -> Any:
     return SimpleNamespace(transcribe_file=listen_lightly, device="cpu", max_duration=3600.0)
 
 
@@ -217,7 +217,7 @@ class Watched:
         return self._transcriber.window_models
 
 
-def open_watched(log: Path, infer: Any = None) -> Any:
+def open_watched(log: Path, infer: Any = None, isolated: bool = False) -> Any:
     with log.with_name("begun").open("a") as file:
         file.write(f"{os.getpid()}\n")
     return Watched(Transcriber(model="small", device="cpu", threads=1, infer=infer), log)

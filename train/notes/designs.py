@@ -191,12 +191,19 @@ def cpu_seconds(network: nn.Module, features: FeatureConfig, n_frames: int = 600
     return (time.process_time() - began) / 5 * 60 / (n_frames / features.grid.frames_per_second)
 
 
-def steps_within(seconds: float, network: nn.Module, batches: Excerpts, options: argparse.Namespace) -> int:
+def steps_within(
+    seconds: float,
+    network: nn.Module,
+    batches: Excerpts,
+    options: argparse.Namespace,
+    losses: loop.Losses = losses_where_it_answers,
+) -> int:
     """Time a few steps on a copy of the loop, after the compiler's work, and say how many fit.
 
     On a CPU by the processor's time on all threads, so that what else runs beside makes no difference.
     """
-    config = loop.LoopConfig(steps=12, precision=options.precision, compile=options.compile)
+    optimizer = getattr(options, "optimizer", "adamw")
+    config = loop.LoopConfig(steps=12, precision=options.precision, compile=options.compile, optimizer=optimizer)
     on_cpu = batches.device.type == "cpu"
     moments = []
 
@@ -205,7 +212,7 @@ def steps_within(seconds: float, network: nn.Module, batches: Excerpts, options:
         return batches(step, rank)
 
     state = {key: value.clone() for key, value in network.state_dict().items()}
-    loop.train(network, timed, losses_where_it_answers, config, folder=None, device=batches.device)
+    loop.train(network, timed, losses, config, folder=None, device=batches.device)
     network.load_state_dict(state)
     return max(1, int(seconds / ((moments[-1] - moments[2]) / (len(moments) - 3))))
 

@@ -46,12 +46,17 @@ from transcribe.transcriber import Transcriber
 
 
 def losses(network: nn.Module, batch: tuple[Tensor, ...]) -> dict[str, Tensor]:
+    """Compute :func:`note_losses` of what a network says of a batch, features and targets."""
+    log_mel, target = batch
+    return note_losses(network(log_mel), target)
+
+
+def note_losses(logits: NotesLogits, target: Tensor) -> dict[str, Tensor]:
     """Binary cross-entropy of every head, the velocity's at onsets only, the pedal's where it is known.
 
-    Sums over pitches, means over time and excerpts.
+    Sums over pitches, means over time and excerpts. ``target`` (batch, 6, n_frames, 88) is that of
+    :func:`train.notes.excerpts.targets`.
     """
-    log_mel, target = batch
-    logits: NotesLogits = network(log_mel)
     onset, frame, offset, velocity, weight, pedal = target.unbind(1)
 
     def entropy(values: Tensor, truth: Tensor, scale: Tensor | None = None) -> Tensor:

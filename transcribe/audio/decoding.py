@@ -400,7 +400,7 @@ def _of_frame(frame: av.AudioFrame) -> np.ndarray:
 
 def _one_line(error: BaseException) -> str:
     text = " ".join(str(getattr(error, "strerror", None) or error).split())
-    # libsndfile names the Python object it was given; nobody wants to read that.
+    # libsndfile names the Python object it was given; that helps no reader.
     return text.split(">: ")[-1].strip(" .") or type(error).__name__
 
 

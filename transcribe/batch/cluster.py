@@ -267,7 +267,7 @@ def each_on_cluster(
 
 @dataclass(frozen=True)
 class _Try:
-    """A recording, how many have died at it so far, and since when somebody is at it."""
+    """A recording, how many have died at it so far, and since when it is being heard."""
 
     job: Job
     deaths: int = 0
@@ -303,7 +303,7 @@ class _Crew:
             self._ray.wait(waiting, num_returns=1, timeout=_BREATH, fetch_local=False)
             done, _ = self._ray.wait(waiting, num_returns=len(waiting), timeout=0, fetch_local=False)
             found = [known for ref in done for known in self._answered(ref)]
-            # What comes next first: nobody need wait for us.
+            # What comes next first: no worker need wait for this.
             self._give()
             yield from found
 
@@ -433,7 +433,7 @@ class _Listener:
         return self._worker.transcriber.threads
 
     def hear(self, span: Span) -> list[list[Activations]]:
-        """Run the networks over a span of somebody's recording."""
+        """Run the networks over a span of another worker's recording."""
         return _heard(span, self._worker.transcriber.window_models, self._threads)
 
     def _infer(self, blocks: Iterable[np.ndarray], /, *models: WindowModel, tunings: Tunings) -> Outputs:

@@ -185,7 +185,7 @@ class Manifest:
 
 
 class _Appended:
-    """A file here, to be added to by whoever else does so too; ``anew`` empties it, if nobody does."""
+    """A file here, that several processes may add to; ``anew`` empties it, if no other does."""
 
     def __init__(self, path: str, anew: bool) -> None:
         self._path = path
@@ -221,7 +221,7 @@ class _Appended:
         Raises
         ------
         OutputError
-            If it can't be written; then nothing of it stays, if nobody else writes.
+            If it can't be written; then nothing of it stays, if no other process writes.
         """
         content = b"\n" + line if self._torn else line
         try:
@@ -288,7 +288,7 @@ class _Parts:
         self._put()
 
     def _begin(self) -> None:
-        """Take the next number that nobody has."""
+        """Take the next number that is free."""
         while True:
             with suppress(TakenError):
                 return self._put(overwrite=False)

@@ -192,7 +192,7 @@ def _work(pipe: Connection, make: Callable[[], Callable[[Item], Result]]) -> Non
     # Whoever interrupts, interrupts the parent, which ends us; what is half written goes with us.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, _exit)
-    with suppress(BrokenPipeError, ConnectionResetError):  # nobody listens any more
+    with suppress(BrokenPipeError, ConnectionResetError):  # the reader has ended
         try:
             do = make()
         except Exception as error:

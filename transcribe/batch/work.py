@@ -61,7 +61,7 @@ class Work:
     def begin(self, infer: Infer | None = None, *, isolated: bool = False) -> Worker:
         """Load the transcriber.
 
-        ``infer`` runs its networks, where somebody else does; ``isolated``: a recording that crashes the decoder must
+        ``infer`` runs its networks, where another process does; ``isolated``: a recording that crashes the decoder must
         not end this process.
         """
         return Worker(self, infer, isolated)

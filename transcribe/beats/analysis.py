@@ -1,4 +1,4 @@
-"""Notes and drums → what they tell of beats and keys, with what somebody knows already."""
+"""Notes and drums → what they tell of beats and keys, with what is known already."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ from transcribe.score.analysis import Timing
 from transcribe.score.beats import BeatGrid, Beats, is_grid, steadied, whole_microseconds
 from transcribe.theory import metres as names
 
-# Fewer onsets than this say nothing of a tempo; nobody plays for longer, in seconds.
+# Fewer onsets than this say nothing of a tempo; music is no longer than this, in seconds.
 _MIN_ONSETS, _LONGEST = 8, 86_400.0
 # Beats that are less probable on the average are none.
 _LEAST_CONFIDENCE = 0.2

@@ -83,7 +83,7 @@ class BeatReport(PlainReport):
 def score_beats(truth: Transcription, found: Transcription) -> dict[str, float]:
     """Compare the beats, and the keys where the truth has one.
 
-    Beats that nobody found among beats that are there score 0, as does a key that isn't told.
+    Where there are beats and none was found the score is 0, as does a key that isn't told.
     """
     import mir_eval.beat
     import mir_eval.key

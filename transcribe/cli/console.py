@@ -94,7 +94,7 @@ def write(content: bytes) -> None:
 
 
 def say(message: str) -> None:
-    """Say one line on stderr; nobody reads it where that can't be written."""
+    """Say one line on stderr; nothing where that can't be written."""
     try:
         print(f"pitchai: {clean(without_secrets(message))}", file=sys.stderr, flush=True)
     except OSError:

@@ -184,7 +184,7 @@ def _metres(
     lead_ticks = max(0, origin - int(pick_up * TICKS_PER_QUARTER))
     origin = lead_ticks + int(pick_up * TICKS_PER_QUARTER)
     found: list[tuple[int, int, int]] = [(0, *_written(first))] if first else []
-    if not bars:  # a bar for every beat where they don't begin with the file: nobody knows more
+    if not bars:  # a bar for every beat where they don't begin with the file: no more is known
         return [*found, (int(first * TICKS_PER_QUARTER), *_written(whole))] if first else [], lead_ticks
     if n_whole:
         found.append((int(first * TICKS_PER_QUARTER), *signed[0][1:]))

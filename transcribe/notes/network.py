@@ -66,8 +66,11 @@ class NotesNetwork(nn.Module):
 
     def forward(self, log_mel: Tensor) -> NotesLogits:
         """(B, T, n_mels) -> logits of as many frames; T is a multiple of the stride."""
+        return self.read(self.trunk(log_mel))
+
+    def read(self, x: Tensor) -> NotesLogits:
+        """Read notes and pedal from what the trunk says, (B, channels, T / stride, P)."""
         stride = self.config.stride
-        x = self.trunk(log_mel)
         heads = self.head(x)  # (B, 4 * stride, T / stride, P): the frames of a step lie side by side
         n_batch, _, n_steps, _ = heads.shape
         heads = heads.view(n_batch, 4, stride, n_steps, N_PITCHES).transpose(2, 3).flatten(2, 3)

@@ -59,8 +59,11 @@ class NotesTask:
         """Build the network untrained."""
         from transcribe.engine.trunk import TrunkConfig
         from transcribe.engine.weights import build
+        from transcribe.notes.ensemble_network import EnsembleConfig, EnsembleNetwork
         from transcribe.notes.network import NotesNetwork
 
+        if "family" in header["network"]:
+            return EnsembleNetwork(self.features(header), build(EnsembleConfig, header["network"]))
         return NotesNetwork(self.features(header), build(TrunkConfig, header["network"]))
 
     def stride(self, network: NotesNetwork) -> int:

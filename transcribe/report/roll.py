@@ -203,7 +203,7 @@ class _Image:
 def _spectrogram(scene: Scene, n_together: int) -> _Image:
     """Bring the recording's spectrogram onto the axis of pitches: what the network hears, to the eye.
 
-    So many frames are averaged: of long rows nobody sees single ones.
+    So many frames are averaged: single ones of a long row are narrower than a pixel.
     """
     from transcribe.engine.features import LOWEST_PITCH, N_PITCHES, FeatureConfig
     from transcribe.engine.windows import in_tune

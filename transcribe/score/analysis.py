@@ -1,4 +1,4 @@
-"""What somebody knows of the music already, and what beats and downbeats say of its metre; pure."""
+"""What is known of the music already, and what beats and downbeats say of its metre; pure."""
 
 from __future__ import annotations
 

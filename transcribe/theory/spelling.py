@@ -33,7 +33,7 @@ def tone_name(pitch: int, key: str) -> tuple[str, int]:
 
 
 def root_in_key(label: Label, key: str) -> str:
-    """Spell the root of a chord in a key; never with two accidentals, which nobody wants to read over a staff.
+    """Spell the root of a chord in a key; never with two accidentals, which are hard to read over a staff.
 
     Raises
     ------

@@ -1,0 +1,1 @@
+"""Training the notes of any instruments, their families and drums."""

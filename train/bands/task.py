@@ -1,0 +1,120 @@
+"""Train the network of any instruments: notes, who plays them, drums.
+
+    python -m train.bands recipes/any.toml
+    python -m train.bands --train pairs:bands-train --valid pairs:bands-valid --run runs/any --family staged
+
+Recordings and labels are those of :mod:`train.synthesis.bands`, or others whose MIDI has a track for each instrument.
+Features are computed once and kept in ``--cache``. A run that was stopped goes on where it was when the same command is
+called again. ``--export any-1`` tunes the thresholds on the validation set and writes weights, graph and model card.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from train import fit, loop
+from train.bands import export
+from train.bands.excerpts import choose_band_excerpts, read_labels
+from train.bands.losses import losses
+from train.bands.validation import measure
+from train.cache import Prepared, prepare
+from train.card import Making
+from train.notes.export import to_model
+from train.notes.task import load
+from transcribe.engine.features import FeatureConfig
+from transcribe.engine.weights import build
+from transcribe.errors import InputError
+from transcribe.notes.datasets import DATASETS
+from transcribe.notes.ensemble_network import FAMILY_HEADS, EnsembleConfig, EnsembleNetwork
+from transcribe.registry import load_dataset
+from transcribe.transcriber import Transcriber
+
+
+class BandsTask:
+    """What the notes of any instruments bring to :func:`train.fit.fit`."""
+
+    features = FeatureConfig()
+
+    def __init__(self, options: argparse.Namespace) -> None:
+        self.options = options
+        self.valid = [piece for name, folder in options.valid for piece in load(name, folder, "validation")]
+        self.prepared: list[Prepared] = []
+
+    def prepare(self) -> None:
+        """Compute the features of the training split."""
+        pieces = [piece for name, folder in self.options.train for piece in load(name, folder, "train")]
+        self.prepared = prepare(pieces, self.options.cache, read_labels, self.features)
+
+    def network(self) -> EnsembleNetwork:
+        """Make the network, from nothing: the piano's weights have other terms."""
+        o = self.options
+        sizes = (o.channels, o.stem_channels, o.mix_channels, tuple(o.dilations), o.stride)
+        config = EnsembleConfig(*sizes, o.family, o.family_channels, o.drum_channels)
+        network = EnsembleNetwork(self.features, config)
+        return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
+
+    def batches(self, network: EnsembleNetwork, device: torch.device) -> loop.Batches:
+        """Draw excerpts of the recordings."""
+        o = self.options
+        try:
+            return choose_band_excerpts(self.prepared, self.features, o.batch, o.frames, o.seed, device, o.recordings)
+        except ValueError as error:
+            raise InputError(f"{error}; see --train") from None
+
+    def losses(self, device: torch.device) -> loop.Losses:
+        """Compare with the labels."""
+        return losses
+
+    def validation(self, device: torch.device) -> loop.Validate:
+        """Transcribe some of the validation pieces."""
+        some = self.valid[:: max(1, len(self.valid) // self.options.valid_pieces)]
+
+        def validate(averaged: nn.Module) -> dict[str, float]:
+            assert isinstance(averaged, EnsembleNetwork)
+            model = to_model(averaged, self.features, export.START, str(device))
+            figures = measure(Transcriber(tasks=("notes",), model=model), some)
+            return {f"valid/{name}": value for name, value in figures.items()}
+
+        return validate
+
+    def build(self, config: dict[str, Any]) -> EnsembleNetwork:
+        """Make the bare network of a run."""
+        return EnsembleNetwork(self.features, build(EnsembleConfig, config))
+
+    def finish(self, network: EnsembleNetwork, device: torch.device, command: str) -> None:
+        """Export where it is asked for."""
+        if not self.options.export:
+            return
+        making = Making.of(self.options, command, {name: ["train"] for name in self.options.trained_on})
+        reports = [(title, load_dataset("pairs", Path(folder))) for title, folder in self.options.report]
+        export.export(network, self.features, making, self.valid, reports)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Train on what the command line or a recipe says."""
+    fit.run("train.bands", _parser(), BandsTask, arguments)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    add = parser.add_argument
+    dataset = fit.dataset(*DATASETS)
+    add("--train", type=dataset, nargs="+", required=True, help="data sets, name:folder")
+    add("--valid", type=dataset, nargs="+", required=True)
+    add("--report", type=fit.titled, nargs="*", default=[], help="title:folder of pairs, reported in the card only")
+    add("--trained-on", nargs="*", default=[], help="data sets that the training pairs were made of, for the header")
+    fit.add_options(parser, loop.LoopConfig(optimizer="muon"), batch=6, frames=256)
+    parser.set_defaults(card=Path(__file__).with_name("sources.md"))
+    add("--recordings", choices=("auto", "card", "disk"), default="auto", help="where their features lie in training")
+    size = EnsembleConfig()
+    fit.add_sizes(parser, size)
+    add("--family", choices=FAMILY_HEADS, default=size.family, help="how families are told")
+    add("--family-channels", type=int, default=size.family_channels)
+    add("--drum-channels", type=int, default=size.drum_channels)
+    add("--valid-pieces", type=int, default=12)
+    return parser
