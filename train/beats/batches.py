@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from train.beats.corpus import Rhythm
+from train.beats.inventions import invent
 from train.beats.performer import excerpt
 from transcribe.beats.activations import METRES, N_TEMPI, PERIODS
 from transcribe.beats.features import FRAME_RATE, N_FEATURES, note_features
@@ -21,8 +22,8 @@ SHARES = {
     "openscore-quartets": 0.04, "openscore-orchestra": 0.01, "openhymnal": 0.02, "irish-cre": 0.01,
     "polish-scores": 0.02, "freedoom": 0.04, "groove": 0.03,
 }  # fmt: skip
-# Notes without any beat, two excerpts one after the other, drums under a song.
-_NOISE, _TWO, _DRUMS = 0.015, 0.06, 0.4
+# Notes without any beat, two excerpts one after the other, made-up music, drums under a song.
+_NOISE, _TWO, _INVENTED, _DRUMS = 0.015, 0.06, 0.12, 0.4
 # Spread of a tempo's target, in steps.
 _SPREAD = 1.2
 SECONDS = WINDOW_FRAMES / FRAME_RATE
@@ -125,6 +126,8 @@ class Batches:
         if kind < _NOISE + _TWO and seconds == SECONDS:
             edge = rng.uniform(0.3, 0.7) * seconds
             return _joined(self.draw(rng, edge), self.draw(rng, seconds - edge), edge, rng)
+        if rng.random() < _INVENTED:
+            return excerpt(invent(rng), seconds, rng)
         source = str(rng.choice(self.sources, p=self.shares))
         piece = self.pools[source][rng.choice(len(self.pools[source]), p=self.odds[source])]
         if source == "pop909" and "groove" in self.pools and rng.random() < _DRUMS:

@@ -68,14 +68,14 @@ class BeatDecodingConfig:
         What a second of music costs before the first beat, or after the last one.
     """
 
-    threshold: float = 0.3
+    threshold: float = 0.2
     lowest_peak: float = 0.15
     floor: float = -5.0
     skip: float = 2.0
     tempo: float = 0.3
     whole: float = 1.2
     most_tempo: float = 2.0
-    comfort: float = 3.0
+    comfort: float = 10.0
     change: float = 4.0
     most_change: float = 10.0
     pause: float = 6.0

@@ -28,7 +28,7 @@ _NEAR = 0.04
 # Logistic regression of whether a beat is right (within 70 ms), on beats found in pieces kept out of training: a
 # constant, the logit of its activation, and how much the logarithm of the beats' lengths changes around it, on the
 # average over so many beats on either side.
-_CONFIDENCE, _AROUND = (0.79, 1.12, -7.2), 4
+_CONFIDENCE, _AROUND = (0.62, 0.81, -6.4), 4
 # A tempo that is known is tried from so many places a frame on.
 _PHASES = 4
 
