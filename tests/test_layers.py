@@ -105,7 +105,9 @@ def test_importing_costs_nothing(module: str) -> None:
 
 def test_whatever_is_imported_by_its_name_is_there() -> None:
     for name, path in MODULES.items():
-        for place in re.findall(r'(?:plain|illustrated|detailed|lazily|Lazy)\("([\w.]+)"\)', path.read_text("utf-8")):
+        for place in re.findall(
+            r'(?:plain|illustrated|detailed|handed|lazily|Lazy)\("([\w.]+)"\)', path.read_text("utf-8")
+        ):
             from transcribe.engine.task import imported
 
             assert imported(place) is not None, f"{name}: {place}"

@@ -8,7 +8,7 @@ from pathlib import Path
 from transcribe.batch.atomic import write_atomically
 from transcribe.errors import UsageError
 from transcribe.events import Transcription
-from transcribe.formats.format import Rendering
+from transcribe.formats.format import Page, Rendering
 from transcribe.formats.table import format_of, read_transcription
 from transcribe.registry import summary, task_named
 from transcribe.report.roll import Scene
@@ -21,7 +21,12 @@ def save(
     task: str = "notes",
     detail: float = 1.0,
     title: str | None = None,
+    composer: str = "",
+    repeats: bool = True,
+    show_confidence: bool = False,
+    lead_sheet: bool = False,
     capo: int = 0,
+    one_track: bool = False,
     overwrite: bool = False,
 ) -> None:
     """Write a file, whole or not at all.
@@ -37,8 +42,15 @@ def save(
         Whose formats: a ``.csv`` of ``chords`` holds chords.
     detail
         How fine the rhythms of scores are: above 1 finer, below simpler.
-    title, capo
-        Of charts: what stands above, the file's name where None; the fret of a capo that the chords are fingered above.
+    title
+        Stands above scores and charts; the file's name where None.
+    composer, repeats, show_confidence, lead_sheet
+        Of scores: the composer; whether what returns unchanged at once stands between repeat signs; whether notes that
+        are unsure are grey; whether there is nothing but the melody and chord symbols.
+    capo
+        Of charts: the fret of a capo that the chords are fingered above.
+    one_track
+        Of MIDI: both hands are in one.
     overwrite
         Replace a file that is there.
 
@@ -54,7 +66,8 @@ def save(
     if "chords" in form.needs and not transcription.chords:
         raise UsageError(f"{target.name}: there are no chords to write")
     scene = Scene(target.stem, summary=tuple(summary(transcription)))
-    rendering = Rendering(lambda: scene, detail, title=target.stem if title is None else title, capo=capo)
+    page = Page(target.stem if title is None else title, composer, repeats, show_confidence, lead_sheet)
+    rendering = Rendering(lambda: scene, detail, page=page, capo=capo, one_track=one_track)
     write_atomically(target, form.write(transcription, rendering), overwrite)
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from tests.cli.conftest import Call, one_line
 from tests.conftest import FIVE_NOTES
-from transcribe.events import Chord, Transcription
+from transcribe.events import Chord, Note, Transcription
 from transcribe.formats.midi import to_midi
 from transcribe.formats.table import FORMATS, read_transcription
 
@@ -103,3 +103,36 @@ def test_convert_writes_all_or_nothing(
     assert one_line(err)
     assert sorted(path.name for path in folder.iterdir()) == ["five.json", "new"]
     assert call("convert", "five.json", "a.mid", "b.csv")[:2] == (0, "a.mid\nb.csv\n")
+
+
+def test_convert_makes_pages(call: Call, tmp_path: Path) -> None:
+    pytest.importorskip("music21")
+    source = tmp_path / "Waltz.mid"
+    notes = [Note(0.5 * k, 72 + k % 5, 0.5 * k + 0.45, 70) for k in range(16)]
+    notes += [Note(2.0 * k + 0.02, 48, 2.0 * k + 1.9, 60) for k in range(4)]
+    source.write_bytes(to_midi(Transcription(tuple(sorted(notes)), key="C major", duration=8.0)))
+    page, midi = tmp_path / "a.musicxml", tmp_path / "a.mid"
+    options = ("--tempo", 120, "--composer", "N. N.", "--transpose", 2, "--overwrite")
+    assert call("convert", source, page, midi, *options)[0] == 0
+    content = page.read_text()
+    assert "<work-title>Waltz</work-title>" in content
+    assert "N. N." in content
+    # D major: the signature, the notes and the MIDI alike.
+    assert "<fifths>2</fifths>" in content
+    moved = read_transcription(midi)
+    assert {note.pitch for note in moved.notes if note.pitch > 60} == {74, 75, 76, 77, 78}
+    assert call("convert", source, page, "--title", "", "--lead-sheet", "--tempo", 120, "--overwrite")[0] == 0
+    assert "title" not in page.read_text()
+    assert "<staves>" not in page.read_text()
+    assert call("convert", source, midi, "--simplify", "--tempo", 120, "--overwrite")[0] == 0
+    assert len([n for n in read_transcription(midi).notes if n.pitch < 70]) >= 12
+
+
+@pytest.mark.parametrize("option", ["--composer=x", "--lead-sheet", "--no-repeats", "--show-confidence", "--one-track"])
+def test_options_of_pages_need_one(call: Call, tmp_path: Path, option: str) -> None:
+    source = tmp_path / "a.mid"
+    source.write_bytes(to_midi(Transcription(notes=tuple(sorted(FIVE_NOTES)))))
+    code, _, err = call("convert", source, tmp_path / "b.json", option)
+    assert (code, one_line(err)) == (2, True)
+    assert option.partition("=")[0] in err
+    assert not (tmp_path / "b.json").exists()

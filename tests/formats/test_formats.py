@@ -17,6 +17,7 @@ from tests.strategies import transcriptions
 from transcribe.batch.atomic import write_atomically
 from transcribe.errors import InputError, OutputError, UsageError
 from transcribe.events import Chord, Note, Pedal, Tag, Transcription
+from transcribe.formats.format import Rendering
 from transcribe.formats.json import from_json, to_dict, to_json
 from transcribe.formats.midi import from_midi, to_midi
 from transcribe.formats.schema import schema
@@ -251,3 +252,21 @@ def test_json_is_as_the_schema_says(transcription: Transcription) -> None:
         jsonschema.validate(json.loads(to_json(document)), schema())
     with pytest.raises(jsonschema.ValidationError):
         jsonschema.validate({**to_dict(full), "notes": [{"onset": 1.0}]}, schema())
+
+
+def test_each_hand_has_a_track_with_the_pedal() -> None:
+    right = [Note(0.5 * k, 76 + k % 3, 0.5 * k + 0.4, 70) for k in range(8)]
+    left = [Note(1.0 * k, 43, 1.0 * k + 0.9, 60) for k in range(4)]
+    whole = Transcription(tuple(sorted([*right, *left])), (Pedal(0.5, 1.5),), duration=4.0)
+    content = FORMATS["midi"].write(whole)
+    midi = pretty_midi.PrettyMIDI(io.BytesIO(content))
+    assert [(track.name, len(track.notes)) for track in midi.instruments] == [
+        ("Piano, right hand", 8),
+        ("Piano, left hand", 4),
+    ]
+    assert [len(track.control_changes) for track in midi.instruments] == [2, 2]
+    assert from_midi(content) == from_midi(to_midi(whole))
+    assert FORMATS["midi"].write(whole, Rendering(one_track=True)) == to_midi(whole)
+    # One hand has no use for two tracks.
+    alone = Transcription(tuple(right), duration=4.0)
+    assert FORMATS["midi"].write(alone) == to_midi(alone)

@@ -22,25 +22,13 @@ from transcribe.errors import UsageError
 from transcribe.events import Chord, Key, Note, Pedal, Transcription
 from transcribe.formats import engraving
 from transcribe.formats import musicxml as score
+from transcribe.formats.musicxml_staff import spelled
 from transcribe.formats.table import FORMATS
 from transcribe.score.analysis import Timing
 from transcribe.score.beats import Beats
 
 music21 = pytest.importorskip("music21")
 pytest.importorskip("verovio")
-
-# What MusicXML's schema borrows from elsewhere, for those who are not online.
-BORROWED = {
-    "http://www.w3.org/XML/1998/namespace": """<xs:schema xmlns:xs="http://www.w3.org/2001/XMLSchema"
- targetNamespace="http://www.w3.org/XML/1998/namespace"><xs:attribute name="lang" type="xs:language"/>
- <xs:attribute name="space" type="xs:NCName"/></xs:schema>""",
-    "http://www.w3.org/1999/xlink": """<xs:schema xmlns:xs="http://www.w3.org/2001/XMLSchema"
- targetNamespace="http://www.w3.org/1999/xlink"><xs:attribute name="href" type="xs:anyURI"/>
- <xs:attribute name="type" type="xs:string"/><xs:attribute name="role" type="xs:token"/>
- <xs:attribute name="title" type="xs:token"/><xs:attribute name="show" type="xs:string"/>
- <xs:attribute name="actuate" type="xs:string"/></xs:schema>""",
-}
-
 
 # Few bars of a jig tell little of how many beats make one.
 KNOWN = {"jig": Timing(metre="6/8")}
@@ -60,23 +48,6 @@ def heard(name: str, seed: int = 1, n_bars: int = 8) -> Transcription:
     )
     pedals = tuple(Pedal(on, on + 1.1) for on in np.arange(start, end, 1.3).tolist())
     return replace(found, chords=chords, pedals=pedals)
-
-
-@pytest.fixture(scope="module")
-def schema(tmp_path_factory: pytest.TempPathFactory) -> object:
-    etree = pytest.importorskip("lxml.etree")
-    partitura = importlib.util.find_spec("partitura")
-    if partitura is None or partitura.origin is None:
-        pytest.skip("partitura has the copy of the schema")
-    source = Path(partitura.origin).parent / "assets" / "musicxml.xsd"
-    folder = tmp_path_factory.mktemp("xsd")
-    tree = etree.parse(str(source))
-    for number, borrowed in enumerate(tree.iter("{http://www.w3.org/2001/XMLSchema}import")):
-        path = folder / f"{number}.xsd"
-        path.write_text(BORROWED[borrowed.get("namespace")])
-        borrowed.set("schemaLocation", str(path))
-    tree.write(str(folder / "musicxml.xsd"))
-    return etree.XMLSchema(etree.parse(str(folder / "musicxml.xsd")))
 
 
 @pytest.mark.parametrize("name", PIECES)
@@ -175,7 +146,7 @@ def test_anything_can_be_written_down(whole: Transcription) -> None:
     ],
 )
 def test_pitches_are_spelled_by_the_key(pitch: int, key: str, name: str) -> None:
-    assert score.spelled(pitch, key) == (name[:-1], int(name[-1]))
+    assert spelled(pitch, key) == (name[:-1], int(name[-1]))
     assert music21.pitch.Pitch(name).midi == pitch
 
 
@@ -184,7 +155,7 @@ def test_all_pitches_are_spelled_as_what_they_are() -> None:
 
     for key in map(name_of, range(24)):
         for pitch in range(128):
-            name, octave = score.spelled(pitch, key)
+            name, octave = spelled(pitch, key)
             assert music21.pitch.Pitch(name, octave=octave).midi == pitch
 
 

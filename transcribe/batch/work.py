@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from transcribe.audio.tags import Tags, read_tags
 from transcribe.batch import atomic, storage
 from transcribe.batch.manifest import checksum
 from transcribe.batch.plan import STANDARD, Job, Recording
 from transcribe.errors import InputError, OutputError, PitchaiError, TakenError, UsageError, machine_faults_as
 from transcribe.events import Transcription
-from transcribe.formats.format import Format, Rendering
+from transcribe.formats.format import Format, Page, Rendering
 from transcribe.formats.npz import Collected
 from transcribe.registry import summary
 from transcribe.report.roll import Scene
 from transcribe.score.harmony import transposed
+from transcribe.score.melody import simplified
 from transcribe.score.parts import only
 
 if TYPE_CHECKING:
@@ -39,9 +41,10 @@ class Work:
 
     ``open`` loads the transcriber, a partial of its class; ``overwrite`` and ``skip_existing`` say what becomes of
     results that are there; ``reference``, ``spectrogram`` and ``sound`` are what pictures and reports show; ``hashed``:
-    take the recordings' checksums; ``detail``: how fine the rhythms of scores are; ``title`` (that of the recording
-    where None) and ``capo`` are those of charts; all is moved up by ``transpose`` semitones; notes of ``instruments``
-    alone are kept, all where there are none; a score is of one ``part``'s notes, if any.
+    take the recordings' checksums; ``rendering`` is how results are shown; ``title`` and ``composer`` stand above
+    scores and charts, those of the recording where None; all is moved up by ``transpose`` semitones, and then
+    ``simplify`` keeps the melody and a left hand of chords; notes of ``instruments`` alone are kept, all where there
+    are none; a score is of one ``part``'s notes, if any.
     """
 
     open: Callable[..., Transcriber]
@@ -51,10 +54,11 @@ class Work:
     spectrogram: bool = False
     sound: bool = True
     hashed: bool = False
-    detail: float = 1.0
+    rendering: Rendering = field(default_factory=Rendering)
     title: str | None = None
-    capo: int = 0
+    composer: str | None = None
     transpose: int = 0
+    simplify: bool = False
     instruments: tuple[str, ...] = ()
     part: str | None = None
 
@@ -118,10 +122,12 @@ class Worker:
             with _named(job.recording, copy), machine_faults_as(InputError, job.recording.name):
                 result = self.transcriber.transcribe_file(copy, progress=progress, keep=keep)
             result = only(transposed(result, work.transpose), work.instruments)
+            if work.simplify:
+                result = simplified(result)
             part = only(result, () if work.part is None else (work.part,))
             listened = time.monotonic()
             printed, written = b"", []
-            title = Path(job.recording.name).stem if work.title is None else work.title
+            page = self._page(job.recording, copy, (form for _, form in outputs))
             for path, form in outputs:
                 scene = partial(self._scene, recording, form, result)
                 with machine_faults_as(OutputError, "standard output" if path == STANDARD else path):
@@ -129,7 +135,7 @@ class Worker:
                     content: atomic.Content = kept.write
                     if "activations" not in form.needs:
                         shown = part if form.detailed else result
-                        content = form.write(shown, Rendering(scene, work.detail, title=title, capo=work.capo))
+                        content = form.write(shown, replace(work.rendering, scene=scene, page=page))
                 if path == STANDARD:
                     printed += atomic.to_bytes(content)
                 elif self._write(path, content):
@@ -147,6 +153,17 @@ class Worker:
                 raise
             return False
         return True
+
+    def _page(self, recording: Recording, copy: str, forms: Iterable[Format]) -> Page:
+        """Say what stands above a score or a chart: what was asked for, else what the recording's tags say."""
+        work, titled = self.work, any(form.charted or form.detailed for form in forms)
+        asked = titled and recording.rereadable and None in (work.title, work.composer)
+        tags = read_tags(copy) if asked else Tags()
+        stem = "" if recording.path == STANDARD else Path(recording.name).stem
+        title = (tags.title or stem) if work.title is None else work.title
+        return replace(
+            work.rendering.page, title=title, composer=tags.composer if work.composer is None else work.composer
+        )
 
     def _scene(self, recording: Recording, form: Format, result: Transcription) -> Scene:
         rate = _REPORT_SAMPLE_RATE if "sound" in form.shows else _PICTURE_SAMPLE_RATE

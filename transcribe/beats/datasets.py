@@ -26,6 +26,8 @@ from transcribe.theory.metres import parse_metre
 NOTE_SUFFIXES = (".mid", ".midi", ".json", ".csv")
 _TRUTH_SUFFIXES = (".beats", ".beats.tsv", ".annotations.tsv", ".tsv")
 _ANNOTATIONS = ("_annotations.txt", ".annotations.txt", ".annotations.tsv")
+_ALIGNMENTS = (".alignment.tsv", ".notes.tsv")
+_SCORE_FILES = ("score.musicxml", "score.musicxml.gz", "score.mxl", "score.xml", "xml_score.musicxml")
 _SCORES = ("midi_score", "xml_score", "score")
 # A line of A-MAPS or of ASAP says what it is: a beat or a downbeat.
 _ANNOTATED = re.compile(r"^[^\t\n]+\t([^\t\n]+\t)?(db|b|bR)\b", re.MULTILINE)
@@ -70,6 +72,35 @@ def load_amaps(folder: Path, labels: Path | None = None) -> list[Piece]:
     return [replace(piece, split="test" if piece.name.endswith(_REAL_PIANOS) else "train") for piece in pieces]
 
 
+def load_scores(folder: Path, labels: Path | None = None) -> list[Piece]:
+    """Find performances with an alignment to a score; ``labels`` is where these are, else they lie beside the MIDI.
+
+    The split ``notes`` has the MIDI, ``audio`` the recordings that lie beside it.
+    """
+    pieces = []
+    for path in sorted((labels or folder).rglob("*.tsv")):
+        suffix = next((suffix for suffix in _ALIGNMENTS if path.name.endswith(suffix)), None)
+        if suffix is None or not path.stat().st_size:
+            continue
+        name = (path.parent.relative_to(labels or folder) / path.name.removesuffix(suffix)).as_posix()
+        place = folder / (name if labels is None else name.replace("/", "__"))
+        for split, suffixes in (("notes", {".mid"}), ("audio", AUDIO_SUFFIXES)):
+            heard = next((p for s in sorted(suffixes) if (p := place.with_name(f"{place.name}{s}")).is_file()), None)
+            piece = Piece(name, heard or place, path, split)
+            if heard is not None and all(file.is_file() for file in score_files(piece)):
+                pieces.append(piece)
+    return sorted(pieces, key=lambda piece: (piece.split, piece.name))
+
+
+def score_files(piece: Piece) -> tuple[Path, Path]:
+    """Name the files of a piece's beats and of its score, which lie beside its alignment."""
+    stem = next(piece.labels.name.removesuffix(s) for s in _ALIGNMENTS if piece.labels.name.endswith(s))
+    folder = piece.labels.parent
+    beats = [folder / f"{stem}{suffix}" for suffix in _ANNOTATIONS]
+    scores = [folder / name for name in _SCORE_FILES]
+    return tuple(next((p for p in paths if p.is_file()), paths[0]) for paths in (beats, scores))  # type: ignore[return-value]
+
+
 DATASETS = {
     "beats": Dataset(
         "beats",
@@ -85,6 +116,16 @@ DATASETS = {
         "ASAP is to be had from github.com/fosfrancesco/asap-dataset (CC BY-NC-SA 4.0)",
         "its own tree: Composer/…/NAME.mid beside NAME_annotations.txt, and NAME.wav where it is at hand",
         default_split="notes",
+    ),
+    "scores": Dataset(
+        "scores",
+        load_scores,
+        "ASAP's scores and alignments are to be had from github.com/CPJKU/asap-dataset (CC BY-NC-SA 4.0)",
+        "a folder a piece: score.musicxml (or .xml, .mxl, .gz), and for every performance NAME.mid (or a recording), "
+        "NAME.annotations.tsv (or .txt) with the beats, NAME.notes.tsv (or .alignment.tsv) with xml_id, pitch and "
+        "onset; or, with --labels for that folder, performances PIECE__NAME.mid elsewhere",
+        default_split="notes",
+        other_labels=True,
     ),
     "a-maps": Dataset(
         "a-maps",

@@ -15,10 +15,9 @@ from transcribe.formats.beats import numbered
 from transcribe.formats.format import Format, plain
 from transcribe.formats.table import FORMATS
 from transcribe.report.summary import clock
-from transcribe.report.tables import Table
+from transcribe.report.tables import Report, Table
 
 if TYPE_CHECKING:
-    from transcribe.beats.metrics import BeatReport
     from transcribe.datasets import Dataset, Piece
     from transcribe.events import Transcription
     from transcribe.score.analysis import Timing
@@ -104,11 +103,12 @@ class BeatsTask:
         transcriber: Listener[object],
         *,
         progress: Progress | None = None,
-    ) -> BeatReport:
-        """Hear every recording and compare beats and keys with the true ones."""
+    ) -> Report:
+        """Hear every recording and compare beats and keys with the true ones, or what is written with the score."""
         from transcribe.beats.metrics import evaluate_beats
+        from transcribe.beats.score_metrics import evaluate_scores
 
-        return evaluate_beats(pieces, transcriber, progress)
+        return (evaluate_scores if dataset == "scores" else evaluate_beats)(pieces, transcriber, progress)
 
 
 def _bars(result: Transcription, by_bar: bool) -> Iterator[tuple[str, str, str]]:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from transcribe.cli.console import print_line, print_paths, say_remarks
-from transcribe.cli.options import Charts, KnownBeats, Parts, Reference, Rhythm, timing
+from transcribe.cli.options import Charts, KnownBeats, Parts, Reference, Rhythm, Scores, rendering_of, timing
 from transcribe.cli.run import check_packages, read_reference
 from transcribe.cli.tables import print_tables, roll, summed_up
 from transcribe.errors import UsageError
@@ -29,6 +30,7 @@ def convert(
     known: KnownBeats,
     rhythm: Rhythm,
     charts: Charts,
+    scores: Scores,
     parts: Parts,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files that exist.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Don't print what was written.")] = False,
@@ -39,11 +41,11 @@ def convert(
     """
     from transcribe.batch.atomic import check_writable, write_atomically
     from transcribe.beats.analysis import analysed
-    from transcribe.formats.format import Rendering
     from transcribe.formats.table import format_of, read_transcription
     from transcribe.registry import summary
     from transcribe.report.roll import Scene
     from transcribe.score.harmony import spelled, transposed
+    from transcribe.score.melody import simplified
     from transcribe.score.parts import only
 
     for target in targets:
@@ -54,17 +56,21 @@ def convert(
         say_remarks(source, transcription)
     forms = _formats(source, transcription, targets)
     charts.check(forms)
+    scores.check(forms)
     parts.check(forms)
     known_timing = timing(known, rhythm)
     truth = read_reference(reference.plot_reference, forms)
     for target in targets:
         check_writable(target, overwrite)
-    if known_timing.settings or any(form.detailed or form.charted for form in forms):
+    if known_timing.settings or scores.simplify or any(form.detailed or form.charted for form in forms):
         transcription = analysed(transcription, known_timing)
     transcription = only(transposed(spelled(transcription), charts.transpose), parts.names)
+    if scores.simplify:
+        transcription = simplified(transcription)
     scene = Scene(source.name, truth, summary=tuple(summary(transcription)))
+    rendering = rendering_of(rhythm, charts, scores)
     title = source.stem if charts.title is None else charts.title
-    rendering = Rendering(lambda: scene, rhythm.detail, title=title, capo=charts.capo)
+    rendering = replace(rendering, scene=lambda: scene, page=replace(rendering.page, title=title))
     part = only(transcription, () if parts.part is None else (parts.part,))
     contents = [form.write(part if form.detailed else transcription, rendering) for form in forms]
     for target, content in zip(targets, contents, strict=True):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
 from functools import partial
 from typing import IO, TYPE_CHECKING, Annotated
 
@@ -14,7 +13,19 @@ from transcribe import __version__
 from transcribe.cli import run as running
 from transcribe.cli.console import clean, print_line
 from transcribe.cli.groups import Settings, given, settings_of, switched_on, switches_of, unpacked
-from transcribe.cli.options import Batch, Charts, Computing, KnownBeats, Parts, Pictures, Rhythm, Sound, timing
+from transcribe.cli.options import (
+    Batch,
+    Charts,
+    Computing,
+    KnownBeats,
+    Parts,
+    Pictures,
+    Rhythm,
+    Scores,
+    Sound,
+    rendering_of,
+    timing,
+)
 from transcribe.cli.tables import print_tables, summed_up
 from transcribe.errors import UsageError
 from transcribe.registry import TASKS, task_named
@@ -50,7 +61,13 @@ def command_of(task: Task) -> Callable[..., None]:
         known_timing = timing(known, Rhythm())
         with running.begun(batch, computing, task.formats, None) as run:
             charts.check((form for job in run.jobs for _, form in job.outputs), len(run.jobs))
-            work = running.work_of(run, _opener(run, [task], given(settings), known_timing), **asdict(charts))
+            work = running.work_of(
+                run,
+                _opener(run, [task], given(settings), known_timing),
+                rendering=rendering_of(Rhythm(), charts, Scores()),
+                title=charts.title,
+                transpose=charts.transpose,
+            )
             running.run_each(run, work, partial(_show, task))
 
     listen.__doc__ = f"{task.help}\n\n[bold]pitchai {task.name} song.wav[/] prints what is found; -o writes it."
@@ -87,6 +104,7 @@ def _transcribe(
     rhythm: Rhythm,
     pictures: Pictures,
     charts: Charts,
+    scores: Scores,
     parts: Parts,
     sound: Sound,
     computing: Computing,
@@ -101,6 +119,7 @@ def _transcribe(
         _check_needs(forms, [task.name for task in tasks])
         running.check_packages(forms)
         charts.check(forms, len(run.jobs))
+        scores.check(forms)
         parts.check(forms)
         reference = running.read_reference(pictures.plot_reference, forms)
         if pictures.spectrogram:
@@ -113,10 +132,13 @@ def _transcribe(
             reference=reference,
             spectrogram=pictures.spectrogram,
             sound=not pictures.no_sound,
-            detail=rhythm.detail,
+            rendering=rendering_of(rhythm, charts, scores),
+            title=charts.title,
+            composer=scores.composer,
+            transpose=charts.transpose,
+            simplify=scores.simplify,
             instruments=parts.names,
             part=parts.part,
-            **asdict(charts),
         )
 
         def show(job: Job, done: Done) -> None:

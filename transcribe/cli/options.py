@@ -20,7 +20,7 @@ from transcribe.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from transcribe.formats.format import Format
+    from transcribe.formats.format import Format, Rendering
     from transcribe.score.analysis import Timing
 
 
@@ -247,7 +247,11 @@ class Charts:
     """Charts, and what is transposed."""
 
     title: Annotated[
-        str | None, typer.Option(help="Of a chart (.cho, .txt); the file's name if not given.", show_default=False)
+        str | None,
+        typer.Option(
+            help="Of a score or a chart; what the recording's tags say, or the file's name, if not given.",
+            show_default=False,
+        ),
     ] = None
     capo: Annotated[
         int,
@@ -264,12 +268,71 @@ class Charts:
         Raises
         ------
         UsageError
-            If no chart is written that a title or a capo is for, or a title is given for several.
+            If nothing is written that a title or a capo is for, or a title is given for several.
         """
-        if (self.capo or self.title is not None) and not any(form.charted for form in forms):
-            raise UsageError("--title and --capo are for charts: write one with -o song.cho or song.txt")
+        forms = list(forms)
+        titled = any(form.charted or form.detailed for form in forms)
+        if (self.capo and not any(form.charted for form in forms)) or (self.title is not None and not titled):
+            raise UsageError(
+                "--title and --capo are for charts, --title for scores too: write one with -o song.cho or song.pdf"
+            )
         if self.title is not None and n_recordings > 1:
             raise UsageError("--title takes one recording")
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Scores, and the hands."""
+
+    composer: Annotated[
+        str | None, typer.Option(help="Of a score; what the recording's tags say if not given.", show_default=False)
+    ] = None
+    simplify: Annotated[
+        bool,
+        typer.Option("--simplify", help="Keep the melody, and a left hand of chords: everything that is written."),
+    ] = False
+    lead_sheet: Annotated[
+        bool, typer.Option("--lead-sheet", help="Write a score of the melody and chord symbols alone.")
+    ] = False
+    no_repeats: Annotated[
+        bool,
+        typer.Option("--no-repeats", help="Write a score out, without signs for sections that return unchanged."),
+    ] = False
+    show_confidence: Annotated[
+        bool, typer.Option("--show-confidence", help="Print the notes of a score grey that are unsure.")
+    ] = False
+    one_track: Annotated[bool, typer.Option("--one-track", help="Write MIDI without a track for each hand.")] = False
+
+    def check(self, forms: Iterable[Format]) -> None:
+        """Refuse what makes no difference.
+
+        Raises
+        ------
+        UsageError
+            If no score, or no MIDI, is written that an option is for.
+        """
+        forms = list(forms)
+        of_scores = {
+            "--composer": self.composer is not None,
+            "--lead-sheet": self.lead_sheet,
+            "--no-repeats": self.no_repeats,
+            "--show-confidence": self.show_confidence,
+        }
+        for option, given in of_scores.items():
+            if given and not any(form.detailed for form in forms):
+                raise UsageError(f"{option} is for scores: write one with -o song.pdf or song.musicxml")
+        if self.one_track and not any(form.handed for form in forms):
+            raise UsageError("--one-track is for MIDI: write it with -o song.mid")
+
+
+def rendering_of(rhythm: Rhythm, charts: Charts, scores: Scores) -> Rendering:
+    """Put together how results are shown."""
+    from transcribe.formats.format import Page, Rendering
+
+    page = Page(
+        charts.title or "", scores.composer or "", not scores.no_repeats, scores.show_confidence, scores.lead_sheet
+    )
+    return Rendering(detail=rhythm.detail, page=page, capo=charts.capo, one_track=scores.one_track)
 
 
 @dataclass(frozen=True)

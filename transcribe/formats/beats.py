@@ -8,7 +8,7 @@ from transcribe.events import Transcription
 
 
 def numbered(transcription: Transcription) -> Iterator[tuple[float, int, int]]:
-    """Yield every beat: its time in s, its bar from 1 (0 for a pick-up) and its number there; 0 where it is not known."""
+    """Yield every beat: its time in s, its bar from 1 (0 for a pick-up) and its number there (0 if unknown)."""
     first = set(transcription.downbeats)
     places = [i for i, beat in enumerate(transcription.beats) if beat in first]
     # A pick-up ends a bar as long as the first.

@@ -3,36 +3,54 @@
 from __future__ import annotations
 
 import re
+from html import escape
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from transcribe.errors import InputError
 from transcribe.events import Transcription
+from transcribe.formats.format import PLAIN, Page
 from transcribe.formats.musicxml import check_installed, to_musicxml
 
-# Signs of music fonts within text, as other fonts know them: typst has no music font.
+if TYPE_CHECKING:
+    import verovio
+
+# Signs of music fonts among letters, as the fonts of letters have them.
 _PLAIN = str.maketrans(
-    {
-        0xECA5: "\N{QUARTER NOTE}",
-        0xECB7: ".",
-        0xEA64: "\N{MUSIC FLAT SIGN}",
-        0xEA66: "\N{MUSIC SHARP SIGN}",
-    }
+    {0xEA64: "\N{MUSIC FLAT SIGN}", 0xEA65: "\N{MUSIC NATURAL SIGN}", 0xEA66: "\N{MUSIC SHARP SIGN}"}
 )
-# A4 and its margins in tenths of a millimetre, which are verovio's units.
-_WIDTH, _HEIGHT, _MARGIN = 2100, 2970, 150
+# A4 and its margins in tenths of a millimetre, which are verovio's units; what it draws in is ten times as fine.
+_WIDTH, _HEIGHT, _MARGIN, _FINE = 2100, 2970, 150, 10
+_FONT = "Leipzig"
+# Sizes of letters, and where the lines of the head stand below the margin.
+_TITLE, _SMALLEST_TITLE, _NAME, _NUMBER = 640, 280, 360, 330
+_TITLE_AT, _NAME_AT, _NUMBER_AT = 420, 980, 300
+# A letter is about so wide for its size.
+_LETTER = 0.52
+# Half the distance of a staff's lines, verovio's unit: other sizes are tried in this order where less than so much of
+# the last page would be filled.
+_UNIT, _OTHER_UNITS, _FILLED = 9.0, (8.7, 8.4, 9.3, 8.1, 9.6), 0.4
+
+_TEXT = re.compile(r"<text\b[^>]*>.*?</text>", re.DOTALL)
+_RUN = re.compile(r'<tspan (font-family="[^"]*" )?font-size="(\d+)px">([^<]*)</tspan>')
+_TEMPO = re.compile(r'(<g [^>]*class="tempo"[^>]*>\s*)<text x="(-?\d+)" y="(-?\d+)"[^>]*>(.*?)</text>', re.DOTALL)
+_HEAD = re.compile(r'(<g [^>]*class="pgHead[^>]*>).*?</text>\s*</g>', re.DOTALL)
 
 
-def to_pages(transcription: Transcription, detail: float = 1.0) -> list[str]:
+def to_pages(transcription: Transcription, detail: float = 1.0, page: Page = PLAIN) -> list[str]:
     """Engrave a score: a page of SVG for every page of A4.
 
     Raises
     ------
     UsageError
         If music21 or verovio isn't installed.
+    InputError
+        If verovio can't read the score.
     """
     check_installed("score")
     import verovio
 
-    music = to_musicxml(transcription, detail)
+    music = to_musicxml(transcription, detail, page)
     verovio.enableLog(verovio.LOG_OFF)
     engraver = verovio.toolkit()
     engraver.setOptions(
@@ -40,28 +58,119 @@ def to_pages(transcription: Transcription, detail: float = 1.0) -> list[str]:
             "pageWidth": _WIDTH,
             "pageHeight": _HEIGHT,
             **{f"pageMargin{side}": _MARGIN for side in ("Left", "Right", "Top", "Bottom")},
-            "header": "none",
+            # The head leaves room for what is put there in its place.
+            "header": "auto",
+            "bottomMarginHeader": 6.0 if page.composer else 4.0,
             "footer": "none",
-            "justifyVertically": False,
+            "justifyVertically": True,
+            "smuflTextFont": "none",
             "svgViewBox": True,
             "xmlIdSeed": 1,
+            "unit": _UNIT,
         }
     )
     if not engraver.loadData(music.decode()):
         raise InputError("the score can't be engraved; -o song.musicxml opens in a score editor")
+    pages = _filled(engraver)
+    return [_finished(content, number, page) for number, content in enumerate(pages, 1)]
+
+
+def _filled(engraver: verovio.toolkit) -> list[str]:
+    """Draw the pages, a little smaller or larger where that fills the last one better."""
+    pages = _drawn(engraver)
+    if _last_filled(pages) >= _FILLED:
+        return pages
+    best = pages
+    for unit in _OTHER_UNITS:
+        engraver.setOptions({"unit": unit})
+        engraver.redoLayout()
+        other = _drawn(engraver)
+        if _last_filled(other) >= _FILLED:
+            return other
+        best = max(best, other, key=_last_filled)
+    return best
+
+
+def _drawn(engraver: verovio.toolkit) -> list[str]:
     return [engraver.renderToSVG(number) for number in range(1, engraver.getPageCount() + 1)]
 
 
-def to_svg(transcription: Transcription, detail: float = 1.0) -> bytes:
+def _last_filled(pages: list[str]) -> float:
+    """Tell how many systems the last page has for one of the first; a single page is as full as it is."""
+    n_systems = [page.count('class="system"') for page in pages]
+    return n_systems[-1] / max(n_systems[0], 1) if len(pages) > 1 else 1.0
+
+
+def _finished(content: str, number: int, page: Page) -> str:
+    """Put the head onto a page, and its signs where they belong, whatever fonts there are."""
+    content = _HEAD.sub(lambda head: head[1] + _head(number, page) + "</g>", content, count=1)
+    content = _TEMPO.sub(_tempo, content)
+    return _TEXT.sub(lambda text: _joined(text[0]), content)
+
+
+def _head(number: int, page: Page) -> str:
+    middle, right = _FINE * (_WIDTH - 2 * _MARGIN) // 2, _FINE * (_WIDTH - 2 * _MARGIN)
+    if number > 1:
+        return _text(middle, _NUMBER_AT, _NUMBER, "middle", str(number))
+    size = int(min(_TITLE, max(_SMALLEST_TITLE, right / (_LETTER * max(len(page.title), 1)))))
+    fits = int(right / (_LETTER * size))
+    title = page.title if len(page.title) <= fits else page.title[: fits - 1] + "…"
+    return _text(middle, _TITLE_AT, size, "middle", title) + _text(right, _NAME_AT, _NAME, "end", page.composer[:fits])
+
+
+def _text(x: int, y: int, size: int, anchor: str, text: str) -> str:
+    return f'<text x="{x}" y="{y}" font-size="{size}px" text-anchor="{anchor}">{escape(text)}</text>' if text else ""
+
+
+def _tempo(mark: re.Match[str]) -> str:
+    """Draw the note of a metronome mark as a shape: letters' fonts have no such notes, or not all."""
+    x, y = int(mark[2]), int(mark[3])
+    shapes, words, size = [], "", "400"
+    for family, run_size, run in _RUN.findall(mark[4]):
+        if not family:
+            words, size = words + run, run_size
+            continue
+        for sign in filter(lambda sign: not sign.isspace(), run):
+            path, advance = _shape(sign)
+            scale = int(run_size) / 1000
+            shapes.append(f'<g transform="translate({x}, {y}) scale({scale:g})">{path}</g>')
+            x += round((advance + 60) * scale)
+    return (
+        f'{mark[1]}{"".join(shapes)}<text x="{x}" y="{y}"><tspan font-size="{size}px"> {words.strip()}</tspan></text>'
+    )
+
+
+def _shape(sign: str) -> tuple[str, float]:
+    """Find a sign of the music font: its outline, and how far it is to the next one, in thousandths of its size."""
+    import verovio
+
+    folder = Path(verovio.__file__).parent / "data"
+    name = f"{ord(sign):04X}"
+    outline = re.search(r"<path.*?/>", (folder / _FONT / f"{name}.xml").read_text())
+    metrics = re.search(rf'<g c="{name}"[^>]*h-a-x="([\d.]+)"', (folder / f"{_FONT}.xml").read_text())
+    return (outline[0] if outline else ""), float(metrics[1]) if metrics else 0.0
+
+
+def _joined(text: str) -> str:
+    """Leave no space between the parts of a line, and set all in one font."""
+    runs = list(_RUN.finditer(text))
+    if not any(run[1] for run in runs):
+        return re.sub(r">\s+<", "><", text)
+    size = next((run[2] for run in runs if not run[1]), "400")
+    plain = _RUN.sub(lambda run: f'<tspan font-size="{size}px">{run[3].translate(_PLAIN)}</tspan>', text)
+    return re.sub(r">\s+<", "><", plain)
+
+
+def to_svg(transcription: Transcription, detail: float = 1.0, page: Page = PLAIN) -> bytes:
     """Engrave a score as one picture, its pages below each other."""
-    pages = to_pages(transcription, detail)
-    parts = [_placed(page, number) for number, page in enumerate(pages)]
+    pages = to_pages(transcription, detail, page)
+    parts = [_placed(content, number) for number, content in enumerate(pages)]
     size = f'viewBox="0 0 {_WIDTH} {_HEIGHT * len(pages)}" width="210mm" height="{297 * len(pages)}mm"'
     head = f'<svg xmlns="http://www.w3.org/2000/svg" {size}><rect width="100%" height="100%" fill="white"/>'
     return "\n".join([head, *parts, "</svg>", ""]).encode()
 
 
-def to_pdf(transcription: Transcription, detail: float = 1.0) -> bytes:
+def to_pdf(transcription: Transcription, detail: float = 1.0, page: Page = PLAIN) -> bytes:
     """Engrave a score as pages of A4.
 
     Raises
@@ -72,11 +181,11 @@ def to_pdf(transcription: Transcription, detail: float = 1.0) -> bytes:
     check_installed("pdf")
     import typst
 
-    pages = to_pages(transcription, detail)
+    pages = to_pages(transcription, detail, page)
     lines = ["#set page(width: 210mm, height: 297mm, margin: 0mm)"]
     lines += [f'#image("{number}.svg", width: 210mm, height: 297mm)' for number in range(len(pages))]
     # All files are given in memory: no temporary folder can be full or missing.
-    files = {f"{number}.svg": page.translate(_PLAIN).encode() for number, page in enumerate(pages)}
+    files = {f"{number}.svg": content.encode() for number, content in enumerate(pages)}
     files["main.typ"] = "\n".join(lines).encode()
     return bytes(typst.compile(files, format="pdf", timestamp=0))  # type: ignore[call-overload]  # files: in its README
 

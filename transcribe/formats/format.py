@@ -23,19 +23,39 @@ LONGEST = 31 * 24 * 3600.0
 
 
 @dataclass(frozen=True)
+class Page:
+    """How a score looks.
+
+    ``title`` and ``composer`` stand above; ``repeats``: what returns unchanged at once is written once, between repeat
+    signs; ``show_confidence``: notes that are unsure are grey; ``lead_sheet``: the melody and chord symbols alone.
+    """
+
+    title: str = ""
+    composer: str = ""
+    repeats: bool = True
+    show_confidence: bool = False
+    lead_sheet: bool = False
+
+
+PLAIN = Page()
+
+
+@dataclass(frozen=True)
 class Rendering:
     """What a format may show beside the transcription itself.
 
     ``scene`` makes what pictures and reports show, when one is written; ``detail`` says how fine the rhythms of scores
-    are, above 1 finer, below simpler; ``activations`` are the network's, None where they weren't kept. ``title`` stands
-    above a chart; ``capo`` is the fret that its chords are fingered above.
+    are, above 1 finer, below simpler; ``activations`` are the network's, None where they weren't kept. ``page`` is how
+    scores look, and its title stands above a chart too; ``capo`` is the fret that a chart's chords are fingered above;
+    ``one_track``: both hands of a MIDI file are in one.
     """
 
     scene: Callable[[], Scene] | None = None
     detail: float = 1.0
     activations: Sequence[Activations] | None = None
-    title: str = ""
+    page: Page = PLAIN
     capo: int = 0
+    one_track: bool = False
 
 
 Writer = Callable[[Transcription, Rendering], bytes]
@@ -60,9 +80,11 @@ class Format:
     shows
         What it can show of a :class:`~transcribe.report.roll.Scene`: ``reference``, ``spectrogram``, ``sound``.
     detailed
-        Whether ``detail`` makes a difference: it is a score.
+        Whether ``detail`` and ``page`` make a difference: it is a score.
     charted
-        Whether ``title`` and ``capo`` make a difference: it is a chart.
+        Whether a title and a ``capo`` make a difference: it is a chart.
+    handed
+        Whether ``one_track`` makes a difference: it is MIDI.
     check
         Raises UsageError where a package that it takes isn't installed; None where it takes none.
     """
@@ -75,6 +97,7 @@ class Format:
     shows: frozenset[str] = frozenset()
     detailed: bool = False
     charted: bool = False
+    handed: bool = False
     check: Callable[[], None] | None = None
 
     def write(self, transcription: Transcription, rendering: Rendering = Rendering()) -> bytes:
@@ -95,8 +118,13 @@ def illustrated(function: str) -> Writer:
 
 
 def detailed(function: str) -> Writer:
-    """Make a writer of a function that takes, too, how fine rhythms are."""
+    """Make a writer of a function that takes, too, how fine rhythms are and how the page looks."""
     return partial(_detailed, function)
+
+
+def handed(function: str) -> Writer:
+    """Make a writer of a function that takes, too, whether the hands have a track each."""
+    return partial(_handed, function)
 
 
 def charted(function: str) -> Writer:
@@ -122,11 +150,15 @@ def _illustrated(function: str, transcription: Transcription, rendering: Renderi
 
 
 def _detailed(function: str, transcription: Transcription, rendering: Rendering) -> bytes:
-    return bytes(_call(function, transcription, rendering.detail))
+    return bytes(_call(function, transcription, rendering.detail, rendering.page))
+
+
+def _handed(function: str, transcription: Transcription, rendering: Rendering) -> bytes:
+    return bytes(_call(function, transcription, not rendering.one_track))
 
 
 def _charted(function: str, transcription: Transcription, rendering: Rendering) -> bytes:
-    return bytes(_call(function, transcription, rendering.title, rendering.capo))
+    return bytes(_call(function, transcription, rendering.page.title, rendering.capo))
 
 
 def checked(transcription: Transcription) -> Transcription:

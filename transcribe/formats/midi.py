@@ -16,7 +16,7 @@ import numpy as np
 
 from transcribe.events import Chord, Key, Metre, Note, Pedal, Transcription
 from transcribe.formats.midi_reader import PEDAL_CONTROL, MidiFile, read_midi
-from transcribe.formats.parts import Part, parts_of
+from transcribe.formats.parts import Part, by_hand, parts_of
 from transcribe.formats.tempo_map import TICKS_PER_QUARTER, TempoMap
 from transcribe.score.beats import BeatGrid, Beats, is_grid
 from transcribe.theory.chords import parse
@@ -39,14 +39,17 @@ _STATUS = (0x80, 0xB0, 0x90)
 _TEXT, _NAME, _END, _TEMPO, _METRE, _KEY = 0x01, 0x03, 0x2F, 0x51, 0x58, 0x59
 
 
-def to_midi(transcription: Transcription) -> bytes:
+def to_midi(transcription: Transcription, two_hands: bool = False) -> bytes:
     """Write a track for each instrument, the pedal as CC64, and the chords as text events in Harte's syntax.
 
-    Where no instrument is known, there is one track, a piano's; drums are on channel 10. The first track holds the
-    tempo, the metres where there are downbeats, the keys, each from a bar line on, and the chords.
+    Where no instrument is known, there is one track, a piano's; with ``two_hands`` a piano that plays alone has two,
+    the right hand's first, where both play. Each has a channel of its own, so that one can be muted; drums are on
+    channel 10. The first track holds the tempo, the metres where there are downbeats, the keys, each from a bar line
+    on, and the chords.
     """
     t = transcription
-    return _file(t, parts_of(t), t.pedals, t.chords, _key_changes(t))
+    parts = parts_of(t)
+    return _file(t, by_hand(parts) if two_hands else parts, t.pedals, t.chords, _key_changes(t))
 
 
 def block_chords(transcription: Transcription) -> bytes:

@@ -10,7 +10,10 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from transcribe.events import Drum, Note, Transcription
+from transcribe.score.hands import find_hands
 from transcribe.theory.families import DRUM_KEYS, DRUM_OF_KEY, FAMILIES, FAMILY_OF_PROGRAM, PROGRAMS
 
 #: The tenth, as channels are counted from 1.
@@ -57,6 +60,21 @@ def parts_of(t: Transcription) -> list[Part]:
         ]
         parts.append(Part("Drums", strokes, DRUM_CHANNEL, None, False))
     return parts or [Part(_PIANO.capitalize(), ())]
+
+
+def by_hand(parts: Sequence[Part]) -> Sequence[Part]:
+    """Part a piano that plays alone by its hands, the right one first; other parts, and one hand alone, stay."""
+    if len(parts) != 1 or parts[0].program != PROGRAMS[_PIANO]:
+        return parts
+    notes = parts[0].notes
+    right = find_hands(notes)
+    if right.all() or not right.any():
+        return parts
+    hands = (("right", right), ("left", ~right))
+    return [
+        Part(f"Piano, {name} hand", [notes[i] for i in np.flatnonzero(own).tolist()], channel)
+        for channel, (name, own) in enumerate(hands)
+    ]
 
 
 def drums_of(strokes: Iterable[tuple[float, int, int]]) -> tuple[tuple[Drum, ...], int]:

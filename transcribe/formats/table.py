@@ -8,7 +8,7 @@ from pathlib import Path
 
 from transcribe.errors import InputError, UsageError
 from transcribe.events import Transcription
-from transcribe.formats.format import Format, charted, detailed, illustrated, lazily, plain
+from transcribe.formats.format import Format, charted, detailed, handed, illustrated, lazily, plain
 from transcribe.formats.reading import read_bytes
 
 # Labels and numbers of files may be of any length; what is said of them may not.
@@ -29,7 +29,7 @@ def _chart(name: str, suffixes: tuple[str, ...], function: str) -> Format:
 
 
 _FORMATS = (
-    Format("midi", (".mid", ".midi"), plain("formats.midi.to_midi"), lazily("formats.midi.from_midi")),
+    Format("midi", (".mid", ".midi"), handed("formats.midi.to_midi"), lazily("formats.midi.from_midi"), handed=True),
     Format("json", (".json",), plain("formats.json.to_json"), lazily("formats.json.from_json")),
     Format("csv", (".csv",), plain("formats.csv.to_csv"), lazily("formats.csv.from_csv")),
     Format("png", (".png",), illustrated("report.roll.to_png"), shows=_PICTURE),

@@ -7,77 +7,28 @@ next one of their voice unless they clearly don't.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import replace
 from fractions import Fraction
-from itertools import pairwise, zip_longest
+from itertools import pairwise
 
 import numpy as np
 
 from transcribe.errors import InputError
 from transcribe.events import Note, Transcription
+from transcribe.score.articulation import articulated
+from transcribe.score.bars import Bar, Chord, Notation
 from transcribe.score.beats import BeatGrid, is_grid
+from transcribe.score.lengths import choose_length, rhythms
+from transcribe.score.ornaments import Ornamented, find_ornaments, split_graces
 from transcribe.score.placing import bar_starts, place_notes, quarters_a_beat
 from transcribe.score.voices import Struck, find_voices
+from transcribe.theory.metres import bar_length
 
 # Where there are no beats: so many seconds each, and so many a bar.
 _BEAT, _METRE = 0.5, 4
 # Who would read more?
 MAX_BARS = 10_000
-# A note that fills so much of the time to the next one of its voice lasts until then, if that is at most so long.
-_FILLED, _LONGEST_FILLED = 0.62, 4
-# What a note's end costs on a beat, a half, a third, …; for that it moves by so many beats and so much of its length.
-_END_COST = {1: 0.0, 2: 0.12, 3: 0.15, 4: 0.45, 6: 0.5, 8: 0.6}
-_MOVED, _MOVED_SHARE = 0.5, 0.25
-
-
-@dataclass(frozen=True)
-class Chord:
-    """Notes struck together, or a rest where there are no pitches: where and how long, in quarters; notes' indices."""
-
-    start: Fraction
-    length: Fraction
-    pitches: tuple[int, ...] = ()
-    indices: tuple[int, ...] = ()
-
-
-@dataclass(frozen=True)
-class Bar:
-    """A bar: where it begins and how long it is, in quarters; how long its beats are; its number, 0 for a pick-up.
-
-    ``metre`` is what it is written in (``6/8``), empty where nobody knows.
-    """
-
-    start: Fraction
-    length: Fraction
-    beat: Fraction
-    number: int
-    metre: str = ""
-
-    @property
-    def end(self) -> Fraction:
-        """Where the next one begins."""
-        return self.start + self.length
-
-
-@dataclass(frozen=True)
-class Notation:
-    """What a score shows.
-
-    ``hands``: right and left, each an upper and a lower voice, which may be empty; ``tempo`` in quarters a minute.
-    ``grid``, ``quarters_a_beat`` and ``origin`` (in beats) lead from seconds to quarters.
-    """
-
-    bars: tuple[Bar, ...]
-    hands: tuple[tuple[tuple[Chord, ...], ...], ...]
-    tempo: float
-    grid: BeatGrid
-    quarters_a_beat: Fraction
-    origin: Fraction
-
-    def quarters(self, seconds: float) -> float:
-        """Convert seconds to quarters from the start of the first bar."""
-        return float(self.grid.to_beats(np.array([seconds]))[0] - float(self.origin)) * float(self.quarters_a_beat)
 
 
 def notate(transcription: Transcription, detail: float = 1.0) -> Notation:
@@ -100,21 +51,25 @@ def notate(transcription: Transcription, detail: float = 1.0) -> Notation:
     InputError
         If it would have more than ``MAX_BARS`` bars.
     """
-    notes = transcription.notes
+    ornamented = find_ornaments(transcription.notes)
+    notes = [one.note for one in ornamented]
     beats: Sequence[float] = transcription.beats
     downbeats: Sequence[float] = transcription.downbeats
     if not is_grid(beats):
         first = notes[0].onset if notes else 0.0
         beats, downbeats = [first + _BEAT * k for k in range(_METRE + 1)], ()
-    placed = place_notes(notes, beats, downbeats, transcription.metres, detail)
+    known = transcription.beat_confidence == 1
+    placed = place_notes(notes, beats, downbeats, transcription.metres, detail, known)
     beats, downbeats, compound = placed.beats, placed.downbeats, placed.compound
     grid = BeatGrid(beats)
     struck = []
+    graces: dict[int, list[int]] = {}
     for hand, divided in zip((placed.right, ~placed.right), placed.divided, strict=True):
         indices = np.flatnonzero(hand).tolist()
+        indices = _without_graces(notes, indices, [placed.places[i] for i in indices], graces)
         struck.append((_struck(notes, indices, [placed.places[i] for i in indices], grid), divided))
     quarters = quarters_a_beat(transcription, placed)
-    voices = [[_lasting(voice, divided, compound) for voice in find_voices(groups)] for groups, divided in struck]
+    voices = [_lasting(find_voices(groups), grid, quarters, left=hand == 1) for hand, (groups, _) in enumerate(struck)]
     everything = [chord for hand in voices for voice in hand for chord in voice]
     begin = min((chord.start for chord in everything), default=Fraction(0))
     end = max((chord.start + chord.length for chord in everything), default=Fraction(1))
@@ -132,14 +87,53 @@ def notate(transcription: Transcription, detail: float = 1.0) -> Notation:
         for (number, (start, stop)), label in zip(enumerate(pairwise(lines), 0 if pick_up else 1), labels, strict=True)
     )
     hands = tuple(
-        tuple(
-            tuple(Chord((c.start - origin) * quarters, c.length * quarters, c.pitches, c.indices) for c in voice)
-            for voice in hand
-        )
+        tuple(tuple(_written(chord, origin, quarters, ornamented, graces) for chord in voice) for voice in hand)
         for hand in voices
     )
     tempo = 60 / float(np.median(np.diff(beats))) * float(quarters)
-    return Notation(bars, hands, tempo, grid, quarters, origin)
+    notation = Notation(bars, hands, tempo, grid, quarters, origin)
+    return articulated(notation, transcription.notes, transcription.pedals)
+
+
+def _written(
+    chord: Chord,
+    origin: Fraction,
+    quarters: Fraction,
+    ornamented: Sequence[Ornamented],
+    graces: dict[int, list[int]],
+) -> Chord:
+    """Turn a chord in beats into one in quarters, with the ornaments of its notes."""
+    own = [ornamented[i] for i in chord.indices]
+    before = [ornamented[i] for main in chord.indices for i in graces.get(main, ())]
+    return replace(
+        chord,
+        start=(chord.start - origin) * quarters,
+        length=chord.length * quarters,
+        indices=tuple(one.index for one in own),
+        marks=frozenset(one.mark for one in own if one.mark),
+        graces=tuple(one.note.pitch for one in before),
+        others=tuple(sorted(i for one in (*own, *before) for i in {one.index, *one.others} - {o.index for o in own})),
+    )
+
+
+def keys_of_bars(transcription: Transcription, notation: Notation) -> list[str]:
+    """Choose the key of every bar: that of the section in which its middle lies."""
+    found, sections = [], list(transcription.keys)
+    for bar in notation.bars:
+        while len(sections) > 1 and notation.quarters(sections[0].offset) <= float(bar.start + bar.length / 2):
+            sections.pop(0)
+        found.append(sections[0].label if sections else transcription.key or "C major")
+    return found
+
+
+def time_signature(bar: Bar, bars: Sequence[Bar]) -> str:
+    """Name a bar's time signature; a pick-up has that of the bar after it."""
+    whole = bars[1] if bar.number == 0 and len(bars) > 1 else bar
+    if whole.metre and bar_length(whole.metre) == whole.length:
+        return whole.metre
+    if whole.beat != 1 or whole.length.denominator > 1:
+        return f"{int(whole.length * 2)}/8"
+    return f"{int(whole.length)}/4"
 
 
 def _labels(transcription: Transcription, grid: BeatGrid, edges: Sequence[Fraction]) -> list[str]:
@@ -150,6 +144,21 @@ def _labels(transcription: Transcription, grid: BeatGrid, edges: Sequence[Fracti
     times = grid.to_seconds(np.array([float(edge) for edge in edges])) + 1e-3
     sections = np.searchsorted([metre.onset for metre in metres], times) - 1
     return [metres[max(0, int(section))].label for section in sections]
+
+
+def _without_graces(
+    notes: Sequence[Note], indices: Sequence[int], places: Sequence[Fraction], graces: dict[int, list[int]]
+) -> list[int]:
+    """Leave the notes of a hand, by their indices, that are no grace notes; add these to ``graces`` of their notes."""
+    together: dict[Fraction, list[int]] = {}
+    for i, place in zip(indices, places, strict=True):
+        together.setdefault(place, []).append(i)
+    left: list[int] = []
+    for own in together.values():
+        chord, found = split_graces([notes[i] for i in own])
+        left += [own[k] for k in chord]
+        graces.update({own[main]: [own[k] for k in before] for main, before in found.items()})
+    return sorted(left)
 
 
 def _struck(notes: Sequence[Note], indices: Sequence[int], places: Sequence[Fraction], grid: BeatGrid) -> list[Struck]:
@@ -170,41 +179,13 @@ def _struck(notes: Sequence[Note], indices: Sequence[int], places: Sequence[Frac
     return found
 
 
-def _lasting(voice: Sequence[Struck], divided: dict[int, int], compound: bool) -> list[Chord]:
-    """Choose the notated length of every chord of a voice, in beats."""
+def _lasting(voices: Sequence[Sequence[Struck]], grid: BeatGrid, quarters: Fraction, left: bool) -> list[list[Chord]]:
+    """Choose the notated length of every chord of a hand's voices, in beats."""
     found = []
-    for chord, following in zip_longest(voice, voice[1:]):
-        start = chord.place
-        played = chord.end - float(start)
-        if following is not None:
-            gap = following.place - start
-            if played >= _FILLED * gap and (gap <= _LONGEST_FILLED or played >= 0.9 * gap):
-                found.append(Chord(start, gap, chord.pitches, chord.indices))
-                continue
-        end = _nearest_end(start, chord.end, divided, compound)
-        if following is not None:
-            end = min(end, following.place)
-        found.append(Chord(start, end - start, chord.pitches, chord.indices))
+    for voice, known in zip(voices, rhythms(voices, quarters, grid, left), strict=True):
+        lengths = [choose_length(chord) / quarters for chord in known]
+        found.append([Chord(c.place, n, c.pitches, c.indices) for c, n in zip(voice, lengths, strict=True)])
     return found
-
-
-def _nearest_end(start: Fraction, end: float, divided: dict[int, int], compound: bool) -> Fraction:
-    """Find the simplest place near which a note ends, after its start."""
-    best, worth = start, np.inf
-    easily = _MOVED + _MOVED_SHARE * (end - float(start))
-    first = start.numerator // start.denominator
-    for cell in range(max(first, int(end) - 1), int(end) + 2):
-        parts = divided.get(cell, 1)
-        if parts == 1 or (cell != first and parts == 2):
-            parts = 3 if compound else 4
-        for k in range(1, parts + 1):
-            place = cell + Fraction(k, parts)
-            if place <= start:
-                continue
-            cost = abs(float(place) - end) / easily + _END_COST.get(place.denominator, 0.5)
-            if cost < worth:
-                best, worth = place, cost
-    return best
 
 
 def _bar_lines(beats: Sequence[float], downbeats: Sequence[float], begin: Fraction, end: Fraction) -> list[Fraction]:
@@ -221,101 +202,3 @@ def _bar_lines(beats: Sequence[float], downbeats: Sequence[float], begin: Fracti
     first = max(i for i, line in enumerate(lines) if line <= begin)
     last = min(i for i, line in enumerate(lines) if line >= end and i > first)
     return [Fraction(line) for line in lines[first : last + 1]]
-
-
-@dataclass(frozen=True)
-class Written:
-    """A chord or a rest that one note can show; whether it is tied to the one before it, and to the one after it."""
-
-    chord: Chord
-    from_before: bool = False
-    to_next: bool = False
-
-
-def in_bars(voice: Sequence[Chord], bars: Sequence[Bar]) -> Iterator[tuple[Bar, list[Written]]]:
-    """Cut a voice at the bar lines, and fill what is empty with rests; yield every bar with what lies in it."""
-    rest = iter(voice)
-    current = next(rest, None)
-    begun = False
-    for bar in bars:
-        inside: list[Written] = []
-        place = bar.start
-        while current is not None and current.start < bar.end:
-            inside += [Written(Chord(a, b - a)) for a, b in cut(place, current.start, bar, rest=True)]
-            place = min(current.start + current.length, bar.end)
-            goes_on = current.start + current.length > place
-            pieces = cut(current.start, place, bar)
-            for number, (a, b) in enumerate(pieces, 1):
-                chord = Chord(a, b - a, current.pitches, current.indices)
-                inside.append(Written(chord, begun or number > 1, goes_on or number < len(pieces)))
-            begun = goes_on
-            if goes_on:
-                current = Chord(place, current.start + current.length - place, current.pitches, current.indices)
-                break
-            current = next(rest, None)
-        if inside:
-            inside += [Written(Chord(a, b - a)) for a, b in cut(place, bar.end, bar, rest=True)]
-        yield bar, inside or [Written(Chord(bar.start, bar.length))]
-
-
-def cut(start: Fraction, end: Fraction, bar: Bar, rest: bool = False) -> list[tuple[Fraction, Fraction]]:
-    """Cut a span within a bar into ones that a single note or rest can show without hiding the beat."""
-    if start >= end:
-        return []
-    if _readable(start - bar.start, end - bar.start, bar, rest):
-        return [(start, end)]
-    inner = _strongest(start - bar.start, end - bar.start, bar)
-    return [*cut(start, bar.start + inner, bar, rest), *cut(bar.start + inner, end, bar, rest)]
-
-
-def _readable(start: Fraction, end: Fraction, bar: Bar, rest: bool) -> bool:
-    length = end - start
-    if start == 0 and length == bar.length:
-        return _base(length) is not None
-    if bar.beat != 1:
-        return _readable_in_compound(start, end, bar.beat)
-    first, last = start.numerator // start.denominator, -(-end.numerator // end.denominator)
-    if any(edge.denominator % 3 == 0 for edge in (start, end)):
-        # Triplets stay within their beat.
-        return last - first == 1 and (length * 6) in (1, 2, 3, 4)
-    base = _base(length)
-    if base is None:
-        return False
-    if base == length:
-        on = start % length == 0 or (not rest and start % (length / 2) == 0)
-    elif length >= 1:
-        on = not rest and start % (base / 2) == 0 and (start % 1 == 0 or end % 1 == 0)
-    else:
-        on = last - first == 1
-    # Nothing but what fills it from an edge hides the middle of four beats.
-    middle = bar.length / 2
-    hides = bar.length % 4 == 0 and start < middle < end and length < 2
-    return on and not hides
-
-
-def _readable_in_compound(start: Fraction, end: Fraction, beat: Fraction) -> bool:
-    if start % beat == 0 and end % beat == 0:
-        return _base(end - start) is not None
-    within = start // beat == (end - Fraction(1, 1000)) // beat
-    return bool(within and _base(end - start) is not None and (end - start) * 16 % 1 == 0)
-
-
-def _base(length: Fraction) -> Fraction | None:
-    """Find the undotted length of a note that is so long, with a dot or without; None where there is none."""
-    for base in (length, length * 2 / 3):
-        if base.numerator & (base.numerator - 1) == 0 and base.denominator & (base.denominator - 1) == 0:
-            return base if Fraction(1, 32) <= base <= 4 else None
-    return None
-
-
-def _strongest(start: Fraction, end: Fraction, bar: Bar) -> Fraction:
-    """Find the strongest place strictly inside a span of a bar."""
-    thirds = any((edge / bar.beat).denominator % 3 == 0 for edge in (start, end))
-    parts = (3, 6, 12) if thirds else (2, 4, 8, 16, 32) if bar.beat == 1 else (3, 6, 12, 24)
-    units = [bar.length / 2] if bar.length % 4 == 0 or bar.beat != 1 else []
-    units += [bar.beat * 2, bar.beat, *(bar.beat / part for part in parts)]
-    for unit in units:
-        place = (start // unit + 1) * unit
-        if place < end:
-            return place
-    return (start + end) / 2

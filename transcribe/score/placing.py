@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -13,7 +14,7 @@ import numpy as np
 from transcribe.events import Metre, Note, Transcription
 from transcribe.score.beats import BeatGrid, is_grid
 from transcribe.score.hands import find_hands, struck_together
-from transcribe.score.quantise import is_compound, quantize
+from transcribe.score.quantise import is_compound, quantize, quantize_hands
 from transcribe.theory import metres as names
 
 # Beats are halved where at least so much of them is divided into eight, and so many; up to so many a minute.
@@ -21,6 +22,8 @@ _MANY_EIGHTHS, _FEW, _FASTEST = 0.3, 6, 220.0
 # What precedes the first beat is a number of eighths of a simple beat, or of twelfths of a compound one, so that all
 # notes lie on ticks that are parts of a beat; see transcribe.formats.tempo_map, which leads there.
 _LEAD_PARTS, _COMPOUND_LEAD_PARTS = 8, 12
+# Times of the same beat differ by less, in seconds.
+_SAME_TIME = 1e-3
 
 
 @dataclass(frozen=True)
@@ -39,6 +42,8 @@ class Placement:
         Of every note, in beats of the grid.
     divided
         Into how many parts each beat is divided, by its number: of the right hand, and of the left.
+    unit
+        Quarters of a beat of the grid where the music has beats of several lengths; else None.
     """
 
     beats: tuple[float, ...]
@@ -47,6 +52,7 @@ class Placement:
     right: np.ndarray
     places: tuple[Fraction, ...]
     divided: tuple[dict[int, int], dict[int, int]]
+    unit: Fraction | None = None
 
 
 def place_notes(
@@ -55,6 +61,7 @@ def place_notes(
     downbeats: Sequence[float],
     metres: Sequence[Metre] = (),
     detail: float = 1.0,
+    known: bool = False,
 ) -> Placement:
     """Put notes onto the grid of their beats.
 
@@ -68,21 +75,81 @@ def place_notes(
         Tell whether beats divide in three; without them the notes do.
     detail
         Above 1 rhythms become finer, below simpler.
+    known
+        Whether the metres are known, section by section. Of metres that were found only the most usual one is trusted
+        to tell how beats divide.
     """
-    onsets = [note.onset for note in notes]
-    together = [float(np.mean([onsets[i] for i in group])) for group in struck_together(np.array(onsets))]
-    beats, downbeats = _halved(together, beats, downbeats, detail)
-    compound = mostly_compound(metres) if metres else is_compound(onsets, beats, detail)
+    onsets = np.array([note.onset for note in notes])
+    kinds: bool | list[bool]
+    if metres:
+        compound = mostly_compound(metres)
+        kinds = [names.is_compound(label) for label in _labels(beats, metres)] if known else compound
+    else:
+        together = [float(np.mean([onsets[i] for i in group])) for group in struck_together(onsets)]
+        beats, downbeats = _halved(together, beats, downbeats, detail)
+        kinds = compound = is_compound(onsets, beats, detail)
     right = find_hands(notes)
+    hands = [np.flatnonzero(hand).tolist() for hand in (right, ~right)]
     places = [Fraction(0)] * len(notes)
     divided = []
-    for hand in (right, ~right):
-        indices = np.flatnonzero(hand).tolist()
-        found, parts = quantize([onsets[i] for i in indices], beats, detail, compound)
+    for indices, (found, parts) in zip(
+        hands, quantize_hands([onsets[hand] for hand in hands], beats, detail, kinds), strict=True
+    ):
         for i, place in zip(indices, found, strict=True):
             places[i] = place
         divided.append(parts)
-    return Placement(tuple(beats), tuple(downbeats), compound, right, tuple(places), (divided[0], divided[1]))
+    placed = Placement(tuple(beats), tuple(downbeats), compound, right, tuple(places), (divided[0], divided[1]))
+    return _evened(placed, metres) if known else placed
+
+
+def _labels(beats: Sequence[float], metres: Sequence[Metre]) -> list[str]:
+    """Name the metre of every beat."""
+    sections = np.searchsorted([metre.onset for metre in metres], np.array(beats) + _SAME_TIME) - 1
+    return [metres[max(0, int(section))].label for section in sections]
+
+
+def _evened(placed: Placement, metres: Sequence[Metre]) -> Placement:
+    """Cut beats into parts of one length where the music has beats of several: all beats of a grid are equal."""
+    lengths = [names.beat_length(label) for label in _labels(placed.beats, metres)] if metres else []
+    if len(set(lengths)) < 2:
+        return placed
+    unit = _unit(lengths)
+    numbers = [0]
+    beats: list[float] = []
+    for (start, stop), length in zip(pairwise(placed.beats), lengths, strict=False):
+        parts = int(length / unit)
+        beats += np.linspace(start, stop, parts + 1)[:-1].tolist()
+        numbers.append(numbers[-1] + parts)
+    beats.append(placed.beats[-1])
+
+    def moved(place: Fraction) -> Fraction:
+        cell = min(max(place.numerator // place.denominator, 0), len(lengths) - 1)
+        start = numbers[cell] if cell < len(numbers) else numbers[-1]
+        return start + (place - cell) * (lengths[cell] / unit)
+
+    divided = tuple(
+        {
+            int(moved(Fraction(number))) + k: max(
+                1, math.ceil(parts / int(lengths[min(max(number, 0), len(lengths) - 1)] / unit))
+            )
+            for number, parts in own.items()
+            for k in range(int(lengths[min(max(number, 0), len(lengths) - 1)] / unit))
+        }
+        for own in placed.divided
+    )
+    return replace(
+        placed,
+        beats=tuple(beats),
+        places=tuple(moved(place) for place in placed.places),
+        divided=(divided[0], divided[1]),
+        unit=unit,
+    )
+
+
+def _unit(lengths: Sequence[Fraction]) -> Fraction:
+    """Find the longest time of which all lengths are multiples."""
+    denominator = math.lcm(*(length.denominator for length in lengths))
+    return Fraction(math.gcd(*(int(length * denominator) for length in lengths)), denominator)
 
 
 def mostly_compound(metres: Sequence[Metre]) -> bool:
@@ -93,6 +160,8 @@ def mostly_compound(metres: Sequence[Metre]) -> bool:
 
 def quarters_a_beat(transcription: Transcription, placed: Placement) -> Fraction:
     """Choose how many quarters a beat of the grid has: what most of the metres say; half as many in halved beats."""
+    if placed.unit is not None:
+        return placed.unit
     seconds: Counter[Fraction] = Counter()
     for metre in transcription.metres:
         if names.is_compound(metre.label) == placed.compound:
@@ -144,7 +213,8 @@ def quantized(
     notes = transcription.notes
     if not notes or not is_grid(transcription.beats):
         return transcription
-    placed = place_notes(notes, transcription.beats, transcription.downbeats, transcription.metres, detail)
+    t = transcription
+    placed = place_notes(notes, t.beats, t.downbeats, t.metres, detail, known=t.beat_confidence == 1)
     before = BeatGrid(placed.beats)
     performed = before.to_beats(np.array([note.onset for note in notes]))
     ends = before.to_beats(np.array([note.offset for note in notes]))

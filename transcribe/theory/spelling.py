@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from transcribe.events import Chord, Key
+from transcribe.events import Chord, Key, Note
 from transcribe.theory.chords import Label, parse
 from transcribe.theory.fifths import LETTERS, name_at, readable
 from transcribe.theory.keys import signature
@@ -18,6 +18,10 @@ from transcribe.theory.keys import signature
 # G sharp in major, from B flat to D sharp in minor; roots from D flat to F sharp; of diminished chords from B flat to
 # D sharp.
 _MAJOR_TONES, _MINOR_TONES, _ROOTS, _LEADING_ROOTS = -2, -1, -4, -1
+
+# A note that moves on by a semitone within so many seconds, among so many notes, but not sooner, is spelled by that: at
+# most so far from the middle of the key on the line of fifths. Chosen on 70 performances of ASAP's training pieces.
+_SOON, _FOLLOWING, _TOGETHER, _FARTHEST = 1.0, 24, 0.03, 8
 
 
 def tone_name(pitch: int, key: str) -> tuple[str, int]:
@@ -29,7 +33,54 @@ def tone_name(pitch: int, key: str) -> tuple[str, int]:
         If the key isn't named as ``Eb major`` is.
     """
     place = _place(pitch, key, _MINOR_TONES if signature(key)[1] else _MAJOR_TONES)
-    return name_at(place), (pitch - place // len(LETTERS)) // 12 - 1
+    name = name_at(place)
+    return name, octave_of(pitch, name)
+
+
+def octave_of(pitch: int, name: str) -> int:
+    """Give the octave of a MIDI number that is spelled so: 60 is C in octave 4, or B sharp in octave 3."""
+    return (pitch - name.count("#") + name.count("b")) // 12 - 1
+
+
+def spelled_notes(notes: Sequence[Note], keys: Sequence[Key]) -> list[str]:
+    """Spell notes in the keys of their sections: a name each, without the octave.
+
+    A note that isn't of the key and moves on by a semitone is spelled as its leading tone is: raised where it rises,
+    lowered where it falls.
+
+    Parameters
+    ----------
+    notes
+        Ordered by onset.
+    keys
+        Sections in order; without any it is C major.
+    """
+    found, section = [], 0
+    for i, note in enumerate(notes):
+        while section + 1 < len(keys) and keys[section].offset <= note.onset:
+            section += 1
+        key = keys[section].label if keys else "C major"
+        sharps, minor = signature(key)
+        place = _place(note.pitch, key, _MINOR_TONES if minor else _MAJOR_TONES)
+        if not sharps <= place < sharps + len(LETTERS):
+            step = _next_step(notes, i)
+            middle = sharps + len(LETTERS) // 2 + minor
+            other = place - 12 if place > middle else place + 12
+            if step and abs(other - middle) <= _FARTHEST:
+                place = max(place, other) if step > 0 else min(place, other)
+        found.append(name_at(place))
+    return found
+
+
+def _next_step(notes: Sequence[Note], i: int) -> int:
+    """Tell whether a note is soon followed by one a semitone above (1) or below (-1); 0 where it isn't."""
+    for other in notes[i + 1 : i + 1 + _FOLLOWING]:
+        later = other.onset - notes[i].onset
+        if later > _SOON:
+            break
+        if later > _TOGETHER and abs(other.pitch - notes[i].pitch) == 1:
+            return other.pitch - notes[i].pitch
+    return 0
 
 
 def root_in_key(label: Label, key: str) -> str:
