@@ -78,21 +78,10 @@ class Training:
     def finish(self, network: BeatsNetwork, device: torch.device, command: str) -> None:
         """Print the figures of the validation pieces; export."""
         network = network.cpu()
-        if self._options.mean_with is not None:
-            _mean(network, loop.load_run(self._options.mean_with, self.build).cpu())
         figures = validate(network, self._held_out)
         print("  ".join(f"{name} {value:.4f}" for name, value in figures.items()))
         if self._options.export:
             export(network, Making.of(self._options, command), figures)
-
-
-def _mean(network: nn.Module, other: nn.Module) -> None:
-    """Put the mean of two networks' weights into the first: one goes on from the other, so that they are alike."""
-    theirs = other.state_dict()
-    with torch.no_grad():
-        for name, value in network.state_dict().items():
-            if value.is_floating_point():
-                value.add_(theirs[name]).div_(2)
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -105,7 +94,6 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--threads", type=int, default=1, help="of the CPU")
     parser.add_argument("--warmup", type=int, default=start.warmup, help="steps")
     parser.add_argument("--init-from", type=Path, help="weights or run to start from")
-    parser.add_argument("--mean-with", type=Path, help="run that this one began with: their mean is exported")
     parser.add_argument("--bottom", choices=BOTTOMS, default=defaults.bottom)
     parser.add_argument("--stem", choices=STEMS, default=defaults.stem)
     parser.add_argument("--widths", type=int, nargs=3, default=defaults.widths)
