@@ -10,11 +10,12 @@ from transcribe.beats.features import (
     FRAME_RATE,
     N_FEATURES,
     N_PITCHES,
+    drum_array,
     n_frames_of,
     note_array,
     note_features,
 )
-from transcribe.events import Note
+from transcribe.events import Drum, Note
 
 
 def test_an_onset_on_a_frame_is_at_that_frame_alone() -> None:
@@ -68,3 +69,18 @@ def test_a_span_is_what_is_cut_from_the_whole(rows: list[tuple[float, float, int
     notes = notes.reshape(-1, 4)
     whole = note_features(notes, 0, 10 * FRAME_RATE)
     np.testing.assert_allclose(note_features(notes, first, 100), whole[first : first + 100], atol=1e-6)
+
+
+def test_drums_have_rows_of_their_own() -> None:
+    drums = drum_array([Drum(0.2, "cymbals", 127), Drum(0.1, "bass drum", 127), Drum(0.1, "toms", 127)])
+    features = note_features(note_array([]), 0, 20, drums)
+    assert np.flatnonzero(features.any(0)).tolist() == [2 * 88, 2 * 88 + 1, 2 * 88 + 2]
+    np.testing.assert_allclose(features[5, -3:], [1, 1, 0], atol=1e-6)
+    np.testing.assert_allclose(features[10, -3:], [0, 0, 1], atol=1e-6)
+    later = note_features(note_array([]), 5, 10, drums)
+    np.testing.assert_allclose(later, features[5:15], atol=1e-6)
+
+
+def test_no_drums_are_an_empty_array() -> None:
+    assert drum_array([]).shape == (0, 3)
+    assert not note_features(note_array([]), 0, 8, drum_array([])).any()

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from train.beats.corpus import Rhythm
+from train.beats.inventions import invent
 from train.beats.performer import excerpt
 from transcribe.beats.activations import METRES, N_TEMPI, PERIODS
 from transcribe.beats.features import FRAME_RATE, N_FEATURES, note_features
@@ -17,12 +18,12 @@ from transcribe.beats.windows import WINDOW_FRAMES
 
 # How much of training comes from where; what is missing is left out.
 SHARES = {
-    "asap": 0.42, "piano-midi-de": 0.14, "maps": 0.06, "pop909": 0.13, "mutopia": 0.06, "openscore-lieder": 0.05,
+    "asap": 0.36, "piano-midi-de": 0.13, "maps": 0.07, "pop909": 0.14, "mutopia": 0.09, "openscore-lieder": 0.06,
     "openscore-quartets": 0.04, "openscore-orchestra": 0.01, "openhymnal": 0.02, "irish-cre": 0.01,
-    "polish-scores": 0.02, "freedoom": 0.03, "groove": 0.01,
+    "polish-scores": 0.02, "freedoom": 0.04, "groove": 0.03,
 }  # fmt: skip
-# Notes without any beat, two excerpts one after the other, drums under a song.
-_NOISE, _TWO, _DRUMS = 0.015, 0.06, 0.4
+# Notes without any beat, two excerpts one after the other, made-up music, drums under a song.
+_NOISE, _TWO, _INVENTED, _DRUMS = 0.015, 0.06, 0.12, 0.4
 # Spread of a tempo's target, in steps.
 _SPREAD = 1.2
 SECONDS = WINDOW_FRAMES / FRAME_RATE
@@ -125,6 +126,8 @@ class Batches:
         if kind < _NOISE + _TWO and seconds == SECONDS:
             edge = rng.uniform(0.3, 0.7) * seconds
             return _joined(self.draw(rng, edge), self.draw(rng, seconds - edge), edge, rng)
+        if rng.random() < _INVENTED:
+            return excerpt(invent(rng), seconds, rng)
         source = str(rng.choice(self.sources, p=self.shares))
         piece = self.pools[source][rng.choice(len(self.pools[source]), p=self.odds[source])]
         if source == "pop909" and "groove" in self.pools and rng.random() < _DRUMS:
@@ -138,7 +141,7 @@ class Batches:
         made = []
         for row in range(self.batch):
             piece = self.draw(rng)
-            features[row] = note_features(piece.notes.astype(float), 0, WINDOW_FRAMES)
+            features[row] = note_features(piece.notes.astype(float), 0, WINDOW_FRAMES, piece.drums.astype(float))
             made.append(targets(piece, WINDOW_FRAMES).arrays())
         stacked = [features, *(np.stack(part) for part in zip(*made, strict=True))]
         return tuple(torch.from_numpy(array).to(self.device) for array in stacked)
@@ -187,12 +190,14 @@ def _joined(first: Rhythm, second: Rhythm, edge: float, rng: np.random.Generator
     begin = edge + rng.uniform(0, 1.0)
     keep = (first.beats < edge) & (first.beats >= 0)
     own = (second.beats >= 0) & (second.beats < SECONDS)
-    later = second.notes.copy()
+    later, strokes = second.notes.copy(), second.drums.copy()
     later[:, :2] += begin
+    strokes[:, 0] += begin
     return Rhythm(
         "", "two", "train", np.concatenate([first.notes[first.notes[:, 0] < edge], later]),
         np.concatenate([first.beats[keep], second.beats[own] + begin]),
         np.concatenate([first.downbeat[keep], second.downbeat[own]]),
         np.concatenate([first.metre[keep], second.metre[own]]),
         np.concatenate([first.triple[keep], second.triple[own]]),
+        drums=np.concatenate([first.drums[first.drums[:, 0] < edge], strokes]),
     )  # fmt: skip

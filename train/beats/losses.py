@@ -11,7 +11,7 @@ TOLERANCE = 2
 # How much more a beat counts than a frame without one, and a downbeat.
 _BEAT, _DOWNBEAT = 5.0, 8.0
 _SMOOTHING = 0.02
-WEIGHTS = {"beat": 1.0, "downbeat": 1.0, "triple": 0.1, "tempo": 0.1, "metre": 0.1}
+WEIGHTS = {"beat": 1.0, "downbeat": 1.0, "triple": 0.2, "tempo": 0.1, "metre": 0.2}
 
 
 def shift_tolerant(logits: Tensor, target: Tensor, weight: Tensor, positive: float) -> Tensor:

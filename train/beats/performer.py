@@ -15,11 +15,13 @@ from train.beats.corpus import Rhythm
 
 # Shortest and longest beat of a performance, in seconds.
 _SHORTEST, _LONGEST = 0.25, 2.6
+# With no more notes than this, drums are all that tells beats.
+_FEW = 20
 
 
 def excerpt(piece: Rhythm, seconds: float, rng: np.random.Generator) -> Rhythm:
     """Draw an excerpt of ``seconds`` at another tempo, played where it is a score, as a transcriber hears it."""
-    stretch = float(np.exp(np.clip(rng.normal(0, 0.13), np.log(0.7), np.log(1.4))))
+    stretch = float(np.exp(np.clip(rng.normal(0, 0.2), np.log(0.6), np.log(1.6))))
     if piece.score:
         # Twice as much, so that enough is left however fast it is played.
         part = cut(piece, _start(piece, 1.6 * seconds, rng), 1.6 * seconds)
@@ -29,7 +31,7 @@ def excerpt(piece: Rhythm, seconds: float, rng: np.random.Generator) -> Rhythm:
     part = cut(piece, _start(piece, seconds / stretch, rng), seconds / stretch)
     part = _moved(part, lambda times: times * stretch)
     if len(part.drums) and rng.random() < 0.5:
-        part.drums = part.drums[:0] if len(part.notes) > 20 else part.drums
+        part.drums = part.drums[:0] if len(part.notes) > _FEW else part.drums
     return imitate(part, rng)
 
 
@@ -219,9 +221,10 @@ def _ornaments(notes: np.ndarray, beat: float, rng: np.random.Generator) -> np.n
 def imitate(piece: Rhythm, rng: np.random.Generator) -> Rhythm:
     """Make of a performance what a transcriber might: late, missing, doubled and invented notes, ragged releases.
 
-    A fifth stays as it is but for its key; drums become the notes that are heard where they sound.
+    A fifth stays as it is but for its key; drums become the notes that are heard where they sound, and are told by a
+    transcriber of drums besides, or are not.
     """
-    notes = np.concatenate([piece.notes, _heard_drums(piece.drums, rng)]).astype(float)
+    notes = np.concatenate([_part(piece.notes, rng), _heard_drums(piece.drums, rng)]).astype(float)
     if rng.random() > 0.2 and len(notes):
         notes = notes[rng.random(len(notes)) > rng.choice([0.0, 0.03, 0.1, 0.25], p=[0.3, 0.4, 0.25, 0.05])]
         notes[:, 0] += rng.normal(0, rng.choice([0.0, 0.005, 0.01, 0.02]), len(notes))
@@ -251,8 +254,33 @@ def imitate(piece: Rhythm, rng: np.random.Generator) -> Rhythm:
     notes[:, 2] += rng.integers(-7, 8)
     notes[:, 3] = np.clip(notes[:, 3], 1, 127)
     notes = notes[notes[:, 0] >= 0]
+    if len(piece.notes) <= _FEW or rng.random() < 0.6:
+        piece.drums = _told_drums(piece.drums, rng)
+    else:
+        piece.drums = piece.drums[:0]
     piece.notes = notes[np.argsort(notes[:, 0], kind="stable")].astype(np.float32)
     return piece
+
+
+def _part(notes: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Leave out a hand now and then, or what lies beyond a key: no part of the music may be what beats are known by."""
+    if len(notes) < 2 * _FEW or rng.random() > 0.2:
+        return notes
+    edge = np.quantile(notes[:, 2], rng.uniform(0.25, 0.6))
+    kept = notes[:, 2] > edge if rng.random() < 0.5 else notes[:, 2] <= edge
+    return np.asarray(notes[kept] if np.count_nonzero(kept) > _FEW else notes)
+
+
+def _told_drums(drums: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Make of drums what a transcriber of drums might: late, missing, and taken for others."""
+    told = drums[rng.random(len(drums)) > rng.choice([0.0, 0.05, 0.2])].copy()
+    told[:, 0] += rng.normal(0, rng.choice([0.0, 0.005, 0.01]), len(told))
+    wrong = rng.random(len(told)) < rng.choice([0.0, 0.03, 0.1])
+    told[wrong, 1] = rng.integers(0, 3, np.count_nonzero(wrong))
+    if rng.random() < 0.15:  # a drum that isn't heard
+        told = told[told[:, 1] != rng.integers(0, 3)]
+    told[:, 2] = np.clip(told[:, 2] * rng.uniform(0.6, 1.2), 1, 127)
+    return np.asarray(told[np.argsort(told[:, 0], kind="stable")])
 
 
 def _heard_drums(drums: np.ndarray, rng: np.random.Generator) -> np.ndarray:

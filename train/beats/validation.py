@@ -73,7 +73,7 @@ def validate(network: nn.Module, pieces: Sequence[Rhythm], seconds: float = 180.
     scores: dict[str, list[float]] = {}
     for piece in pieces:
         part = first(piece, seconds)
-        for name, value in figures_of(part, predict(part.notes.astype(float), run)).items():
+        for name, value in figures_of(part, predict(part.notes.astype(float), run, part.drums.astype(float))).items():
             scores.setdefault(f"{piece.source}/{name}", []).append(value)
     return {name: float(np.mean(values)) for name, values in sorted(scores.items())}
 
@@ -83,7 +83,7 @@ def first(piece: Rhythm, seconds: float) -> Rhythm:
     keep = piece.beats < seconds
     return Rhythm(
         piece.name, piece.source, piece.split, piece.notes[piece.notes[:, 0] < seconds], piece.beats[keep],
-        piece.downbeat[keep], piece.metre[keep], piece.triple[keep],
+        piece.downbeat[keep], piece.metre[keep], piece.triple[keep], drums=piece.drums[piece.drums[:, 0] < seconds],
     )  # fmt: skip
 
 
@@ -91,7 +91,7 @@ def chosen(pieces: Sequence[Rhythm], most: int = 30) -> list[Rhythm]:
     """Choose pieces of real playing and of songs: at most two performances of a piece and ``most`` of a source."""
     kept: list[Rhythm] = []
     counts: dict[str, int] = {}
-    for source in ("asap", "pop909", "maps"):
+    for source in ("asap", "pop909", "maps", "groove"):
         own = [p for p in pieces if p.source == source and p.split == "valid" and len(p.beats) >= 16]
         taken = 0
         for piece in own:

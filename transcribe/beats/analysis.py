@@ -1,4 +1,4 @@
-"""Notes → what they tell of beats and keys, with what is known already."""
+"""Notes and drums → what they tell of beats and keys, with what is known already."""
 
 from __future__ import annotations
 
@@ -44,11 +44,11 @@ def analysed(
 
 def _with_beats(transcription: Transcription, timing: Timing, model: BeatsModel | None) -> Transcription:
     known = timing.beats
-    notes = transcription.notes
+    notes, drums = transcription.notes, transcription.drums
     if known is None or timing.tells_bars:
         given = () if timing.tempo is not None else transcription.beats if known is None else known.beats
-        model = model or (_default_model() if notes else None)
-        found = find_beats(notes, model.network, timing, given) if model is not None else Beats()
+        model = model or (_default_model() if notes or drums else None)
+        found = find_beats(notes, model.network, timing, given, drums=drums) if model is not None else Beats()
         if model is not None and found.beats:
             transcription = replace(transcription, models={**transcription.models, "beats": model.name})
         known = replace(found, confidence=1.0, confidences=()) if known is not None else found

@@ -45,9 +45,9 @@ class BarDecodingConfig:
         How usual 12/8 is besides: bars of 6/8 come in pairs, as all bars do, but are written apart.
     """
 
-    downbeat: float = 1.0
-    metre: float = 0.1
-    change: float = 6.0
+    downbeat: float = 1.5
+    metre: float = 0.2
+    change: float = 10.0
     cut: float = 4.0
     triple: float = 0.5
     usual_triple: float = 0.25

@@ -41,7 +41,7 @@ class BeatDecodingConfig:
     """Weights of the search, in natural logarithms of probabilities.
 
     They were chosen on performances of ASAP, MAPS' software pianos and POP909 that training never had, and on made-up
-    pieces; ``threshold`` and ``comfort`` by the latter, since simple steady music is to be right first of all.
+    pieces; ``comfort`` by the latter, since simple steady music is to be right first of all.
 
     Attributes
     ----------
@@ -68,12 +68,12 @@ class BeatDecodingConfig:
         What a second of music costs before the first beat, or after the last one.
     """
 
-    threshold: float = 0.2
+    threshold: float = 0.3
     lowest_peak: float = 0.15
     floor: float = -5.0
     skip: float = 2.0
     tempo: float = 0.3
-    whole: float = 0.7
+    whole: float = 1.2
     most_tempo: float = 2.0
     comfort: float = 10.0
     change: float = 4.0

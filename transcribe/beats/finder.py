@@ -1,4 +1,4 @@
-"""Notes → beats and bars, with what is known of them already."""
+"""Notes and drums → beats and bars, with what is known of them already."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ import numpy as np
 from transcribe.beats.accents import accents_of
 from transcribe.beats.bars import BarDecodingConfig, FoundBars, find_bars
 from transcribe.beats.decoder import BeatDecoder, BeatDecodingConfig, FoundBeats, Heard, logit
-from transcribe.beats.features import FRAME_RATE, note_array
+from transcribe.beats.features import FRAME_RATE, drum_array, note_array
 from transcribe.beats.windows import Network, predict_blocks
-from transcribe.events import Metre, Note
+from transcribe.events import Drum, Metre, Note
 from transcribe.score.analysis import Timing
 from transcribe.score.beats import BeatGrid, Beats, is_grid, steadied, whole_microseconds
 from transcribe.theory import metres as names
@@ -28,7 +28,7 @@ _NEAR = 0.04
 # Logistic regression of whether a beat is right (within 70 ms), on beats found in pieces kept out of training: a
 # constant, the logit of its activation, and how much the logarithm of the beats' lengths changes around it, on the
 # average over so many beats on either side.
-_CONFIDENCE, _AROUND = (0.79, 1.12, -7.2), 4
+_CONFIDENCE, _AROUND = (0.48, 0.84, -6.8), 4
 # A tempo that is known is tried from so many places a frame on.
 _PHASES = 4
 
@@ -40,8 +40,9 @@ def find_beats(
     beats: Sequence[float] = (),
     search: BeatDecodingConfig = BeatDecodingConfig(),  # noqa: B008
     bars: BarDecodingConfig = BarDecodingConfig(),  # noqa: B008
+    drums: Sequence[Drum] = (),
 ) -> Beats:
-    """Find the beats and the bars of notes.
+    """Find the beats and the bars of notes and drums.
 
     Parameters
     ----------
@@ -55,19 +56,21 @@ def find_beats(
         Beats that are known besides; only bars are looked for.
     search, bars
         Settings of the two searches.
+    drums
+        Ordered by onset.
 
     Returns
     -------
     Beats
         None for fewer than eight onsets, for more than a day of them, and where no beat is probable.
     """
-    times = np.array([note.onset for note in notes])
+    times = np.sort([*(note.onset for note in notes), *(drum.onset for drum in drums)])
     n_onsets = 1 + int(np.count_nonzero(np.diff(times) > _TOGETHER)) if len(times) else 0
     if not n_onsets or times[-1] > _LONGEST or (n_onsets < _MIN_ONSETS and not known.tells_beats and not len(beats)):
         return Beats()
     decoder = BeatDecoder(search)
     rows = note_array(notes)
-    for block in predict_blocks(rows, network):
+    for block in predict_blocks(rows, network, drum_array(drums)):
         decoder.push(block)
     heard = decoder.heard()
     if len(beats):
@@ -78,7 +81,9 @@ def find_beats(
         places = decoder.finish().times
         if len(places) < 2 or heard.at(places).beat.mean() < _LEAST_CONFIDENCE:
             return Beats()
-        places = steadied(_onto_notes(places, times).tolist())
+        places = _onto_notes(places, times)
+        # Where nothing is played any more, nothing says where a beat would be.
+        places = steadied(places[places <= times[-1] + _NEAR].tolist())
     if known.level == "double":
         places = BeatGrid(places.tolist()).to_seconds(np.arange(2 * len(places) - 1) / 2)
     elif known.level == "half":

@@ -106,7 +106,7 @@ class PitchStem(nn.Module):
     def forward(self, features: Tensor) -> Tensor:
         """(B, T, N_FEATURES) -> (B, width, T / 2)."""
         n_batch, n_frames, _ = features.shape
-        x = features.view(n_batch, n_frames, 2, N_PITCHES).transpose(1, 2)
+        x = features[..., : 2 * N_PITCHES].view(n_batch, n_frames, 2, N_PITCHES).transpose(1, 2)
         x = functional.gelu(self.filters_norm(self.filters(x)))
         return functional.gelu(self.norm(self.join(x.transpose(2, 3).flatten(1, 2))))
 

@@ -64,8 +64,8 @@ class BeatsTask:
         from transcribe.formats.table import read_transcription
 
         given = read_transcription(path)
-        if not given.notes:
-            raise InputError(f"{path}: it holds no notes whose beats could be found")
+        if not given.notes and not given.drums:
+            raise InputError(f"{path}: it holds no notes and no drums whose beats could be found")
         return analysed(replace(given, beats=(), downbeats=(), beat_confidences=(), metres=(), tempo=None), timing)
 
     def rows(self, result: Transcription) -> Iterator[tuple[str, str]]:

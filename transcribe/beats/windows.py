@@ -29,7 +29,7 @@ def spans(n_frames: int) -> Iterator[tuple[int, int, int]]:
         first += STEP_FRAMES
 
 
-def predict_blocks(notes: np.ndarray, network: Network, n_frames: int | None = None) -> Iterator[BeatActivations]:
+def predict_blocks(notes: np.ndarray, network: Network, drums: np.ndarray | None = None) -> Iterator[BeatActivations]:
     """Run the network over notes, a window at a time.
 
     Parameters
@@ -38,25 +38,25 @@ def predict_blocks(notes: np.ndarray, network: Network, n_frames: int | None = N
         Shape (n, 4): onset s, offset s, pitch, velocity, ordered by onset.
     network
         A network that is given one window.
-    n_frames
-        Up to which frame; by default two seconds after the last onset.
+    drums
+        Shape (k, 3): onset s, which drum (:mod:`transcribe.beats.features`), velocity, ordered by onset.
 
     Yields
     ------
     BeatActivations
-        Blocks that follow each other; none for no notes.
+        Blocks that follow each other, up to two seconds after the last onset; none for no notes and no drums.
     """
-    n_frames = n_frames_of(notes) if n_frames is None else n_frames
-    if n_frames == 0 or not len(notes):
+    n_frames = max(n_frames_of(notes), n_frames_of(drums) if drums is not None else 0)
+    if n_frames == 0:
         return
     for first, start, stop in spans(n_frames):
-        answers = network(note_features(notes, first, WINDOW_FRAMES))
+        answers = network(note_features(notes, first, WINDOW_FRAMES, drums))
         yield BeatActivations(*(answer[start - first : stop - first] for answer in answers))
 
 
-def predict(notes: np.ndarray, network: Network) -> BeatActivations:
+def predict(notes: np.ndarray, network: Network, drums: np.ndarray | None = None) -> BeatActivations:
     """Run the network over all notes; as :func:`predict_blocks`, in one."""
-    blocks = list(predict_blocks(notes, network))
+    blocks = list(predict_blocks(notes, network, drums))
     if not blocks:
         empty = np.zeros(0, np.float32)
         return BeatActivations(

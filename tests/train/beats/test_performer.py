@@ -71,23 +71,33 @@ def test_a_performance_is_stretched_with_its_beats(seed: int) -> None:
     part = excerpt(piece, 20.0, np.random.default_rng(seed))
     gap = np.diff(part.beats)
     np.testing.assert_allclose(gap, gap[0])
-    assert 0.7 * 0.5 - 1e-6 <= gap[0] <= 1.4 * 0.5 + 1e-6
+    assert 0.6 * 0.5 - 1e-6 <= gap[0] <= 1.6 * 0.5 + 1e-6
 
 
 def test_a_transcriber_loses_few_notes_and_invents_few() -> None:
     counts = [len(imitate(score(), np.random.default_rng(seed)).notes) for seed in range(40)]
     whole = len(score().notes)
-    assert 0.7 * whole < min(counts)
+    # Now and then one hand is all that is left.
+    assert 0.3 * whole < min(counts)
+    assert np.mean(np.array(counts) < 0.7 * whole) < 0.3
     assert max(counts) < 2 * whole
-    assert 0.9 * whole < np.mean(counts) < 1.3 * whole
+    assert 0.9 * whole < np.median(counts) < 1.3 * whole
 
 
 def test_drums_are_heard_as_notes_where_they_sound() -> None:
-    piece = score()
-    piece.notes = piece.notes[:0]
     times = np.arange(0, 20, 0.5)
-    piece.drums = np.stack([times, np.zeros(len(times)), np.full(len(times), 100)], 1).astype(np.float32)
-    heard = [imitate(piece, np.random.default_rng(seed)).notes for seed in range(10)]
-    notes = np.concatenate([h for h in heard if len(h)])
+
+    def drummed() -> Rhythm:
+        piece = score()
+        piece.notes = piece.notes[:0]
+        piece.drums = np.stack([times, np.zeros(len(times)), np.full(len(times), 100)], 1).astype(np.float32)
+        return piece
+
+    heard = [imitate(drummed(), np.random.default_rng(seed)) for seed in range(10)]
+    notes = np.concatenate([one.notes for one in heard if len(one.notes)])
+    # They are told besides, where nothing else is.
+    for one in heard:
+        assert one.drums[:, 0].size == 0 or nearest(one.drums[:, 0], times).max() < 0.06
+    assert np.mean([len(one.drums) for one in heard]) > 0.6 * len(times)
     assert len(notes) > 50
     assert np.mean(nearest(notes[:, 0], times) < 0.06) > 0.7
