@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from transcribe.events import Transcription
     from transcribe.formats.format import Format
+    from transcribe.score.analysis import Timing
 
 
 def convert(
@@ -40,12 +41,9 @@ def convert(
     All targets are made before the first is written.
     """
     from transcribe.batch.atomic import check_writable, write_atomically
-    from transcribe.beats.analysis import analysed
     from transcribe.formats.table import format_of, read_transcription
     from transcribe.registry import summary
     from transcribe.report.roll import Scene
-    from transcribe.score.harmony import spelled, transposed
-    from transcribe.score.melody import simplified
     from transcribe.score.parts import only
 
     for target in targets:
@@ -62,11 +60,8 @@ def convert(
     truth = read_reference(reference.plot_reference, forms)
     for target in targets:
         check_writable(target, overwrite)
-    if known_timing.settings or scores.simplify or any(form.detailed or form.charted for form in forms):
-        transcription = analysed(transcription, known_timing)
-    transcription = only(transposed(spelled(transcription), charts.transpose), parts.names)
-    if scores.simplify:
-        transcription = simplified(transcription)
+    timed = known_timing.settings or scores.simplify or any(form.detailed or form.charted for form in forms)
+    transcription = _changed(transcription, known_timing if timed else None, charts, scores, parts)
     scene = Scene(source.name, truth, summary=tuple(summary(transcription)))
     rendering = rendering_of(rhythm, charts, scores)
     title = source.stem if charts.title is None else charts.title
@@ -77,6 +72,21 @@ def convert(
         write_atomically(target, content, overwrite)
         if not quiet:
             print_paths([str(target)])
+
+
+def _changed(
+    transcription: Transcription, known: Timing | None, charts: Charts, scores: Scores, parts: Parts
+) -> Transcription:
+    """Do what the options ask for; beats are looked for where ``known`` is given."""
+    from transcribe.beats.analysis import analysed
+    from transcribe.score.harmony import spelled, transposed
+    from transcribe.score.melody import simplified
+    from transcribe.score.parts import only
+
+    if known is not None:
+        transcription = analysed(transcription, known)
+    transcription = only(transposed(spelled(transcription), charts.transpose), parts.names)
+    return simplified(transcription) if scores.simplify else transcription
 
 
 def _formats(source: Path, transcription: Transcription, targets: Sequence[Path]) -> list[Format]:
