@@ -43,7 +43,7 @@ def examine() -> dict[str, dict[str, str]]:
 
 def _program() -> dict[str, str]:
     return {
-        "pitchai": f"{__version__} (MIT AND CC-BY-NC-SA-4.0: the code, and most weights)",
+        "pitchai": f"{__version__} (MIT AND CC-BY-NC-SA-4.0 AND CC-BY-4.0: the code, and the weights)",
         "Python": platform.python_version(),
         "system": f"{platform.system()} {platform.machine()}",
     }
