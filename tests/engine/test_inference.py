@@ -83,7 +83,7 @@ def test_activations_are_probabilities(tiny_model: NotesModel, rng: np.random.Ge
 
 @pytest.mark.parametrize("name", [e.name for e in manifest().values() if e.graph and e.task != "beats"])
 def test_the_graphs_hear_what_torch_hears(name: str, rng: np.random.Generator) -> None:
-    task, samples = task_named(name.partition("-")[0]), white_noise(rng, 25.0, 0.1)
+    task, samples = task_named(manifest()[name].task), white_noise(rng, 25.0, 0.1)
     assert isinstance(task, NetworkTask)
     graph, torchs = (load_model(task, one) for one in (name, str(weights_folder() / f"{name}.safetensors")))
     assert isinstance(graph.network, OnnxNetwork)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fractions import Fraction as F  # noqa: N817
+from itertools import pairwise as F
 
 import numpy as np
 import pytest
@@ -68,8 +68,11 @@ def test_eighths_in_threes_are_compound() -> None:
 def test_quantized_notes_lie_on_parts_of_beats_and_stay_near(whole: Transcription, detail: float) -> None:
     known = Timing(beats=Beats(BEATS, BEATS[::4]), quantize=True, detail=detail)
     moved = analysed(whole, known)
-    assert len(moved.notes) == len(whole.notes)
-    assert sorted(n.pitch for n in moved.notes) == sorted(n.pitch for n in whole.notes)
+    # Of notes of one pitch that come to lie on one place one is left: none is lost that is a beat from the one before.
+    for pitch in {note.pitch for note in whole.notes}:
+        onsets = sorted(note.onset for note in whole.notes if note.pitch == pitch)
+        apart = 1 + sum(b - a >= 0.5 for a, b in pairwise(onsets))
+        assert apart <= sum(note.pitch == pitch for note in moved.notes) <= len(onsets)
     for note in moved.notes:
         beat = (note.onset - 1.0) / 0.5
         assert note.offset > note.onset or note.onset == 0
