@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from itertools import pairwise as F
+from fractions import Fraction as F
+from itertools import pairwise
 
 import numpy as np
 import pytest
