@@ -44,6 +44,8 @@ from transcribe.files import save
 def test_one_line_says_what_to_install(
     call: Call, wav: Path, monkeypatch: pytest.MonkeyPatch, missing: str, arguments: str, remedy: str
 ) -> None:
+    if missing == "librosa":
+        pytest.importorskip("torch", reason="the genre's network is run by torch, which is missed first")
     monkeypatch.chdir(wav.parent)
     save(Transcription((Note(0.0, 60, 1.0, 64),), duration=1.0), "song.json")
     if "://" in arguments and missing != "fsspec":
