@@ -41,8 +41,9 @@ class BarDecodingConfig:
         What it counts that the first beat begins a bar: most music does not begin with a pick-up.
     prior
         How usual bars of so many beats are, where a metre begins; other bars aren't looked for.
-    twelve
-        How usual 12/8 is besides: bars of 6/8 come in pairs, as all bars do, but are written apart.
+    nine, twelve
+        How usual 9/8 and 12/8 are besides: rarer than 3/4; and bars of 6/8 come in pairs, as all bars do, but are
+        written apart.
     """
 
     downbeat: float = 1.5
@@ -59,6 +60,7 @@ class BarDecodingConfig:
         default_factory=lambda: {2: -3.0, 3: 0.0, 4: 0.0, 5: -4.0, 6: -3.0, 7: -4.0, 9: -5.0, 12: -5.0}
     )
 
+    nine: float = -5.0
     twelve: float = -8.0
 
     def __post_init__(self) -> None:
@@ -135,7 +137,8 @@ def find_bars(
         seen[0] = np.where(states.place == at_start, seen[0], -np.inf)
     # A step is one of: to the next place, to a bar of the same kind, to one of another kind, out of an unfinished bar.
     cost_of_cut = config.cut if metre is None else np.inf  # a metre that is known is obeyed
-    prior = np.array([config.prior.get(n, 0.0) + config.twelve * (triple and n == 4) for n, triple in kinds])
+    compound = {(3, True): config.nine, (4, True): config.twelve}
+    prior = np.array([config.prior.get(n, 0.0) + compound.get((n, triple), 0.0) for n, triple in kinds])
     changes = np.full((len(kinds), len(kinds)), -config.change) + prior
     np.fill_diagonal(changes, 0.0)
     values = seen[0] + prior[states.kind] + config.begin * (states.place == 0)
