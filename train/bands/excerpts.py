@@ -11,7 +11,7 @@ from torch import Tensor
 
 from train.augment import augment, narrow
 from train.cache import Prepared, draw_spans
-from train.notes.excerpts import TARGET_REACH, Excerpts, ExcerptsOnCard, fit_on_card
+from train.notes.excerpts import TARGET_REACH, Excerpts, ExcerptsOnCard, lie_on_card
 from transcribe.engine.features import LOWEST_PITCH, N_PITCHES, FeatureConfig
 from transcribe.notes.datasets import read_labels as read_reference
 from transcribe.theory.families import DRUMS, FAMILIES
@@ -134,7 +134,5 @@ def choose_band_excerpts(
     where: str = "auto",
 ) -> BandExcerpts:
     """Make excerpts of recordings on the ``card`` or on ``disk``; ``auto``: on the card where they fit on one."""
-    on_card = where == "card"
-    if where == "auto" and device.type == "cuda":
-        on_card = fit_on_card(pieces, features, n_frames, torch.cuda.mem_get_info(device)[0])
+    on_card = lie_on_card(pieces, features, n_frames, device, where)
     return (BandExcerptsOnCard if on_card else BandExcerpts)(pieces, features, n_batch, n_frames, seed, device)

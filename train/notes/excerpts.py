@@ -191,6 +191,15 @@ def fit_on_card(pieces: list[Prepared], features: FeatureConfig, n_frames: int, 
     return needed < _SHARE_OF_CARD * free
 
 
+def lie_on_card(
+    pieces: list[Prepared], features: FeatureConfig, n_frames: int, device: torch.device, where: str
+) -> bool:
+    """Say whether recordings are to lie on the ``card`` or on ``disk``; ``auto``: on the card where they fit on one."""
+    if where == "auto" and device.type == "cuda":
+        return fit_on_card(pieces, features, n_frames, torch.cuda.mem_get_info(device)[0])
+    return where == "card"
+
+
 def choose_excerpts(
     pieces: list[Prepared],
     features: FeatureConfig,
@@ -201,7 +210,5 @@ def choose_excerpts(
     where: str = "auto",
 ) -> Excerpts:
     """Make excerpts of recordings on the ``card`` or on ``disk``; ``auto``: on the card where they fit on one."""
-    on_card = where == "card"
-    if where == "auto" and device.type == "cuda":
-        on_card = fit_on_card(pieces, features, n_frames, torch.cuda.mem_get_info(device)[0])
+    on_card = lie_on_card(pieces, features, n_frames, device, where)
     return (ExcerptsOnCard if on_card else Excerpts)(pieces, features, n_batch, n_frames, seed, device)
