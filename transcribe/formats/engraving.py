@@ -137,7 +137,9 @@ def _engraver(music: bytes, page: Page) -> verovio.toolkit:
     import verovio
 
     verovio.enableLog(verovio.LOG_OFF)
-    engraver = verovio.toolkit()
+    engraver = verovio.toolkit(False)
+    # A thread other than the one that imported it knows of no fonts.
+    engraver.setResourcePath(str(Path(verovio.__file__).parent / "data"))
     engraver.setOptions(
         {
             "pageWidth": _WIDTH,
