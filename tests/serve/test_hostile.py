@@ -21,13 +21,12 @@ from tests.serve.stand_in import opened
 from tests.serve.test_app import HERE, LIMITS, kept
 
 pytest.importorskip("starlette")
-pytest.importorskip("httpx")
 uvicorn = pytest.importorskip("uvicorn")
-from starlette.testclient import TestClient
+from starlette.testclient import TestClient  # noqa: E402
 
-from transcribe.serve.app import Limits, make_app
-from transcribe.serve.guard import COOKIE, Access
-from transcribe.serve.library import Library
+from transcribe.serve.app import Limits, make_app  # noqa: E402
+from transcribe.serve.guard import COOKIE, Access  # noqa: E402
+from transcribe.serve.library import Library  # noqa: E402
 
 ID = "0123456789abcdef"
 JSON = {"Content-Type": "application/json"}
@@ -76,13 +75,13 @@ HOSTILE: dict[str, tuple[str, str, dict[str, str], bytes, int]] = {
 
 
 @pytest.fixture(scope="module")
-def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[TestClient, Library, str]]:
+def served(tmp_path_factory: pytest.TempPathFactory) -> tuple[TestClient, Library, str]:
     library = Library(tmp_path_factory.mktemp("results"))
     entry = kept(library)
     client = TestClient(
         make_app(library, opened, Access("127.0.0.1", 8732), LIMITS), base_url=HERE, raise_server_exceptions=False
     )
-    yield client, library, entry.id
+    return client, library, entry.id
 
 
 @pytest.mark.parametrize("name", HOSTILE)
@@ -134,7 +133,7 @@ def test_other_machines_need_a_link_that_is_good_once(tmp_path: Path) -> None:
     assert first.get("/api/results").status_code == 200
     second = TestClient(app, base_url=base, follow_redirects=False)
     assert second.get(link).status_code == 401  # replayed
-    assert links and links[0] != link
+    assert links[0] != link
     assert second.get(links[0]).status_code == 303
     assert first.get("/api/results").status_code == 200
     assert first.get("/api/results", headers={"Host": "evil.example:8732"}).status_code == 421
