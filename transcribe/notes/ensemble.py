@@ -24,8 +24,8 @@ from transcribe.notes.decoder import (
     DecodingConfig,
     NoteDecoder,
     peaks,
-    sub_frame,
 )
+from transcribe.notes.ends import sub_frame
 from transcribe.theory.families import DRUMS, FAMILIES
 
 # Who has a sustain pedal.
