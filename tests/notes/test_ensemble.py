@@ -29,7 +29,7 @@ TRUTH = (Note(0.10, 60, 0.50, 64), Note(0.20, 40, 0.80, 80), Note(0.61, 60, 0.90
 def ensemble(notes: tuple[Note, ...], n_frames: int) -> EnsembleActivations:
     """What a perfect network would hear of a piano, without drums."""
     family = np.zeros((n_frames, 88, len(FAMILIES)), np.float32)
-    family[..., PIANO] = 0.5
+    family[..., PIANO] = 0.15
     drum, velocity = (np.zeros((n_frames, len(DRUMS)), np.float32) for _ in range(2))
     return EnsembleActivations(**vars(drawn(notes, n_frames)), family=family, drum=drum, drum_velocity=velocity)
 
