@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 import numpy as np
-from tqdm import tqdm
 
+from train.progress import Progress
 from transcribe.audio.reader import AudioReader
 from transcribe.datasets import Piece
+from transcribe.errors import InputError
 from transcribe.transcriber import Transcriber
 
 R = TypeVar("R")
@@ -31,6 +32,8 @@ def predict(
 ) -> list[Predicted[R]]:
     """Run a network once over every piece, so that its decoder can be tuned without it.
 
+    What can't be read is named on stderr and left out.
+
     Parameters
     ----------
     transcriber
@@ -41,11 +44,17 @@ def predict(
         (piece, its duration in s) -> what is true of it.
     """
     predicted = []
-    for piece in tqdm(pieces, desc="predicting"):
-        with AudioReader(piece.audio, transcriber.sample_rate) as reader:
-            activations = list(transcriber.activations(reader.blocks()))
-            duration = reader.duration or sum(block.seconds for block in activations)
-        predicted.append(Predicted(piece.name, read_reference(piece, duration), activations, duration))
+    done = Progress(pieces, "predicting", len(pieces))
+    for piece in done:
+        try:
+            with AudioReader(piece.audio, transcriber.sample_rate) as reader:
+                activations = list(transcriber.activations(reader.blocks()))
+                duration = reader.duration or sum(block.seconds for block in activations)
+            reference = read_reference(piece, duration)
+        except InputError as error:
+            done.say(f"left out: {error}")
+            continue
+        predicted.append(Predicted(piece.name, reference, activations, duration))
     return predicted
 
 

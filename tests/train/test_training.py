@@ -28,6 +28,7 @@ from train.notes.grow import grow
 from transcribe.engine.features import FeatureConfig, FrameGrid
 from transcribe.engine.trunk import TrunkConfig
 from transcribe.engine.weights import load_model
+from transcribe.errors import UsageError
 from transcribe.events import Note, Pedal, Transcription
 from transcribe.notes.decoder import Activations, DecodingConfig
 from transcribe.notes.network import NotesLogits, NotesNetwork
@@ -328,7 +329,7 @@ def test_a_run_goes_on_as_it_was_begun_or_not_at_all(tmp_path: Path) -> None:
     config = loop.LoopConfig(steps=1, warmup=1)
     loop.train(small_network(), batches, notes.losses, config, tmp_path)
     for other, what in (({"optimizer": "muon"}, "optimizer adamw, not muon"), ({"steps": 2}, "steps 1, not 2")):
-        with pytest.raises(ValueError, match=what):
+        with pytest.raises(UsageError, match=what):
             loop.train(small_network(), batches, notes.losses, dataclasses.replace(config, **other), tmp_path)
     loop.train(small_network(), batches, notes.losses, dataclasses.replace(config, validate_every=5), tmp_path)
 
