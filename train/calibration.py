@@ -83,22 +83,6 @@ def fit_logistic(features: np.ndarray, truth: np.ndarray, ridge: float = 1e-3) -
     return weights
 
 
-def reliability_table(confidence: np.ndarray, truth: np.ndarray, bins: int = 10) -> list[tuple[float, float, int]]:
-    """Tabulate (mean confidence, share that is right, how many) for each bin of confidence that holds any."""
-    which = np.minimum((confidence * bins).astype(int), bins - 1)
-    return [
-        (float(confidence[which == b].mean()), float(truth[which == b].mean()), int((which == b).sum()))
-        for b in range(bins)
-        if (which == b).any()
-    ]
-
-
-def calibration_error(table: Sequence[tuple[float, float, int]]) -> float:
-    """Compute the expected calibration error of a reliability table: 0 is perfect."""
-    total = sum(count for _, _, count in table)
-    return sum(abs(confidence - right) * count for confidence, right, count in table) / max(total, 1)
-
-
 def temperature_of(logits: np.ndarray, right: np.ndarray) -> float:
     """Find what logits must be divided by for the likeliest probabilities of the true classes (indices (n,))."""
 

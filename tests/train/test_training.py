@@ -20,7 +20,7 @@ from tests.test_datasets import make_maestro
 from train import loop
 from train.augment import augment, narrow
 from train.cache import Prepared, prepare
-from train.calibration import Predicted, calibration_error, fit_logistic
+from train.calibration import Predicted, fit_logistic
 from train.notes import export
 from train.notes import task as notes
 from train.notes.excerpts import Excerpts, ExcerptsOnCard, choose_excerpts, fit_on_card, targets
@@ -34,6 +34,7 @@ from transcribe.notes.decoder import Activations, DecodingConfig
 from transcribe.notes.network import NotesLogits, NotesNetwork
 from transcribe.notes.task import NOTES
 from transcribe.registry import load_dataset
+from transcribe.report.statistics import calibration_error
 
 FEATURES = FeatureConfig()
 SMALL = TrunkConfig(8, 8, 4, (1, 2))

@@ -8,7 +8,7 @@ from itertools import product
 
 import numpy as np
 
-from train.calibration import Predicted, fit_logistic, predict, reliability_table
+from train.calibration import Predicted, fit_logistic, predict
 from train.card import Making, held_out_reliability, table, write_card, write_weights
 from train.onnx import add_graph
 from train.progress import Progress
@@ -30,6 +30,7 @@ from transcribe.datasets import Piece
 from transcribe.engine.features import FeatureConfig
 from transcribe.engine.weights import header_of, parse_model, to_bytes
 from transcribe.events import Chord
+from transcribe.report.statistics import reliability_table
 from transcribe.theory.chords import parse
 from transcribe.transcriber import Transcriber
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from train.calibration import Predicted, fit_logistic, predict, reliability_table
+from train.calibration import Predicted, fit_logistic, predict
 from train.card import Making, held_out_reliability, table, write_card, write_weights
 from train.onnx import add_graph
 from transcribe.datasets import Piece
@@ -21,6 +21,7 @@ from transcribe.notes.decoder import DecodingConfig, decode_blocks
 from transcribe.notes.metrics import METRICS, NotesReport, evaluate, score_pedals
 from transcribe.notes.network import NotesNetwork
 from transcribe.notes.task import NOTES, NotesModel
+from transcribe.report.statistics import reliability_table
 from transcribe.transcriber import Transcriber
 
 # A difference in validation F1 that doesn't matter: the mean of 60 pieces has an error of several times that.

@@ -42,7 +42,7 @@ class NotesTask:
     datasets: Lazy[Mapping[str, Dataset]] = Lazy("notes.datasets.DATASETS")
     decoding: Lazy[type[DecodingConfig]] = Lazy("notes.decoder.DecodingConfig")
     features: Lazy[Callable[[Header], FeatureConfig]] = Lazy("engine.weights.log_mel_config")
-    evaluation_options = frozenset({"pedal_extended", "thresholds", "keep"})
+    evaluation_options = frozenset({"pedal_extended", "thresholds", "keep", "onset_tolerance", "reliability"})
     reference_suffixes = (".mid", ".midi", ".json", ".csv", ".tsv", ".txt")
     constants: tuple[str, ...] = ()
     precisions = ("float32", "bfloat16")
@@ -133,11 +133,15 @@ class NotesTask:
         pedal_extended: bool = False,
         thresholds: Sequence[float] = (),
         keep: Callable[[PieceScores, Transcription, Transcription], None] | None = None,
+        onset_tolerance: float = 0.05,
+        reliability: bool = False,
     ) -> NotesReport:
         """Transcribe every piece and score it; see :func:`transcribe.notes.metrics.evaluate`."""
         from transcribe.notes.metrics import evaluate
 
-        return evaluate(dataset, pieces, transcriber, pedal_extended, thresholds, progress, keep)
+        return evaluate(
+            dataset, pieces, transcriber, pedal_extended, thresholds, progress, keep, onset_tolerance, reliability
+        )
 
     def compare(
         self,
@@ -145,6 +149,7 @@ class NotesTask:
         estimate: Path,
         *,
         pedal_extended: bool = False,
+        onset_tolerance: float = 0.05,
         keep: Callable[[PieceScores, Transcription, Transcription], None] | None = None,
     ) -> NotesReport:
         """Score the notes of a file against those of another."""
@@ -153,7 +158,7 @@ class NotesTask:
 
         truth, found = read_labels(reference), read_labels(estimate)
         remarks = [f"{path.name}: {said}" for path, t in ((reference, truth), (estimate, found)) for said in t.warnings]
-        report = replace(compare(truth, found, pedal_extended), warnings=tuple(remarks))
+        report = replace(compare(truth, found, pedal_extended, onset_tolerance), warnings=tuple(remarks))
         if keep is not None:
             keep(report.pieces[0], truth, found)
         return report
