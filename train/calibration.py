@@ -83,6 +83,26 @@ def fit_logistic(features: np.ndarray, truth: np.ndarray, ridge: float = 1e-3) -
     return weights
 
 
+def fit_shares(features: np.ndarray, shares: np.ndarray, weights: np.ndarray, ridge: float = 2.0) -> np.ndarray:
+    """Fit a logistic regression of shares (n,), 0-1, each as sure as its weight, on standardised features (n, k).
+
+    Returns
+    -------
+    np.ndarray
+        The bias and the k coefficients, of the features as they are; ``ridge`` draws the coefficients to 0.
+    """
+    mean, spread = features.mean(0), features.std(0) + 1e-9
+    x = np.column_stack([np.ones(len(features)), (features - mean) / spread])
+    penalty = np.diag([1e-6, *(ridge for _ in range(features.shape[1]))])
+    found = np.zeros(x.shape[1])
+    for _ in range(50):
+        expected = 1 / (1 + np.exp(-np.clip(x @ found, -30, 30)))
+        gradient = x.T @ ((expected - shares) * weights) + penalty @ found
+        found -= np.linalg.solve((x * (expected * (1 - expected) * weights)[:, None]).T @ x + penalty, gradient)
+    slopes = found[1:] / spread
+    return np.array([found[0] - slopes @ mean, *slopes])
+
+
 def temperature_of(logits: np.ndarray, right: np.ndarray) -> float:
     """Find what logits must be divided by for the likeliest probabilities of the true classes (indices (n,))."""
 

@@ -209,7 +209,7 @@ def test_of_thresholds_that_hardly_differ_the_more_cautious_is_chosen(monkeypatc
     predicted = Predicted("piece", Transcription(notes=truth), [activations], 4.0)
     assert export.tune([predicted], DecodingConfig()).onset_threshold == 0.45
     monkeypatch.setattr(export, "_FLAT", 0.4)  # F1 without the second note is 0.667
-    assert export.tune([predicted], DecodingConfig()).onset_threshold == 0.7
+    assert export.tune([predicted], DecodingConfig()).onset_threshold == 0.85
 
 
 def test_of_pedal_thresholds_that_hardly_differ_the_lowest_is_chosen(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,8 +16,9 @@ from typing import ClassVar
 import numpy as np
 
 from transcribe.engine.features import LOWEST_PITCH, N_PITCHES, FrameGrid
-from transcribe.events import Note, Pedal
+from transcribe.events import Forecast, Note, Pedal
 from transcribe.notes.ends import SegmentedEnds, Shifted, ThresholdEnds, logit, sub_frame
+from transcribe.notes.forecast import FEWEST, N_COEFFICIENTS, features, foretell, moved
 from transcribe.notes.pedals import PedalDecoder
 
 # Onsets of one pitch are at least this many frames apart, plus one: 60 ms at a hop of 20 ms.
@@ -67,13 +68,14 @@ class DecodingConfig:
     both (:mod:`transcribe.notes.ends`). ``onset_shift`` is added to every onset (calibrated on renders, whose truth is
     exact); ``velocity_curve`` to every velocity: a polynomial in the key, in octaves above middle C, without a
     constant, the linear factor first, in 0-1. ``confidence`` are the coefficients of a logistic regression on 1, the
-    logit of the onset's activation and that of the mean frame activation after it.
+    logit of the onset's activation and that of the mean frame activation after it. ``forecast`` are those of
+    :mod:`transcribe.notes.forecast`, none where nothing is foretold: the mean confidence is moved to what it says.
     """
 
     #: Whether what is decoded has instruments.
     tells_instruments: ClassVar[bool] = False
     #: What older weights don't say: for them it is as if it weren't there.
-    added: ClassVar[frozenset[str]] = frozenset({"offset_weight", "velocity_curve"})
+    added: ClassVar[frozenset[str]] = frozenset({"offset_weight", "velocity_curve", "forecast"})
 
     onset_threshold: float = 0.5
     frame_threshold: float = 0.4
@@ -86,6 +88,7 @@ class DecodingConfig:
     confidence: tuple[float, float, float] = (0.0, 1.0, 0.0)
     offset_weight: float = 0.0
     velocity_curve: tuple[float, ...] = ()
+    forecast: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
         """Check the ranges.
@@ -104,6 +107,8 @@ class DecodingConfig:
             raise ValueError("onset_shift and the three numbers of confidence must be finite")
         if not 0 <= self.offset_weight < math.inf or not all(map(math.isfinite, self.velocity_curve)):
             raise ValueError("offset_weight must be finite and not negative, velocity_curve finite")
+        if len(self.forecast) not in (0, N_COEFFICIENTS) or not all(map(math.isfinite, self.forecast)):
+            raise ValueError(f"forecast must be {N_COEFFICIENTS} finite numbers, or none")
         if not 0 <= self.min_pitch <= self.max_pitch <= 127:
             raise ValueError("min_pitch and max_pitch must be MIDI numbers, the lower first")
 
@@ -158,6 +163,8 @@ class NoteDecoder:
             if config.offset_weight
             else ThresholdEnds(config.frame_threshold, config.offset_threshold)
         )
+        #: What is foretold of the recording, once it is finished.
+        self.forecast: Forecast | None = None
         self._pedal = PedalDecoder(config.pedal_threshold)
         # Finished notes, row by row: an array that grows without fragments.
         self._notes = array("d")
@@ -184,10 +191,10 @@ class NoteDecoder:
         notes = self._to_notes(n_frames)
         return notes, self._pedal.finish(self._grid, notes)
 
-    def fields(self, _: float) -> dict[str, tuple[object, ...]]:
+    def fields(self, _: float) -> dict[str, object]:
         """End the decoding: fields of a transcription."""
         notes, pedals = self.finish()
-        return {"notes": tuple(notes), "pedals": tuple(pedals)}
+        return {"notes": tuple(notes), "pedals": tuple(pedals), "forecast": self.forecast}
 
     def _decode_notes(self, arrays: np.ndarray) -> None:
         pending = np.concatenate([self._pending, arrays])
@@ -260,7 +267,11 @@ class NoteDecoder:
         onsets = np.clip(self._grid.frames_to_time(start), 0, last)
         offsets = np.maximum(self._grid.frames_to_time(end), onsets + _SHORTEST)
         weight = config.confidence
-        confidence = 1 / (1 + np.exp(-(weight[0] + weight[1] * logit(peak) + weight[2] * logit(sustain))))
+        odds = weight[0] + weight[1] * logit(peak) + weight[2] * logit(sustain)
+        if config.forecast and len(rows) >= FEWEST:
+            self.forecast = Forecast(*foretell(config.forecast, features(peak, sustain, last)))
+            odds = moved(odds, self.forecast.precision)
+        confidence = 1 / (1 + np.exp(-odds))
         octaves = (pitch + LOWEST_PITCH - _MIDDLE_C) / 12
         velocity = velocity + sum(factor * octaves**power for power, factor in enumerate(config.velocity_curve, 1))
         velocities = np.clip(np.round(velocity * 127), 1, 127)

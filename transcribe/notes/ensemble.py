@@ -15,7 +15,7 @@ from typing import ClassVar
 import numpy as np
 
 from transcribe.engine.features import N_PITCHES, FrameGrid
-from transcribe.events import Drum, Note
+from transcribe.events import Drum
 from transcribe.notes.decoder import (
     CONTEXT,
     LOOKAHEAD,
@@ -101,12 +101,12 @@ class EnsembleDecoder(NoteDecoder):
         n_decided = self._first + CONTEXT - self._family_first
         self._family, self._family_first = self._family[n_decided:].copy(), self._family_first + n_decided
 
-    def fields(self, duration: float) -> dict[str, tuple[object, ...]]:
+    def fields(self, duration: float) -> dict[str, object]:
         """End the decoding: fields of a transcription."""
-        found = {**super().fields(duration), "drums": tuple(self._drums.finish())}
-        if not any(isinstance(note, Note) and note.instrument in _PEDALLED for note in found["notes"]):
-            found["pedals"] = ()  # of whom?
-        return found
+        notes, pedals = self.finish()
+        if not any(note.instrument in _PEDALLED for note in notes):
+            pedals = []  # of whom?
+        return {"notes": tuple(notes), "pedals": tuple(pedals), "drums": tuple(self._drums.finish())}
 
     def _sources(self, frame: np.ndarray, pitch: np.ndarray) -> np.ndarray:
         """Choose the family whose probability is the greatest in the mean over a note's first frames."""
