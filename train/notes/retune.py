@@ -1,7 +1,6 @@
 """Tune the decoders of shipped notes weights anew: the networks stay as they are, to the bit.
 
-    python -m train.notes.retune --names notes-small-10 --valid pairs:runs/renders-valid \\
-        --report maps-real-dev:data/maps-real-dev omaps-dev:data/omaps-dev
+    python -m train.notes.retune --names notes-small-10 --valid pairs:runs/renders-valid --report REAL:data/REAL
 
 tunes what :func:`train.notes.export.tune_further` tunes, writes the header of the weights anew, their line in the
 manifest, and what the card says of decoding, confidence and figures. Thresholds of onsets and pedal stay. With
