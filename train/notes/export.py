@@ -30,7 +30,7 @@ from transcribe.transcriber import Transcriber
 _FLAT = 0.002
 _FLAT_ENDS = 0.003
 # What is tried for the ends of notes.
-_FRAME_THRESHOLDS = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7)
+_FRAME_THRESHOLDS = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8)
 _OFFSET_WEIGHTS = (5.0, 9.0, 14.0, 20.0, 30.0, 45.0, 70.0)
 # The degree of the polynomial by which velocities are corrected.
 _CURVE = 3
