@@ -21,6 +21,7 @@ from torch import nn
 from train import loop, recipes
 from train.card import UNKNOWN_TERMS, WEIGHTS
 from transcribe.engine.devices import choose_device
+from transcribe.engine.features import FeatureConfig
 from transcribe.engine.trunk import TrunkConfig
 from transcribe.errors import InputError, UsageError
 
@@ -91,10 +92,14 @@ def fit(task: Task[N], options: argparse.Namespace, command: str = "") -> None:
         frozen = task.frozen(network) if isinstance(task, FreezingTask) else None
         batches, losses = task.batches(network, device), task.losses(device)
         described = json.loads(json.dumps(dataclasses.asdict(cast(Any, network.config))))
-        _check_network(options.run, described)
+        features = dataclasses.asdict(chosen_features(options)) if hasattr(options, "hop") else None
+        _check_begun(options.run / "config.json", described)
+        _check_begun(options.run / loop.FEATURES, features or {})
         if rank == 0:
             options.run.mkdir(parents=True, exist_ok=True)
             _write_once(options.run / "config.json", described)
+            if features is not None:
+                _write_once(options.run / loop.FEATURES, features)
             _write_once(options.run / "batches.json", _batches_of(options))
         averaged = loop.train(network, batches, losses, config, options.run, task.validation(device), device, frozen)
     if rank == 0:
@@ -113,11 +118,10 @@ def _check_batches(options: argparse.Namespace) -> None:
         loop.check_same(options.run, json.loads(path.read_text()), _batches_of(options))
 
 
-def _check_network(run: Path, described: dict[str, Any]) -> None:
-    """See that a run goes on with a network of its own size."""
-    path = run / "config.json"
-    if path.exists() and (run / "checkpoint.pt").exists():
-        loop.check_same(run, json.loads(path.read_text()), described)
+def _check_begun(path: Path, described: dict[str, Any]) -> None:
+    """See that a run goes on with a network of its own size, and the front end that it was begun with."""
+    if path.exists() and (path.parent / "checkpoint.pt").exists():
+        loop.check_same(path.parent, json.loads(path.read_text()), described)
 
 
 def _write_once(path: Path, values: dict[str, Any]) -> None:
@@ -150,6 +154,32 @@ def add_sizes(parser: argparse.ArgumentParser, size: TrunkConfig) -> None:
     add("--mix-channels", type=int, default=size.mix_channels)
     add("--dilations", type=int, nargs="+", default=list(size.dilations))
     add("--stride", type=int, default=size.stride, help="frames a step of the trunk")
+
+
+def add_features(parser: argparse.ArgumentParser) -> None:
+    """Add the options of the front end; :func:`chosen_features` reads them."""
+    add, default = parser.add_argument, FeatureConfig()
+    add("--hop", type=float, default=default.hop_length / default.sample_rate, help="seconds from frame to frame")
+    add("--window", type=float, default=default.n_fft / default.sample_rate, help="seconds that a frame looks at")
+    add("--n-mels", type=int, default=default.n_mels, help="bands of the spectrogram")
+    add("--f-min", type=float, default=default.f_min, help="Hz of the lowest band")
+    add("--f-max", type=float, default=default.f_max, help="Hz of the highest")
+
+
+def chosen_features(options: argparse.Namespace) -> FeatureConfig:
+    """Read the front end from options.
+
+    Raises
+    ------
+    UsageError
+        If it makes no sense.
+    """
+    rate = FeatureConfig().sample_rate
+    sizes = {"hop_length": round(options.hop * rate), "n_fft": round(options.window * rate), "n_mels": options.n_mels}
+    try:
+        return FeatureConfig(**sizes, f_min=options.f_min, f_max=options.f_max)
+    except ValueError as error:
+        raise UsageError(f"{error}; see --hop, --window, --n-mels, --f-min and --f-max") from None
 
 
 def add_options(parser: argparse.ArgumentParser, defaults: loop.LoopConfig, batch: int, frames: int | None) -> None:

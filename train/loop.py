@@ -27,6 +27,8 @@ from torch import Tensor, distributed, nn
 
 from train.muon import MuonAndAdamW
 from train.progress import Progress
+from transcribe.engine.features import FeatureConfig
+from transcribe.engine.weights import build
 from transcribe.errors import UsageError
 
 # (step, rank) -> the batch, on the device
@@ -38,6 +40,8 @@ N = TypeVar("N", bound=nn.Module)
 Validate = Callable[[nn.Module], dict[str, float]]
 # step -> what of the network isn't trained in it: modules, and parameters of others
 Frozen = Callable[[int], Sequence[nn.Module | nn.Parameter]]
+# The file of a run that says what its network reads, where that can be chosen.
+FEATURES = "features.json"
 # Steps between two looks at what a GPU has computed: each look makes it wait.
 _LOOK_EVERY = 20
 
@@ -362,11 +366,17 @@ def is_finished(folder: Path, config: LoopConfig) -> bool:
     return bool(state["step"] == config.steps and state["config"] == _fixed(config))
 
 
-def load_run(folder: Path, build: Callable[[dict[str, Any]], N]) -> N:
-    """Load the averaged network of a run, for evaluation; ``build`` makes it from what ``config.json`` says."""
-    network = build(json.loads((folder / "config.json").read_text()))
+def load_run(folder: Path, make: Callable[[dict[str, Any]], N]) -> N:
+    """Load the averaged network of a run, for evaluation; ``make`` makes it from what ``config.json`` says."""
+    network = make(json.loads((folder / "config.json").read_text()))
     network.load_state_dict(averaged_tensors(folder), strict=True)
     return network.eval()
+
+
+def features_of(folder: Path) -> FeatureConfig:
+    """Read what a run's network reads; what all read where it doesn't say."""
+    path = folder / FEATURES
+    return build(FeatureConfig, json.loads(path.read_text())) if path.exists() else FeatureConfig()
 
 
 def averaged_tensors(folder: Path) -> dict[str, Tensor]:

@@ -68,6 +68,14 @@ def test_targets_drawn_by_hand(tmp_path: Path) -> None:
     assert not unknown[:5].any()
 
 
+def test_targets_are_as_wide_in_time_at_another_hop() -> None:
+    onset, frame, _, velocity, _, _ = targets({"notes": np.array([[0.5, 1.0, 60, 80]])}, 0, 120, 100.0)
+    # 40 ms to each side of frame 50; the velocity 20 ms.
+    assert onset[46:55, 39].tolist() == pytest.approx([0, 0.25, 0.5, 0.75, 1, 0.75, 0.5, 0.25, 0])
+    assert np.flatnonzero(velocity[:, 39]).tolist() == [48, 49, 50, 51, 52]
+    assert frame[:, 39].sum() == 50
+
+
 def test_onsets_between_frames_are_drawn_between_them(tmp_path: Path) -> None:
     drawn = targets({"notes": np.array([[0.21, 0.5, 60, 64]])}, 0, 30, 50.0)[0, 8:14, 39]
     assert drawn.tolist() == pytest.approx([0, 0.25, 0.75, 0.75, 0.25, 0])
@@ -428,6 +436,16 @@ def test_from_maestros_tree_to_weights(tmp_path: Path) -> None:
     larger = ["--init-from", str(tmp_path / "more"), "--teacher", str(tmp_path / "run"), "--channels", "6"]
     notes.main([*command, *larger, "--run", str(tmp_path / "larger")])
     assert loop.load_run(tmp_path / "larger", notes.bare).config.channels == 6
+    # At another hop, which the run, the weights and what goes on from them remember.
+    finer = [*command, "--hop", "0.01", "--n-mels", "120"]
+    notes.main(
+        [*finer, "--run", str(tmp_path / "finer"), "--export", "notes-10", "--weights", str(tmp_path / "weights")]
+    )
+    model = load_model(NOTES, str(tmp_path / "weights" / "notes-10.safetensors"))
+    assert (model.features.hop_length, model.features.n_mels) == (160, 120)
+    assert notes.load_network(tmp_path / "finer").config.channels == 4
+    with pytest.raises(SystemExit, match="reads other features"):
+        notes.main([*command, "--run", str(tmp_path / "other"), "--init-from", str(tmp_path / "finer")])
 
 
 @pytest.mark.slow

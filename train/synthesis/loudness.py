@@ -71,9 +71,8 @@ def main(arguments: list[str] | None = None) -> None:
     for layout, folder in options.data:
         pieces = load_dataset(layout, folder, "all")[:: options.every]
         linear, square, doubling, count = slopes(pieces)
-        print(
-            f"{folder}: {linear:+.2f} dB an octave, {square:+.2f} an octave², {doubling:+.2f} a doubling; {count} onsets"
-        )
+        said = f"{linear:+.2f} dB an octave, {square:+.2f} an octave², {doubling:+.2f} a doubling of the velocity"
+        print(f"{folder}: {said}; {count} onsets")
 
 
 if __name__ == "__main__":

@@ -17,22 +17,15 @@ import numpy as np
 
 from transcribe.engine.features import LOWEST_PITCH, N_PITCHES, FrameGrid
 from transcribe.events import Forecast, Note, Pedal
-from transcribe.notes.ends import SegmentedEnds, Shifted, ThresholdEnds, logit, sub_frame
+from transcribe.notes.ends import Reach, SegmentedEnds, Shifted, ThresholdEnds, logit, sub_frame
 from transcribe.notes.forecast import FEWEST, N_COEFFICIENTS, features, foretell, moved
 from transcribe.notes.pedals import PedalDecoder
 
-# Onsets of one pitch are at least this many frames apart, plus one: 60 ms at a hop of 20 ms.
-PEAK_REACH = 2
-# Frames after the onset whose mean activation says how sure the note is.
-SUSTAIN_FRAMES = 4
 # No note is shorter, in seconds, however soon its pitch is struck again.
 _SHORTEST = 1e-3
 _MIDDLE_C = 60
 _COLUMNS = 8  # of a note as numbers: pitch, frame, onset, velocity, onset activation, sustain, source, offset
 NO_SOURCE = -1.0  # of a note whose model doesn't tell the source
-# What a decision about a frame needs to see after it, and before it.
-LOOKAHEAD = max(PEAK_REACH, SUSTAIN_FRAMES) + 1
-CONTEXT = PEAK_REACH
 
 
 @dataclass(frozen=True)
@@ -153,16 +146,8 @@ class NoteDecoder:
         self.config = config
         self._grid: FrameGrid | None = None
         self._shift = 0.0
-        # Undecided frames with the context before them: (n, 4, 88); the frame number of the first.
-        self._pending = np.zeros((CONTEXT, 4, N_PITCHES), np.float32)
-        self._first = -CONTEXT
         # For every pitch the sounding note: the columns from the frame to the source, NaN for none.
         self._open = np.full((N_PITCHES, _COLUMNS - 2), np.nan)
-        self._ends = (
-            SegmentedEnds(config.frame_threshold, config.offset_weight)
-            if config.offset_weight
-            else ThresholdEnds(config.frame_threshold, config.offset_threshold)
-        )
         #: What is foretold of the recording, once it is finished.
         self.forecast: Forecast | None = None
         self._pedal = PedalDecoder(config.pedal_threshold)
@@ -175,17 +160,31 @@ class NoteDecoder:
         arrays = (block.onset, block.frame, block.offset, block.velocity)
         if any(a.shape != (n_frames, N_PITCHES) for a in arrays) or block.pedal.shape != (n_frames,):
             raise ValueError(f"activations must all be (n_frames, {N_PITCHES}), the pedal's (n_frames,)")
-        self._grid = block.grid
+        if self._grid is None:
+            self._begin(block.grid)
         self._shift = self.config.onset_shift * block.grid.frames_per_second
         self._pedal.push(block.pedal)
         self._decode_notes(np.stack(arrays, axis=1))
+
+    def _begin(self, grid: FrameGrid) -> None:
+        """Get ready for the first frame."""
+        self._grid, config, rate = grid, self.config, grid.frames_per_second
+        self._reach = Reach.of(rate)
+        # Undecided frames with the context before them: (n, 4, 88); the frame number of the first.
+        self._pending = np.zeros((self._reach.before, 4, N_PITCHES), np.float32)
+        self._first = -self._reach.before
+        self._ends = (
+            SegmentedEnds(config.frame_threshold, config.offset_weight, self._reach.shortest, rate)
+            if config.offset_weight
+            else ThresholdEnds(config.frame_threshold, config.offset_threshold, self._reach.shortest)
+        )
 
     def finish(self) -> tuple[list[Note], list[Pedal]]:
         """End what still sounds and return the notes and the pedal."""
         if self._grid is None:
             return [], []
         n_frames = self._first + len(self._pending)
-        self._decode_notes(np.zeros((LOOKAHEAD, 4, N_PITCHES), np.float32))
+        self._decode_notes(np.zeros((self._reach.after, 4, N_PITCHES), np.float32))
         sounding = np.flatnonzero(~np.isnan(self._open[:, 0]))
         self._close(sounding, self._ends.last(sounding, n_frames))
         notes = self._to_notes(n_frames)
@@ -198,23 +197,24 @@ class NoteDecoder:
 
     def _decode_notes(self, arrays: np.ndarray) -> None:
         pending = np.concatenate([self._pending, arrays])
-        n = len(pending) - CONTEXT - LOOKAHEAD
+        context, sustained = self._reach.before, range(1, self._reach.sustain + 1)
+        n = len(pending) - context - self._reach.after
         if n <= 0:
             self._pending = pending
             return
         onset, frame, offset, velocity = (pending[:, i] for i in range(4))
-        first = self._first + CONTEXT  # the frame number of row 0 in what follows
+        first = self._first + context  # the frame number of row 0 in what follows
 
         def at(array: np.ndarray, shift: int) -> np.ndarray:
-            return array[CONTEXT + shift : CONTEXT + shift + n]
+            return array[context + shift : context + shift + n]
 
         self._ends.read(frame, offset, at, first)
 
         time, pitch = np.nonzero(self._peaks(onset, at).T)[::-1]  # sorted by pitch, then time
-        row = time + CONTEXT
+        row = time + context
         before, peak, after = onset[row - 1, pitch], onset[row, pitch], onset[row + 1, pitch]
         start = first + time + sub_frame(before, peak, after) + self._shift
-        sustain = np.mean([frame[row + k, pitch] for k in range(1, SUSTAIN_FRAMES + 1)], axis=0)
+        sustain = np.mean([frame[row + k, pitch] for k in sustained], axis=0)
         source = self._sources(first + time, pitch)
         found = np.stack([first + time, start, velocity[row, pitch], peak, sustain, source], axis=1).astype(float)
 
@@ -240,7 +240,7 @@ class NoteDecoder:
 
     def _peaks(self, onset: np.ndarray, at: Shifted) -> np.ndarray:
         config = self.config
-        is_peak = peaks(onset, at, max(config.onset_threshold, 1e-6))
+        is_peak = peaks(onset, at, max(config.onset_threshold, 1e-6), self._reach.peak)
         is_peak[:, : max(0, config.min_pitch - LOWEST_PITCH)] = False
         is_peak[:, max(0, config.max_pitch - LOWEST_PITCH + 1) :] = False
         return is_peak
@@ -285,11 +285,14 @@ class NoteDecoder:
         ]
 
 
-def peaks(onset: np.ndarray, at: Shifted, threshold: float | np.ndarray) -> np.ndarray:
-    """Mark local maxima in time of at least ``threshold``, which is above 0, among the frames that ``at`` gives."""
+def peaks(onset: np.ndarray, at: Shifted, threshold: float | np.ndarray, reach: int) -> np.ndarray:
+    """Mark local maxima in time, ``reach`` frames to each side, among the frames that ``at`` gives.
+
+    They have at least ``threshold``, which is above 0.
+    """
     centre = at(onset, 0)
     is_peak = centre >= threshold
-    for shift in range(1, PEAK_REACH + 1):
+    for shift in range(1, reach + 1):
         is_peak &= centre > at(onset, -shift)
         is_peak &= centre >= at(onset, shift)
     return np.asarray(is_peak)

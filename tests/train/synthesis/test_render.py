@@ -117,9 +117,9 @@ def test_keys_keep_their_loudness_beside_each_other(tmp_path: Path, column: str)
     (tmp_path / "samples.csv").write_text("\n".join(lines) + "\n")
     (piano,) = load_pianos(tmp_path)
     for dynamic, slope in ((0.25, -2.0), (0.75, -1.0)):
-        layer = [s for s in piano.samples if s.dynamic == dynamic]
-        levels = np.array([20 * np.log10(np.sqrt(np.mean(s.samples[:SAMPLE_RATE] ** 2))) for s in layer])
-        octaves = np.array([s.pitch / 12 for s in layer])
+        samples = [s for s in piano.samples if s.dynamic == dynamic]
+        levels = np.array([20 * np.log10(np.sqrt(np.mean(s.samples[:SAMPLE_RATE] ** 2))) for s in samples])
+        octaves = np.array([s.pitch / 12 for s in samples])
         assert np.polyfit(octaves, levels, 1)[0] == pytest.approx(slope, abs=0.1)
         assert np.mean(levels) == pytest.approx(0.0, abs=0.5)
 
