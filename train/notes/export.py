@@ -28,7 +28,7 @@ from transcribe.transcriber import Transcriber
 
 # A difference in validation F1 that doesn't matter: the mean of 60 pieces has an error of several times that.
 _FLAT = 0.002
-_FLAT_ENDS, _FLAT_WEIGHTS = 0.003, 0.0005
+_FLAT_ENDS, _FLAT_WEIGHTS = 0.003, 0.001
 # What is tried for the ends of notes.
 _FRAME_THRESHOLDS = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8)
 _OFFSET_WEIGHTS = (5.0, 9.0, 14.0, 20.0, 30.0, 45.0, 70.0)
