@@ -47,9 +47,10 @@ TOLD, _LEAST = 1.0, 0.001
 
 @dataclass(frozen=True)
 class _Ways:
-    """Ways to have played up to here, cheapest first: ``cost`` (n_ways,), and for the left hand and the right, (n_ways, 2),
+    """Ways to have played up to here, cheapest first, and their ``cost``, (n_ways,).
 
-    ``place``, where they lie; ``end`` and ``pitch`` of what each holds longest; ``struck``, when each last played.
+    Of the left hand and the right, (n_ways, 2): ``place``, where it lies; ``end`` and ``pitch`` of what it holds
+    longest; ``struck``, when it last played.
     """
 
     cost: np.ndarray
