@@ -17,8 +17,10 @@ import torch
 from torch import nn
 
 from train import fit, loop
+from train.card import Making
 from train.score.batches import Batches
 from train.score.corpus import Performed, load
+from train.score.export import export
 from train.score.losses import losses, validate
 from transcribe.engine.weights import build
 from transcribe.score.network import ScoreConfig, ScoreNetwork
@@ -75,6 +77,8 @@ class Training:
         network = network.cpu()
         figures = validate(network, self._held_out)
         print("  ".join(f"{name} {value:.4f}" for name, value in figures.items()))
+        if self._options.export:
+            export(network, Making.of(self._options, command), figures)
 
 
 def main(arguments: list[str] | None = None) -> None:
