@@ -49,8 +49,9 @@ class Training:
         """Do nothing: the corpus is small, and in memory."""
 
     def network(self) -> ScoreNetwork:
-        """Make the network."""
-        return ScoreNetwork(self._config)
+        """Make the network, from nothing or from a run."""
+        start: Path | None = self._options.init_from
+        return ScoreNetwork(self._config) if start is None else loop.load_run(start, self.build).train()
 
     def batches(self, network: ScoreNetwork, device: torch.device) -> Batches:
         """Draw excerpts, and play them otherwise."""
@@ -90,6 +91,8 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--corpus", type=Path, required=True, help="made by train.score.corpus")
     parser.add_argument("--threads", type=int, default=1, help="of the CPU")
     parser.add_argument("--notes", type=int, default=512, help="an excerpt")
+    parser.add_argument("--warmup", type=int, default=start.warmup, help="steps")
+    parser.add_argument("--init-from", type=Path, help="run to start from")
     parser.add_argument("--channels", type=int, default=defaults.channels)
     parser.add_argument("--dilations", type=int, nargs="+", default=list(defaults.dilations))
     parser.add_argument("--dropout", type=float, default=defaults.dropout)

@@ -112,6 +112,14 @@ def place_notes(
     return _evened(placed, metres) if known else placed
 
 
+def hands_of(notes: Sequence[Note], transcription: Transcription) -> np.ndarray:
+    """Tell for each of a transcription's notes whether the right hand plays it: booleans, (n_notes,)."""
+    t = transcription
+    if not is_grid(t.beats):
+        return find_hands(notes)
+    return find_hands(notes, tell(notes, t.beats, t.downbeats, t.metres).right)
+
+
 def _labels(beats: Sequence[float], metres: Sequence[Metre]) -> list[str]:
     """Name the metre of every beat."""
     sections = np.searchsorted([metre.onset for metre in metres], np.array(beats) + _SAME_TIME) - 1

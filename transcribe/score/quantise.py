@@ -147,7 +147,7 @@ def quantize_hands(
     grid = BeatGrid(beats)
     weights = weights or (WEIGHTS if told is None else TOLD_WEIGHTS)
     groups = [
-        _grouped(np.asarray(seconds, float), grid, None if told is None else told[hand], weights)
+        _grouped(np.asarray(seconds, float), grid, None if told is None else told[hand] / max(detail, 1.0), weights)
         for hand, seconds in enumerate(hands)
     ]
     kinds = _Kinds(compound, len(beats), detail, weights)
