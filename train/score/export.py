@@ -20,7 +20,7 @@ INPUT = "notes"
 
 def to_onnx(network: ScoreNetwork) -> bytes:
     """Make the graph that a CPU runs, for any number of notes."""
-    shapes = {"features": {1: torch.export.Dim("notes", min=2, max=1 << 20)}}
+    shapes = {"window": {1: torch.export.Dim("notes", min=2, max=1 << 20)}}
     return graph_of(network, torch.zeros(1, 100, N_FEATURES), INPUT, network.border, 1, shapes)
 
 

@@ -30,6 +30,8 @@ _BARS = (2, 3, 4, 6)
 # What is never found lies so many seconds away.
 _NEVER = 8.0
 _SHORTEST = 0.01
+# Nothing is more, whatever times a file has.
+_MOST = 16.0
 # Times of the same beat differ by less, in seconds.
 _SAME_TIME = 1e-3
 
@@ -105,7 +107,7 @@ def note_features(rows: np.ndarray, bars: Bars) -> np.ndarray:
     grid = BeatGrid(bars.beats.tolist())
     begin, end = grid.to_beats(onset), grid.to_beats(offset)
     cell = np.clip(np.floor(begin).astype(int), 0, len(bars.beats) - 1)
-    length = grid.to_seconds(np.floor(begin) + 1) - grid.to_seconds(np.floor(begin))
+    length = np.maximum(grid.to_seconds(np.floor(begin) + 1) - grid.to_seconds(np.floor(begin)), _SHORTEST)
     columns = []
     for places, waves in ((begin, _BEGINNING), (end, _ENDING)):
         for wave in waves:
@@ -119,7 +121,7 @@ def note_features(rows: np.ndarray, bars: Bars) -> np.ndarray:
     held = np.maximum(offset - onset, _SHORTEST)
     columns += [np.log2(held), np.log2(held / length), (pitch - 60) / 24, velocity / 64 - 1]
     columns += _around(onset, offset, pitch, length)
-    return np.stack(columns, 1).astype(np.float32)
+    return np.clip(np.stack(columns, 1), -_MOST, _MOST).astype(np.float32)
 
 
 def _around(onset: np.ndarray, offset: np.ndarray, pitch: np.ndarray, length: np.ndarray) -> list[np.ndarray]:
