@@ -2,11 +2,12 @@
 
     python tests/benchmark/compare_scores.py --data nasap-score-truth --seconds 60
 
-needs ``pip install musicdiff`` and a MuseScore (``mscore3``, or ``--musescore``). OMR-NED (Martinez-Sevilla et al. 2025) is
-the share of notes, rests, beams, signatures and marks that have to be edited: 0 is the true score, 1 has nothing of it.
-Every performance is taken as far as its first ``--seconds`` have whole bars, or until a repeat begins, and so is its
-score; notes, rests, beams, ties, ornaments, articulation, signatures and bar lines are compared. ``true``: the true beats are given, to MuseScore as the tempo map of a MIDI file; ``found``: we find them, and
-MuseScore reads the performance without any. Both are what `pitchai -o` and MuseScore write without options.
+needs ``pip install musicdiff`` and a MuseScore (``mscore3``, or ``--musescore``). OMR-NED (Martinez-Sevilla et al. 2025)
+is the share of what is written that has to be edited: 0 is the true score. Every performance is taken as far as its
+first ``--seconds`` have whole bars, or until a repeat begins, and so is its score; notes, rests, beams, ties, ornaments,
+articulation, signatures and bar lines are compared. ``true``: the true beats are given, to MuseScore as the tempo map of
+a MIDI file; ``found``: we find them, and MuseScore reads the performance without any. Both are what they write without
+options. A minute of music takes two minutes of a core and more.
 """
 
 from __future__ import annotations

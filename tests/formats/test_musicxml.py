@@ -124,7 +124,7 @@ def test_five_four_is_five_four() -> None:
 
 
 def test_a_pick_up_has_number_0() -> None:
-    notes = tuple(Note(time, 60, time + 0.4, 64) for time in FIVE[2:])
+    notes = tuple(Note(time, 72, time + 0.4, 64) for time in FIVE[2:])
     back = music21.converter.parseData(score.to_musicxml(Transcription(notes, beats=FIVE, downbeats=FIVE[3::4])))
     measures = list(back.parts[0].getElementsByClass("Measure"))
     assert [(m.number, m.duration.quarterLength) for m in measures[:2]] == [(0, 1.0), (1, 4.0)]

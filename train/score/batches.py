@@ -10,12 +10,15 @@ import torch
 from torch import Tensor
 
 from train.score.corpus import TICKS, Performed
+from train.score.inventions import invent
 from transcribe.score.features import LENGTHS, N_FEATURES, PHASES, Bars, note_features
 
 # A piece is heard at another pitch, another tempo, less exactly, with notes missing; on beats that stray, that are
 # halved or doubled, without bars.
 _TRANSPOSED, _FASTER, _JITTER, _HELD, _MISSING = 6, 0.25, 0.012, 0.25, 0.04
 _BEAT_JITTER, _OTHER_LEVEL, _WITHOUT_BARS = 0.012, 0.2, 0.15
+# So much of training is made up.
+_INVENTED = 0.2
 # Lengths this near to one of LENGTHS, as ratios, are it.
 _NEAR = 1.02
 _PHASE = np.full(TICKS, -1)
@@ -133,7 +136,8 @@ class Batches:
         features = np.zeros((self.batch, self.n_notes, N_FEATURES), np.float32)
         told = [np.full((self.batch, self.n_notes), -1) for _ in range(3)]
         for row in range(self.batch):
-            piece = self.pieces[rng.choice(len(self.pieces), p=self.odds)]
+            made_up = rng.random() < _INVENTED
+            piece = invent(rng) if made_up else self.pieces[rng.choice(len(self.pieces), p=self.odds)]
             made = example(varied(excerpt(piece, self.n_notes, rng), rng))
             n = len(made[0])
             features[row, :n] = made[0]

@@ -17,9 +17,9 @@ F = Fraction
 # Where in a beat a note may lie, and how many beats it may last.
 PHASES = tuple(sorted({F(k, n) for n in (5, 8, 9, 12, 16) for k in range(n)}))
 LENGTHS = (
-    F(1, 16), F(1, 12), F(1, 9), F(1, 8), F(1, 6), F(3, 16), F(2, 9), F(1, 4), F(1, 3), F(3, 8), F(1, 2), F(2, 3), F(3, 4),
-    F(5, 6), F(7, 8), F(1), F(7, 6), F(5, 4), F(4, 3), F(3, 2), F(5, 3), F(7, 4), F(2), F(7, 3), F(5, 2), F(8, 3), F(3),
-    F(7, 2), F(4), F(5), F(6), F(8),
+    F(1, 16), F(1, 12), F(1, 9), F(1, 8), F(1, 6), F(3, 16), F(2, 9), F(1, 4), F(1, 3), F(3, 8), F(1, 2), F(2, 3),
+    F(3, 4), F(5, 6), F(7, 8), F(1), F(7, 6), F(5, 4), F(4, 3), F(3, 2), F(5, 3), F(7, 4), F(2), F(7, 3), F(5, 2),
+    F(8, 3), F(3), F(7, 2), F(4), F(5), F(6), F(8),
 )  # fmt: skip
 # Notes are struck together within so many seconds; so many notes before and after one are looked at.
 _TOGETHER, _AROUND = 0.035, 24

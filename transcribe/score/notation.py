@@ -73,9 +73,7 @@ def notate(transcription: Transcription, detail: float = 1.0) -> Notation:
     told = placed.told
     if told is not None and placed.unit is None:  # all beats are as long
         told = replace(told, quarters=np.full(len(notes), float(quarters)))
-    voices = [
-        _lasting(find_voices(groups), grid, quarters, hand == 1, told) for hand, (groups, _) in enumerate(struck)
-    ]
+    voices = [_lasting(find_voices(groups), grid, quarters, hand == 1, told) for hand, (groups, _) in enumerate(struck)]
     everything = [chord for hand in voices for voice in hand for chord in voice]
     begin = min((chord.start for chord in everything), default=Fraction(0))
     end = max((chord.start + chord.length for chord in everything), default=Fraction(1))
