@@ -42,7 +42,7 @@ _TWO_HANDED = {None, "piano", "keys", "organ", "mallet", "synth"}
 # So many beginnings are followed at a time.
 _BEAM = 24
 # How much counts what is told of each note, beside what is hard to play; nothing is told for certain.
-TOLD, _LEAST = 2.0, 0.001
+TOLD, _LEAST = 0.5, 0.001
 
 
 @dataclass(frozen=True)
