@@ -11,6 +11,7 @@ from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -20,7 +21,7 @@ from tests.pieces import PIECES, performed, placed
 from tests.strategies import transcriptions
 from transcribe.beats.analysis import analysed
 from transcribe.errors import UsageError
-from transcribe.events import Chord, Key, Note, Pedal, Transcription
+from transcribe.events import Chord, Key, Metre, Note, Pedal, Transcription
 from transcribe.formats import engraving
 from transcribe.formats import musicxml as score
 from transcribe.formats.musicxml_staff import spelled
@@ -123,8 +124,20 @@ def test_five_four_is_five_four() -> None:
     assert b"<beats>5</beats>" in content
 
 
+def test_triplets_that_go_on_are_numbered_in_two_bars_alone() -> None:
+    beats = tuple(1.0 * k for k in range(25))
+    notes = tuple(Note(k / 3, 72 + k % 4, k / 3 + 0.3, 64) for k in range(72))
+    whole = Transcription(notes, beats=beats, downbeats=beats[::4], metres=(Metre(0.0, 24.0, "4/4"),))
+    root = ElementTree.fromstring(score.to_musicxml(whole))
+    shown = [
+        [tuplet.get("show-number") != "none" for tuplet in bar.iter("tuplet") if tuplet.get("type") == "start"]
+        for bar in root.iter("measure")
+    ]
+    assert [bar for bar in shown if bar] == [[True] * 4] * 2 + [[False] * 4] * 4
+
+
 def test_a_pick_up_has_number_0() -> None:
-    notes = tuple(Note(time, 72, time + 0.4, 64) for time in FIVE[2:])
+    notes = tuple(Note(time, 60, time + 0.4, 64) for time in FIVE[2:])
     back = music21.converter.parseData(score.to_musicxml(Transcription(notes, beats=FIVE, downbeats=FIVE[3::4])))
     measures = list(back.parts[0].getElementsByClass("Measure"))
     assert [(m.number, m.duration.quarterLength) for m in measures[:2]] == [(0, 1.0), (1, 4.0)]
