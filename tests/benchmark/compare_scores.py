@@ -2,12 +2,12 @@
 
     python tests/benchmark/compare_scores.py --data nasap-score-truth --seconds 60
 
-needs ``pip install musicdiff`` and a MuseScore (``mscore3``, or ``--musescore``). OMR-NED (Martinez-Sevilla et al. 2025)
-is the share of what is written that has to be edited: 0 is the true score. Every performance is taken as far as its
-first ``--seconds`` have whole bars, or until a repeat begins, and so is its score; notes, rests, beams, ties, ornaments,
-articulation, signatures and bar lines are compared. ``true``: the true beats are given, to MuseScore as the tempo map of
-a MIDI file; ``found``: we find them, and MuseScore reads the performance without any. Both are what they write without
-options. A minute of music takes two minutes of a core and more.
+needs ``pip install musicdiff`` and a MuseScore (``mscore3``, or ``--musescore``). OMR-NED (Martinez-Sevilla et al.
+2025) is the share of what is written that has to be edited: 0 is the true score. Every performance is taken as far as
+its first ``--seconds`` have whole bars, or until a repeat begins, and so is its score; notes, rests, beams, ties,
+ornaments, articulation, signatures and bar lines are compared. ``true``: the true beats are given, to MuseScore as the
+tempo map of a MIDI file; ``found``: we find them, and MuseScore reads the performance without any. Both are what they
+write without options. A minute of music takes two minutes of a core and more.
 """
 
 from __future__ import annotations
@@ -72,7 +72,10 @@ def omr_ned(estimate: bytes, reference: bytes) -> float:
     """Compare two scores in MusicXML."""
     import converter21
     import music21
-    from musicdiff import AnnScore, Comparison, DetailLevel, Visualization
+    from musicdiff.annotation import AnnScore
+    from musicdiff.comparison import Comparison
+    from musicdiff.detaillevel import DetailLevel
+    from musicdiff.visualization import Visualization
 
     converter21.register()
     detail = DetailLevel.DecoratedNotesAndRests & ~DetailLevel.Slurs | DetailLevel.Signatures | DetailLevel.Barlines

@@ -30,7 +30,7 @@ def test_beats_are_described_by_their_bars() -> None:
 
 def test_what_is_told_of_a_note_moves_with_the_music() -> None:
     rows = np.array([[k * 0.25, k * 0.25 + 0.2, 60 + k % 5, 64] for k in range(16)], float)
-    later = rows + [10.0, 10.0, 0.0, 0.0]
+    later = rows + np.array([10.0, 10.0, 0.0, 0.0])
     here = note_features(rows, bars_of(BEATS, BEATS[::4], ()))
     there = note_features(later, bars_of([beat + 10 for beat in BEATS], [beat + 10 for beat in BEATS[::4]], ()))
     assert here.shape == (16, N_FEATURES)

@@ -111,8 +111,8 @@ def load(path: Path) -> list[Performed]:
         found = []
         for i, name in enumerate(arrays["names"].tolist()):
             bars = Bars(*(arrays[f"{i}/{field.name}"] for field in fields(Bars)))
-            own = (arrays[f"{i}/{part}"] for part in ("notes", "place", "length", "staff"))
-            found.append(Performed(name, split_of(name.rpartition("__")[0]), *own, bars))
+            notes, place, length, staff = (arrays[f"{i}/{part}"] for part in ("notes", "place", "length", "staff"))
+            found.append(Performed(name, split_of(name.rpartition("__")[0]), notes, place, length, staff, bars))
         return found
 
 

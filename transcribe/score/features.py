@@ -121,7 +121,7 @@ def note_features(rows: np.ndarray, bars: Bars) -> np.ndarray:
     held = np.maximum(offset - onset, _SHORTEST)
     columns += [np.log2(held), np.log2(held / length), (pitch - 60) / 24, velocity / 64 - 1]
     columns += _around(onset, offset, pitch, length)
-    return np.clip(np.stack(columns, 1), -_MOST, _MOST).astype(np.float32)
+    return np.asarray(np.clip(np.stack(columns, 1), -_MOST, _MOST), np.float32)
 
 
 def _around(onset: np.ndarray, offset: np.ndarray, pitch: np.ndarray, length: np.ndarray) -> list[np.ndarray]:

@@ -123,7 +123,7 @@ def _doubts(right_handed: np.ndarray | None, n_notes: int) -> np.ndarray:
     if right_handed is None:
         return np.zeros((2, n_notes))
     sure = np.clip(right_handed.astype(float), _LEAST, 1 - _LEAST)
-    return -TOLD * np.log(np.stack([1 - sure, sure]))
+    return np.asarray(-TOLD * np.log(np.stack([1 - sure, sure])))
 
 
 def struck_together(onsets: np.ndarray, within: float = TOGETHER) -> list[list[int]]:
