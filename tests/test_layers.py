@@ -27,6 +27,7 @@ ORDER = [
     {"transcriber"},
     {"batch"},
     {"files"},
+    {"live"},
     {"cli"},
     {"__main__"},
 ]

@@ -260,14 +260,14 @@ class LiveStep(nn.Module):
         log_mel
             (n_mels,).
         remembered
-            For each of the memories (n_taps, \\*shape).
+            For each of the memories (n_taps, …), as its shape goes on.
 
         Returns
         -------
         list of Tensor
             Activations, as :class:`LiveLogits` without batch and steps.
         list of Tensor
-            For each memory the row to remember, (\\*shape).
+            For each memory the row to remember, (its shape).
         """
         network, given = self.network, dict(zip((m.name for m in self.memories), remembered, strict=True))
         rows: dict[str, Tensor] = {"log_mel": log_mel}

@@ -113,6 +113,11 @@ class NoteTracker:
         self._frame, self._offset, self._velocity = np.zeros((3, 4, N_PITCHES), np.float32)
         self._pedal_down, self._pedal_other = False, 0
 
+    @property
+    def time(self) -> float:
+        """Up to where it has decided, in seconds of the sound."""
+        return self._time(self._newest - self.delay)
+
     def push(self, said: Said) -> list[Event]:
         """Take in what is said at the next frame; return what is known by it, the earliest first."""
         self._newest += 1
