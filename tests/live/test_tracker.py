@@ -118,7 +118,10 @@ def test_a_score_closes_what_is_open() -> None:
     score.add([Event(Kind.NOTE_ON, 1.0, C4, 64), Event(Kind.NOTE_ON, 2.0, C4, 80), Event(Kind.PEDAL_DOWN, 2.0)])
     assert list(score.sounding) == [C4]
     score.close(3.0)
-    assert [(note.onset, note.offset, note.velocity) for note in score.sorted_notes()] == [(1.0, 2.0, 64), (2.0, 3.0, 80)]
+    assert [(note.onset, note.offset, note.velocity) for note in score.sorted_notes()] == [
+        (1.0, 2.0, 64),
+        (2.0, 3.0, 80),
+    ]
     assert not score.sounding
     assert not score.pedal_down
 

@@ -115,7 +115,13 @@ def _listen(
 
     model = load_live_model()
     engine = Engine(model, latency)
-    source = _source(device, input_file, engine.sample_rate, fast)
+    midi = MidiOut(open_wire(midi_out)) if midi_out else None
+    try:
+        source = _source(device, input_file, engine.sample_rate, fast)
+    except BaseException:
+        if midi is not None:
+            midi.close()
+        raise
     screen = None
     if sys.stderr.isatty() and not (quiet or events):
         from transcribe.cli.live_screen import Screen
@@ -125,7 +131,7 @@ def _listen(
         session = Session(
             source,
             engine,
-            MidiOut(open_wire(midi_out)) if midi_out else None,
+            midi,
             watch=_printing() if events else None,
             record=take.add if take is not None else None,
             say=None if screen else say,
