@@ -20,7 +20,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -91,8 +91,8 @@ def curve(options: argparse.Namespace) -> None:
             if not reference:
                 continue
             with AudioReader(piece.audio, RATE) as reader:
-                heard: Mapping[object, Sequence[Note]] = told(model, reader.blocks())
-            rows = {f"{latency} ms": notes for latency, notes in heard.items()}
+                heard = told(model, reader.blocks())
+            rows: dict[str, Sequence[Note]] = {f"{latency} ms": notes for latency, notes in heard.items()}
             rows["all"] = small.transcribe_file(piece.audio).notes
             for name, notes in rows.items():
                 found.setdefault(name, {}).setdefault(title, []).append(figures(reference, notes))

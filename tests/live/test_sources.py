@@ -128,7 +128,7 @@ class Stream:
 
 
 def played(card: Card, monkeypatch: pytest.MonkeyPatch) -> list[Block]:
-    monkeypatch.setitem(sys.modules, "sounddevice", card)  # type: ignore[arg-type]
+    monkeypatch.setitem(sys.modules, "sounddevice", card)
     with DeviceSource(None, RATE) as source:
         assert source.name == "Card"
         stream: Any = source._stream
@@ -151,7 +151,7 @@ def test_a_drop_out_is_counted_where_it_was(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_a_device_that_isnt_there_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "sounddevice", Card())  # type: ignore[arg-type]
+    monkeypatch.setitem(sys.modules, "sounddevice", Card())
     with pytest.raises(UsageError, match="no such input"):
         DeviceSource("Violin", RATE)
     monkeypatch.setattr(Card, "rates", ())

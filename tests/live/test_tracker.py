@@ -38,8 +38,8 @@ def said(
     for newest in range(n_frames):
         heard = np.stack([onset[newest - d] if newest >= d else nothing[0] for d in HEARD])
         at = newest - TOLD[0]
-        told = [array[at : at + 1] if at >= 0 else nothing for array in (frame, np.zeros_like(frame), loudness)]
-        rows.append(Said(heard, *told, down[max(at, 0) : max(at, 0) + 1]))
+        frames, speeds = (array[at : at + 1] if at >= 0 else nothing for array in (frame, loudness))
+        rows.append(Said(heard, frames, nothing, speeds, down[max(at, 0) : max(at, 0) + 1]))
     return rows
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from transcribe.engine.features import FeatureConfig
 from transcribe.live.network import TAPS, LiveConfig, LiveNetwork
@@ -39,7 +41,8 @@ def begin(network: NotesNetwork, features: FeatureConfig, config: LiveConfig) ->
             value = _past(value, TAPS // 2 + moved)
         new[name].copy_(value)
     stride, middle = old.stride, _NEWEST + _MOVED * old.stride
-    for source, target in ((network.head[2], live.head[2]), (network.pedal.time[-1], live.pedal.time[-1])):
+    lasts = (network.head[2], live.head[2]), (network.pedal.time[-1], live.pedal.time[-1])
+    for source, target in cast(tuple[tuple[nn.Conv2d, nn.Conv2d], ...], lasts):
         kinds = source.weight.unflatten(0, (-1, stride)), source.bias.unflatten(0, (-1, stride))
         onset_delays, others = (config.heard, [config.told] * 3) if len(kinds[0]) > 1 else (config.told, [])
         rows = [(kind, middle - delay) for kind, delays in enumerate([onset_delays, *others]) for delay in delays]

@@ -99,7 +99,7 @@ class LiveTask(NotesTask):
         super().prepare()
         self.said = teach(self.prepared, self.options.teacher) if self.options.teacher else []
 
-    def batches(self, network: nn.Module, device: torch.device) -> loop.Batches:  # type: ignore[override]
+    def batches(self, network: nn.Module, device: torch.device) -> loop.Batches:
         """Draw excerpts of the recordings, with what the teacher says of them."""
         if not self.said:
             return super().batches(cast(Any, network), device)

@@ -71,7 +71,7 @@ class TaughtExcerpts(Excerpts):
             found = np.load(self.said[index], mmap_mode="r")[first : first + self.n_frames]
             row[: len(found)] = torch.from_numpy(np.array(found))
         taught = said.to(self.device).float() / 255
-        heads = taught[..., :-1].unflatten(-1, (4, N_PITCHES)).transpose(1, 2)
+        heads = taught[..., :-1].view(len(spans), self.n_frames, 4, N_PITCHES).transpose(1, 2)
         target[:, :4].lerp_(heads, self.share)
         pedal = taught[..., -1:].expand(-1, -1, N_PITCHES)
         labelled = target[:, _PEDAL]

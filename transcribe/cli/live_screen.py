@@ -69,7 +69,8 @@ class Screen:
         # Middle C and what lies around it, where the terminal is narrow.
         first = max(_LOWEST, min(60 - shown // 2, _HIGHEST + 1 - shown))
         pitches = range(first, min(first + shown, _HIGHEST + 1))
-        rows = [{}] * (2 * _ROWS - len(self._rows)) + list(self._rows)
+        nothing: dict[int, int] = {}
+        rows = [nothing] * (2 * _ROWS - len(self._rows)) + list(self._rows)
         lines = [_line(rows[i], rows[i + 1], pitches) for i in range(0, 2 * _ROWS, 2)]
         return Group(*lines, _keyboard(sounding, pitches), *self._words(session))
 

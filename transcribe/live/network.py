@@ -207,8 +207,7 @@ class LiveNetwork(nn.Module):
     def read(self, heads: Tensor, pedal: Tensor) -> LiveLogits:
         """(B, n_heads, T, P) and (B, n_told, T, 1) -> logits."""
         n_heard, n_told = len(self.config.heard), len(self.config.told)
-        parts: Sequence[Tensor] = heads.transpose(1, 2).split([n_heard, n_told, n_told, n_told], dim=2)
-        onset, frame, offset, velocity = parts
+        onset, frame, offset, velocity = torch.split(heads.transpose(1, 2), [n_heard, n_told, n_told, n_told], dim=2)
         return LiveLogits(onset, frame, offset, velocity, pedal.squeeze(-1).transpose(1, 2))
 
 
