@@ -43,14 +43,16 @@ def begin(network: NotesNetwork, features: FeatureConfig, config: LiveConfig) ->
     stride, middle = old.stride, _NEWEST + _MOVED * old.stride
     lasts = (network.head[2], live.head[2]), (network.pedal.time[-1], live.pedal.time[-1])
     for source, target in cast(tuple[tuple[nn.Conv2d, nn.Conv2d], ...], lasts):
-        kinds = source.weight.unflatten(0, (-1, stride)), source.bias.unflatten(0, (-1, stride))
-        onset_delays, others = (config.heard, [config.told] * 3) if len(kinds[0]) > 1 else (config.told, [])
+        assert source.bias is not None
+        assert target.bias is not None
+        weights = source.weight.view(-1, stride, *source.weight.shape[1:])
+        biases = source.bias.view(-1, stride)
+        onset_delays, others = (config.heard, [config.told] * 3) if len(weights) > 1 else (config.told, [])
         rows = [(kind, middle - delay) for kind, delays in enumerate([onset_delays, *others]) for delay in delays]
         for row, (kind, frame) in enumerate(rows):
             frame = min(max(frame, 0), stride - 1)
-            weight = kinds[0][kind, frame]
-            target.weight[row].copy_(weight[:, : target.weight.shape[2]])
-            target.bias[row].copy_(kinds[1][kind, frame])
+            target.weight[row].copy_(weights[kind, frame][:, : target.weight.shape[2]])
+            target.bias[row].copy_(biases[kind, frame])
     live.load_state_dict(new)
     return live
 

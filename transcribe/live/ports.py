@@ -83,7 +83,7 @@ class RawWire:
                 raise OutputError(f"{path}: is neither a MIDI device nor a named pipe; -o writes files")
             # A pipe that is open for reading too needs no reader yet.
             flags = os.O_RDWR if stat.S_ISFIFO(kind) else os.O_WRONLY
-            self._descriptor = os.open(path, flags | os.O_NONBLOCK)
+            self._descriptor = os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
         except OSError as error:
             raise OutputError(f"{path}: can't be opened for MIDI: {error.strerror}") from None
 
