@@ -93,6 +93,11 @@ def _started(tune: Path, *options: str) -> subprocess.Popen[str]:
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
+def _wait_for_a_note(take: subprocess.Popen[str]) -> None:
+    assert take.stdout is not None
+    assert any("note on" in line for line in take.stdout)
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="signals are POSIX's")
 @pytest.mark.parametrize(("number", "expected"), [(signal.SIGINT, 0), (signal.SIGTERM, 143)])
 def test_a_signal_ends_a_take_well(tune: Path, number: signal.Signals, expected: int) -> None:
@@ -100,8 +105,7 @@ def test_a_signal_ends_a_take_well(tune: Path, number: signal.Signals, expected:
     os.mkfifo(pipe)
     reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
     with _started(tune, "-o", str(out), "--midi-out", str(pipe)) as take:
-        assert take.stdout is not None
-        assert "note on" in take.stdout.readline()
+        _wait_for_a_note(take)
         take.send_signal(number)
         take.communicate(timeout=30)
     assert take.returncode == expected
@@ -123,8 +127,7 @@ def test_a_machine_that_stands_still_is_told_of(tmp_path: Path) -> None:
     soundfile.write(path, melody([*TUNE, *later], 8.5), RATE)
     out = tmp_path / "take.json"
     with _started(path, "-o", str(out)) as take:
-        assert take.stdout is not None
-        assert "note on" in take.stdout.readline()
+        _wait_for_a_note(take)
         take.send_signal(signal.SIGSTOP)
         time.sleep(2.0)
         take.send_signal(signal.SIGCONT)

@@ -55,6 +55,8 @@ class Session:
         Told in a line what is worth a word.
     draw
         Called about ten times a second while nothing waits.
+    seconds
+        How much is heard at the most.
     """
 
     def __init__(
@@ -66,12 +68,14 @@ class Session:
         record: Callable[[np.ndarray], None] | None = None,
         say: Callable[[str], None] | None = None,
         draw: Callable[[Session], None] | None = None,
+        seconds: float = math.inf,
     ) -> None:
         self.source, self.engine, self.midi = source, engine, midi
         self.health = Health()
         self.stop = threading.Event()
         self.drawn = 0.0
         self._watch, self._record, self._say, self._draw = watch, record, say, draw
+        self._seconds = seconds
 
     def run(self) -> None:
         """Listen to the end; whatever happens, no note is left hanging.
@@ -92,7 +96,7 @@ class Session:
                 self.midi.close()
 
     def _listen(self) -> None:
-        while not self.stop.is_set():
+        while not self.stop.is_set() and self.engine.time < self._seconds:
             try:
                 block = self.source.next(timeout=0.05)
             except EOFError:
