@@ -150,7 +150,7 @@ def _listen(sound: Sound, told: Told) -> Transcription:
         result = session.result(model.name)
         if take is not None and sound.record is not None:
             take.write(sound.record, told.overwrite)
-        if take is not None and told.refine:
+        if take is not None and told.refine and not signals.received:
             result = _refined(take.path, result, told.quiet)
     return analysed(result)
 

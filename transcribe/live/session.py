@@ -6,11 +6,11 @@ import math
 import threading
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from transcribe.events import Transcription
+from transcribe.events import Pedal, Transcription
 from transcribe.live.engine import Engine
 from transcribe.live.ports import MidiOut
 from transcribe.live.sources import BLOCK, Source
@@ -160,10 +160,13 @@ class Session:
             warnings.append(f"clipped: {health.n_clipped} samples are at full scale")
         if not score.notes:
             warnings.append("no notes were heard")
+        end = self.engine.time
+        notes = (replace(note, offset=min(note.offset, end)) for note in score.sorted_notes() if note.onset < end)
+        pedals = (Pedal(pedal.onset, min(pedal.offset, end)) for pedal in sorted(score.pedals) if pedal.onset < end)
         return Transcription(
-            notes=score.sorted_notes(),
-            pedals=tuple(sorted(score.pedals)),
-            duration=self.engine.time,
+            notes=tuple(notes),
+            pedals=tuple(pedals),
+            duration=end,
             tuning=self.engine.cents,
             models={"notes": model},
             settings={"latency": self.engine.latency},

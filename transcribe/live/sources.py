@@ -168,7 +168,8 @@ class FileSource(_Queued):
                 continue
             self.put(block, n_lost)
             n_lost = 0
-        self._lost += n_lost
+        if n_lost:
+            self.put(np.zeros(0, np.float32), n_lost)
 
     def _end(self, how: BaseException) -> None:
         while not self._stopped.is_set():
