@@ -68,6 +68,7 @@ def make_staff(
     repeats: Sequence[Repeat],
     unsure: Sequence[Note] = (),
     name: str = PIANO,
+    ids: bool = False,
 ) -> Staff:
     """Write a hand down.
 
@@ -83,6 +84,8 @@ def make_staff(
         The transcription's notes, if those that are unsure are to be grey.
     name
         The instrument's.
+    ids
+        Whether notes and measures are named: ``n12`` is the transcription's, ``n12-2`` is tied to it; ``m3``.
     """
     from music21 import bar as m21bar
     from music21 import instrument, meter, stream
@@ -106,6 +109,8 @@ def make_staff(
         if number in left_out:
             continue
         measure = stream.Measure(number=bars[0].number + len(staff.measures))
+        if ids:
+            measure.id = f"m{number}" if hand == 0 else f"m{number}-{hand}"
         if clefs[number] is not clef:
             clef = clefs[number]
             measure.insert(0, clef())
@@ -118,7 +123,7 @@ def make_staff(
             if time.denominator == 4 and time.numerator > _BEAMED_IN_HALVES:
                 time.beamSequence.partition(time.numerator)
             measure.insert(0, time)
-        _fill(measure, one, [voice[number][1] for voice in cut], key, names, staff.elements, unsure)
+        _fill(measure, one, [voice[number][1] for voice in cut], key, names, staff.elements, unsure, ids)
         divided = _divided(measure)
         alike = alike + 1 if divided is not None and divided == before else 0
         before = divided
@@ -203,6 +208,7 @@ def _fill(
     names: Sequence[str],
     elements: Sequence[dict[Fraction, Element]],
     unsure: Sequence[Note],
+    ids: bool,
 ) -> None:
     """Put the voices of a hand into a measure; one that is silent isn't shown beside another."""
     from music21 import stream
@@ -211,7 +217,7 @@ def _fill(
     for number, own in enumerate(sounding):
         target = measure if len(sounding) == 1 else stream.Voice(id=str(number + 1))
         for one in voices[own]:
-            element = _element(one, names, unsure)
+            element = _element(one, names, unsure, ids)
             if not one.chord.pitches:
                 element.style.hideObjectOnPrint = number > 0
                 if one.chord.length == bar.length and bar.number:  # a pick-up is no whole bar
@@ -260,7 +266,7 @@ def _hide_tuplets(measure: Element) -> None:
             tuplet.bracket, tuplet.tupletActualShow = False, None
 
 
-def _element(one: Written, names: Sequence[str], unsure: Sequence[Note]) -> Element:
+def _element(one: Written, names: Sequence[str], unsure: Sequence[Note], ids: bool) -> Element:
     from music21 import articulations, chord, expressions, note, tie
 
     length = one.chord.length
@@ -273,6 +279,8 @@ def _element(one: Written, names: Sequence[str], unsure: Sequence[Note]) -> Elem
         for single in notes:
             single.tie = tie.Tie(kind)
     for single, index in zip(notes, one.chord.indices, strict=True):
+        if ids:
+            single.id = f"n{index}" if not one.from_before else f"n{index}-{round(48 * one.chord.start)}"
         if unsure and unsure[index].confidence < _UNSURE:
             single.style.color = _GREY
     element = notes[0] if len(notes) == 1 else chord.Chord(notes, quarterLength=length)

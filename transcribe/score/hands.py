@@ -37,6 +37,8 @@ FEATURES = {
 # Hands that alternate faster than in about so many seconds are costly.
 _FAST = 0.25
 _MIDDLE = 60
+# What it costs to give a note to another hand than somebody said.
+_DENIED = 100.0
 # Whose music has two staves; so has that of who knows what.
 _TWO_HANDED = {None, "piano", "keys", "organ", "mallet", "synth"}
 # So many beginnings are followed at a time.
@@ -90,6 +92,7 @@ class _Struck:
 def find_hands(notes: Sequence[Note], right_handed: np.ndarray | None = None) -> np.ndarray:
     """Tell for each note whether the right hand plays it: booleans, (n_notes,).
 
+    What somebody said of a note's hand is obeyed, and the notes beside it follow.
     The part of an instrument that isn't played with a hand a staff is one hand's.
 
     Parameters
@@ -100,10 +103,17 @@ def find_hands(notes: Sequence[Note], right_handed: np.ndarray | None = None) ->
         How likely it is that the right hand plays each, (n_notes,), by the notes around; None where nobody says.
     """
     instruments = {note.instrument for note in notes}
-    if len(instruments) == 1 and not instruments & _TWO_HANDED:  # a part, which has one staff: high or low
+    said = np.array([note.hand is not None for note in notes], bool)
+    saying = np.array([note.hand == "right" for note in notes], bool)
+    if len(instruments) == 1 and not instruments & _TWO_HANDED and not said.any():
+        # A part, which has one staff: high or low.
         return np.full(len(notes), np.mean([note.pitch for note in notes]) >= _MIDDLE)
     groups = struck_together(np.array([note.onset for note in notes]))
-    doubts = _doubts(right_handed, len(notes))
+    # Of the left hand, and of the right, what it costs to play each note.
+    doubts = [
+        np.asarray(cost) + _DENIED * (said & (saying == right))
+        for cost, right in zip(_doubts(right_handed, len(notes)), (True, False), strict=True)
+    ]
     ways, steps = _START, []
     for group in groups:
         order = sorted(group, key=lambda i: notes[i].pitch)
@@ -115,7 +125,7 @@ def find_hands(notes: Sequence[Note], right_handed: np.ndarray | None = None) ->
     for order, came, division in reversed(steps):
         right[order[division[way] :]] = True
         way = came[way]
-    return right
+    return np.where(said, saying, right)
 
 
 def _doubts(right_handed: np.ndarray | None, n_notes: int) -> np.ndarray:
