@@ -1,0 +1,131 @@
+"use strict";
+// How the page begins: as a file that holds everything, as the server's, or as a comparison with the truth.
+
+const bytesOf = (base64) => Uint8Array.from(atob(base64.trim()), (letter) => letter.charCodeAt(0));
+
+// Text that was deflated to be put into the page.
+async function inflated(base64) {
+  const stream = new Blob([bytesOf(base64)]).stream().pipeThrough(new DecompressionStream("deflate"));
+  return new Response(stream).text();
+}
+
+function fileSource() {
+  const sound = find("sound-recording"), score = find("score-data") && read("score-data"), samples = find("samples") && read("samples");
+  const pages = new Map();
+  return {
+    recording: sound ? URL.createObjectURL(new Blob([bytesOf(sound.textContent)], { type: "audio/mpeg" })) : null,
+    mute: !samples,
+    load: async (name) => bytesOf(samples[name]).buffer,
+    score: score && {
+      places: async () => score.places,
+      async page(n) {
+        if (!pages.has(n)) pages.set(n, URL.createObjectURL(new Blob([await inflated(score.svg[n - 1])], { type: "image/svg+xml" })));
+        return pages.get(n);
+      },
+    },
+  };
+}
+
+function serverSource(id, version) {
+  return {
+    recording: `/api/files/${id}/sound`,
+    load: async (name) => (await api.ask(`/assets/${name}`)).arrayBuffer(),
+    save: (edits, undone) => { version.n++; return api.post(`/api/files/${id}/edits`, { edits, undone }); },
+    score: {
+      reason: "no_score",
+      places: () => api.json(`/api/files/${id}/score.json`),
+      page: async (n) => `/api/files/${id}/score.svg?page=${n}&v=${version.n}`,
+    },
+  };
+}
+
+// Pieces of a data set: each roll is made when it is first opened.
+function comparisons(palette) {
+  for (const details of document.querySelectorAll("details.piece")) {
+    details.addEventListener("toggle", () => {
+      const element = details.querySelector(".roll");
+      if (!details.open || element.firstChild) return;
+      const seek = (seconds) => {
+        roll.follow(clamp(seconds, 0, roll.song.duration), false);
+        element.setAttribute("aria-valuenow", Math.floor(roll.position));
+        element.setAttribute("aria-valuetext", clock(roll.position));
+      };
+      const roll = new Roll(element, songOfRows(read(element.dataset.source)), palette, seek);
+      element.addEventListener("keydown", (event) => {
+        const move = { ArrowLeft: -5, ArrowRight: 5, PageUp: -30, PageDown: 30 }[event.key];
+        if (move) seek(roll.position + move);
+        else if ("+=".includes(event.key)) roll.zoom(1 / 1.5);
+        else if (event.key === "-") roll.zoom(1.5);
+        else return;
+        event.preventDefault();
+      });
+    });
+  }
+}
+
+function themes(restyle) {
+  find("theme").addEventListener("click", () => {
+    document.documentElement.dataset.theme = dark() ? "light" : "dark";
+    try { localStorage.setItem("theme", document.documentElement.dataset.theme); } catch { /* no storage: only now */ }
+    restyle();
+  });
+}
+
+function served(page) {
+  const files = new Files(null, tell);
+  const home = () => {
+    page.close();
+    find("song").hidden = true;
+    find("files").hidden = false;
+    document.body.dataset.at = "files";
+    find("title").textContent = say("files_title");
+    document.title = "pitchai";
+    files.refresh();
+  };
+  const route = async () => {
+    const id = location.hash.slice(1);
+    if (!/^[\w-]+$/.test(id)) return home();
+    try {
+      const view = await api.json(`/api/files/${id}`);
+      if (location.hash.slice(1) !== id) return;
+      find("files").hidden = true;
+      find("song").hidden = false;
+      document.body.dataset.at = "song";
+      drawExports(id);
+      page.open(view, serverSource(id, { n: 0 }));
+      page.view(document.querySelector("input[name=view]:checked").value);
+    } catch (error) {
+      tell(error.message);
+      location.hash = "";
+    }
+  };
+  addEventListener("hashchange", route);
+  find("undo").addEventListener("click", () => page.editing.undo());
+  find("redo").addEventListener("click", () => page.editing.redo());
+  route();
+}
+
+function start() {
+  try { if (localStorage.theme) document.documentElement.dataset.theme = localStorage.theme; } catch { /* none */ }
+  if (!find("song")) {
+    const palette = new Palette();
+    comparisons(palette);
+    themes(() => palette.restyle());
+    return;
+  }
+  const page = (window.page = new Page());
+  themes(() => page.palette.restyle());
+  if (config.served) {
+    document.body.dataset.served = "yes";
+    return served(page);
+  }
+  document.body.dataset.at = "song";
+  const source = fileSource();
+  page.open(read("data"), source);
+  const first = source.score ? "both" : "roll";
+  document.querySelector(`input[name=view][value=${first}]`).checked = true;
+  for (const choice of document.querySelectorAll("input[name=view]")) if (!source.score) choice.parentNode.hidden = /score|both|practice/.test(choice.value);
+  page.view(first);
+}
+
+start();

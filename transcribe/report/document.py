@@ -1,0 +1,38 @@
+"""A whole transcription as the plain values that its JSON holds; :mod:`transcribe.formats.schema` describes them."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+from transcribe.events import Transcription
+from transcribe.score.chart import bars_and_beats
+
+VERSION = 1
+# Fields that later versions added: they are left out where nothing is known, and so may be absent.
+OPTIONAL = frozenset({"drums", "edits", "hand", "instrument", "spelling"})
+
+
+def to_dict(transcription: Transcription, exact: bool = False) -> dict[str, Any]:
+    """Everything as plain values, times rounded to 0.1 ms; every chord with the bar and the beat it begins on.
+
+    What :data:`OPTIONAL` names is left out where nothing is known. ``exact``: times aren't rounded.
+    """
+    values = asdict(transcription)
+    for holder in (values, *values["notes"]):
+        for name in OPTIONAL.intersection(holder):
+            if not holder[name]:
+                del holder[name]
+    for chord, place in zip(values["chords"], bars_and_beats(transcription), strict=True):
+        chord["bar"], chord["beat"] = place or (None, None)
+    return {"version": VERSION, **(values if exact else {name: _rounded(value) for name, value in values.items()})}
+
+
+def _rounded(value: object) -> object:
+    if isinstance(value, float):
+        return round(value, 4)
+    if isinstance(value, dict):
+        return {key: _rounded(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_rounded(item) for item in value]
+    return value
