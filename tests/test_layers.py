@@ -23,10 +23,10 @@ ORDER = [
     {"report"},
     {"formats"},
     {"notes", "chords", "instruments", "genre", "beats"},
-    {"registry", "automatic"},
+    {"registry", "automatic", "edits"},
     {"transcriber"},
     {"batch"},
-    {"files"},
+    {"files", "serve"},
     {"cli"},
     {"__main__"},
 ]

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from functools import total_ordering
 from html import escape
 from os import PathLike
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import pretty_midi
@@ -30,7 +30,8 @@ class Note:
     """A tone from ``onset`` to ``offset``; ordered by (onset, pitch).
 
     ``confidence`` is the calibrated probability (0-1) that the note is there; ``instrument`` is one of
-    :data:`transcribe.theory.families.FAMILIES`, None where it isn't known.
+    :data:`transcribe.theory.families.FAMILIES`, None where it isn't known. ``hand`` (``right`` or ``left``) and
+    ``spelling`` (``F#``, without the octave) are what somebody said of it, None where a score is to find them.
     """
 
     onset: float
@@ -39,14 +40,17 @@ class Note:
     velocity: int
     confidence: float = 1.0
     instrument: str | None = None
+    hand: str | None = None
+    spelling: str | None = None
 
     def __lt__(self, other: Note) -> bool:
         """Compare by onset, then pitch, then the rest; no instrument comes before any."""
         return self._order < other._order
 
     @property
-    def _order(self) -> tuple[float, int, float, int, float, str]:
-        return self.onset, self.pitch, self.offset, self.velocity, self.confidence, self.instrument or ""
+    def _order(self) -> tuple[float, int, float, int, float, str, str, str]:
+        said = self.instrument or "", self.hand or "", self.spelling or ""
+        return self.onset, self.pitch, self.offset, self.velocity, self.confidence, *said
 
 
 @dataclass(frozen=True, order=True, slots=True)
@@ -120,7 +124,8 @@ class Transcription:
     that of the whole, ``keys`` are those of its sections; ``novelty`` is the share of the sound (0-1) in which
     something else than a piano is the likeliest to be heard, None where unknown; ``drums`` are ordered by onset;
     ``warnings`` are remarks for the listener, one line each; ``models`` names the weights; ``settings`` are the
-    parameters that the result depends on.
+    parameters that the result depends on. ``edits`` are what somebody corrected, in order, which isn't in the other
+    fields yet: they are as heard, and :func:`transcribe.edits.replay.replayed` does it (:mod:`transcribe.edits`).
     """
 
     notes: tuple[Note, ...] = ()
@@ -144,6 +149,7 @@ class Transcription:
     warnings: tuple[str, ...] = ()
     models: Mapping[str, str] = field(default_factory=dict)
     settings: Mapping[str, object] = field(default_factory=dict)
+    edits: tuple[Mapping[str, Any], ...] = ()
 
     @property
     def piano_alone(self) -> bool | None:

@@ -16,7 +16,7 @@ from functools import cache, partial
 
 import typer
 
-from transcribe.cli import console, doctor, evaluate, files, listen, signals
+from transcribe.cli import console, doctor, evaluate, files, listen, serve, signals
 from transcribe.cli.groups import unpacked
 from transcribe.errors import UsageError
 from transcribe.registry import TASKS
@@ -33,6 +33,7 @@ _OTHERS: dict[str, Callable[..., None]] = {
     "convert": files.convert,
     "show": files.show,
     "schema": files.schema,
+    "serve": serve.serve,
     "doctor": doctor.doctor,
 }
 # Notes have no command: `pitchai song.wav` needs no name, and its help shows its options.

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from transcribe.errors import InputError
 from transcribe.events import Transcription
 from transcribe.formats.format import PLAIN, Page
 from transcribe.formats.musicxml import check_installed, to_musicxml
+from transcribe.score.notation import notate
 
 if TYPE_CHECKING:
     import verovio
@@ -34,6 +39,10 @@ _UNIT, _OTHER_UNITS, _FILLED = 9.0, (8.7, 8.4, 9.3, 8.1, 9.6), 0.4
 _TEXT = re.compile(r"<text\b[^>]*>.*?</text>", re.DOTALL)
 _RUN = re.compile(r'<tspan (font-family="[^"]*" )?font-size="(\d+)px">([^<]*)</tspan>')
 _TEMPO = re.compile(r'(<g [^>]*class="tempo"[^>]*>\s*)<text x="(-?\d+)" y="(-?\d+)"[^>]*>(.*?)</text>', re.DOTALL)
+_MEASURE = re.compile(r'<g id="m(\d+)" class="measure">')
+_RECTANGLE = r'[^>]*>\s*<rect x="(-?\d+)" y="(-?\d+)" height="(\d+)" width="(\d+)"'
+_STAFF_BOX = re.compile(r'class="staff bounding-box"' + _RECTANGLE)
+_NOTE_BOX = re.compile(r'<g id="bbox-n(\d+)(?:-\d+)?" class="note bounding-box"' + _RECTANGLE)
 _HEAD = re.compile(r'(<g [^>]*class="pgHead[^>]*>).*?</text>\s*</g>', re.DOTALL)
 
 
@@ -60,9 +69,85 @@ def engrave(transcription: Transcription, detail: float = 1.0, page: Page = PLAI
         As :func:`to_pages`.
     """
     check_installed("score")
+    pages = _filled(_engraver(to_musicxml(transcription, detail, page), page))
+    return [_finished(content, number, page) for number, content in enumerate(pages, 1)]
+
+
+@dataclass(frozen=True)
+class Engraved:
+    """A score on pages, and where its notes and measures lie there.
+
+    Attributes
+    ----------
+    pages
+        SVG, a page each.
+    notes
+        ``page`` from 1, ``id`` (the index of the transcription's note; tied notes have several), ``x``, ``y``, ``w``,
+        ``h`` as shares of the page's width and height.
+    measures
+        The same with a ``number``, as printed, and ``onset`` and ``offset`` in s.
+    """
+
+    pages: list[str]
+    notes: list[dict[str, float]]
+    measures: list[dict[str, float]]
+
+
+def engraved(transcription: Transcription, detail: float = 1.0, page: Page = PLAIN) -> Engraved:
+    """Engrave a score, and say where its notes and measures lie.
+
+    Raises
+    ------
+    UsageError
+        If music21 or verovio isn't installed.
+    InputError
+        If verovio can't read the score.
+    """
+    check_installed("score")
+    page = replace(page, ids=True, repeats=False)
+    engraver = _engraver(to_musicxml(transcription, detail, page), page)
+    pages = [_finished(content, number, page) for number, content in enumerate(_filled(engraver), 1)]
+    engraver.setOptions({"svgBoundingBoxes": True})
+    notes, measures = [], []
+    notation = notate(transcription, detail)
+    origin = float(notation.origin)
+    edges = [float(bar.start) / float(notation.quarters_a_beat) + origin for bar in notation.bars]
+    edges.append(float(notation.bars[-1].end) / float(notation.quarters_a_beat) + origin)
+    times = notation.grid.to_seconds(np.array(edges)).round(4).tolist()
+    for number in range(1, len(pages) + 1):
+        for kind, index, box in _boxes(engraver.renderToSVG(number)):
+            place = {"page": number, **box}
+            if kind == "n":
+                notes.append({**place, "id": index})
+            elif index < len(notation.bars):
+                onset, offset = max(0.0, times[index]), times[index + 1]
+                measures.append({**place, "number": notation.bars[index].number, "onset": onset, "offset": offset})
+    return Engraved(pages, notes, measures)
+
+
+def _boxes(page: str) -> Iterator[tuple[str, int, dict[str, float]]]:
+    """Find the boxes around the notes and measures of a page: ``n`` or ``m``, its number, the box."""
+    for number, content in zip(*[iter(_MEASURE.split(page)[1:])] * 2, strict=True):
+        staves = [tuple(map(float, box)) for box in _STAFF_BOX.findall(content)]
+        if staves:
+            x, y = min(box[0] for box in staves), min(box[1] for box in staves)
+            right, low = max(box[0] + box[3] for box in staves), max(box[1] + box[2] for box in staves)
+            yield "m", int(number), _share(x, y, right - x, low - y)
+        for index, *box in _NOTE_BOX.findall(content):
+            x, y, height, width = map(float, box)
+            yield "n", int(index), _share(x, y, width, height)
+
+
+def _share(x: float, y: float, width: float, height: float) -> dict[str, float]:
+    """Give a box, which is measured from the margin, as shares of the page."""
+    whole, high, margin = _FINE * _WIDTH, _FINE * _HEIGHT, _FINE * _MARGIN
+    box = {"x": (x + margin) / whole, "y": (y + margin) / high, "w": width / whole, "h": height / high}
+    return {name: round(value, 5) for name, value in box.items()}
+
+
+def _engraver(music: bytes, page: Page) -> verovio.toolkit:
     import verovio
 
-    music = to_musicxml(transcription, detail, page)
     verovio.enableLog(verovio.LOG_OFF)
     engraver = verovio.toolkit()
     engraver.setOptions(

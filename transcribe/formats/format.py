@@ -13,11 +13,14 @@ from transcribe.errors import InputError
 from transcribe.events import Chord, Drum, Key, Metre, Note, Pedal, Tag, Transcription, Tuning
 from transcribe.theory.chords import parse
 from transcribe.theory.families import DRUMS, FAMILIES
+from transcribe.theory.spelling import spells
 
 if TYPE_CHECKING:
     from transcribe.engine.task import Activations
     from transcribe.report.roll import Scene
 
+#: What is said of the hand that plays a note, None where nothing is.
+HANDS = ("right", "left", None)
 # Nothing lasts longer than a month, in seconds.
 LONGEST = 31 * 24 * 3600.0
 
@@ -28,6 +31,7 @@ class Page:
 
     ``title`` and ``composer`` stand above; ``repeats``: what returns unchanged at once is written once, between repeat
     signs; ``show_confidence``: notes that are unsure are grey; ``lead_sheet``: the melody and chord symbols alone.
+    ``ids``: notes and measures have names by which they are found in the score again.
     """
 
     title: str = ""
@@ -35,6 +39,7 @@ class Page:
     repeats: bool = True
     show_confidence: bool = False
     lead_sheet: bool = False
+    ids: bool = False
 
 
 PLAIN = Page()
@@ -199,6 +204,10 @@ def checked(transcription: Transcription) -> Transcription:
             _check_label(event.label)
         if isinstance(event, Note) and event.instrument not in (None, *FAMILIES):
             raise InputError(f"an instrument is none of {', '.join(FAMILIES)}: {event}")
+        if isinstance(event, Note) and event.hand not in HANDS:
+            raise InputError(f"a hand is neither right nor left: {event}")
+        if isinstance(event, Note) and event.spelling is not None and not spells(event.spelling, event.pitch):
+            raise InputError(f"a spelling isn't that of the note: {event}")
     for drum in t.drums:
         _check_drum(drum)
     if not (_is_time(t.duration) and all(_is_time(beat) for beat in (*t.beats, *t.downbeats))):
@@ -215,6 +224,8 @@ def checked(transcription: Transcription) -> Transcription:
     for cents in (*(section.cents for section in t.tunings), *([] if t.tuning is None else [t.tuning])):
         if not (type(cents) is int and abs(cents) <= 50):
             raise InputError("a tuning is no whole number of cents from -50 to 50")
+    if not all(isinstance(edit, dict) and isinstance(edit.get("op"), str) for edit in t.edits):
+        raise InputError("an edit is no operation with a name")
     if not all(isinstance(text, str) for text in t.warnings):
         raise InputError("a warning is no text")
     for key in (*(section.label for section in t.keys), *([] if t.key is None else [t.key])):

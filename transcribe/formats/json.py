@@ -3,45 +3,19 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, fields
+from dataclasses import fields
 from itertools import zip_longest
 
 from transcribe.errors import InputError
 from transcribe.events import Chord, Drum, Key, Metre, Note, Pedal, Tag, Transcription, Tuning
-from transcribe.formats import schema
 from transcribe.formats.format import checked
 from transcribe.formats.reading import check_count
-from transcribe.score.chart import bars_and_beats
+from transcribe.report.document import OPTIONAL, VERSION, to_dict
 
 
-def to_dict(transcription: Transcription) -> dict[str, object]:
-    """Everything as plain values, times rounded to 0.1 ms; every chord with the bar and the beat it begins on.
-
-    What :data:`transcribe.formats.schema.OPTIONAL` names is left out where nothing is known.
-    """
-    values = asdict(transcription)
-    for holder in (values, *values["notes"]):
-        for name in schema.OPTIONAL.intersection(holder):
-            if not holder[name]:
-                del holder[name]
-    for chord, place in zip(values["chords"], bars_and_beats(transcription), strict=True):
-        chord["bar"], chord["beat"] = place or (None, None)
-    return {"version": schema.VERSION, **{name: _rounded(value) for name, value in values.items()}}
-
-
-def _rounded(value: object) -> object:
-    if isinstance(value, float):
-        return round(value, 4)
-    if isinstance(value, dict):
-        return {key: _rounded(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_rounded(item) for item in value]
-    return value
-
-
-def to_json(transcription: Transcription) -> bytes:
-    """Write the whole transcription as one JSON document."""
-    return (json.dumps(to_dict(transcription), ensure_ascii=False) + "\n").encode()
+def to_json(transcription: Transcription, exact: bool = False) -> bytes:
+    """Write the whole transcription as one JSON document; ``exact``: times aren't rounded."""
+    return (json.dumps(to_dict(transcription, exact), ensure_ascii=False) + "\n").encode()
 
 
 def from_json(content: bytes) -> Transcription:
@@ -57,15 +31,15 @@ def from_json(content: bytes) -> Transcription:
         values = json.loads(content)
         if b"\\ud" in content.lower():  # half a character, which no file can hold
             json.dumps(values, ensure_ascii=False).encode()
-        if values.pop("version") != schema.VERSION:
-            raise InputError(f"a transcription of another version than {schema.VERSION}; update pitchai")
+        if values.pop("version") != VERSION:
+            raise InputError(f"a transcription of another version than {VERSION}; update pitchai")
         events = {"notes": Note, "pedals": Pedal, "chords": Chord, "instruments": Tag, "genres": Tag, "keys": Key}
         events |= {"metres": Metre, "tunings": Tuning, "drums": Drum}
-        for name in (*events, "beats", "beat_confidences", "downbeats", "warnings"):
+        for name in (*events, "beats", "beat_confidences", "downbeats", "warnings", "edits"):
             if not isinstance(values.get(name, []), list):
                 raise InputError(f"{name} are no list")
         for name, kind in events.items():
-            required = {f.name for f in fields(kind)} - schema.OPTIONAL
+            required = {f.name for f in fields(kind)} - OPTIONAL
             values[name] = tuple(
                 kind(**{f.name: event[f.name] for f in fields(kind) if f.name in required or f.name in event})
                 for event in values.get(name, ())
@@ -79,6 +53,7 @@ def from_json(content: bytes) -> Transcription:
         for name in ("notes", "drums", "pedals", "chords", "keys", "downbeats"):
             values[name] = tuple(sorted(values.get(name, ())))
         values["warnings"] = tuple(values.get("warnings", ()))
+        values["edits"] = tuple(values.get("edits", ()))
         # What --json adds, or a later version, is passed over, as the schema allows.
         known = {f.name for f in fields(Transcription)}
         return checked(Transcription(**{name: value for name, value in values.items() if name in known}))

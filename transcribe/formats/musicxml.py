@@ -144,7 +144,7 @@ def _score(t: Transcription, notation: Notation, page: Page) -> Element:
         for hand, voices in enumerate(notation.hands)
         if name == PIANO or any(chord.pitches for voice in voices for chord in voice)
     ]
-    staves = [make_staff(notation, hand, keys, names, repeats, unsure, name) for hand in hands]
+    staves = [make_staff(notation, hand, keys, names, repeats, unsure, name, page.ids) for hand in hands]
     mark_tempo(staves[0], notation)
     mark_chords(staves[0], t, notation, keys)
     if not page.lead_sheet:

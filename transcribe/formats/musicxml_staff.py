@@ -66,6 +66,7 @@ def make_staff(
     repeats: Sequence[Repeat],
     unsure: Sequence[Note] = (),
     name: str = PIANO,
+    ids: bool = False,
 ) -> Staff:
     """Write a hand down.
 
@@ -81,6 +82,8 @@ def make_staff(
         The transcription's notes, if those that are unsure are to be grey.
     name
         The instrument's.
+    ids
+        Whether notes and measures are named: ``n12`` is the transcription's, ``n12-2`` is tied to it; ``m3``.
     """
     from music21 import bar as m21bar
     from music21 import instrument, meter, stream
@@ -102,6 +105,8 @@ def make_staff(
         if number in left_out:
             continue
         measure = stream.Measure(number=bars[0].number + len(staff.measures))
+        if ids:
+            measure.id = f"m{number}" if hand == 0 else f"m{number}-{hand}"
         if clefs[number] is not clef:
             clef = clefs[number]
             measure.insert(0, clef())
@@ -114,7 +119,7 @@ def make_staff(
             if time.denominator == 4 and time.numerator > _BEAMED_IN_HALVES:
                 time.beamSequence.partition(time.numerator)
             measure.insert(0, time)
-        _fill(measure, one, [voice[number][1] for voice in cut], key, names, staff.elements, unsure)
+        _fill(measure, one, [voice[number][1] for voice in cut], key, names, staff.elements, unsure, ids)
         if number in begins:
             measure.leftBarline = m21bar.Repeat(direction="start")
         if number in ends:
@@ -194,6 +199,7 @@ def _fill(
     names: Sequence[str],
     elements: Sequence[dict[Fraction, Element]],
     unsure: Sequence[Note],
+    ids: bool,
 ) -> None:
     """Put the voices of a hand into a measure; one that is silent isn't shown beside another."""
     from music21 import stream
@@ -202,7 +208,7 @@ def _fill(
     for number, own in enumerate(sounding):
         target = measure if len(sounding) == 1 else stream.Voice(id=str(number + 1))
         for one in voices[own]:
-            element = _element(one, names, unsure)
+            element = _element(one, names, unsure, ids)
             if not one.chord.pitches:
                 element.style.hideObjectOnPrint = number > 0
                 if one.chord.length == bar.length:
@@ -232,7 +238,7 @@ def _bracket_tuplets(target: Element, bar: Bar) -> None:
             element.duration.tuplets[0].type = kind
 
 
-def _element(one: Written, names: Sequence[str], unsure: Sequence[Note]) -> Element:
+def _element(one: Written, names: Sequence[str], unsure: Sequence[Note], ids: bool) -> Element:
     from music21 import articulations, chord, expressions, note, tie
 
     length = one.chord.length
@@ -245,6 +251,8 @@ def _element(one: Written, names: Sequence[str], unsure: Sequence[Note]) -> Elem
         for single in notes:
             single.tie = tie.Tie(kind)
     for single, index in zip(notes, one.chord.indices, strict=True):
+        if ids:
+            single.id = f"n{index}" if not one.from_before else f"n{index}-{round(48 * one.chord.start)}"
         if unsure and unsure[index].confidence < _UNSURE:
             single.style.color = _GREY
     element = notes[0] if len(notes) == 1 else chord.Chord(notes, quarterLength=length)

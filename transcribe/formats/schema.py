@@ -9,10 +9,8 @@ from dataclasses import fields, is_dataclass
 from typing import Any
 
 from transcribe.events import Chord, Transcription
+from transcribe.report.document import OPTIONAL, VERSION
 
-VERSION = 1
-# Fields that later versions added: they are left out where nothing is known, and so may be absent.
-OPTIONAL = frozenset({"drums", "instrument"})
 Schema = dict[str, Any]
 _PLAIN: dict[object, Schema] = {
     int: {"type": "integer"},
@@ -39,6 +37,40 @@ _PLACE: dict[str, Schema] = {
     "beat": {"anyOf": [{"type": "integer", "minimum": 1}, {"type": "null"}]},
 }
 
+# A note as it stands before an operation: an onset within 0.1 ms.
+_KEY: Schema = {
+    "type": "object",
+    "properties": {"pitch": {"type": "integer", **_RANGES["pitch"]}, "onset": {"type": "number", **_RANGES["onset"]}},
+    "required": ["pitch", "onset"],
+}
+_OF_NOTE: dict[str, Schema] = {
+    "onset": {"type": "number", "minimum": 0},
+    "offset": {"type": "number", "minimum": 0},
+    "pitch": {"type": "integer", "minimum": 0, "maximum": 127},
+    "velocity": {"type": "integer", "minimum": 1, "maximum": 127},
+    "instrument": {"type": ["string", "null"]},
+    "hand": {"enum": ["right", "left", None]},
+    "spelling": {"type": ["string", "null"], "pattern": "^[A-G](#{0,2}|b{0,2})$"},
+}
+_TIMES: Schema = {"type": "array", "items": {"type": "number", "minimum": 0}}
+# What each operation takes; all of it is required but what stands in _MAY.
+_OPERATIONS: dict[str, dict[str, Schema]] = {
+    "add": {
+        "note": {"type": "object", "properties": _OF_NOTE, "required": ["onset", "offset", "pitch", "velocity"]},
+    },
+    "delete": {"note": _KEY},
+    "change": {"note": _KEY, "to": {"type": "object", "properties": _OF_NOTE, "minProperties": 1}},
+    "accept": {"note": _KEY},
+    "beats": {"beats": _TIMES, "downbeats": _TIMES},
+    "tempo": {"factor": {"enum": [2, 0.5]}},
+    "shift": {"beats": {"type": "integer"}},
+    "metre": {"metre": {"type": "string"}},
+    "key": {"key": {"type": "string"}},
+    "pickup": {"beats": {"type": "number", "minimum": 0, "exclusiveMaximum": 64}},
+    "chord": {"onset": {"type": "number", "minimum": 0}, "label": {"type": "string"}},
+}
+_MAY = frozenset({"downbeats"})
+
 
 def schema() -> Schema:
     """Describe the document that ``--json`` prints and ``-o song.json`` writes.
@@ -47,6 +79,16 @@ def schema() -> Schema:
     """
     described = _object(Transcription)
     described["properties"]["chords"]["items"] = _object(Chord, _PLACE)
+    described["properties"]["edits"]["items"] = {
+        "oneOf": [
+            {
+                "type": "object",
+                "properties": {"op": {"const": name}, **given},
+                "required": ["op", *(field for field in given if field not in _MAY)],
+            }
+            for name, given in _OPERATIONS.items()
+        ]
+    }
     described["properties"] = {"version": {"const": VERSION}, **described["properties"]}
     described["required"] = ["version", *described["required"]]
     about = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "pitchai transcription"}

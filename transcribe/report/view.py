@@ -42,7 +42,7 @@ def view(
         their index; ``edits``; ``undone``, a number; ``bars`` and ``sections`` with onset and offset; ``hands``, one a
         note; ``doubts``, the most doubtful first.
     """
-    plain = transcription
+    plain = replace(transcription, edits=())
     document = to_dict(plain)
     for number, note in enumerate(document["notes"]):
         note["id"] = number

@@ -37,6 +37,8 @@ FEATURES = {
 # Hands that alternate faster than in about so many seconds are costly.
 _FAST = 0.25
 _MIDDLE = 60
+# What it costs to give a note to another hand than somebody said.
+_DENIED = 100.0
 # Whose music has two staves; so has that of who knows what.
 _TWO_HANDED = {None, "piano", "keys", "organ", "mallet", "synth"}
 # So many beginnings are followed at a time.
@@ -61,7 +63,7 @@ class _Way:
 def find_hands(notes: Sequence[Note]) -> np.ndarray:
     """Tell for each note whether the right hand plays it: booleans, (n_notes,).
 
-    The part of an instrument that isn't played with a hand a staff is one hand's.
+    What somebody said of a note's hand is obeyed, and the notes beside it follow. The part of an instrument that isn't played with a hand a staff is one hand's.
 
     Parameters
     ----------
@@ -69,7 +71,10 @@ def find_hands(notes: Sequence[Note]) -> np.ndarray:
         Ordered by onset.
     """
     instruments = {note.instrument for note in notes}
-    if len(instruments) == 1 and not instruments & _TWO_HANDED:  # a part, which has one staff: high or low
+    said = np.array([note.hand is not None for note in notes], bool)
+    saying = np.array([note.hand == "right" for note in notes], bool)
+    if len(instruments) == 1 and not instruments & _TWO_HANDED and not said.any():
+        # A part, which has one staff: high or low.
         return np.full(len(notes), np.mean([note.pitch for note in notes]) >= _MIDDLE)
     weights = tuple(FEATURES.values())
     groups = struck_together(np.array([note.onset for note in notes]))
@@ -80,6 +85,11 @@ def find_hands(notes: Sequence[Note]) -> np.ndarray:
         orders.append(order)
         struck = [notes[i] for i in order]
         found = [_followed(way, struck, division, weights) for way in ways for division in range(len(struck) + 1)]
+        if said[group].any():
+            for way in found:
+                denied = [note.hand == "right" for note in struck[: way.division]]
+                denied += [note.hand == "left" for note in struck[way.division :]]
+                way.cost += _DENIED * sum(denied)
         # Of ways that leave the hands in one place the cheapest is enough.
         best: dict[tuple[int, int], _Way] = {}
         for way in sorted(found, key=lambda way: way.cost):
@@ -93,7 +103,7 @@ def find_hands(notes: Sequence[Note]) -> np.ndarray:
         assert chosen is not None
         right[order[chosen.division :]] = True
         chosen = chosen.before
-    return right
+    return np.where(said, saying, right)
 
 
 def struck_together(onsets: np.ndarray, within: float = TOGETHER) -> list[list[int]]:

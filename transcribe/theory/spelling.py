@@ -7,11 +7,12 @@ borrowed from the minor key, and diminished chords less far, for they stand on l
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from transcribe.events import Chord, Key, Note
 from transcribe.theory.chords import Label, parse
-from transcribe.theory.fifths import LETTERS, name_at, readable
+from transcribe.theory.fifths import LETTERS, name_at, place_of, readable
 from transcribe.theory.keys import signature
 
 # The flattest name of each kind in C major and A minor, by its place: tones from E flat to
@@ -22,6 +23,8 @@ _MAJOR_TONES, _MINOR_TONES, _ROOTS, _LEADING_ROOTS = -2, -1, -4, -1
 # A note that moves on by a semitone within so many seconds, among so many notes, but not sooner, is spelled by that: at
 # most so far from the middle of the key on the line of fifths. Chosen on 70 performances of ASAP's training pieces.
 _SOON, _FOLLOWING, _TOGETHER, _FARTHEST = 1.0, 24, 0.03, 8
+
+_NAME = re.compile(r"[A-G](#{0,2}|b{0,2})")
 
 
 def tone_name(pitch: int, key: str) -> tuple[str, int]:
@@ -42,11 +45,18 @@ def octave_of(pitch: int, name: str) -> int:
     return (pitch - name.count("#") + name.count("b")) // 12 - 1
 
 
+def spells(name: object, pitch: int) -> bool:
+    """Tell whether a name, such as ``F#`` or ``Bbb``, is one of a MIDI number's: with two accidentals at the most."""
+    if not isinstance(name, str) or _NAME.fullmatch(name) is None:
+        return False
+    return (place_of(name) * 7 + 5 - pitch) % 12 == 0
+
+
 def spelled_notes(notes: Sequence[Note], keys: Sequence[Key]) -> list[str]:
     """Spell notes in the keys of their sections: a name each, without the octave.
 
     A note that isn't of the key and moves on by a semitone is spelled as its leading tone is: raised where it rises,
-    lowered where it falls.
+    lowered where it falls. What somebody said of a note's spelling is obeyed.
 
     Parameters
     ----------
@@ -68,7 +78,7 @@ def spelled_notes(notes: Sequence[Note], keys: Sequence[Key]) -> list[str]:
             other = place - 12 if place > middle else place + 12
             if step and abs(other - middle) <= _FARTHEST:
                 place = max(place, other) if step > 0 else min(place, other)
-        found.append(name_at(place))
+        found.append(note.spelling or name_at(place))
     return found
 
 

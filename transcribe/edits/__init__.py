@@ -1,0 +1,1 @@
+"""What somebody corrected: operations beside what was heard, done again by whoever reads the result."""
