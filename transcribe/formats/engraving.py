@@ -56,18 +56,6 @@ def to_pages(transcription: Transcription, detail: float = 1.0, page: Page = PLA
     InputError
         If verovio can't read the score.
     """
-    engraver = engrave(transcription, detail, page)
-    return [finished(content, number, page) for number, content in enumerate(_filled(engraver), 1)]
-
-
-def engrave(transcription: Transcription, detail: float = 1.0, page: Page = PLAIN) -> verovio.toolkit:
-    """Lay a score out, on pages of A4.
-
-    Raises
-    ------
-    UsageError, InputError
-        As :func:`to_pages`.
-    """
     check_installed("score")
     pages = _filled(_engraver(to_musicxml(transcription, detail, page), page))
     return [_finished(content, number, page) for number, content in enumerate(pages, 1)]
@@ -197,7 +185,7 @@ def _last_filled(pages: list[str]) -> float:
     return n_systems[-1] / max(n_systems[0], 1) if len(pages) > 1 else 1.0
 
 
-def finished(content: str, number: int, page: Page) -> str:
+def _finished(content: str, number: int, page: Page) -> str:
     """Put the head onto a page, and its signs where they belong, whatever fonts there are."""
     content = _HEAD.sub(lambda head: head[1] + _head(number, page) + "</g>", content, count=1)
     content = _TEMPO.sub(_tempo, content)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from transcribe.errors import InputError, UsageError
 from transcribe.events import Transcription
+from transcribe.formats.engraving import engraved
 from transcribe.formats.format import Page
-from transcribe.formats.places import follow
 from transcribe.report import page
 from transcribe.report.roll import Scene
 
@@ -16,16 +16,17 @@ MOST_NOTES = 5000
 def to_html(transcription: Transcription, scene: Scene | None = None) -> bytes:
     """Write the page, as :func:`transcribe.report.page.to_html`.
 
-    The score is left out where its packages aren't installed, where it would be longer than ``MOST_NOTES``, and
+    The score is left out where its packages aren't installed, where it would have more than ``MOST_NOTES`` notes, and
     beside a reference.
     """
     scene = scene or Scene()
     score = None
     if transcription.notes and len(transcription.notes) <= MOST_NOTES and scene.reference is None:
         try:
-            score = follow(transcription, page=Page(title=scene.title))
+            score = engraved(transcription, page=Page(title=scene.title))
         except (InputError, UsageError):
             score = None  # the page is worth having without it
     if score is None:
         return page.to_html(transcription, scene)
-    return page.to_html(transcription, scene, score.places(), score.pages)
+    places = {"pages": len(score.pages), "notes": score.notes, "measures": score.measures}
+    return page.to_html(transcription, scene, places, score.pages)

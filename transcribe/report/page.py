@@ -48,11 +48,6 @@ _POLICY = (
     "default-src 'none'; style-src 'unsafe-inline'; script-src {scripts}; media-src blob:; img-src blob: data:; "
     "connect-src 'none'; base-uri 'none'; form-action 'none'"
 )
-#: What the server sends with its page as its content security policy.
-SERVED_POLICY = (
-    "default-src 'none'; style-src 'self'; script-src 'self'; media-src 'self' blob:; "
-    "img-src 'self' blob: data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-)
 
 
 def to_html(
@@ -71,7 +66,7 @@ def to_html(
         The title; the recording, which is put in to be listened to; a reference, whose notes are compared. Without a
         recording only the transcription can be heard; with ``sound`` off, nothing.
     score, pages
-        Where everything stands on the engraved score (:meth:`transcribe.formats.places.FollowedScore.places`), and its
+        Where everything stands on the engraved score (:class:`transcribe.formats.engraving.Engraved`), and its
         pages of SVG; none where nothing was engraved.
 
     Returns
@@ -129,14 +124,6 @@ def served(formats: Sequence[str]) -> bytes:
         "scripts": "\n".join(f'<script src="/assets/{name}" defer></script>' for name in SCRIPTS),
     }  # fmt: skip
     return _filled("app.html", fields).encode()
-
-
-def asset(name: str) -> tuple[bytes, str] | None:
-    """Give a file of the page's and its media type; None for what is none of them, whatever it is called."""
-    types = {".js": "text/javascript; charset=utf-8", ".css": "text/css; charset=utf-8", ".ogg": "audio/ogg"}
-    known = {**{name: ASSETS / name for name in (*SCRIPTS, STYLE)}, **{path.name: path for path in _samples()}}
-    path = known.get(name)
-    return None if path is None else (path.read_bytes(), types[path.suffix])
 
 
 def compared(

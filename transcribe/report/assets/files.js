@@ -84,9 +84,9 @@ class Files {
   async refresh() {
     clearTimeout(this.timer);
     try {
-      const found = await api.json("/api/results");
-      this.results = found.results || found;
-      if (found.folder) find("folder").textContent = found.folder;
+      const answer = await api.ask("/api/results");
+      this.results = await answer.json();
+      find("folder").textContent = decodeURIComponent(answer.headers.get("X-Folder") || "");
     } catch (error) {
       this.tell(error.message);
       this.timer = setTimeout(() => this.refresh(), 3000);
@@ -146,10 +146,25 @@ class Files {
 }
 
 // Every format by a button; the browser saves what the server writes.
-function drawExports(id) {
+function drawExports(id, tell) {
   find("exports").replaceChildren(...config.formats.map((name) => {
-    const link = make("a", { className: "button", href: `/api/files/${id}/export/${name}`, download: "" }, say(`format_${name}`));
-    link.dataset.format = name;
-    return make("li", {}, link);
+    const button = make("button", { type: "button" }, say(`format_${name}`));
+    button.dataset.format = name;
+    button.addEventListener("click", async () => {
+      button.disabled = true;
+      tell(say("writing"));
+      try {
+        const answer = await api.ask(`/api/files/${id}/export/${name}`);
+        const file = /filename\*=UTF-8''(.*)$/.exec(answer.headers.get("Content-Disposition") || "");
+        const address = URL.createObjectURL(await answer.blob());
+        make("a", { href: address, download: file ? decodeURIComponent(file[1]) : name }).click();
+        setTimeout(() => URL.revokeObjectURL(address), 60_000);
+        tell(say("written"));
+      } catch (error) {
+        tell(error.message);
+      }
+      button.disabled = false;
+    });
+    return make("li", {}, button);
   }));
 }

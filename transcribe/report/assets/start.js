@@ -26,10 +26,10 @@ function fileSource() {
   };
 }
 
-function serverSource(id, version) {
+function serverSource(id, view, version) {
   return {
-    recording: `/api/files/${id}/sound`,
-    load: async (name) => (await api.ask(`/assets/${name}`)).arrayBuffer(),
+    recording: view.has_sound === false ? null : `/api/files/${id}/sound`,
+    load: async (name) => (await api.ask(`/assets/piano/${name}`)).arrayBuffer(),
     save: (edits, undone) => { version.n++; return api.post(`/api/files/${id}/edits`, { edits, undone }); },
     score: {
       reason: "no_score",
@@ -91,8 +91,8 @@ function served(page) {
       find("files").hidden = true;
       find("song").hidden = false;
       document.body.dataset.at = "song";
-      drawExports(id);
-      page.open(view, serverSource(id, { n: 0 }));
+      drawExports(id, tell);
+      page.open(view, serverSource(id, view, { n: 0 }));
       page.view(document.querySelector("input[name=view]:checked").value);
     } catch (error) {
       tell(error.message);
