@@ -104,7 +104,7 @@ def _add(library: Library, source: Path) -> None:
     upload.finish()
 
 
-def _listen(host: str, port: int):  # type: ignore[no-untyped-def]
+def _listen(host: str, port: int):  # type: ignore[no-untyped-def]  # noqa: ANN202
     import socket
 
     family = socket.AF_INET6 if ":" in host else socket.AF_INET

@@ -1,4 +1,4 @@
-"""The page that the server shows: that of :mod:`transcribe.report.page`, its styles and scripts linked, not embedded."""
+"""The page that the server shows: that of :mod:`transcribe.report.page`, styles and scripts linked, not embedded."""
 
 from __future__ import annotations
 
