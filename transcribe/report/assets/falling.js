@@ -5,7 +5,7 @@ const WHITE = [0, 2, 4, 5, 7, 9, 11];
 
 class Falling {
   constructor(element, song, palette, seek) {
-    Object.assign(this, { element, palette, seek, position: 0, ahead: 4 });
+    Object.assign(this, { element, palette, seek, position: 0, ahead: 4, share: 0.6 });
     this.surface = new Surface(element, (g, width, height) => this.draw(g, width, height));
     this.open(song);
     new ResizeObserver(() => this.resize()).observe(element);
@@ -47,7 +47,7 @@ class Falling {
 
   resize() {
     const width = this.element.clientWidth;
-    if (width) this.surface.resize(width, Math.max(280, Math.min(innerHeight * 0.6, 640)));
+    if (width) this.surface.resize(width, Math.max(260, Math.min(innerHeight * this.share, 640)));
   }
 
   follow(seconds) { this.position = seconds; this.surface.request(); }

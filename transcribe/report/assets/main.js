@@ -151,6 +151,7 @@ class Page {
     const shown = { roll: ["roll"], falling: ["falling"], score: ["score"], both: ["score", "roll"], practice: ["score", "falling"] }[name];
     for (const id of ["roll", "falling", "score"]) find(`view-${id}`).hidden = !shown.includes(id);
     if (this.roll) this.roll.share = name === "both" ? 0.3 : 0.5; // of the window's height
+    if (this.falling) this.falling.share = name === "practice" ? 0.36 : 0.6;
     this.roll?.resize();
     this.falling?.resize();
     this.score?.follow(this.player.position, false);

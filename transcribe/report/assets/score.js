@@ -15,8 +15,10 @@ class Score {
     this.song = song;
     this.source = source;
     const turn = (this.turn = (this.turn || 0) + 1);
-    let places = null;
-    try { places = source ? await source.places() : null; } catch { places = null; }
+    let places = null, fault = say("no_score");
+    this.element.dataset.state = "busy";
+    if (!this.pages.length) this.element.replaceChildren(make("p", { className: "hint" }, say("engraving")));
+    try { places = source ? await source.places() : null; } catch (error) { fault = error.message || fault; }
     if (turn !== this.turn) return; // a newer one has come
     this.measures = places?.measures || [];
     this.notes = new Map();
@@ -26,7 +28,8 @@ class Score {
     const before = this.element.scrollTop;
     this.pages = Array.from({ length: pages }, (_, i) => make("div", { className: "page" },
       make("img", { alt: say("score_page", { page: i + 1, pages }), draggable: false })));
-    const nothing = make("p", { className: "hint" }, say(places ? "no_score" : source?.reason || "no_score"));
+    const nothing = make("p", { className: "hint" }, fault);
+    this.element.dataset.state = pages ? "there" : "none";
     this.element.replaceChildren(...(pages ? this.pages : [nothing]));
     this.element.scrollTop = before;
     for (const page of this.pages) this.watcher.observe(page);

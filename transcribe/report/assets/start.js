@@ -32,7 +32,6 @@ function serverSource(id, view, version) {
     load: async (name) => (await api.ask(`/assets/piano/${name}`)).arrayBuffer(),
     save: (edits, undone) => { version.n++; return api.post(`/api/files/${id}/edits`, { edits, undone }); },
     score: {
-      reason: "no_score",
       places: () => api.json(`/api/files/${id}/score.json`),
       page: async (n) => `/api/files/${id}/score.svg?page=${n}&v=${version.n}`,
     },
