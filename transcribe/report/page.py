@@ -33,8 +33,9 @@ from transcribe.theory.families import DRUMS, FAMILIES
 ASSETS, SAMPLES = Path(__file__).parent / "assets", Path(__file__).parent / "piano"
 #: In the order in which they are loaded.
 SCRIPTS = (
-    "helpers.js", "song.js", "palette.js", "sampler.js", "shifter.js", "player.js", "roll-pointer.js", "roll.js",
-    "falling.js", "score.js", "editing.js", "panels.js", "beats-panel.js", "files.js", "keys.js", "main.js", "start.js",
+    "helpers.js", "song.js", "palette.js", "sampler.js", "shifter.js", "player.js", "roll-pointer.js", "roll-frame.js",
+    "roll.js", "falling.js", "score.js", "editing.js", "panels.js", "beats-panel.js", "files.js", "keys.js", "main.js",
+    "start.js",
 )  # fmt: skip
 STYLE = "page.css"
 _HIT, _MISS, _EXTRA = range(1, 4)  # as song.js knows them

@@ -79,9 +79,7 @@ class Falling {
       const top = y(note.offset), bottom = Math.min(y(note.onset), this.floor), colour = palette.of(note);
       g.fillStyle = colour;
       g.globalAlpha = (note.confidence < UNSURE ? 0.3 : note.confidence < DOUBTFUL ? 0.6 : palette.strength(note)) * (silent ? 0.25 : 1);
-      g.beginPath();
-      g.roundRect(x * width + 1, top, Math.max(w * width - 2, 3), Math.max(bottom - top - 1, 3), 4);
-      g.fill();
+      g.fillRect(x * width + 1, top, Math.max(w * width - 2, 3), Math.max(bottom - top - 1, 3));
       if (note.onset <= position && note.offset > position && !silent) lit.set(note.pitch, colour);
     });
     g.globalAlpha = 1;

@@ -115,8 +115,7 @@ class Page {
   // After an edit that the page itself has made already.
   redraw() {
     this.player.restart();
-    this.roll.drawBackground();
-    this.roll.request();
+    this.roll.renew();
     this.falling.surface.request();
     this.redrawText();
   }

@@ -29,6 +29,7 @@ class Song {
   // For every few seconds, the first note that still sounds there: where drawing begins.
   index() {
     this.notes.sort((a, b) => a.onset - b.onset || a.pitch - b.pitch);
+    this.ids = new Map(this.notes.map((note) => [note.id, note]));
     this.last = this.notes.reduce((end, note) => Math.max(end, note.offset), 0);
     this.bins = new Array(Math.ceil(this.last / INDEX_SECONDS) + 2).fill(this.notes.length);
     this.notes.forEach((note, i) => {
@@ -58,7 +59,7 @@ class Song {
     return [clamp(low - 2, 0, 127), clamp(high + 2, 0, 127)];
   }
 
-  byId(id) { return this.notes.find((note) => note.id === id); }
+  byId(id) { return this.ids.get(id); }
   // A note as edits name it: by pitch and onset.
   byKey(key) { return this.notes.find((note) => note.pitch === key.pitch && Math.abs(note.onset - key.onset) < 2e-4); }
 
