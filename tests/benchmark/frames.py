@@ -3,9 +3,9 @@
     python tests/benchmark/frames.py            # all views
     python tests/benchmark/frames.py --seconds 10
 
-Prints the median and the 95th percentile of the times between frames, in ms, and of the time that drawing takes; the bar
-to keep is a 95th percentile of 20 ms. A machine that is at work on other things drops frames of its own: the best of
-three runs counts.
+Prints the median and the 95th percentile of the times between frames, in ms, and of the time that drawing takes; the
+bar to keep is a 95th percentile of 20 ms. A machine that is at work on other things drops frames of its own: the best
+of three runs counts.
 """
 
 from __future__ import annotations

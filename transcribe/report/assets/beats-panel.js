@@ -1,9 +1,11 @@
 "use strict";
 // Beats and bars put right: tapped along the sound, twice or half as fast, bar lines shifted, metre, key and pick-up told.
 
+const SHORTEST_BEAT = 0.12, LONGEST_BEAT = 4; // s
+
 class BeatsPanel {
   constructor(editing, player, roll, tell) {
-    Object.assign(this, { editing, player, roll, tell, taps: [], active: false });
+    Object.assign(this, { editing, player, roll, tell, taps: [], firsts: [] });
     const act = (id, action) => find(id).addEventListener("click", action);
     act("tap", () => this.tap(false));
     act("tap-first", () => this.tap(true));
@@ -43,24 +45,22 @@ class BeatsPanel {
   tap(first) {
     if (!this.player.playing) { this.player.play(); if (!this.taps.length) return this.tell(say("tap_now")); return; }
     const { player } = this, late = (player.context?.outputLatency || 0) * player.rate;
-    const time = exact(Math.max(0, player.now() - late));
-    // After a jump back the taps begin anew.
-    if (this.taps.length && time <= this.taps.at(-1) + 0.1) this.taps = [];
+    const time = exact(Math.max(0, player.now() - late)), gap = time - (this.taps.at(-1) ?? time - 1);
+    // After a jump or a long pause the taps begin anew; two within a moment are one.
+    if (gap < -0.2 || gap > LONGEST_BEAT) [this.taps, this.firsts] = [[], []];
+    else if (gap < SHORTEST_BEAT) return;
     this.taps.push(time);
-    if (first) this.taps.downbeat = this.taps.length - 1;
+    if (first) this.firsts.push(time);
     this.draw();
   }
 
-  drop() { this.taps = []; this.draw(); }
+  drop() { [this.taps, this.firsts] = [[], []]; this.draw(); }
 
   use() {
     if (this.taps.length < 2) return;
-    const taps = [...this.taps], first = this.taps.downbeat;
-    const [per] = (this.song.metre || "4/4").split("/").map(Number);
-    // Every bar's first, from the one that was tapped as such.
-    const downbeats = first === undefined ? [] : taps.filter((_, i) => (i - first) % (per || 4) === 0);
-    this.editing.do({ op: "beats", beats: taps, downbeats });
-    this.tell(say("taps_used", { n: taps.length }));
+    // A few are enough: the beats before and after follow from them.
+    this.editing.do({ op: "beats", beats: this.taps, downbeats: this.firsts });
+    this.tell(say("taps_used", { n: this.taps.length }));
     this.drop();
   }
 
@@ -68,14 +68,11 @@ class BeatsPanel {
   barHere() {
     const { song, player } = this;
     if (!song.beats.length) return;
-    const beat = nearest(song.beats, player.position);
-    const before = song.downbeats[upTo(song.downbeats, song.beats[beat] + 0.02) - 1] ?? song.downbeats[0];
-    const by = before === undefined ? 0 : beat - nearest(song.beats, before);
-    if (by) this.editing.do({ op: "shift", beats: by });
+    this.editing.do({ op: "beats", beats: [], downbeats: [exact(song.beats[nearest(song.beats, player.position)])] });
   }
 
   draw() {
-    this.roll.taps = this.taps;
+    [this.roll.taps, this.roll.firsts] = [this.taps, this.firsts];
     this.roll.request();
     const n = this.taps.length;
     find("taps-count").textContent = n ? say("taps", { n }) : "";

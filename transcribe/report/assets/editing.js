@@ -7,16 +7,17 @@ const exact = (seconds) => Math.round(seconds * 1e4) / 1e4;
 const AT_ONCE = new Set(["add", "delete", "change", "accept", "chord"]);
 
 class Editing {
-  // send(edits, undone) saves both lists and gives the new view; show(view) puts it on the page.
-  constructor({ send, show, redraw }) {
-    Object.assign(this, { send, show, redraw, edits: [], undone: [], saving: false, waiting: false });
+  // send(edits, undone, version) saves both lists and gives the new view, show(view) puts it on the page, reload() asks
+  // for it again, redraw() shows what was done at once.
+  constructor({ send, show, reload, redraw, tell }) {
+    Object.assign(this, { send, show, reload, redraw, tell, edits: [], undone: [], saving: false, waiting: false });
     this.state = new Signal(); // "saved", "saving", "failed"
   }
 
   open(song) {
     this.song = song;
     this.edits = song.view.edits || [];
-    if (Array.isArray(song.view.undone)) this.undone = song.view.undone;
+    this.version = song.view.version;
   }
 
   do(operation) {
@@ -48,7 +49,7 @@ class Editing {
     } else if (!found) return;
     else if (op === "delete") song.notes.splice(song.notes.indexOf(found), 1);
     else if (op === "accept") found.confidence = 1;
-    else Object.assign(found, to);
+    else Object.assign(found, to, "pitch" in to || "onset" in to ? { confidence: 1 } : {});
     song.index();
     this.redraw();
   }
@@ -63,7 +64,8 @@ class Editing {
     while (this.waiting) {
       this.waiting = false;
       try {
-        view = await this.send(this.edits, this.undone);
+        view = await this.send(this.edits, this.undone, this.version);
+        this.version = view.version;
         refused = null;
       } catch (error) {
         refused = error;
@@ -71,9 +73,12 @@ class Editing {
     }
     this.saving = false;
     if (refused) {
-      // What the server refuses isn't kept; what it couldn't be told is sent again with the next edit.
-      if (refused.refused) { this.edits = this.edits.slice(0, -1); this.save(); }
-      this.state.send(refused.message || say("not_saved"));
+      // Somebody else was quicker: theirs stands. What else is refused isn't kept; what the server couldn't be told is
+      // sent again with the next edit.
+      if (refused.status === 409) this.reload();
+      else if (refused.status >= 400 && refused.status < 500) { this.edits = this.edits.slice(0, -1); this.save(); }
+      this.tell(refused.status ? refused.message : say("not_saved"));
+      this.state.send(refused.status ? refused.message : say("not_saved"));
       return;
     }
     this.show(view);
@@ -124,7 +129,6 @@ class Hands {
     }
     const from = key(note);
     if (!Object.keys(to).length) return;
-    // The name that was chosen for another pitch is its name no longer.
     this.editing.do({ op: "change", note: from, to });
     this.tell(say("changed", { note: pitchName(note.pitch) }));
     this.again();

@@ -8,7 +8,7 @@ const api = {
     let message = "";
     try { message = (await answer.json()).error || ""; } catch { /* no JSON: the status says enough */ }
     const error = new Error(message || say("refused", { status: answer.status }));
-    error.refused = answer.status >= 400 && answer.status < 500;
+    error.status = answer.status;
     throw error;
   },
   async json(path, options) { return (await this.ask(path, options)).json(); },
@@ -93,6 +93,9 @@ class Files {
       return;
     }
     const busy = this.results.filter((result) => result.status === "queued" || result.status === "running");
+    // What the server was started with opens as soon as it is done.
+    if (!this.refreshed && !location.hash.slice(1)) this.opening ??= busy[0]?.id;
+    this.refreshed = true;
     await Promise.all(busy.map(async (result) => {
       try { Object.assign(result, await api.json(`/api/files/${result.id}/status`)); } catch { /* it was removed meanwhile */ }
     }));

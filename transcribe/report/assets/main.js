@@ -58,7 +58,8 @@ class Page {
 
   edit(source) {
     const { player, roll } = this;
-    this.editing = new Editing({ send: source.save, show: (view) => this.renew(view), redraw: () => this.redraw() });
+    this.editing = new Editing({ send: source.save, show: (view) => this.renew(view), redraw: () => this.redraw(),
+      reload: async () => this.renew(await source.view()), tell });
     this.editing.open(this.song);
     this.editing.state.on((state) => this.saved(state));
     this.hands = new Hands(this.editing, roll, player, tell);

@@ -70,8 +70,12 @@ class Doubts {
     return `${doubt.kind} ${note ? `${note.pitch} ${note.onset}` : doubt.onset}`;
   }
 
-  // The note that a doubt is about: one that is there (by its number), or one that is missing (given whole).
-  noteOf(doubt) { return typeof doubt.note === "number" ? this.song.byId(doubt.note) : doubt.note; }
+  // The note that a doubt is about: one that is there, or one that is missing, as long as its neighbour.
+  noteOf(doubt) {
+    const note = this.song.byId(doubt.note);
+    if (doubt.kind !== "missing") return note;
+    return { onset: doubt.onset, pitch: doubt.pitch, offset: Math.max(note?.offset ?? 0, doubt.onset + 0.1) };
+  }
 
   draw() {
     find("doubts-count").textContent = this.items.length ? say("doubts_left", { n: this.items.length }) : say("no_doubts");
@@ -105,7 +109,7 @@ class Doubts {
   settle(right) {
     const doubt = this.items[this.at];
     if (!doubt) return false;
-    const note = this.noteOf(doubt), missing = typeof doubt.note !== "number";
+    const note = this.noteOf(doubt), missing = doubt.kind === "missing";
     this.settled.add(this.name(doubt));
     this.items.splice(this.at, 1);
     if (note && missing && right) this.hands.add(note.onset, note.pitch, note.offset);
@@ -119,7 +123,7 @@ class Doubts {
     const doubt = this.items?.[this.at];
     if (!doubt) return false;
     const note = this.noteOf(doubt);
-    return typeof doubt.note !== "number" || this.hands.note === null || this.hands.note === note;
+    return doubt.kind === "missing" || this.hands.note === null || this.hands.note === note;
   }
 }
 

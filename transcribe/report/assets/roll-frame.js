@@ -88,9 +88,9 @@ class RollFrame {
         if (section.label && section.offset > this.start && section.onset < this.end)
           g.fillText(section.label, Math.max(this.x(section.onset), KEYS_WIDTH) + 4, 11);
     }
-    for (const [i, tap] of this.taps.entries()) {
+    for (const tap of this.taps) {
       g.fillStyle = palette.accent;
-      const strong = i === this.taps.downbeat;
+      const strong = this.firsts.includes(tap);
       g.fillRect(this.x(tap) - (strong ? 2 : 1), 0, strong ? 4 : 2, bottom);
     }
   }

@@ -12,7 +12,7 @@ class Roll extends RollFrame {
   // element: holds the roll and takes the keyboard. seek(seconds) is called when the listener points somewhere.
   constructor(element, song, palette, seek) {
     super();
-    Object.assign(this, { element, palette, seek, position: 0, start: 0, span: 12, selected: null, ghost: null, loop: null, taps: [], share: 0.5, tiles: new Map() });
+    Object.assign(this, { element, palette, seek, position: 0, start: 0, span: 12, selected: null, ghost: null, loop: null, taps: [], firsts: [], share: 0.5, tiles: new Map() });
     this.surface = new Surface(element, (g, width, height) => this.draw(g, width, height));
     this.canvas = this.surface.canvas;
     this.overview = make("div", { className: "roll overview" });

@@ -26,14 +26,20 @@ function fileSource() {
   };
 }
 
-function serverSource(id, view, version) {
+function serverSource(id, view) {
+  let shown = view.version;
   return {
     recording: view.has_sound === false ? null : `/api/files/${id}/sound`,
     load: async (name) => (await api.ask(`/assets/piano/${name}`)).arrayBuffer(),
-    save: (edits, undone) => { version.n++; return api.post(`/api/files/${id}/edits`, { edits, undone }); },
+    view: () => api.json(`/api/files/${id}`),
+    save: async (edits, undone, version) => {
+      const made = await api.post(`/api/files/${id}/edits`, { edits, undone, version });
+      shown = made.version;
+      return made;
+    },
     score: {
       places: () => api.json(`/api/files/${id}/score.json`),
-      page: async (n) => `/api/files/${id}/score.svg?page=${n}&v=${version.n}`,
+      page: async (n) => `/api/files/${id}/score.svg?page=${n}&v=${shown}`,
     },
   };
 }
@@ -70,6 +76,21 @@ function themes(restyle) {
   });
 }
 
+// Sheets that open above the page: Escape and a click elsewhere close them.
+function menus() {
+  const all = [...document.querySelectorAll(".menu")];
+  document.addEventListener("click", (event) => {
+    for (const menu of all) if (!menu.contains(event.target)) menu.open = false;
+  });
+  for (const menu of all)
+    menu.addEventListener("keydown", (event) => {
+      if (event.key !== "Escape" || !menu.open) return;
+      event.stopPropagation();
+      menu.open = false;
+      menu.querySelector("summary").focus();
+    });
+}
+
 function served(page) {
   const files = new Files(null, tell);
   const home = () => {
@@ -91,7 +112,7 @@ function served(page) {
       find("song").hidden = false;
       document.body.dataset.at = "song";
       drawExports(id, tell);
-      page.open(view, serverSource(id, view, { n: 0 }));
+      page.open(view, serverSource(id, view));
       page.view(document.querySelector("input[name=view]:checked").value);
     } catch (error) {
       tell(error.message);
@@ -114,6 +135,7 @@ function start() {
   }
   const page = (window.page = new Page());
   themes(() => page.palette.restyle());
+  menus();
   if (config.served) {
     document.body.dataset.served = "yes";
     return served(page);
