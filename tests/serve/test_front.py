@@ -82,9 +82,7 @@ def server(browser: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[S
         "--threads",
         "1",
     ]
-    with subprocess.Popen(
-        command, cwd=ROOT, stdout=subprocess.PIPE, env={**os.environ, "PYTHONUNBUFFERED": "1"}
-    ) as run:
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE) as run:
         assert run.stdout is not None
         ready, _, _ = select.select([run.stdout], [], [], 120)
         line = run.stdout.readline().decode() if ready else ""
@@ -320,10 +318,8 @@ def test_tempo_bars_metre_and_key(window: Any, server: Server) -> None:
         "tempo", "tempo", "shift", "beats", "metre", "key", "pickup",
     ]  # fmt: skip
     # The score is engraved anew, the MIDI written with it.
-    until(
-        window,
-        f"(document.querySelector('.page img')?.src ?? '') > '' && document.querySelector('.page img').src !== '{score}'",
-    )
+    picture = "(document.querySelector('.page img')?.src ?? '')"
+    until(window, f"{picture} !== '' && {picture} !== '{score}'")
     assert b"<fifths>1</fifths>" in download(window, "musicxml")
     assert b"<beats>4</beats>" in download(window, "musicxml")
 
@@ -421,7 +417,7 @@ def test_everything_is_reached_with_the_tab_key(window: Any) -> None:
     wanted = set(
         window.evaluate(
             "[...document.querySelectorAll('main button, main select, main input, header button')]"
-            ".filter((e) => e.id && !e.disabled && e.offsetParent && e.type !== 'radio').map((e) => e.id)"
+            ".filter((e) => e.id && !e.matches(':disabled') && e.offsetParent && e.type !== 'radio').map((e) => e.id)"
         )
     )
     assert len(wanted) > 30
