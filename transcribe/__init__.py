@@ -14,6 +14,7 @@ TYPE_CHECKING = False  # what typing has under this name; importing typing takes
 if TYPE_CHECKING:
     from transcribe.audio.reader import Audio, load_audio
     from transcribe.beats.analysis import analysed
+    from transcribe.edits.replay import replayed
     from transcribe.engine.features import FeatureConfig, FrameGrid, LogMel
     from transcribe.errors import InputError, OutputError, PitchaiError, UsageError, WeightsError
     from transcribe.events import Chord, Drum, Key, Note, Pedal, Tag, Transcription
@@ -53,6 +54,7 @@ _LAZY = {
     "decode": "notes.decoder",
     "load": "files",
     "load_audio": "audio.reader",
+    "replayed": "edits.replay",
     "save": "files",
     "score_notes": "notes.metrics",
     "summary": "registry",
@@ -85,6 +87,7 @@ __all__ = [
     "decode",
     "load",
     "load_audio",
+    "replayed",
     "save",
     "score_notes",
     "summary",

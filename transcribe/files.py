@@ -6,6 +6,7 @@ from os import PathLike
 from pathlib import Path
 
 from transcribe.batch.atomic import write_atomically
+from transcribe.edits.replay import replayed
 from transcribe.errors import UsageError
 from transcribe.events import Transcription
 from transcribe.formats.format import Page, Rendering
@@ -29,7 +30,7 @@ def save(
     one_track: bool = False,
     overwrite: bool = False,
 ) -> None:
-    """Write a file, whole or not at all.
+    """Write a file, whole or not at all; edits that a result holds are done, but for JSON, which keeps them.
 
     Parameters
     ----------
@@ -63,6 +64,8 @@ def save(
     """
     target = Path(path)
     form = format_of(target, task_named(task).formats)
+    if form.name != "json":
+        transcription = replayed(transcription)
     if "chords" in form.needs and not transcription.chords:
         raise UsageError(f"{target.name}: there are no chords to write")
     scene = Scene(target.stem, summary=tuple(summary(transcription)))
@@ -72,7 +75,7 @@ def save(
 
 
 def load(path: str | PathLike[str]) -> Transcription:
-    """Read a result from ``.json``, ``.mid``, ``.csv`` or ``.lab``.
+    """Read a result from ``.json``, ``.mid``, ``.csv`` or ``.lab``; :func:`replayed` does the edits that it holds.
 
     Raises
     ------

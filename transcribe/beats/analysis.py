@@ -47,7 +47,7 @@ def _with_beats(transcription: Transcription, timing: Timing, model: BeatsModel 
     notes, drums = transcription.notes, transcription.drums
     if known is None or timing.tells_bars:
         given = () if timing.tempo is not None else transcription.beats if known is None else known.beats
-        model = model or (_default_model() if notes or drums else None)
+        model = model or (default_beats_model() if notes or drums else None)
         found = find_beats(notes, model.network, timing, given, drums=drums) if model is not None else Beats()
         if model is not None and found.beats:
             transcription = replace(transcription, models={**transcription.models, "beats": model.name})
@@ -79,5 +79,6 @@ def _with_keys(transcription: Transcription, timing: Timing) -> Transcription:
 
 
 @cache
-def _default_model() -> BeatsModel:
+def default_beats_model() -> BeatsModel:
+    """Load the beat network once."""
     return load_beats_model()

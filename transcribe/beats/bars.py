@@ -6,7 +6,7 @@ metre; another metre begins at a bar line, and a bar that is cut short or too lo
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -17,6 +17,8 @@ from transcribe.beats.decoder import FoundBeats, logit
 
 # A metre that the network doesn't think of at all is as probable as this: training has few of the rare ones.
 _LEAST_METRE = 0.05
+# What it costs to cut bars whose metre is known; and that no bar begins where somebody says that one does.
+_KNOWN, _DENIED = 200.0, 1000.0
 
 
 @dataclass(frozen=True)
@@ -107,6 +109,8 @@ def find_bars(
     accents: Accents | None = None,
     metre: tuple[int, bool] | None = None,
     first: int | None = None,
+    anchors: Collection[int] = (),
+    lengths: Collection[int] = (),
 ) -> FoundBars:
     """Find the bars of beats.
 
@@ -120,6 +124,10 @@ def find_bars(
         How many beats a bar has and whether they divide in three, where that is known.
     first
         The first beat that begins a bar, where that is known.
+    anchors
+        Further beats that begin bars, where that is known; what makes a bar short.
+    lengths
+        How many beats bars have, where that is known and the metre isn't.
 
     Returns
     -------
@@ -127,7 +135,7 @@ def find_bars(
         Of no beats for no beats.
     """
     n_beats = len(found)
-    kinds = [metre] if metre is not None else [(n, triple) for n in config.prior for triple in (False, True)]
+    kinds = [metre] if metre is not None else [(n, triple) for n in lengths or config.prior for triple in (False, True)]
     states = _States(kinds)
     if not n_beats:
         return FoundBars(np.zeros(0, int), np.zeros(0, int), np.zeros(0, bool))
@@ -135,11 +143,14 @@ def find_bars(
     if first is not None:
         at_start = -first % states.length
         seen[0] = np.where(states.place == at_start, seen[0], -np.inf)
+    for anchor in anchors:
+        seen[anchor] += np.where(states.place == 0, 0.0, -_DENIED)
     # A step is one of: to the next place, to a bar of the same kind, to one of another kind, out of an unfinished bar.
-    cost_of_cut = config.cut if metre is None else np.inf  # a metre that is known is obeyed
+    # A metre that is known is obeyed; where bar lines are known too, there are bars that are cut at times.
+    cost_of_cut = config.cut if metre is None or anchors else np.inf
     compound = {(3, True): config.nine, (4, True): config.twelve}
     prior = np.array([config.prior.get(n, 0.0) + compound.get((n, triple), 0.0) for n, triple in kinds])
-    changes = np.full((len(kinds), len(kinds)), -config.change) + prior
+    changes = np.full((len(kinds), len(kinds)), -(_KNOWN if len(lengths) == 1 else config.change)) + prior
     np.fill_diagonal(changes, 0.0)
     values = seen[0] + prior[states.kind] + config.begin * (states.place == 0)
     before = np.zeros((n_beats, len(states.place)), np.int32)
@@ -175,7 +186,8 @@ def _observed(found: FoundBeats, accents: Accents | None, config: BarDecodingCon
     if accents is not None:
         odds = odds + config.weight * accents.weight + config.turn * accents.turn
         three = three + config.thirds * accents.thirds
-    columns = [METRES.index(length) for length in states.length] if len(states.kinds) > 1 else []
+    told = len({length for length, _ in states.kinds}) > 1 and all(length in METRES for length, _ in states.kinds)
+    columns = [METRES.index(length) for length in states.length] if told else []
     begins = states.place == 0
     seen = odds[:, None] * (begins - 0.5) + three[:, None] * (states.triple - 0.5)
     return np.asarray(seen + config.metre * likely[:, columns] if columns else seen)

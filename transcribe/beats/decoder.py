@@ -177,8 +177,12 @@ class BeatDecoder:
 
     def finish(self) -> FoundBeats:
         """Find the beats of all that was pushed."""
-        heard = self.heard()
-        return heard.at(_Search(heard, self.config).beats() if len(heard.beat) else np.zeros(0))
+        return found_in(self.heard(), self.config)
+
+
+def found_in(heard: Heard, config: BeatDecodingConfig = BeatDecodingConfig()) -> FoundBeats:
+    """Find the beats of what was heard."""
+    return heard.at(Search(heard, config).beats() if len(heard.beat) else np.zeros(0))
 
 
 def find_beats(activations: BeatActivations, config: BeatDecodingConfig = BeatDecodingConfig()) -> FoundBeats:
@@ -203,7 +207,7 @@ def logit(probability: np.ndarray) -> np.ndarray:
     return np.asarray(np.log(clipped / (1 - clipped)))
 
 
-class _Search:
+class Search:
     """The search for the best path; ``kept`` holds one of ``_EVERY`` frames of tempo and metre.
 
     A state is a peak (a node), the number of beats since the node before, and that node. A node keeps its best states:
@@ -294,11 +298,15 @@ class _Search:
         self.values[node, :n_kept] = values[kept]
         self.log_periods[node, :n_kept] = log_periods[kept]
         self.before[node, :n_kept] = before[kept]
-        changes = self.config.change * np.abs(log_periods[kept][:, None] - _LOG_PERIODS)
+        changes = self.cost_of_change(np.abs(log_periods[kept][:, None] - _LOG_PERIODS))
         # The first beat of all, whose length is NaN, costs the most whatever follows: as every path has one.
         onward = values[kept][:, None] - np.fmin(changes, self.config.most_change)
         self.best[node] = onward.argmax(0)
         self.onward[node] = onward.max(0)
+
+    def cost_of_change(self, change: np.ndarray) -> np.ndarray:
+        """Say what it costs that beats get longer, or shorter, in natural logarithms."""
+        return self.config.change * change
 
     def _path(self) -> np.ndarray:
         """Go back from the best state at the end, and put beats between the nodes of the path."""

@@ -9,7 +9,7 @@ import numpy as np
 
 from transcribe.beats.accents import accents_of
 from transcribe.beats.bars import BarDecodingConfig, FoundBars, find_bars
-from transcribe.beats.decoder import BeatDecoder, BeatDecodingConfig, FoundBeats, Heard, logit
+from transcribe.beats.decoder import BeatDecoder, BeatDecodingConfig, FoundBeats, Heard, found_in, logit
 from transcribe.beats.features import FRAME_RATE, drum_array, note_array
 from transcribe.beats.windows import Network, predict_blocks
 from transcribe.events import Drum, Metre, Note
@@ -68,37 +68,81 @@ def find_beats(
     n_onsets = 1 + int(np.count_nonzero(np.diff(times) > _TOGETHER)) if len(times) else 0
     if not n_onsets or times[-1] > _LONGEST or (n_onsets < _MIN_ONSETS and not known.tells_beats and not len(beats)):
         return Beats()
-    decoder = BeatDecoder(search)
-    rows = note_array(notes)
-    for block in predict_blocks(rows, network, drum_array(drums)):
-        decoder.push(block)
-    heard = decoder.heard()
+    heard = listened(notes, network, drums)
     if len(beats):
         places = np.array(beats, float)
     elif known.tempo is not None:
         places = _at_tempo(heard, known.tempo, float(times[0]), float(times[-1]))
     else:
-        places = decoder.finish().times
+        places = found_in(heard, search).times
         if len(places) < 2 or heard.at(places).beat.mean() < _LEAST_CONFIDENCE:
             return Beats()
-        places = _onto_notes(places, times)
+        places = onto_notes(places, times)
         # Where nothing is played any more, nothing says where a beat would be.
         places = steadied(places[places <= times[-1] + _NEAR].tolist())
-    if known.level == "double":
-        places = BeatGrid(places.tolist()).to_seconds(np.arange(2 * len(places) - 1) / 2)
-    elif known.level == "half":
-        halves = [places[k::2] for k in (0, 1)]
-        places = max(halves, key=lambda half: float(heard.at(half).downbeat.mean()) if len(half) else 0.0)
+    if known.level is not None:
+        places = at_level(heard, places, known.level)
     places = np.round(places, 6)
     if not is_grid(places.tolist()):
         return Beats()
+    return with_bars(heard, notes, places, known, bars)
+
+
+def listened(notes: Sequence[Note], network: Network, drums: Sequence[Drum] = ()) -> Heard:
+    """Let a network listen to notes and drums, ordered by onset."""
+    decoder = BeatDecoder()
+    for block in predict_blocks(note_array(notes), network, drum_array(drums)):
+        decoder.push(block)
+    return decoder.heard()
+
+
+def at_level(heard: Heard, places: np.ndarray, level: str, kept: Sequence[float] = ()) -> np.ndarray:
+    """Double the beats, or leave every second one: those that are kept, or that are rather downbeats."""
+    if level == "double":
+        return BeatGrid(places.tolist()).to_seconds(np.arange(2 * len(places) - 1) / 2)
+    halves = [places[k::2] for k in (0, 1)]
+
+    def worth(half: np.ndarray) -> tuple[int, float]:
+        n_kept = sum(bool(np.abs(half - time).min() < _NEAR) for time in kept) if len(half) else 0
+        return n_kept, float(heard.at(half).downbeat.mean()) if len(half) else 0.0
+
+    return max(halves, key=worth)
+
+
+def with_bars(
+    heard: Heard,
+    notes: Sequence[Note],
+    places: np.ndarray,
+    known: Timing = Timing(),  # noqa: B008 (frozen)
+    bars: BarDecodingConfig = BarDecodingConfig(),  # noqa: B008
+    anchors: Sequence[float] = (),
+    lengths: Sequence[int] = (),
+) -> Beats:
+    """Find the bars of beats.
+
+    Parameters
+    ----------
+    heard
+        What the network heard.
+    notes
+        Ordered by onset.
+    places
+        The beats, in seconds, a grid.
+    known
+        Its metre and its pick-up are obeyed.
+    anchors
+        Times of which the nearest beats begin bars.
+    lengths
+        How many beats bars have, where that is known and the metre isn't.
+    """
     found = heard.at(places)
     metre = None if known.metre is None else (names.beats_in_bar(known.metre), names.is_compound(known.metre))
     first = None
     if known.pickup is not None:
-        begun = float(BeatGrid(places.tolist()).to_beats(times[:1])[0])
+        begun = float(BeatGrid(places.tolist()).to_beats(np.array([note.onset for note in notes[:1]] or [0.0]))[0])
         first = max(0, round(begun + known.pickup))
-    barred = find_bars(found, bars, accents_of(rows, places), metre, first)
+    nearest = {int(np.abs(places - time).argmin()) for time in anchors}
+    barred = find_bars(found, bars, accents_of(note_array(notes), places), metre, first, nearest, lengths)
     known_confidence = 1.0 if known.tempo is not None else None
     return _with_bars(places, barred, _probabilities(found), known.metre, known_confidence)
 
@@ -149,7 +193,7 @@ def _metres(places: np.ndarray, bars: FoundBars, known: str | None) -> tuple[Met
     return tuple(found)
 
 
-def _onto_notes(places: np.ndarray, onsets: np.ndarray) -> np.ndarray:
+def onto_notes(places: np.ndarray, onsets: np.ndarray) -> np.ndarray:
     """Move beats to the middle of the onsets near them; beats without onsets move as their neighbours do."""
     first, last = np.searchsorted(onsets, [places - _NEAR, places + _NEAR])
     total = np.concatenate([[0.0], np.cumsum(onsets)])

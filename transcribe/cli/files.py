@@ -38,9 +38,10 @@ def convert(
 ) -> None:
     """Turn a result into other formats, without listening again: [bold]pitchai convert song.json song.mid[/].
 
-    All targets are made before the first is written.
+    Edits that a result holds are done. All targets are made before the first is written.
     """
     from transcribe.batch.atomic import check_writable, write_atomically
+    from transcribe.edits.replay import replayed
     from transcribe.formats.table import format_of, read_transcription
     from transcribe.registry import summary
     from transcribe.report.roll import Scene
@@ -49,7 +50,8 @@ def convert(
     for target in targets:
         format_of(target)
     _check_unlike(targets)
-    transcription = read_transcription(source)
+    kept = read_transcription(source)
+    transcription = replayed(kept)
     if not quiet:
         say_remarks(source, transcription)
     forms = _formats(source, transcription, targets)
@@ -67,7 +69,10 @@ def convert(
     title = source.stem if charts.title is None else charts.title
     rendering = replace(rendering, scene=lambda: scene, page=replace(rendering.page, title=title))
     part = only(transcription, () if parts.part is None else (parts.part,))
-    contents = [form.write(part if form.detailed else transcription, rendering) for form in forms]
+    shown = {form.name: part if form.detailed else transcription for form in forms}
+    if kept.edits and not known_timing.settings and not (charts.transpose or scores.simplify or parts.names):
+        shown["json"] = kept  # as heard, with the edits beside it
+    contents = [form.write(shown[form.name], rendering) for form in forms]
     for target, content in zip(targets, contents, strict=True):
         write_atomically(target, content, overwrite)
         if not quiet:
@@ -122,10 +127,11 @@ def show(
     width: Annotated[int, typer.Option(min=10, max=1000, help="Columns of the picture.")] = 100,
 ) -> None:
     """Print what a result holds: its summary, and its notes as a picture."""
+    from transcribe.edits.replay import replayed
     from transcribe.formats.table import read_transcription
     from transcribe.score.harmony import spelled
 
-    result = spelled(read_transcription(source))
+    result = spelled(replayed(read_transcription(source)))
     say_remarks(source, result)
     if result.chords and not result.notes:
         print_tables(*task_named("chords").tables(source.name, result))

@@ -59,7 +59,9 @@ def serve(
     if source is not None:
         _add(library, source)
     listening = _listen(host, port)
-    access = Access(host, listening.getsockname()[1], lambda link: say(f"the link was used; for another browser: {link}"))
+    access = Access(
+        host, listening.getsockname()[1], lambda link: say(f"the link was used; for another browser: {link}")
+    )
     opened = partial(
         Transcriber,
         model=computing.model,
@@ -104,7 +106,7 @@ def _add(library: Library, source: Path) -> None:
     upload.finish()
 
 
-def _listen(host: str, port: int):  # type: ignore[no-untyped-def]  # noqa: ANN202
+def _listen(host: str, port: int):  # type: ignore[no-untyped-def]
     import socket
 
     family = socket.AF_INET6 if ":" in host else socket.AF_INET

@@ -13,7 +13,6 @@ from transcribe.errors import InputError
 from transcribe.events import Chord, Drum, Key, Metre, Note, Pedal, Tag, Transcription, Tuning
 from transcribe.theory.chords import parse
 from transcribe.theory.families import DRUMS, FAMILIES
-from transcribe.theory.spelling import spells
 
 if TYPE_CHECKING:
     from transcribe.engine.task import Activations
@@ -206,8 +205,8 @@ def checked(transcription: Transcription) -> Transcription:
             raise InputError(f"an instrument is none of {', '.join(FAMILIES)}: {event}")
         if isinstance(event, Note) and event.hand not in HANDS:
             raise InputError(f"a hand is neither right nor left: {event}")
-        if isinstance(event, Note) and event.spelling is not None and not spells(event.spelling, event.pitch):
-            raise InputError(f"a spelling isn't that of the note: {event}")
+        if isinstance(event, Note) and event.spelling is not None:
+            _check_spelling(event)
     for drum in t.drums:
         _check_drum(drum)
     if not (_is_time(t.duration) and all(_is_time(beat) for beat in (*t.beats, *t.downbeats))):
@@ -251,6 +250,13 @@ def _check_label(label: str) -> None:
         parse(label)
     except ValueError as error:
         raise InputError(str(error)) from None
+
+
+def _check_spelling(note: Note) -> None:
+    from transcribe.theory.spelling import spells
+
+    if not spells(note.spelling, note.pitch):
+        raise InputError(f"a spelling isn't that of the note: {note}")
 
 
 def _check_key(key: object) -> None:

@@ -68,7 +68,9 @@ def bars_of(transcription: Transcription) -> list[View]:
     t = transcription
     if not t.beats or not t.downbeats:
         return []
-    end = max(t.beats[-1], t.downbeats[-1] + 0.1, min(t.duration, 2 * t.beats[-1] - t.beats[-2] if len(t.beats) > 1 else 0))
+    end = max(
+        t.beats[-1], t.downbeats[-1] + 0.1, min(t.duration, 2 * t.beats[-1] - t.beats[-2] if len(t.beats) > 1 else 0)
+    )
     edges = [*t.downbeats, end]
     spans = [(number, a, b) for number, (a, b) in enumerate(pairwise(edges), 1) if b > a]
     if t.beats[0] < t.downbeats[0] - 1e-3:

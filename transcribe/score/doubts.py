@@ -61,8 +61,9 @@ def doubts_of(notes: Sequence[Note]) -> list[Doubt]:
     onsets = [note.onset for note in notes]
     found = []
     for i, note in enumerate(notes):
-        first, last = bisect.bisect_left(onsets, note.onset - _TOGETHER), bisect.bisect_right(
-            onsets, note.onset + _TOGETHER
+        first, last = (
+            bisect.bisect_left(onsets, note.onset - _TOGETHER),
+            bisect.bisect_right(onsets, note.onset + _TOGETHER),
         )
         doubt, kind, why = 1 - note.confidence, UNSURE, f"{note.confidence:.0%} sure"
         below = [notes[k] for k in range(first, last) if note.pitch - notes[k].pitch in _PARTIALS]

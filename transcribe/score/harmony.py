@@ -66,7 +66,7 @@ def transposed(transcription: Transcription, semitones: int) -> Transcription:
     moved = replace(
         t,
         settings={**t.settings, "transpose": semitones + (before if isinstance(before, int) else 0)},
-        notes=tuple(replace(note, pitch=note.pitch + semitones) for note in t.notes),
+        notes=tuple(replace(note, pitch=note.pitch + semitones, spelling=None) for note in t.notes),
         chords=tuple(replace(chord, label=str(parse(chord.label).transposed(semitones))) for chord in t.chords),
         key=None if t.key is None else transposed_key(t.key, semitones),
         keys=tuple(replace(key, label=transposed_key(key.label, semitones)) for key in t.keys),

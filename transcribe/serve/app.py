@@ -77,7 +77,7 @@ class Limits:
     slowest: float = 2_000.0
 
 
-def make_app(library: Library, open_transcriber: Open, access: Access, limits: Limits = Limits()) -> Guard:  # noqa: B008
+def make_app(library: Library, open_transcriber: Open, access: Access, limits: Limits = Limits()) -> Guard:
     """Make the server's app; its jobs begin and end with it."""
     server = _Server(library, Jobs(library, open_transcriber), limits)
 

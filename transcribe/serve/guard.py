@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import json
 import secrets
 import socket
 from collections.abc import Awaitable, Callable, MutableMapping
@@ -140,7 +141,7 @@ class Guard:
             await self.app(scope, receive, sending)
             return
         status, text, headers = refused
-        content = b"" if status == 303 else ('{"error": "%s"}' % text).encode()
+        content = b"" if status == 303 else json.dumps({"error": text}).encode()
         await sending(
             {
                 "type": "http.response.start",

@@ -157,5 +157,3 @@ def _blocks(path: Path, rate: int) -> Iterator[np.ndarray]:
 
     with AudioReader(path, rate) as reader:
         yield from reader.blocks()
-
-
