@@ -137,7 +137,9 @@ def _engraver(music: bytes, page: Page) -> verovio.toolkit:
     import verovio
 
     verovio.enableLog(verovio.LOG_OFF)
-    engraver = verovio.toolkit()
+    engraver = verovio.toolkit(False)
+    # Where its fonts are, verovio remembers for the thread alone that imported it.
+    engraver.setResourcePath(str(Path(verovio.__file__).parent / "data"))
     engraver.setOptions(
         {
             "pageWidth": _WIDTH,
