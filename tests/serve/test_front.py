@@ -423,6 +423,7 @@ def test_everybody_can_use_it(browser: Any, server: Server, look: str) -> None:
 
 def test_everything_is_reached_with_the_tab_key(window: Any) -> None:
     """No control is left out, and the focus is never caught."""
+    window.evaluate("page.hands.step(1)")
     window.evaluate("for (const details of document.querySelectorAll('details')) details.open = true")
     wanted = set(
         window.evaluate(

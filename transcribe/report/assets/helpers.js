@@ -38,8 +38,8 @@ function chordName(label) {
     apart = ((((apart + 6) % 12) + 12) % 12) - 6;
     bass = `/${letter}${(apart < 0 ? "b" : "#").repeat(Math.abs(apart))}`;
   }
-  const name = config.chords[quality] ?? quality;
-  return `${root}${name}${more}${bass}`;
+  const name = config.chords[quality + more] ?? (config.chords[quality] ?? quality) + more;
+  return `${root}${name}${bass}`;
 }
 
 // An element: its properties, its children. Text is never taken for HTML.

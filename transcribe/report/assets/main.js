@@ -1,6 +1,8 @@
 "use strict";
 // The page as a whole: a song that was opened, its player, its views and panels; in a file of its own or from the server.
 
+const ENGRAVE_AFTER = 800; // ms without another edit
+
 const tell = (text) => { find("said").textContent = text; };
 
 class Page {
@@ -74,6 +76,7 @@ class Page {
 
   close() {
     if (!this.player) return;
+    clearTimeout(this.engraving);
     this.player.pause();
     if (this.player.recording) { this.player.recording.removeAttribute("src"); this.player.recording.load(); }
     this.player.context?.close();
@@ -108,7 +111,10 @@ class Page {
     for (const part of [this.roll, this.falling]) part.open(song);
     this.arrange(song);
     this.hands.again();
-    this.score.open(song, this.source.score);
+    // A long score takes a while to engrave: not after every edit of several.
+    this.score.wait(song);
+    clearTimeout(this.engraving);
+    this.engraving = setTimeout(() => { if (this.song === song) this.score.open(song, this.source.score); }, ENGRAVE_AFTER);
     if (this.player.loop) this.loopBars();
     this.follow(this.player.playing);
   }

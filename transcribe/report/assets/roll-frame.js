@@ -78,7 +78,7 @@ class RollFrame {
         g.globalAlpha = 0.6;
         g.fillRect(x, this.ruler - 14, 1, 14);
         g.globalAlpha = 1;
-        if (x < free) continue;
+        if (x < free || x < KEYS_WIDTH - 3) continue;
         g.fillText(bar.number, x + 4, this.ruler - 8);
         free = x + 12 + g.measureText(bar.number).width;
       }

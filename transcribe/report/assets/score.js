@@ -39,6 +39,13 @@ class Score {
     this.follow(this.position, false);
   }
 
+  // A new one will come: what is there is the old one.
+  wait(song) {
+    this.song = song;
+    this.element.dataset.state = "busy";
+    this.notes?.clear(); // its notes have other numbers now
+  }
+
   show(entries) {
     for (const { target, isIntersecting } of entries) {
       if (!isIntersecting || target.dataset.asked) continue;
