@@ -74,8 +74,8 @@ def serve(
     say(f"results are kept in {library.folder}")
     if not is_loopback(host):
         say(
-            f"warning: every machine that reaches {host} can ask this server; only who has the link is let in, and what "
-            "is sent can be read on the way"
+            f"warning: every machine that reaches {host} can ask this server; only who has the link is let in, and "
+            "what is sent can be read on the way"
         )
     print_line(access.link)
     sys.stdout.flush()
@@ -98,11 +98,15 @@ def serve(
     uvicorn.Server(config).run(sockets=[listening])
 
 
+def _announce(link: str) -> None:
+    say(f"the link was used; for another browser: {link}")
+
+
 def _add(library: Library, source: Path) -> None:
     """Put a file into the folder; it is listened to as soon as the server runs."""
     upload = library.begin(source.name)
     with source.open("rb") as file:
-        shutil.copyfileobj(file, upload)  # type: ignore[misc]
+        shutil.copyfileobj(file, upload)
     upload.finish()
 
 

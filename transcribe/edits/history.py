@@ -9,7 +9,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class History:
-    """The operations that were done, in order, and those that were undone, of which the last may be done again first."""
+    """The operations that were done, in order, and those that were undone: the last is done again first."""
 
     edits: tuple[Mapping[str, Any], ...] = ()
     undone: tuple[Mapping[str, Any], ...] = ()

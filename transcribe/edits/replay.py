@@ -158,14 +158,16 @@ class _Notes:
 
 def _made(values: Mapping[str, Any]) -> Note:
     """Make a note that somebody added."""
-    said = {name: values.get(name) for name in ("instrument", "hand", "spelling")}
+    said: dict[str, Any] = {name: values.get(name) for name in ("instrument", "hand", "spelling")}
     note = Note(float(values["onset"]), values["pitch"], float(values["offset"]), values["velocity"], **said)
     return _sound(note)
 
 
 def _changed(note: Note, to: Mapping[str, Any]) -> Note:
     """Change a note; one that somebody moved is right, and its spelling is that of its pitch."""
-    values = {name: float(value) if name in ("onset", "offset") else value for name, value in to.items()}
+    values: dict[str, Any] = {
+        name: float(value) if name in ("onset", "offset") else value for name, value in to.items()
+    }
     if values.get("pitch", note.pitch) != note.pitch:
         values.setdefault("spelling", None)
     if "pitch" in values or "onset" in values:

@@ -1,7 +1,7 @@
 """What somebody said of beats and bars, put together, and the beats and bars that follow from it.
 
-Taps of beats are stretches; what is said of a downbeat is an anchor: a time at which a bar begins. Twice or half as many
-beats, and a shift of the bar lines, are about what is seen at the time that they are said.
+Taps of beats are stretches; what is said of a downbeat is an anchor: a time at which a bar begins. Twice or half as
+many beats, and a shift of the bar lines, are about what is seen at the time that they are said.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from transcribe.events import GUESSED_BELOW, Drum, Metre, Note, Transcription
 from transcribe.score.analysis import Timing
 from transcribe.score.beats import BeatGrid, Beats, is_grid
 
-# Somebody said where bars begin, or how long they are: what the network hears of them counts less, and bars are cut only
-# where it is sure. Chosen as the weights of transcribe.beats.taps.
+# Somebody said where bars begin, or how long they are: what the network hears of them counts less, and bars are cut
+# only where it is sure. Chosen as the weights of transcribe.beats.taps.
 _BARS = BarDecodingConfig(cut=9.0, downbeat=1.0)
 # So near a beat, in beats, an anchor means it.
 _MEANT = 0.35

@@ -138,7 +138,7 @@ def _engraver(music: bytes, page: Page) -> verovio.toolkit:
 
     verovio.enableLog(verovio.LOG_OFF)
     engraver = verovio.toolkit(False)
-    # Where its fonts are, verovio remembers for the thread alone that imported it.
+    # A thread other than the one that imported it knows of no fonts.
     engraver.setResourcePath(str(Path(verovio.__file__).parent / "data"))
     engraver.setOptions(
         {

@@ -56,7 +56,7 @@ def view(
         "bars": bars_of(plain),
         "sections": sections_of(plain),
         "hands": list(hands_of(plain.notes)),
-        "doubts": [_rounded(asdict(doubt)) for doubt in doubts_of(plain.notes)],
+        "doubts": [_rounded(asdict(doubt)) for doubt in doubts_of(plain)],
     }
 
 

@@ -63,7 +63,8 @@ class _Way:
 def find_hands(notes: Sequence[Note]) -> np.ndarray:
     """Tell for each note whether the right hand plays it: booleans, (n_notes,).
 
-    What somebody said of a note's hand is obeyed, and the notes beside it follow. The part of an instrument that isn't played with a hand a staff is one hand's.
+    What somebody said of a note's hand is obeyed, and the notes beside it follow.
+    The part of an instrument that isn't played with a hand a staff is one hand's.
 
     Parameters
     ----------

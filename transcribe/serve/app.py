@@ -24,7 +24,7 @@ from transcribe.errors import InputError, PitchaiError, UsageError
 from transcribe.serve.guard import Access, Guard
 from transcribe.serve.jobs import Jobs, Open
 from transcribe.serve.library import DONE, Entry, Library, clean_name
-from transcribe.serve.sheets import Sheets
+from transcribe.serve.sheets import EXPORTED, Sheets
 
 Answer = TypeVar("Answer")
 _ASSETS = Path(__file__).parent.parent / "report" / "assets"
@@ -278,7 +278,10 @@ class _Server:
 
     async def export(self, request: Request) -> Response:
         """Answer with a file of any format."""
-        content, name = await self._work(self.sheets.export, self._done(request), request.path_params["format"])
+        entry, form = self._done(request), request.path_params["format"]
+        if form not in EXPORTED:
+            raise HTTPException(404, f"there is no such format; choose of {', '.join(EXPORTED)}")
+        content, name = await self._work(self.sheets.export, entry, form)
         disposition = f"attachment; filename*=UTF-8''{quote(name, safe='')}"
         headers = {"Content-Disposition": disposition, "Cache-Control": "no-store"}
         return Response(content, media_type="application/octet-stream", headers=headers)

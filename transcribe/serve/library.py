@@ -1,7 +1,8 @@
 """The folder of results: one folder each, named by a number that is drawn; names of files are text, never paths.
 
 ``about.json`` says what it is and how far it came, ``recording.*`` is what was given, ``result.json`` what was heard
-and the edits, in the JSON that ``pitchai convert`` reads (times unrounded), ``undone.json`` what was undone. All are written whole or not at all.
+and the edits, in the JSON that ``pitchai convert`` reads (times unrounded), ``undone.json`` what was undone.
+All are written whole or not at all.
 """
 
 from __future__ import annotations

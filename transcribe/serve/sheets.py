@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
     from transcribe.formats.engraving import Engraved
 
+#: The formats that a result is exported in.
+EXPORTED = tuple(name for name, form in FORMATS.items() if "activations" not in form.needs)
 # So many results are kept in memory.
 _KEPT = 8
 # What a page's listener and a picture's spectrogram take, in Hz.
@@ -112,17 +114,14 @@ class Sheets:
             return sheet.score
 
     def export(self, entry: Entry, name: str) -> tuple[bytes, str]:
-        """Write a result in a format, as the command does; its bytes and a name for them.
+        """Write a result in one of the formats :data:`EXPORTED`, as the command does; its bytes and a name for them.
 
         Raises
         ------
         UsageError
-            If there is no such format, or the result holds nothing for it.
+            If the result holds nothing for it, or a package is missing.
         """
-        form = FORMATS.get(name)
-        if form is None or "activations" in form.needs:
-            known = ", ".join(one for one, form in FORMATS.items() if "activations" not in form.needs)
-            raise UsageError(f"there is no format {name[:40]!r} to export; choose of {known}")
+        form = FORMATS[name]
         if form.check is not None:
             form.check()
         with entry.lock:
