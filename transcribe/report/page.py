@@ -37,6 +37,8 @@ SCRIPTS = (
     "roll.js", "falling.js", "score.js", "editing.js", "panels.js", "beats-panel.js", "files.js", "keys.js", "main.js",
     "start.js",
 )  # fmt: skip
+# Those that correct and that talk to a server have nothing to do in a file.
+_SERVED_ONLY = frozenset({"editing.js", "beats-panel.js", "files.js"})
 STYLE = "page.css"
 _HIT, _MISS, _EXTRA = range(1, 4)  # as song.js knows them
 _LEGEND = ("hit", "miss", "extra")
@@ -281,7 +283,7 @@ def _filled(template: str, fields: Mapping[str, str]) -> str:
 
 def _alone(template: str, title: str, fields: Mapping[str, str], data: Iterable[str], models: str) -> bytes:
     """Put a page together that holds everything: ``data`` comes piece by piece, with hours of sound in it."""
-    script = "\n".join((ASSETS / name).read_text(encoding="utf-8") for name in SCRIPTS)
+    script = "\n".join((ASSETS / name).read_text(encoding="utf-8") for name in SCRIPTS if name not in _SERVED_ONLY)
     digest = _base64(hashlib.sha256(f"\n{script}".encode()).digest())
     policy = _POLICY.format(scripts=f"'sha256-{digest}'")
     style = (ASSETS / STYLE).read_text(encoding="utf-8")
