@@ -2,9 +2,9 @@
 
     python -m tests.benchmark.taps FOLDER [--rounds 1 2 4] [--only NAME] [--jitter SECONDS]
 
-FOLDER is one of `pitchai eval --dataset scores`: performances with their scores. The user taps eight true beats from the
-first bar line after a third of the piece on, and clicks the bar line after the first of them (that the taps begin at a
-bar line is how the page asks for them): 9 actions. In every further round the eight beats are tapped where the program
+FOLDER is one of `pitchai eval --dataset scores`: performances with their scores. The user taps eight true beats from
+the first bar line after a third of the piece on, and clicks the bar line after the first of them (that the taps begin
+at a bar line is how the page asks for them): 9 actions. In every further round the eight beats are tapped where the program
 is least sure of its beats (9 actions each). In the column `metre` the user chooses the time signature besides (1
 action). `place` is the share of notes at their place in the bar, as `pitchai eval --dataset scores` measures it: on the
 beats that are found, after each number of rounds, and on all true beats, which is the most that taps can reach.

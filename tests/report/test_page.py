@@ -18,6 +18,7 @@ from hypothesis import given
 
 from tests.benchmark.frames import FOLLOW, an_hour
 from tests.browser import LOOKS, check_everybody_can_use, chromium, opened, until
+from tests.formats.test_parts import BAND
 from tests.strategies import transcriptions
 from transcribe.events import Chord, Metre, Note, Pedal, Transcription
 from transcribe.formats import page as with_score
@@ -294,6 +295,21 @@ def test_the_score_follows(browser: Any, tmp_path: Path) -> None:
         window.check(f"input[name=view][value={view}]")
         visible = [part for part in ("score", "falling", "roll") if window.locator(f"#{part}").is_visible()]
         assert visible == {"both": ["score", "roll"], "practice": ["score", "falling"]}.get(view, [view])
+    assert window.said == []
+    window.context.close()
+
+
+@pytest.mark.slow
+def test_instruments_are_told_by_colour_and_muted(browser: Any, tmp_path: Path) -> None:
+    window = shown(browser, report.to_html(BAND, Scene("band")), tmp_path / "band.html")
+    assert window.input_value("#colours") == "instruments"
+    names = window.locator("#parts .name").all_inner_texts()
+    assert [name for name in names if "hand" not in name] == ["piano", "bass", "voice"]
+    window.click("[data-part=bass]")
+    heard = window.evaluate("page.song.notes.filter((n) => page.player.audible(n)).map((n) => n.instrument)")
+    assert heard == ["piano", "voice"]
+    window.keyboard.press(" ")
+    until(window, "page.player.sampler?.voices.size > 0")
     assert window.said == []
     window.context.close()
 

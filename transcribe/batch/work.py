@@ -14,9 +14,11 @@ from transcribe.audio.tags import Tags, read_tags
 from transcribe.batch import atomic, storage
 from transcribe.batch.manifest import checksum
 from transcribe.batch.plan import STANDARD, Job, Recording
+from transcribe.edits.replay import carried, replayed
 from transcribe.errors import InputError, OutputError, PitchaiError, TakenError, UsageError, machine_faults_as
 from transcribe.events import Transcription
 from transcribe.formats.format import Format, Page, Rendering
+from transcribe.formats.json import from_json
 from transcribe.formats.npz import Collected
 from transcribe.registry import summary
 from transcribe.report.roll import Scene
@@ -124,6 +126,7 @@ class Worker:
             result = only(transposed(result, work.transpose), work.instruments)
             if work.simplify:
                 result = simplified(result)
+            heard, result = self._with_edits(result, outputs)
             part = only(result, () if work.part is None else (work.part,))
             listened = time.monotonic()
             printed, written = b"", []
@@ -134,7 +137,7 @@ class Worker:
                     # Activations are written piece by piece: of hours they are much.
                     content: atomic.Content = kept.write
                     if "activations" not in form.needs:
-                        shown = part if form.detailed else result
+                        shown = part if form.detailed else heard if form.name == "json" else result
                         content = form.write(shown, replace(work.rendering, scene=scene, page=page))
                 if path == STANDARD:
                     printed += atomic.to_bytes(content)
@@ -143,6 +146,28 @@ class Worker:
         ended = time.monotonic()
         stages = {"fetch": fetched - began, "listen": listened - fetched, "write": ended - listened}
         return Done(result, tuple(written), printed, self.transcriber.device, sha256, ended - began, stages)
+
+    def _with_edits(
+        self, result: Transcription, outputs: Iterable[tuple[str, Format]]
+    ) -> tuple[Transcription, Transcription]:
+        """Keep the edits of a result that is to be replaced: what was heard with them, and with them done."""
+        work = self.work
+        if not work.overwrite or work.transpose or work.simplify or work.instruments:
+            return result, result
+        for path, form in outputs:
+            if form.name != "json" or path == STANDARD or not storage.is_there(path):
+                continue
+            before = storage.read(path) if storage.is_remote(path) else Path(path).read_bytes()
+            try:
+                edits = () if before is None or b'"edits"' not in before else from_json(before).edits
+            except InputError:
+                continue
+            if edits:
+                kept, lost = carried(result, edits)
+                remark = f"{lost} of {len(edits)} edits of {Path(path).name} fit nothing that is heard now"
+                heard = replace(result, edits=kept, warnings=(*result.warnings, *([remark] if lost else [])))
+                return heard, replayed(heard)
+        return result, result
 
     def _write(self, path: str, content: atomic.Content) -> bool:
         """Write a result; False where one that another run has just written is to be kept."""
