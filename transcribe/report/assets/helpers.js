@@ -2,7 +2,7 @@
 // Small things that every other file uses. Times are seconds, pitches MIDI numbers.
 
 const BLACK_KEYS = new Set([1, 3, 6, 8, 10]);
-const NAMES = ["C", "C♯", "D", "E♭", "E", "F", "F♯", "G", "A♭", "A", "B♭", "B"];
+const WHITE_NAMES = ["C", "", "D", "", "E", "F", "", "G", "", "A", "", "B"];
 const LETTERS = { C: 0, D: 2, E: 4, F: 5, G: 7, A: 9, B: 11 };
 
 const clamp = (value, low, high) => Math.min(Math.max(value, low), high);
@@ -22,7 +22,23 @@ function clock(seconds) {
   return minutes < 60 ? `${minutes}:${two(whole % 60)}` : `${Math.floor(minutes / 60)}:${two(minutes % 60)}:${two(whole % 60)}`;
 }
 
-const pitchName = (pitch) => `${NAMES[((pitch % 12) + 12) % 12]}${Math.floor(pitch / 12) - 1}`;
+const signed = (name) => name.replaceAll("#", "♯").replace(/(?<=[A-G♭])b/g, "♭").replace(/♭b/g, "♭♭");
+
+// The twelve names that pitches have in a key: black keys have those nearest to it on the line of fifths, white keys
+// their own.
+function namesIn(key) {
+  const [, letter = "C", sign = ""] = /^([A-G])([#b]*) (major|minor)$/.exec(key || "") || [];
+  const accidentals = sign.length * (sign[0] === "b" ? -7 : 7);
+  const first = "FCGDAEB".indexOf(letter) - 1 + accidentals - 4;
+  const names = [];
+  for (let k = first; k < first + 12; k++) {
+    const times = Math.floor((k + 1) / 7), place = (((7 * k) % 12) + 12) % 12;
+    names[place] = WHITE_NAMES[place] || "FCGDAEB"[(((k + 1) % 7) + 7) % 7] + (times < 0 ? "♭" : "♯").repeat(Math.abs(times));
+  }
+  return names;
+}
+let names = namesIn("");
+const pitchName = (pitch) => `${names[pitch % 12]}${Math.floor(pitch / 12) - 1}`;
 
 // C:min7/b3 → Cm7/E♭, as chord_name in theory/chords.py does.
 function chordName(label) {
@@ -39,7 +55,7 @@ function chordName(label) {
     bass = `/${letter}${(apart < 0 ? "b" : "#").repeat(Math.abs(apart))}`;
   }
   const name = config.chords[quality + more] ?? (config.chords[quality] ?? quality) + more;
-  return `${root}${name}${bass}`;
+  return `${signed(root)}${name}${signed(bass)}`;
 }
 
 // An element: its properties, its children. Text is never taken for HTML.

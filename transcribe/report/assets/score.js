@@ -89,12 +89,13 @@ class Score {
   }
 
   // The bar comes into view with the whole of its system.
-  reveal(measure) {
+  reveal(measure, running) {
     const page = this.pages[measure.page - 1], { element } = this;
     const top = page.offsetTop + measure.y * page.offsetHeight, bottom = top + measure.h * page.offsetHeight;
     const left = page.offsetLeft + measure.x * page.offsetWidth, right = left + measure.w * page.offsetWidth;
-    const behavior = stillness.matches ? "auto" : "smooth";
-    if (top - 20 < element.scrollTop || bottom + 20 > element.scrollTop + element.clientHeight)
+    // Smoothly while it plays; a jump is a jump.
+    const behavior = running && !stillness.matches ? "smooth" : "auto";
+    if (!running || top - 20 < element.scrollTop || bottom + 20 > element.scrollTop + element.clientHeight)
       element.scrollTo({ top: top - Math.min(60, element.clientHeight / 8), behavior });
     if (left < element.scrollLeft || right > element.scrollLeft + element.clientWidth)
       element.scrollTo({ left: left - 20, behavior });

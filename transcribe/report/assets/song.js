@@ -17,6 +17,7 @@ class Song {
     this.chords = (t.chords || []).map((chord) => ({ ...chord, name: chordName(chord.label) }));
     this.drums = t.drums || [];
     this.key = t.key;
+    names = namesIn(t.key);
     this.metres = t.metres || [];
     this.bars = view.bars || [];
     this.sections = view.sections || [];
