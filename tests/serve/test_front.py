@@ -369,6 +369,48 @@ def test_two_windows_do_not_mix(browser: Any, window: Any, server: Server) -> No
     other.context.close()
 
 
+def test_one_song_after_the_other(browser: Any, server: Server, tmp_path: Path) -> None:
+    """What a song left on the page hears nothing of the next one."""
+    server.forget_edits()
+    window = opened(browser, server.song)
+    until(window, "page.song && page.hands")
+    window.click("#home")
+    until(window, "!find('files').hidden")
+    window.click("#results a")
+    until(window, "page.song && page.hands")
+    window.evaluate("find('panel-beats').open = true, page.hands.choose(page.song.notes[0])")
+    window.click("#shift-on")
+    save(window)
+    window.fill("#note-velocity", "33")
+    window.keyboard.press("Tab")
+    save(window)
+    assert [edit["op"] for edit in server.edits(server.waltz)] == ["shift", "change"]
+    x, y = middle(window, "page.song.notes[20]")
+    window.mouse.click(x, y)
+    assert window.evaluate("page.hands.note.id") == window.evaluate("page.song.notes[20].id")
+    assert window.said == []
+    window.context.close()
+
+
+def test_sound_comes_before_the_notes(browser: Any, server: Server) -> None:
+    window = opened(browser, server.address)
+    until(window, "document.querySelectorAll('#results a').length >= 1")
+    held: list[Any] = []
+    window.route(f"**/api/files/{server.waltz}", lambda route: held.append(route))  # the view takes its time
+    window.click("#results a")
+    window.keyboard.press(" ")
+    until(window, "page.player?.recording.currentTime > 0.2")
+    assert window.evaluate("page.song.notes.length") == 0
+    for route in held:
+        route.continue_()
+    until(window, "page.song.notes.length > 40")
+    assert window.evaluate("page.player.playing && page.player.recording.currentTime > 0.2")
+    assert window.inner_text("#play") == "Pause"
+    until(window, "/^Bar [0-9]/.test(find('place').textContent)")
+    assert window.said == []
+    window.context.close()
+
+
 def test_files_are_chosen_queued_recorded_and_removed(browser: Any, server: Server, tmp_path: Path) -> None:
     window = opened(browser, server.address, permissions=["microphone"])
     until(window, "document.querySelectorAll('#results li').length === 1")

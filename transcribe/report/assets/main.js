@@ -7,8 +7,17 @@ const tell = (text) => { find("said").textContent = text; };
 
 class Page {
   constructor() {
-    this.palette = new Palette();
+    this.plain = find("song").cloneNode(true);
     this.keys = new Keys(this);
+    this.shownView = "both";
+  }
+
+  // Everything that a song needs, anew: nothing of the song before hears anything any more.
+  fresh() {
+    const section = this.plain.cloneNode(true);
+    section.hidden = find("song").hidden;
+    find("song").replaceWith(section);
+    this.palette = new Palette();
     for (const button of document.querySelectorAll(".toggle[id]"))
       button.addEventListener("click", () => this.toggled(button.id, button.ariaPressed !== "true"));
     for (const choice of document.querySelectorAll("input[name=view]")) choice.addEventListener("change", () => this.view(choice.value));
@@ -21,41 +30,45 @@ class Page {
     for (const name of ["recording", "transcription"])
       find(`volume-${name}`).addEventListener("input", (event) => this.player.setVolume(name, Number(event.target.value) / 100));
     for (const id of ["loop-from", "loop-to"]) find(id).addEventListener("change", () => this.loopBars());
-    this.palette.changed.on(() => this.player?.restart());
+    this.palette.changed.on(() => { if (this.song) this.player.restart(); });
   }
 
-  // source: {recording, load, score, save}; save is absent where nothing can be corrected.
-  open(view, source) {
-    this.close();
+  // source: {recording, load, score, save}; save is absent where nothing can be corrected. A player that is given goes on:
+  // it began before the notes were there.
+  open(view, source, player = null) {
+    if (!player) this.close();
+    this.fresh();
+    this.shown = this.placed = undefined;
     const { palette } = this, song = (this.song = new Song(view)), seek = (seconds) => this.player.seek(seconds);
     this.source = source;
-    this.player = new Player({ recording: source.recording, load: source.load, audible: (note) => !palette.silent(note) });
+    this.player = player || new Player({ recording: source.recording, load: source.load });
+    this.player.audible = (note) => !palette.silent(note);
+    [this.player.moved, this.player.switched] = [new Signal(), new Signal()];
     this.player.open(song);
-    const roll = find("roll");
-    roll.replaceChildren();
-    roll.parentNode.querySelector(".overview")?.remove();
-    this.roll = new Roll(roll, song, palette, seek);
-    find("falling").replaceChildren();
+    this.roll = new Roll(find("roll"), song, palette, seek);
     this.falling = new Falling(find("falling"), song, palette, seek);
     this.score = new Score(find("score"), song, palette, seek);
     this.player.moved.on((running) => this.follow(running));
-    this.player.switched.on((playing) => { find("play").textContent = say(playing ? "pause" : "play"); find("play").dataset.playing = playing; });
+    const playing = (on) => { find("play").textContent = say(on ? "pause" : "play"); };
+    this.player.switched.on(playing);
+    playing(this.player.playing);
     if (source.save) this.edit(source);
     else this.chords = new ChordPanel(null, this.player);
-    if (!this.redrawText) this.redrawText = tableOfNotes(find("notes"), () => this.player.position, () => this.song);
+    this.redrawText = tableOfNotes(find("notes"), () => this.player.position, () => this.song);
     find("mix-recording").hidden = !source.recording;
     find("mix-transcription").hidden = source.mute || !song.notes.length;
     find("play").hidden = Boolean(source.mute);
     for (const name of ["recording", "transcription"]) find(`volume-${name}`).value = 100 * this.player.volumes[name];
-    this.speed(Number(find("speed").value = 100));
-    find("transpose").value = 0;
+    this.speed(Number(find("speed").value = 100 * this.player.rate));
+    find("transpose").value = this.player.transpose;
     palette.by = song.instruments.length > 1 || (song.instruments.length && song.instruments[0] !== "piano") ? "instruments" : "hands";
     if (!song.notes.some((note) => note.hand)) palette.by = song.instruments.length ? "instruments" : "loudness";
     find("colours").value = palette.by;
     palette.restyle();
     this.arrange(song);
-    this.score.open(song, source.score);
-    this.follow(false);
+    if (view.transcription.notes.length || source.save) this.score.open(song, source.score);
+    this.view(this.shownView);
+    this.follow(this.player.playing);
   }
 
   edit(source) {
@@ -67,7 +80,7 @@ class Page {
     this.hands = new Hands(this.editing, roll, player, tell);
     roll.hands = this.hands;
     this.score.choose = (note) => this.hands.choose(note);
-    this.notePanel ??= new NotePanel(this.hands, this.song);
+    new NotePanel(this.hands);
     this.doubts = new Doubts(this.hands, player);
     this.beats = new BeatsPanel(this.editing, player, roll, tell);
     this.chords = new ChordPanel(this.editing, player);
@@ -80,7 +93,7 @@ class Page {
     this.player.pause();
     if (this.player.recording) { this.player.recording.removeAttribute("src"); this.player.recording.load(); }
     this.player.context?.close();
-    this.player = this.song = this.hands = this.editing = null;
+    this.player = this.song = this.hands = this.editing = this.doubts = this.beats = this.chords = null;
   }
 
   // What depends on the song: shown at first, and again after every edit.
@@ -153,6 +166,8 @@ class Page {
   }
 
   view(name) {
+    this.shownView = name;
+    document.querySelector(`input[name=view][value=${name}]`).checked = true;
     find("stage").dataset.view = name;
     const shown = { roll: ["roll"], falling: ["falling"], score: ["score"], both: ["score", "roll"], practice: ["score", "falling"] }[name];
     for (const id of ["roll", "falling", "score"]) find(`view-${id}`).hidden = !shown.includes(id);

@@ -2,7 +2,7 @@
 // What stands beside the music: the chosen note, the list of what is worth a look, parts, chords, and all of it as text.
 
 class NotePanel {
-  constructor(hands, song) {
+  constructor(hands) {
     this.hands = hands;
     for (const name of ["onset", "length", "velocity", "pitch", "hand", "spelling"])
       find(`note-${name}`).addEventListener("change", () => this.changed(name));

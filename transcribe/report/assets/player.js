@@ -6,9 +6,9 @@ const AHEAD = 0.25; // s of sound that is scheduled at a time
 const EVERY = 40; // ms between two looks at what comes next
 
 class Player {
-  // recording: the address of a sound, or null. load(name): bytes of a sample. audible(note): whether it isn't muted.
-  constructor({ recording, load, audible }) {
-    Object.assign(this, { load, audible, position: 0, rate: 1, transpose: 0, loop: null, metronome: false, countIn: false });
+  // recording: the address of a sound, or null. load(name): bytes of a sample.
+  constructor({ recording, load }) {
+    Object.assign(this, { load, audible: () => true, position: 0, rate: 1, transpose: 0, loop: null, metronome: false, countIn: false });
     this.playing = false;
     this.volumes = { recording: recording ? 1 : 0, transcription: recording ? 0 : 1 };
     this.moved = new Signal(); // the position is another

@@ -9,6 +9,7 @@ class Score {
     this.bar = make("div", { className: "played" });
     this.watcher = new IntersectionObserver((entries) => this.show(entries), { root: element, rootMargin: "600px" });
     element.addEventListener("click", (event) => this.click(event));
+    for (const kind of ["scrollend", "wheel", "pointerdown"]) element.addEventListener(kind, () => { this.aim = null; }, { passive: true });
   }
 
   async open(song, source) {
@@ -93,10 +94,13 @@ class Score {
     const page = this.pages[measure.page - 1], { element } = this;
     const top = page.offsetTop + measure.y * page.offsetHeight, bottom = top + measure.h * page.offsetHeight;
     const left = page.offsetLeft + measure.x * page.offsetWidth, right = left + measure.w * page.offsetWidth;
-    // Smoothly while it plays; a jump is a jump.
-    const behavior = running && !stillness.matches ? "smooth" : "auto";
-    if (!running || top - 20 < element.scrollTop || bottom + 20 > element.scrollTop + element.clientHeight)
-      element.scrollTo({ top: top - Math.min(60, element.clientHeight / 8), behavior });
+    // Smoothly while it plays; a jump is a jump. Where a smooth one is on its way to counts as where it is.
+    const behavior = running && !stillness.matches ? "smooth" : "auto", now = this.aim ?? element.scrollTop;
+    if (top - 20 < now || bottom + 20 > now + element.clientHeight) {
+      const to = clamp(top - Math.min(60, element.clientHeight / 8), 0, element.scrollHeight - element.clientHeight);
+      this.aim = behavior === "smooth" && Math.abs(to - element.scrollTop) > 1 ? to : null;
+      element.scrollTo({ top: to, behavior });
+    }
     if (left < element.scrollLeft || right > element.scrollLeft + element.clientWidth)
       element.scrollTo({ left: left - 20, behavior });
   }

@@ -102,18 +102,30 @@ function served(page) {
     document.title = "pitchai";
     files.refresh();
   };
+  const show = () => {
+    find("files").hidden = true;
+    find("song").hidden = false;
+    document.body.dataset.at = "song";
+  };
   const route = async () => {
     const id = location.hash.slice(1);
-    if (!/^[\w-]+$/.test(id)) return home();
+    if (!id) return home();
+    if (!/^[0-9a-f]{16}$/.test(id)) return; // a place on the page
+    // The sound of what was just listened to can be played before its notes have come.
+    const known = files.results.find((result) => result.id === id && result.status === "done" && !/\.(json|midi?)$/i.test(result.name));
+    let early = null;
+    if (known) {
+      show();
+      const bare = { title: known.title, duration: known.duration, transcription: { notes: [], duration: known.duration } };
+      page.open(bare, { ...serverSource(id, {}), save: null, score: null });
+      early = page.player;
+    }
     try {
       const view = await api.json(`/api/files/${id}`);
       if (location.hash.slice(1) !== id) return;
-      find("files").hidden = true;
-      find("song").hidden = false;
-      document.body.dataset.at = "song";
+      show();
       drawExports(id, tell);
-      page.open(view, serverSource(id, view));
-      page.view(document.querySelector("input[name=view]:checked").value);
+      page.open(view, serverSource(id, view), view.has_sound === false ? null : early);
     } catch (error) {
       tell(error.message);
       location.hash = "";
@@ -143,10 +155,9 @@ function start() {
   document.body.dataset.at = "song";
   const source = fileSource();
   page.open(read("data"), source);
-  const first = source.score ? "both" : "roll";
-  document.querySelector(`input[name=view][value=${first}]`).checked = true;
-  for (const choice of document.querySelectorAll("input[name=view]")) if (!source.score) choice.parentNode.hidden = /score|both|practice/.test(choice.value);
-  page.view(first);
+  if (source.score) return;
+  for (const choice of document.querySelectorAll("input[name=view]")) choice.parentNode.hidden = /score|both|practice/.test(choice.value);
+  page.view("roll");
 }
 
 start();
