@@ -97,7 +97,8 @@ class Score {
     // Smoothly while it plays; a jump is a jump. Where a smooth one is on its way to counts as where it is.
     const behavior = running && !stillness.matches ? "smooth" : "auto", now = this.aim ?? element.scrollTop;
     if (top - 20 < now || bottom + 20 > now + element.clientHeight) {
-      const to = clamp(top - Math.min(60, element.clientHeight / 8), 0, element.scrollHeight - element.clientHeight);
+      // What stands above the staves is seen too.
+      const to = clamp(top - Math.min(0.075 * page.offsetHeight, element.clientHeight / 3), 0, element.scrollHeight - element.clientHeight);
       this.aim = behavior === "smooth" && Math.abs(to - element.scrollTop) > 1 ? to : null;
       element.scrollTo({ top: to, behavior });
     }
