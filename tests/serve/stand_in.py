@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 from tests.conftest import FIVE_NOTES
+from transcribe.engine.task import Progress
 from transcribe.events import Transcription
 
 HEARD = Transcription(
@@ -18,9 +18,10 @@ HEARD = Transcription(
 class StandIn:
     """Hears the same in everything; what is named so dies, fails or takes a while."""
 
-    def transcribe_file(self, path: Path, *, progress: Callable[[float, float | None], None]) -> Transcription:
+    def transcribe_file(self, path: Path, *, progress: Progress | None = None) -> Transcription:
         content = path.read_bytes()
-        progress(1.0, 2.0)
+        if progress is not None:
+            progress(1.0, 2.0)
         if content == b"die":
             os._exit(9)
         if content == b"fail":

@@ -41,11 +41,13 @@ class FollowingConfig:
     search
         Those of the search as such.
     octaves
-        How many octaves beats may be slower or faster than those tapped nearest.
+        How many octaves beats may be slower or faster than those that were tapped.
     tapped, heard
         What their tempo counts for a second of music, and what the network's counts.
-    change, sudden, most_change
-        What it costs that the next beat is longer by a factor of e; by its square; and at the most.
+    sudden
+        What it costs that the next beat is longer, or shorter, by the square of the logarithm.
+    reach
+        Seconds after which the tempo of a stretch gives way to that of all stretches.
     """
 
     search: BeatDecodingConfig = BeatDecodingConfig(  # noqa: RUF009 (frozen)
@@ -65,6 +67,7 @@ class FollowingConfig:
     tapped: float = 3.0
     heard: float = 0.5
     sudden: float = 8.0
+    reach: float = 8.0
 
 
 class _Following(Search):
@@ -126,8 +129,12 @@ def _reach(stretch: Stretch) -> tuple[float, float]:
 def _tempi(heard: Heard, stretches: Sequence[Stretch], config: FollowingConfig) -> np.ndarray:
     """Say what beats of each of the ``PERIODS`` are worth, for a second of music, (n, N_TEMPI)."""
     times = np.arange(len(heard.tempo)) * (len(heard.beat) / max(1, len(heard.tempo)) / FRAME_RATE)
-    middles = [(stretch[0] + stretch[-1]) / 2 for stretch in stretches]
-    tapped = np.interp(times, middles, [float(np.log2(np.median(np.diff(stretch)))) for stretch in stretches])
+    periods = np.array([float(np.log2(np.median(np.diff(stretch)))) for stretch in stretches])
+    # Taps in a slowing say little of the rest, and that is where most are needed: of two the faster is usual.
+    away = np.array([np.maximum(0, np.maximum(stretch[0] - times, times - stretch[-1])) for stretch in stretches])
+    near = away.argmin(0)
+    usual = float(np.sort(periods)[(len(periods) - 1) // 2])
+    tapped = usual + np.exp(-away.min(0) / config.reach) * (periods[near] - usual)
     worth = config.heard * np.log(np.maximum(heard.tempo.astype(np.float32), 1e-2))
     worth -= config.tapped * 0.5 * ((_LOG_PERIODS - tapped[:, None]) / config.octaves) ** 2
     worth -= worth.max(1, keepdims=True)

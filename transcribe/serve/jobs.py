@@ -11,14 +11,14 @@ from dataclasses import replace
 from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnProcess
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from transcribe.errors import PitchaiError, machine_fault
 from transcribe.serve.library import DONE, FAILED, QUEUED, RESULT_SUFFIXES, RUNNING, Entry, Library
 
 if TYPE_CHECKING:
+    from transcribe.engine.task import Progress
     from transcribe.events import Transcription
-    from transcribe.transcriber import Transcriber
 
 # What the process is given to end by itself, in seconds.
 _PATIENCE = 2.0
@@ -27,7 +27,15 @@ MOST_WAITING = 200
 # What all browsers play; other recordings are copied.
 _PLAYED = frozenset({".wav", ".mp3", ".ogg", ".oga", ".flac", ".m4a", ".webm", ".opus", ".mp4"})
 
-Open = Callable[[], "Transcriber"]
+
+class Listening(Protocol):
+    """Who listens: a transcriber."""
+
+    def transcribe_file(self, path: Path, *, progress: Progress | None = None) -> Transcription:
+        """Listen to a recording."""
+
+
+Open = Callable[[], Listening]
 
 
 class Jobs:
