@@ -352,6 +352,7 @@ def test_spelling_hand_and_chords_reach_the_score(window: Any, server: Server) -
     window.fill("#chord-label", "H:dur")
     window.keyboard.press("Enter")
     until(window, "find('said').textContent.includes('H:dur')")
+    assert window.locator("#said").is_visible()
     until(window, "!page.editing.saving && page.song.chords[1].label === 'D:min7'")
     assert [edit["op"] for edit in server.edits(server.waltz)] == ["change", "change", "chord"]
     window.said.clear()  # Chromium's own word on the refusal

@@ -9,8 +9,8 @@ const AT_ONCE = new Set(["add", "delete", "change", "accept", "chord"]);
 class Editing {
   // send(edits, undone, version) saves both lists and gives the new view, show(view) puts it on the page, reload() asks
   // for it again, redraw() shows what was done at once.
-  constructor({ send, show, reload, redraw, tell }) {
-    Object.assign(this, { send, show, reload, redraw, tell, edits: [], undone: [], saving: false, waiting: false });
+  constructor({ send, show, reload, redraw, warn }) {
+    Object.assign(this, { send, show, reload, redraw, warn, edits: [], undone: [], saving: false, waiting: false });
     this.state = new Signal(); // "saved", "saving", "failed"
   }
 
@@ -77,7 +77,7 @@ class Editing {
       // sent again with the next edit.
       if (refused.status === 409) this.reload();
       else if (refused.status >= 400 && refused.status < 500) { this.edits = this.edits.slice(0, -1); this.save(); }
-      this.tell(refused.status ? refused.message : say("not_saved"));
+      this.warn(refused.status ? refused.message : say("not_saved"));
       this.state.send(refused.status ? refused.message : say("not_saved"));
       return;
     }
@@ -95,12 +95,12 @@ class Hands {
 
   get song() { return this.editing.song; }
 
-  choose(note) {
+  choose(note, silently = false) {
     this.note = note;
     this.roll.selected = note ? note.id : null;
     if (note) {
       if (note.onset > this.roll.end || note.offset < this.roll.start) this.roll.scrollTo(note.onset - this.roll.span / 3);
-      this.tell(say("chosen", { note: pitchName(note.pitch), time: note.onset.toFixed(2), sure: Math.round(100 * note.confidence) }));
+      if (!silently) this.tell(say("chosen", { note: pitchName(note.pitch), time: note.onset.toFixed(2), sure: Math.round(100 * note.confidence) }));
     }
     this.roll.request();
     this.chosen.send(note);
@@ -108,7 +108,7 @@ class Hands {
 
   // After a new view has come: the same note, by its pitch and onset.
   again() {
-    if (this.note) this.choose(this.song.byKey(key(this.note)) || null);
+    if (this.note) this.choose(this.song.byKey(key(this.note)) || null, true);
   }
 
   step(by) {
@@ -147,13 +147,13 @@ class Hands {
     const next = this.song.notes[this.song.notes.indexOf(note) + 1] || null;
     this.editing.do({ op: "delete", note: key(note) });
     this.tell(say("removed", { note: pitchName(note.pitch) }));
-    this.choose(next);
+    this.choose(next, true);
   }
 
   accept(note = this.note) {
     this.editing.do({ op: "accept", note: key(note) });
     this.tell(say("accepted", { note: pitchName(note.pitch) }));
-    this.choose(note);
+    this.choose(note, true);
   }
 
   add(onset, pitch, offset = onset + this.song.beatLength) {
@@ -161,7 +161,7 @@ class Hands {
     if (this.note?.instrument) note.instrument = this.note.instrument;
     this.editing.do({ op: "add", note });
     this.tell(say("added", { note: pitchName(pitch) }));
-    this.choose(this.song.byKey(note));
+    this.choose(this.song.byKey(note) || null, true);
   }
 
   rename() {

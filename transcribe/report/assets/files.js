@@ -18,9 +18,9 @@ const api = {
 };
 
 class Files {
-  // open(id) shows a result.
-  constructor(open, tell) {
-    Object.assign(this, { open, tell, uploads: new Map(), results: [], number: 0 });
+  // warn(text) says what went wrong.
+  constructor(warn) {
+    Object.assign(this, { warn, uploads: new Map(), results: [], number: 0 });
     const chooser = find("file");
     find("choose").addEventListener("click", () => chooser.click());
     chooser.addEventListener("change", () => { this.add(chooser.files); chooser.value = ""; });
@@ -53,7 +53,7 @@ class Files {
       this.opening ??= id; // the first of what was dropped opens when it is done
     } catch (error) {
       this.uploads.set(number, { title: name, status: "failed", message: error.message });
-      this.tell(error.message);
+      this.warn(error.message);
     }
     await this.refresh();
   }
@@ -62,7 +62,7 @@ class Files {
     if (this.recorder) return this.recorder.stop();
     let stream;
     try { stream = await navigator.mediaDevices.getUserMedia({ audio: { echoCancellation: false, noiseSuppression: false, autoGainControl: false } }); }
-    catch { return this.tell(say("no_microphone")); }
+    catch { return this.warn(say("no_microphone")); }
     const parts = [], recorder = (this.recorder = new MediaRecorder(stream)), since = Date.now();
     recorder.addEventListener("dataavailable", (event) => parts.push(event.data));
     const button = find("record"), timer = setInterval(() => { button.textContent = say("stop_recording", { time: clock((Date.now() - since) / 1000) }); }, 250);
@@ -88,7 +88,7 @@ class Files {
       this.results = await answer.json();
       find("folder").textContent = decodeURIComponent(answer.headers.get("X-Folder") || "");
     } catch (error) {
-      this.tell(error.message);
+      this.warn(error.message);
       this.timer = setTimeout(() => this.refresh(), 3000);
       return;
     }
@@ -104,7 +104,7 @@ class Files {
     if (opening && (opening.status === "done" || opening.status === "failed")) {
       this.opening = undefined;
       if (opening.status === "done" && !location.hash.slice(1)) location.hash = opening.id;
-      else if (opening.status === "failed") this.tell(opening.message || say("failed"));
+      else if (opening.status === "failed") this.warn(opening.message || say("failed"));
     }
     if (busy.length) this.timer = setTimeout(() => this.refresh(), 400);
   }
@@ -143,13 +143,13 @@ class Files {
       button.ariaLabel = say("really_remove", { title: result.title });
       return;
     }
-    try { await api.ask(`/api/files/${result.id}`, { method: "DELETE" }); } catch (error) { this.tell(error.message); }
+    try { await api.ask(`/api/files/${result.id}`, { method: "DELETE" }); } catch (error) { this.warn(error.message); }
     await this.refresh();
   }
 }
 
 // Every format by a button; the browser saves what the server writes.
-function drawExports(id, tell) {
+function drawExports(id) {
   find("exports").replaceChildren(...config.formats.map((name) => {
     const button = make("button", { type: "button" }, say(`format_${name}`));
     button.dataset.format = name;
@@ -164,7 +164,7 @@ function drawExports(id, tell) {
         setTimeout(() => URL.revokeObjectURL(address), 60_000);
         tell(say("written"));
       } catch (error) {
-        tell(error.message);
+        warn(error.message);
       }
       button.disabled = false;
     });

@@ -3,7 +3,17 @@
 
 const ENGRAVE_AFTER = 800; // ms without another edit
 
-const tell = (text) => { find("said").textContent = text; };
+// What has happened, for those who don't see it; what went wrong, for everybody.
+function tell(text) {
+  find("said").textContent = text;
+  find("said").classList.remove("loud");
+}
+function warn(text) {
+  tell(text);
+  find("said").classList.add("loud");
+  clearTimeout(warn.timer);
+  warn.timer = setTimeout(() => find("said").classList.remove("loud"), 8000);
+}
 
 class Page {
   constructor() {
@@ -74,7 +84,7 @@ class Page {
   edit(source) {
     const { player, roll } = this;
     this.editing = new Editing({ send: source.save, show: (view) => this.renew(view), redraw: () => this.redraw(),
-      reload: async () => this.renew(await source.view()), tell });
+      reload: async () => this.renew(await source.view()), warn });
     this.editing.open(this.song);
     this.editing.state.on((state) => this.saved(state));
     this.hands = new Hands(this.editing, roll, player, tell);

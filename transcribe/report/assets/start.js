@@ -92,7 +92,7 @@ function menus() {
 }
 
 function served(page) {
-  const files = new Files(null, tell);
+  const files = new Files(warn);
   const home = () => {
     page.close();
     find("song").hidden = true;
@@ -124,10 +124,10 @@ function served(page) {
       const view = await api.json(`/api/files/${id}`);
       if (location.hash.slice(1) !== id) return;
       show();
-      drawExports(id, tell);
+      drawExports(id);
       page.open(view, serverSource(id, view), view.has_sound === false ? null : early);
     } catch (error) {
-      tell(error.message);
+      warn(error.message);
       location.hash = "";
     }
   };
