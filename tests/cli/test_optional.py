@@ -33,6 +33,8 @@ from transcribe.files import save
         ("verovio", "convert song.json song.score.svg", "'pitchai[score]'"),
         ("verovio", "song.wav -o song.pdf", "'pitchai[score]'"),
         ("typst", "convert song.json song.pdf", "'pitchai[score]'"),
+        ("uvicorn", "serve", "'pitchai[serve]'"),
+        ("starlette", "serve song.wav", "'pitchai[serve]'"),
         ("librosa", "genre song.wav", "'pitchai[genre]'"),
         ("librosa", "song.wav --genre -o song.mid", "'pitchai[genre]'"),
         # These are needed, and may be left out all the same: torch is large.

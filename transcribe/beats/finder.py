@@ -82,7 +82,8 @@ def find_beats(
         places = steadied(places[places <= times[-1] + _NEAR].tolist())
     if known.level is not None:
         places = at_level(heard, places, known.level)
-    places = np.round(places, 6)
+    # The even beats of a recording that begins with one may begin some milliseconds before it.
+    places = np.round(np.maximum(places, 0.0), 6)
     if not is_grid(places.tolist()):
         return Beats()
     return with_bars(heard, notes, places, known, bars)

@@ -25,8 +25,8 @@ Stretch = tuple[float, ...]
 _TAPPED, _BETWEEN = 0.999, 0.001
 # What lies so near a stretch, in beats, is none but its own.
 _BESIDE = 0.45
-# Beats after the last onset, in seconds, aren't looked for.
-_AFTER = 0.04
+# Beats that lie so long before the first onset or after the last, in seconds, aren't looked for.
+_BESIDE_NOTES = 0.04
 _LOG_PERIODS = np.log2(PERIODS)
 
 
@@ -110,7 +110,8 @@ def follow(
         frames = np.round(np.array(stretch) * FRAME_RATE).astype(int)
         beat[frames[frames < len(beat)]] = _TAPPED
     found = _Following(replace(heard, beat=beat), _tempi(heard, stretches, config), config).beats()
-    found = found[found <= (onsets[-1] if len(onsets) else 0.0) + _AFTER]
+    if len(onsets):
+        found = found[(found >= onsets[0] - _BESIDE_NOTES) & (found <= onsets[-1] + _BESIDE_NOTES)]
     for stretch in stretches:
         first, last = _reach(stretch)
         found = np.concatenate([found[(found < first) | (found > last)], stretch])

@@ -1,0 +1,51 @@
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from itertools import pairwise
+
+import pytest
+
+from tests.conftest import FIVE_NOTES
+from transcribe.events import Chord, Metre, Transcription
+from transcribe.formats.schema import schema
+from transcribe.report.view import bars_of, sections_of, view
+
+BEATS = tuple(0.5 * k for k in range(1, 65))
+SONG = Transcription(
+    notes=tuple(FIVE_NOTES),
+    beats=BEATS,
+    downbeats=BEATS[1::4],
+    metres=(Metre(0.5, 32.5, "4/4"),),
+    chords=tuple(Chord(BEATS[4 * bar + 1], BEATS[min(63, 4 * bar + 5)], "CGAF"[bar % 4] + ":maj") for bar in range(15)),
+    duration=33.0,
+)
+
+
+def test_it_holds_what_a_page_shows() -> None:
+    jsonschema = pytest.importorskip("jsonschema")
+    edits = [{"op": "shift", "beats": 1}]
+    shown = view(replace(SONG, edits=tuple(edits)), "Song", edits, edits)
+    assert json.loads(json.dumps(shown)) == shown
+    jsonschema.validate(shown["transcription"], schema())
+    assert (shown["title"], shown["duration"], shown["edits"], shown["undone"]) == ("Song", 33.0, edits, 1)
+    assert [note["id"] for note in shown["transcription"]["notes"]] == [0, 1, 2, 3, 4]
+    assert set(shown["hands"]) <= {"right", "left"}
+    assert len(shown["hands"]) == 5
+    assert "edits" not in shown["transcription"]  # they are done
+
+
+def test_bars_are_numbered_from_the_first_line() -> None:
+    bars = bars_of(SONG)
+    assert bars[0] == {"number": 0, "onset": 0.5, "offset": 1.0, "metre": "4/4"}
+    assert bars[1] == {"number": 1, "onset": 1.0, "offset": 3.0, "metre": "4/4"}
+    assert all(before["offset"] == after["onset"] for before, after in pairwise(bars))
+    assert bars_of(Transcription()) == []
+
+
+def test_sections_are_those_whose_chords_return() -> None:
+    sections = sections_of(SONG)
+    assert {section["label"] for section in sections} >= {"A"}
+    assert sections[0]["onset"] == 1.0
+    assert all(section["onset"] < section["offset"] for section in sections)
+    assert sections_of(Transcription()) == []
