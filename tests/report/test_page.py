@@ -368,8 +368,10 @@ def test_an_hour_is_followed_smoothly(browser: Any, tmp_path: Path) -> None:
     window = shown(browser, report.to_html(an_hour(), Scene(sound=False)), tmp_path / "hour.html")
     for view in ("roll", "falling"):
         window.evaluate("(name) => page.view(name)", view)
-        # A machine at work on other things drops frames of its own.
-        slowest = min(np.percentile(window.evaluate(FOLLOW, [2, 1.0])[0], 95) for _ in range(3))
-        assert slowest <= 34, f"{slowest:.0f} ms a frame of {view}"
+        # A machine at work on other things drops frames of its own; tests.benchmark.frames has the 95th percentile.
+        runs = [window.evaluate(FOLLOW, [2, 1.0]) for _ in range(3)]
+        between, drawing = (min(float(np.median(run[i])) for run in runs) for i in (0, 1))
+        assert between <= 34, f"{between:.0f} ms a frame of {view}"
+        assert drawing <= 5, f"{drawing:.1f} ms to draw {view}"
     assert window.said == []
     window.context.close()

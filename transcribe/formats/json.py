@@ -7,7 +7,7 @@ from dataclasses import fields
 from itertools import zip_longest
 
 from transcribe.errors import InputError
-from transcribe.events import Chord, Drum, Key, Metre, Note, Pedal, Tag, Transcription, Tuning
+from transcribe.events import Chord, Drum, Forecast, Key, Metre, Note, Pedal, Tag, Transcription, Tuning
 from transcribe.formats.format import checked
 from transcribe.formats.reading import check_count
 from transcribe.report.document import OPTIONAL, VERSION, to_dict
@@ -54,6 +54,8 @@ def from_json(content: bytes) -> Transcription:
             values[name] = tuple(sorted(values.get(name, ())))
         values["warnings"] = tuple(values.get("warnings", ()))
         values["edits"] = tuple(values.get("edits", ()))
+        if values.get("forecast") is not None:
+            values["forecast"] = Forecast(values["forecast"]["precision"], values["forecast"]["recall"])
         # What --json adds, or a later version, is passed over, as the schema allows.
         known = {f.name for f in fields(Transcription)}
         return checked(Transcription(**{name: value for name, value in values.items() if name in known}))

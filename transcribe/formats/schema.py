@@ -29,6 +29,8 @@ _RANGES: dict[str, dict[str, float]] = {
     "velocity": {"minimum": 0, "maximum": 127},
     "confidence": {"minimum": 0, "maximum": 1},
     "probability": {"minimum": 0, "maximum": 1},
+    "precision": {"minimum": 0, "maximum": 1},
+    "recall": {"minimum": 0, "maximum": 1},
 }
 
 # Where a chord begins, which follows from the beats: its bar, 0 for what precedes the first, and its beat from 1.

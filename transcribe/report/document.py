@@ -10,7 +10,7 @@ from transcribe.score.chart import bars_and_beats
 
 VERSION = 1
 # Fields that later versions added: they are left out where nothing is known, and so may be absent.
-OPTIONAL = frozenset({"drums", "edits", "hand", "instrument", "spelling"})
+OPTIONAL = frozenset({"drums", "edits", "forecast", "hand", "instrument", "spelling"})
 
 
 def to_dict(transcription: Transcription, exact: bool = False) -> dict[str, Any]:
