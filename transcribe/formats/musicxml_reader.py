@@ -61,7 +61,7 @@ def read_score_notes(path: Path) -> list[ScoreNote]:
     """
     content = read_bytes(path)
     try:
-        root = ElementTree.fromstring(_unpacked(content))
+        root = ElementTree.fromstring(unpacked(content))
         if root.tag != "score-partwise":
             raise ValueError(f"its root is {root.tag!r}, not score-partwise")
         return [note for part in root.iter("part") for note in _untied(_Part().read(part))]
@@ -69,7 +69,8 @@ def read_score_notes(path: Path) -> list[ScoreNote]:
         raise InputError(f"{path}: no score in MusicXML: {error}") from None
 
 
-def _unpacked(content: bytes) -> bytes:
+def unpacked(content: bytes) -> bytes:
+    """Give the XML of a score that may be zipped or gzipped."""
     if content.startswith(b"\x1f\x8b"):
         return gzip.decompress(content)
     if not content.startswith(b"PK"):

@@ -139,9 +139,6 @@ class NoteDecoder:
     Holds the notes found so far as numbers, the few frames that are not decided yet, and the notes that sound.
     """
 
-    #: What may play a note; none where the model doesn't tell.
-    instruments: tuple[str, ...] = ()
-
     def __init__(self, config: DecodingConfig) -> None:
         self.config = config
         self._grid: FrameGrid | None = None
@@ -246,8 +243,12 @@ class NoteDecoder:
         return is_peak
 
     def _sources(self, frame: np.ndarray, pitch: np.ndarray) -> np.ndarray:
-        """Tell what plays the notes that begin at frames (n,) of the recording, by its place in ``instruments``."""
+        """Keep what is known of who plays the notes that begin at frames (n,) of the recording; a number for each."""
         return np.full(len(frame), NO_SOURCE)
+
+    def _instruments(self, source: np.ndarray) -> list[str | None]:
+        """Name who plays notes, given what :meth:`_sources` returned for them; None where nobody knows."""
+        return [None] * len(source)
 
     def _close(self, pitch: np.ndarray, ended: np.ndarray) -> None:
         self._store(pitch, self._open[pitch], ended)
@@ -259,16 +260,16 @@ class NoteDecoder:
     def _to_notes(self, n_frames: int) -> list[Note]:
         assert self._grid is not None
         config = self.config
-        rows = np.frombuffer(self._notes, float).reshape(-1, _COLUMNS)
-        rows = rows[np.lexsort(rows.T[1::-1])]  # by pitch, then time
-        pitch, _, start, velocity, peak, sustain, source, end = rows.T
+        found = np.frombuffer(self._notes, float).reshape(-1, _COLUMNS)
+        found = found[np.lexsort(found.T[1::-1])]  # by pitch, then time
+        pitch, _, start, velocity, peak, sustain, source, end = found.T
         end[:-1] = np.where(pitch[1:] == pitch[:-1], np.minimum(end[:-1], start[1:]), end[:-1])
         last = float(self._grid.frames_to_time(n_frames))
         onsets = np.clip(self._grid.frames_to_time(start), 0, last)
         offsets = np.maximum(self._grid.frames_to_time(end), onsets + _SHORTEST)
         weight = config.confidence
         odds = weight[0] + weight[1] * logit(peak) + weight[2] * logit(sustain)
-        if config.forecast and len(rows) >= FEWEST:
+        if config.forecast and len(found) >= FEWEST:
             self.forecast = Forecast(*foretell(config.forecast, features(peak, sustain, last)))
             odds = moved(odds, self.forecast.precision)
         confidence = 1 / (1 + np.exp(-odds))
@@ -277,12 +278,9 @@ class NoteDecoder:
         velocities = np.clip(np.round(velocity * 127), 1, 127)
         order = np.lexsort([pitch, onsets])
         kept = order[(offsets - onsets)[order] >= config.min_note_length]
-        columns = (onsets, pitch + LOWEST_PITCH, offsets, velocities, confidence, source)
-        names = self.instruments
-        return [
-            Note(onset, int(key), offset, int(loudness), sure, names[int(i)] if i != NO_SOURCE else None)
-            for onset, key, offset, loudness, sure, i in zip(*(c[kept].tolist() for c in columns), strict=True)
-        ]
+        columns = (onsets, pitch + LOWEST_PITCH, offsets, velocities, confidence)
+        rows = zip(*(column[kept].tolist() for column in columns), self._instruments(source[kept]), strict=True)
+        return [Note(onset, int(key), offset, int(touch), sure, who) for onset, key, offset, touch, sure, who in rows]
 
 
 def peaks(onset: np.ndarray, at: Shifted, threshold: float | np.ndarray, reach: int) -> np.ndarray:
