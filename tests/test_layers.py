@@ -28,6 +28,7 @@ ORDER = [
     {"transcriber"},
     {"batch"},
     {"files"},
+    {"live"},
     {"cli"},
     {"__main__"},
 ]

@@ -131,6 +131,26 @@ def test_min_note_length_and_pitch_range() -> None:
     assert decode(a, replace(CONFIG, min_pitch=110, max_pitch=127))[0] == []
 
 
+@pytest.mark.parametrize("weight", [0.0, 9.0])
+def test_at_another_hop_the_same_sound_gives_the_same_notes(weight: float) -> None:
+    truth = (Note(0.1, 60, 0.5, 64), Note(0.61, 60, 0.9, 100), Note(0.7, 30, 0.8, 20))
+    config = replace(CONFIG, offset_weight=weight)
+    coarse = decode(drawn(truth, 60), config)[0]
+    a = drawn(truth, 60)
+    onset, frame, offset, velocity, pedal = (
+        np.repeat(array, 2, axis=0) for array in (a.onset, a.frame, a.offset, a.velocity, a.pedal)
+    )
+    times = np.arange(120) * HOP / 2
+    for note in truth:  # triangles of 40 ms to each side, without steps
+        near = np.abs(times - note.onset) < 0.04
+        onset[near, note.pitch - 21] = 1 - np.abs(times[near] - note.onset) / 0.04
+    found = decode(Activations(onset, frame, offset, velocity, pedal, FrameGrid(16000, 160)), config)[0]
+    assert [(n.pitch, n.velocity) for n in found] == [(n.pitch, n.velocity) for n in coarse]
+    for ours, theirs in zip(found, coarse, strict=True):
+        assert ours.onset == pytest.approx(theirs.onset, abs=HOP / 2)
+        assert ours.offset == pytest.approx(theirs.offset, abs=1.5 * HOP)
+
+
 def test_onset_shift_moves_onsets_not_offsets() -> None:
     a = drawn((Note(0.2, 60, 0.6, 64),), 60)
     (plain,), (shifted,) = decode(a, CONFIG)[0], decode(a, replace(CONFIG, onset_shift=-0.01))[0]

@@ -42,7 +42,7 @@ def cut(a: EnsembleActivations, edges: list[int]) -> list[EnsembleActivations]:
     ]
 
 
-def decoded(*blocks: EnsembleActivations, config: EnsembleDecodingConfig = ENSEMBLE) -> dict[str, tuple[Any, ...]]:
+def decoded(*blocks: EnsembleActivations, config: EnsembleDecodingConfig = ENSEMBLE) -> dict[str, Any]:
     decoder = EnsembleDecoder(config)
     for block in blocks:
         decoder.push(block)

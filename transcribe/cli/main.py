@@ -17,6 +17,7 @@ from functools import cache, partial
 import typer
 
 from transcribe.cli import console, doctor, evaluate, files, listen, signals
+from transcribe.cli import live as playing
 from transcribe.cli.groups import unpacked
 from transcribe.errors import UsageError
 from transcribe.registry import TASKS
@@ -29,6 +30,7 @@ _program = partial(
 )
 # What is called without a task.
 _OTHERS: dict[str, Callable[..., None]] = {
+    "live": playing.live,
     "eval": evaluate.evaluate,
     "convert": files.convert,
     "show": files.show,

@@ -12,7 +12,7 @@ from transcribe.events import Chord, Transcription
 
 VERSION = 1
 # Fields that later versions added: they are left out where nothing is known, and so may be absent.
-OPTIONAL = frozenset({"drums", "instrument"})
+OPTIONAL = frozenset({"drums", "instrument", "forecast"})
 Schema = dict[str, Any]
 _PLAIN: dict[object, Schema] = {
     int: {"type": "integer"},
@@ -31,6 +31,8 @@ _RANGES: dict[str, dict[str, float]] = {
     "velocity": {"minimum": 0, "maximum": 127},
     "confidence": {"minimum": 0, "maximum": 1},
     "probability": {"minimum": 0, "maximum": 1},
+    "precision": {"minimum": 0, "maximum": 1},
+    "recall": {"minimum": 0, "maximum": 1},
 }
 
 # Where a chord begins, which follows from the beats: its bar, 0 for what precedes the first, and its beat from 1.

@@ -16,22 +16,16 @@ from typing import ClassVar
 import numpy as np
 
 from transcribe.engine.features import LOWEST_PITCH, N_PITCHES, FrameGrid
-from transcribe.events import Note, Pedal
-from transcribe.notes.ends import SegmentedEnds, Shifted, ThresholdEnds, logit, sub_frame
+from transcribe.events import Forecast, Note, Pedal
+from transcribe.notes.ends import Reach, SegmentedEnds, Shifted, ThresholdEnds, logit, sub_frame
+from transcribe.notes.forecast import FEWEST, N_COEFFICIENTS, features, foretell, moved
 from transcribe.notes.pedals import PedalDecoder
 
-# Onsets of one pitch are at least this many frames apart, plus one: 60 ms at a hop of 20 ms.
-PEAK_REACH = 2
-# Frames after the onset whose mean activation says how sure the note is.
-SUSTAIN_FRAMES = 4
 # No note is shorter, in seconds, however soon its pitch is struck again.
 _SHORTEST = 1e-3
 _MIDDLE_C = 60
 _COLUMNS = 8  # of a note as numbers: pitch, frame, onset, velocity, onset activation, sustain, source, offset
 NO_SOURCE = -1.0  # of a note whose model doesn't tell the source
-# What a decision about a frame needs to see after it, and before it.
-LOOKAHEAD = max(PEAK_REACH, SUSTAIN_FRAMES) + 1
-CONTEXT = PEAK_REACH
 
 
 @dataclass(frozen=True)
@@ -66,14 +60,15 @@ class DecodingConfig:
     Where ``offset_weight`` is 0, notes end by ``offset_threshold``, else by that weight; ``frame_threshold`` counts for
     both (:mod:`transcribe.notes.ends`). ``onset_shift`` is added to every onset (calibrated on renders, whose truth is
     exact); ``velocity_curve`` to every velocity: a polynomial in the key, in octaves above middle C, without a
-    constant, the linear factor first, in 0-1. ``confidence`` are the coefficients of a logistic regression on 1, the logit of the onset's
-    activation and that of the mean frame activation after it.
+    constant, the linear factor first, in 0-1. ``confidence`` are the coefficients of a logistic regression on 1, the
+    logit of the onset's activation and that of the mean frame activation after it. ``forecast`` are those of
+    :mod:`transcribe.notes.forecast`, none where nothing is foretold: the mean confidence is moved to what it says.
     """
 
     #: Whether what is decoded has instruments.
     tells_instruments: ClassVar[bool] = False
     #: What older weights don't say: for them it is as if it weren't there.
-    added: ClassVar[frozenset[str]] = frozenset({"offset_weight", "velocity_curve"})
+    added: ClassVar[frozenset[str]] = frozenset({"offset_weight", "velocity_curve", "forecast"})
 
     onset_threshold: float = 0.5
     frame_threshold: float = 0.4
@@ -86,6 +81,7 @@ class DecodingConfig:
     confidence: tuple[float, float, float] = (0.0, 1.0, 0.0)
     offset_weight: float = 0.0
     velocity_curve: tuple[float, ...] = ()
+    forecast: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
         """Check the ranges.
@@ -104,6 +100,8 @@ class DecodingConfig:
             raise ValueError("onset_shift and the three numbers of confidence must be finite")
         if not 0 <= self.offset_weight < math.inf or not all(map(math.isfinite, self.velocity_curve)):
             raise ValueError("offset_weight must be finite and not negative, velocity_curve finite")
+        if len(self.forecast) not in (0, N_COEFFICIENTS) or not all(map(math.isfinite, self.forecast)):
+            raise ValueError(f"forecast must be {N_COEFFICIENTS} finite numbers, or none")
         if not 0 <= self.min_pitch <= self.max_pitch <= 127:
             raise ValueError("min_pitch and max_pitch must be MIDI numbers, the lower first")
 
@@ -145,16 +143,10 @@ class NoteDecoder:
         self.config = config
         self._grid: FrameGrid | None = None
         self._shift = 0.0
-        # Undecided frames with the context before them: (n, 4, 88); the frame number of the first.
-        self._pending = np.zeros((CONTEXT, 4, N_PITCHES), np.float32)
-        self._first = -CONTEXT
         # For every pitch the sounding note: the columns from the frame to the source, NaN for none.
         self._open = np.full((N_PITCHES, _COLUMNS - 2), np.nan)
-        self._ends = (
-            SegmentedEnds(config.frame_threshold, config.offset_weight)
-            if config.offset_weight
-            else ThresholdEnds(config.frame_threshold, config.offset_threshold)
-        )
+        #: What is foretold of the recording, once it is finished.
+        self.forecast: Forecast | None = None
         self._pedal = PedalDecoder(config.pedal_threshold)
         # Finished notes, row by row: an array that grows without fragments.
         self._notes = array("d")
@@ -165,46 +157,61 @@ class NoteDecoder:
         arrays = (block.onset, block.frame, block.offset, block.velocity)
         if any(a.shape != (n_frames, N_PITCHES) for a in arrays) or block.pedal.shape != (n_frames,):
             raise ValueError(f"activations must all be (n_frames, {N_PITCHES}), the pedal's (n_frames,)")
-        self._grid = block.grid
+        if self._grid is None:
+            self._begin(block.grid)
         self._shift = self.config.onset_shift * block.grid.frames_per_second
         self._pedal.push(block.pedal)
         self._decode_notes(np.stack(arrays, axis=1))
+
+    def _begin(self, grid: FrameGrid) -> None:
+        """Get ready for the first frame."""
+        self._grid, config, rate = grid, self.config, grid.frames_per_second
+        self._reach = Reach.of(rate)
+        # Undecided frames with the context before them: (n, 4, 88); the frame number of the first.
+        self._pending = np.zeros((self._reach.before, 4, N_PITCHES), np.float32)
+        self._first = -self._reach.before
+        self._ends = (
+            SegmentedEnds(config.frame_threshold, config.offset_weight, self._reach.shortest, rate)
+            if config.offset_weight
+            else ThresholdEnds(config.frame_threshold, config.offset_threshold, self._reach.shortest)
+        )
 
     def finish(self) -> tuple[list[Note], list[Pedal]]:
         """End what still sounds and return the notes and the pedal."""
         if self._grid is None:
             return [], []
         n_frames = self._first + len(self._pending)
-        self._decode_notes(np.zeros((LOOKAHEAD, 4, N_PITCHES), np.float32))
+        self._decode_notes(np.zeros((self._reach.after, 4, N_PITCHES), np.float32))
         sounding = np.flatnonzero(~np.isnan(self._open[:, 0]))
         self._close(sounding, self._ends.last(sounding, n_frames))
         notes = self._to_notes(n_frames)
         return notes, self._pedal.finish(self._grid, notes)
 
-    def fields(self, _: float) -> dict[str, tuple[object, ...]]:
+    def fields(self, _: float) -> dict[str, object]:
         """End the decoding: fields of a transcription."""
         notes, pedals = self.finish()
-        return {"notes": tuple(notes), "pedals": tuple(pedals)}
+        return {"notes": tuple(notes), "pedals": tuple(pedals), "forecast": self.forecast}
 
     def _decode_notes(self, arrays: np.ndarray) -> None:
         pending = np.concatenate([self._pending, arrays])
-        n = len(pending) - CONTEXT - LOOKAHEAD
+        context, sustained = self._reach.before, range(1, self._reach.sustain + 1)
+        n = len(pending) - context - self._reach.after
         if n <= 0:
             self._pending = pending
             return
         onset, frame, offset, velocity = (pending[:, i] for i in range(4))
-        first = self._first + CONTEXT  # the frame number of row 0 in what follows
+        first = self._first + context  # the frame number of row 0 in what follows
 
         def at(array: np.ndarray, shift: int) -> np.ndarray:
-            return array[CONTEXT + shift : CONTEXT + shift + n]
+            return array[context + shift : context + shift + n]
 
         self._ends.read(frame, offset, at, first)
 
         time, pitch = np.nonzero(self._peaks(onset, at).T)[::-1]  # sorted by pitch, then time
-        row = time + CONTEXT
+        row = time + context
         before, peak, after = onset[row - 1, pitch], onset[row, pitch], onset[row + 1, pitch]
         start = first + time + sub_frame(before, peak, after) + self._shift
-        sustain = np.mean([frame[row + k, pitch] for k in range(1, SUSTAIN_FRAMES + 1)], axis=0)
+        sustain = np.mean([frame[row + k, pitch] for k in sustained], axis=0)
         source = self._sources(first + time, pitch)
         found = np.stack([first + time, start, velocity[row, pitch], peak, sustain, source], axis=1).astype(float)
 
@@ -230,7 +237,7 @@ class NoteDecoder:
 
     def _peaks(self, onset: np.ndarray, at: Shifted) -> np.ndarray:
         config = self.config
-        is_peak = peaks(onset, at, max(config.onset_threshold, 1e-6))
+        is_peak = peaks(onset, at, max(config.onset_threshold, 1e-6), self._reach.peak)
         is_peak[:, : max(0, config.min_pitch - LOWEST_PITCH)] = False
         is_peak[:, max(0, config.max_pitch - LOWEST_PITCH + 1) :] = False
         return is_peak
@@ -261,7 +268,11 @@ class NoteDecoder:
         onsets = np.clip(self._grid.frames_to_time(start), 0, last)
         offsets = np.maximum(self._grid.frames_to_time(end), onsets + _SHORTEST)
         weight = config.confidence
-        confidence = 1 / (1 + np.exp(-(weight[0] + weight[1] * logit(peak) + weight[2] * logit(sustain))))
+        odds = weight[0] + weight[1] * logit(peak) + weight[2] * logit(sustain)
+        if config.forecast and len(found) >= FEWEST:
+            self.forecast = Forecast(*foretell(config.forecast, features(peak, sustain, last)))
+            odds = moved(odds, self.forecast.precision)
+        confidence = 1 / (1 + np.exp(-odds))
         octaves = (pitch + LOWEST_PITCH - _MIDDLE_C) / 12
         velocity = velocity + sum(factor * octaves**power for power, factor in enumerate(config.velocity_curve, 1))
         velocities = np.clip(np.round(velocity * 127), 1, 127)
@@ -272,11 +283,14 @@ class NoteDecoder:
         return [Note(onset, int(key), offset, int(touch), sure, who) for onset, key, offset, touch, sure, who in rows]
 
 
-def peaks(onset: np.ndarray, at: Shifted, threshold: float | np.ndarray) -> np.ndarray:
-    """Mark local maxima in time of at least ``threshold``, which is above 0, among the frames that ``at`` gives."""
+def peaks(onset: np.ndarray, at: Shifted, threshold: float | np.ndarray, reach: int) -> np.ndarray:
+    """Mark local maxima in time, ``reach`` frames to each side, among the frames that ``at`` gives.
+
+    They have at least ``threshold``, which is above 0.
+    """
     centre = at(onset, 0)
     is_peak = centre >= threshold
-    for shift in range(1, PEAK_REACH + 1):
+    for shift in range(1, reach + 1):
         is_peak &= centre > at(onset, -shift)
         is_peak &= centre >= at(onset, shift)
     return np.asarray(is_peak)

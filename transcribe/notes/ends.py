@@ -6,6 +6,7 @@ Both read frames block by block and say the same however they are cut.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -14,30 +15,66 @@ from transcribe.engine.features import N_PITCHES
 # (array with context, shift) -> the frames to decide, that many later
 Shifted = Callable[[np.ndarray, int], np.ndarray]
 
-# Frames after its onset in which a note can't end by itself: the network's frames begin a little late at times.
-MIN_FRAMES = 2
+# All in seconds. Onsets of one pitch are at least so far apart, plus a frame.
+_PEAK_REACH = 0.04
+# After the onset, that whose mean activation says how sure the note is.
+_SUSTAIN = 0.08
+# After the onset, that in which a note can't end by itself: the network's frames begin a little late at times; and how
+# long frames must stay low to end one.
+_SHORTEST = 0.04
 # A note is over when so much, in logits, would have to come back for a better end: a second of silence takes five
 # times as much.
 _OVER = 100.0
 
 
+@dataclass(frozen=True)
+class Reach:
+    """How far decisions reach, in frames.
+
+    To either side of a ``peak``, through the ``sustain`` after an onset, and to the end of the ``shortest`` note.
+    """
+
+    peak: int
+    sustain: int
+    shortest: int
+
+    @classmethod
+    def of(cls, frames_per_second: float) -> Reach:
+        """Count the frames, each at least one."""
+        spans = (_PEAK_REACH, _SUSTAIN, _SHORTEST)
+        return cls(*(max(1, round(seconds * frames_per_second)) for seconds in spans))
+
+    @property
+    def before(self) -> int:
+        """How many frames before it a decision about a frame needs to see."""
+        return self.peak
+
+    @property
+    def after(self) -> int:
+        """How many frames after it."""
+        return max(self.peak, self.sustain, self.shortest) + 1
+
+
 class ThresholdEnds:
-    """A note ends when its frames have stayed low for two frames, or its offset peaks.
+    """A note ends when its frames have stayed low for a while, or its offset peaks.
 
     Parameters
     ----------
     frame_threshold, offset_threshold
         0-1; an ``offset_threshold`` of 1 is never passed.
+    shortest
+        Frames of the shortest note, and that stay low to end one.
     """
 
-    def __init__(self, frame_threshold: float, offset_threshold: float) -> None:
+    def __init__(self, frame_threshold: float, offset_threshold: float, shortest: int) -> None:
+        self._shortest = shortest
         self._frame_threshold, self._offset_threshold = frame_threshold, offset_threshold
 
     def read(self, frame: np.ndarray, offset: np.ndarray, at: Shifted, first: int) -> None:
         """Read the frames to decide, whose first has the number ``first``."""
         self._above, self._below, self._first = at(frame, -1), at(frame, 0), first
         low = frame < self._frame_threshold
-        ends = at(low, 0) & at(low, 1)
+        ends = np.logical_and.reduce([at(low, shift) for shift in range(self._shortest)])
         if self._offset_threshold < 1:
             centre = at(offset, 0)
             ends |= (
@@ -69,7 +106,7 @@ class ThresholdEnds:
             Whether they began among these frames; otherwise they are those that went on.
         """
         n = len(self._ends)
-        earliest = np.maximum(time + MIN_FRAMES, 0)
+        earliest = np.maximum(time + self._shortest, 0)
         nearest = np.where(earliest < n, self._ends[np.minimum(earliest, n - 1), pitch], n)
         # Where between frames the activation crosses the threshold.
         row = np.minimum(nearest, n - 1)
@@ -88,11 +125,13 @@ class ThresholdEnds:
 class SegmentedEnds:
     """A note ends where the frames before speak most for it and the offset most for an end.
 
-    That is where the sum of what its frames' logits lie above that of ``frame_threshold``, plus ``offset_weight`` times
-    the logarithm of the offset's activation, is greatest; at the next onset of its pitch at the latest.
+    That is where the sum of what its frames' logits lie above that of ``frame_threshold``, a frame of 20 ms counting as
+    one, plus ``offset_weight`` times the logarithm of the offset's activation, is greatest; at the next onset of its
+    pitch at the latest.
     """
 
-    def __init__(self, frame_threshold: float, offset_weight: float) -> None:
+    def __init__(self, frame_threshold: float, offset_weight: float, shortest: int, frames_per_second: float) -> None:
+        self._shortest, self._length = shortest, 50 / frames_per_second
         self._bias = float(logit(np.array(frame_threshold)))
         self._weight = offset_weight
         # Of all frames so far; of the notes that go on, the best end and how good it is. Added one after the other in
@@ -105,7 +144,7 @@ class SegmentedEnds:
         """See :meth:`ThresholdEnds.read`."""
         self._first = first
         self._before, self._offset, self._after = (at(offset, shift) for shift in (-1, 0, 1))
-        sums = np.add.accumulate(np.concatenate([self._sum[None], logit(at(frame, 0)) - self._bias]))
+        sums = np.add.accumulate(np.concatenate([self._sum[None], self._length * (logit(at(frame, 0)) - self._bias)]))
         self._sums, self._sum = sums[:-1], sums[-1]
         # Pitch by pitch, as they are read.
         self._sums = np.asfortranarray(self._sums)
@@ -122,7 +161,7 @@ class SegmentedEnds:
             best, ends = self._best[pitch], self._end[pitch]
         over = struck_frame < n
         rows = np.full(len(time), -1)  # of better ends among these frames
-        firsts, lasts = np.maximum(time + MIN_FRAMES, 0).tolist(), (np.minimum(struck_frame, n - 1) + 1).tolist()
+        firsts, lasts = np.maximum(time + self._shortest, 0).tolist(), (np.minimum(struck_frame, n - 1) + 1).tolist()
         for i, (key, since, until) in enumerate(zip(pitch.tolist(), firsts, lasts, strict=True)):
             gains = self._gains[since:until, key]
             if not len(gains):

@@ -15,17 +15,14 @@ from typing import ClassVar
 import numpy as np
 
 from transcribe.engine.features import N_PITCHES, FrameGrid
-from transcribe.events import Drum, Note
+from transcribe.events import Drum
 from transcribe.notes.decoder import (
-    CONTEXT,
-    LOOKAHEAD,
-    SUSTAIN_FRAMES,
     Activations,
     DecodingConfig,
     NoteDecoder,
     peaks,
 )
-from transcribe.notes.ends import sub_frame
+from transcribe.notes.ends import Reach, sub_frame
 from transcribe.theory.families import DRUMS, FAMILIES
 
 # Who has a sustain pedal.
@@ -101,19 +98,19 @@ class EnsembleDecoder(NoteDecoder):
         self._drums.push(block.drum, block.drum_velocity, block.grid)
         self._family = np.concatenate([self._family, block.family])
         super().push(block)
-        n_decided = self._first + CONTEXT - self._family_first
+        n_decided = self._first + self._reach.before - self._family_first
         self._family, self._family_first = self._family[n_decided:].copy(), self._family_first + n_decided
 
-    def fields(self, duration: float) -> dict[str, tuple[object, ...]]:
+    def fields(self, duration: float) -> dict[str, object]:
         """End the decoding: fields of a transcription."""
-        found = {**super().fields(duration), "drums": tuple(self._drums.finish())}
-        if not any(isinstance(note, Note) and note.instrument in _PEDALLED for note in found["notes"]):
-            found["pedals"] = ()  # of whom?
-        return found
+        notes, pedals = self.finish()
+        if not any(note.instrument in _PEDALLED for note in notes):
+            pedals = []  # of whom?
+        return {"notes": tuple(notes), "pedals": tuple(pedals), "drums": tuple(self._drums.finish())}
 
     def _sources(self, frame: np.ndarray, pitch: np.ndarray) -> np.ndarray:
         """Keep the probabilities of families in the mean over the first frames of each note; their rows."""
-        rows = frame[:, None] - self._family_first + np.arange(SUSTAIN_FRAMES + 1)
+        rows = frame[:, None] - self._family_first + np.arange(self._reach.sustain + 1)
         rows = np.clip(rows, 0, len(self._family) - 1)  # after the end of the recording there is nothing
         first = len(self._told) // len(FAMILIES)
         self._told.frombytes(self._family[rows, pitch[:, None]].mean(1).astype(np.float32).tobytes())
@@ -161,9 +158,6 @@ class DrumDecoder:
 
     def __init__(self, thresholds: tuple[float, ...], shift: float = 0.0) -> None:
         self._thresholds, self._shift = np.maximum(thresholds, 1e-6), shift
-        # Undecided frames with the context before them: (n, 2, 5), onset and velocity; the frame number of the first.
-        self._pending = np.zeros((CONTEXT, 2, len(DRUMS)), np.float32)
-        self._first = -CONTEXT
         self._strokes = array("d")
         self._grid: FrameGrid | None = None
 
@@ -171,7 +165,11 @@ class DrumDecoder:
         """Take in the frames that follow, (n_frames, 5) each."""
         if onset.shape != velocity.shape or onset.shape[1:] != (len(DRUMS),):
             raise ValueError(f"activations of drums must be (n_frames, {len(DRUMS)})")
-        self._grid = grid
+        if self._grid is None:
+            self._grid, self._reach = grid, Reach.of(grid.frames_per_second)
+            # Undecided frames and the context before them, onset and velocity (n, 2, 5); the number of the first.
+            self._pending = np.zeros((self._reach.before, 2, len(DRUMS)), np.float32)
+            self._first = -self._reach.before
         self._decode(np.stack([onset, velocity], axis=1))
 
     def finish(self) -> list[Drum]:
@@ -179,7 +177,7 @@ class DrumDecoder:
         if self._grid is None:
             return []
         last = float(self._grid.frames_to_time(self._first + len(self._pending)))
-        self._decode(np.zeros((LOOKAHEAD, 2, len(DRUMS)), np.float32))
+        self._decode(np.zeros((self._reach.after, 2, len(DRUMS)), np.float32))
         kind, start, velocity, peak = np.frombuffer(self._strokes, float).reshape(-1, _DRUM_COLUMNS).T
         onsets = np.clip(self._grid.frames_to_time(start) + self._shift, 0, last)
         velocities = np.clip(np.round(velocity * 127), 1, 127)
@@ -188,12 +186,13 @@ class DrumDecoder:
 
     def _decode(self, arrays: np.ndarray) -> None:
         pending = np.concatenate([self._pending, arrays])
-        n = len(pending) - CONTEXT - LOOKAHEAD
+        context = self._reach.before
+        n = len(pending) - context - self._reach.after
         if n > 0:
             onset, velocity = pending[:, 0], pending[:, 1]
-            is_peak = peaks(onset, lambda values, shift: values[CONTEXT + shift :][:n], self._thresholds)
+            is_peak = peaks(onset, lambda a, shift: a[context + shift :][:n], self._thresholds, self._reach.peak)
             time, kind = np.nonzero(is_peak)
-            row = time + CONTEXT
+            row = time + context
             before, peak, after = (onset[row + shift, kind] for shift in (-1, 0, 1))
             start = self._first + row + sub_frame(before, peak, after)
             found = np.column_stack([kind, start, velocity[row, kind], peak])

@@ -52,7 +52,14 @@ class PedalDecoder:
         self._n_sure += int((down & (pedal >= _SURE)).sum())
 
     def finish(self, grid: FrameGrid, notes: Sequence[Note]) -> list[Pedal]:
-        """List the spans, those of what isn't a pedal left out; ``notes`` are all that were heard."""
+        """List the spans, none where all of it isn't a pedal; ``notes`` are all that were heard."""
+        spans = self.spans(grid)
+        if not self._believed(spans, np.sort([note.offset for note in notes])):
+            return []
+        return [Pedal(onset, offset) for onset, offset in spans.tolist()]
+
+    def spans(self, grid: FrameGrid) -> np.ndarray:
+        """List the spans (n, 2) in seconds, whatever they are of."""
         # The first frame after a change lies half a frame behind it, on average.
         edges = np.maximum(np.array(self._edges, float) - 0.5, 0)
         if len(edges) % 2:
@@ -60,10 +67,7 @@ class PedalDecoder:
         times = np.asarray(grid.frames_to_time(edges), float)
         gaps = np.flatnonzero(np.diff(times)[1::2] < _FLICKER)
         spans = np.delete(times, np.concatenate([2 * gaps + 1, 2 * gaps + 2])).reshape(-1, 2)
-        spans = spans[spans[:, 1] - spans[:, 0] >= _FLICKER]
-        if not self._believed(spans, np.sort([note.offset for note in notes])):
-            return []
-        return [Pedal(onset, offset) for onset, offset in spans.tolist()]
+        return np.asarray(spans[spans[:, 1] - spans[:, 0] >= _FLICKER])
 
     def _believed(self, spans: np.ndarray, released: np.ndarray) -> bool:
         """Whether all this is a pedal; ``released`` is when keys are let go, sorted."""
