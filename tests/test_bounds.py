@@ -169,8 +169,8 @@ def test_a_page_of_many_hours_has_no_sound_and_says_so() -> None:
     song = Transcription((Note(0.0, 60, 1.0, 64),), duration=page.SOUND_SECONDS + 1)
     html = page.to_html(song).decode()
     assert "There is no sound on this page" in html
-    assert 'id="sound-' not in html
-    assert 'id="sound-transcription"' in page.to_html(Transcription((Note(0.0, 60, 1.0, 64),), duration=2.0)).decode()
+    assert 'id="samples"' not in html
+    assert 'id="samples"' in page.to_html(Transcription((Note(0.0, 60, 1.0, 64),), duration=2.0)).decode()
 
 
 def test_a_long_picture_has_longer_rows_and_shows_all_of_it() -> None:

@@ -168,6 +168,8 @@ def test_chords_are_spelled_alike_everywhere(suffix: str, tmp_path: Path) -> Non
     # A table of notes holds no chords; MIDI has them as text beside the notes.
     save(spelled(flat), path, task="chords" if suffix == "csv" else "notes")
     written = path.read_bytes()
+    if suffix == "html":  # beside its data it holds sounds and scripts
+        written = written.partition(b'id="data">')[2].partition(b"</script>")[0]
     assert b"C#m" in written or b"C#:min" in written
     assert b"Db" not in written
 

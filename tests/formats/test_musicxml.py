@@ -8,6 +8,7 @@ import sys
 import warnings
 import zipfile
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -198,6 +199,12 @@ def test_the_forms_hold_what_they_say() -> None:
     assert picture.count(b"<svg") > len(engraving.to_pages(whole)) > 1
     pytest.importorskip("typst")
     assert engraving.to_pdf(whole).startswith(b"%PDF")
+
+
+def test_a_score_is_engraved_in_any_thread() -> None:
+    whole = heard("waltz", n_bars=4)
+    with ThreadPoolExecutor(1) as pool:
+        assert pool.submit(engraving.to_svg, whole).result() == engraving.to_svg(whole)
 
 
 def test_detail_makes_rhythms_finer() -> None:

@@ -197,14 +197,15 @@ def test_what_no_key_is_let_go_under_is_no_pedal() -> None:
 
 
 def test_a_pedal_that_is_never_sure_needs_many_keys_let_go() -> None:
-    a = drawn(LET_GO, 100)
-    a.pedal[10:60] = 0.9
+    a = drawn(LET_GO, 500)
+    a.pedal[10:400] = 0.9
     assert len(decode(a, CONFIG)[1]) == 1
-    unsure = drawn(LET_GO, 100)
-    unsure.pedal[10:100] = 0.6  # three keys in 1.8 s
-    assert decode(unsure, CONFIG)[1] == []
-    busy = drawn(LET_GO, 100)
-    busy.pedal[10:55] = 0.6  # in 0.9 s
+    a.pedal[10:400] = 0.6  # three keys in eight seconds
+    assert decode(a, CONFIG)[1] == []
+    a.pedal[60:] = 0.0  # in one: too short to tell
+    assert len(decode(a, CONFIG)[1]) == 1
+    busy = drawn(tuple(Note(0.1 + 0.2 * i, 40 + i, 0.25 + 0.2 * i, 64) for i in range(40)), 500)
+    busy.pedal[10:400] = 0.6
     assert len(decode(busy, CONFIG)[1]) == 1
 
 

@@ -205,7 +205,7 @@ def test_notes_last_until_the_next_unless_they_clearly_do_not() -> None:
     assert {chord.length for chord in right} == {F(1)}
     # What follows would be a rest each time: it is a dot instead.
     assert {(chord.length, chord.marks) for chord in left[:-1]} == {(F(1), frozenset({STACCATO}))}
-    assert left[-1].length < 1
+    assert left[-1].length < 1 or STACCATO in left[-1].marks
 
 
 @given(transcriptions())

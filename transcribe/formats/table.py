@@ -34,7 +34,7 @@ _FORMATS = (
     Format("csv", (".csv",), plain("formats.csv.to_csv"), lazily("formats.csv.from_csv")),
     Format("png", (".png",), illustrated("report.roll.to_png"), shows=_PICTURE),
     Format("svg", (".svg",), illustrated("report.roll.to_svg"), shows=_PICTURE),
-    Format("html", (".html", ".htm"), illustrated("report.page.to_html"), shows=_PAGE),
+    Format("html", (".html", ".htm"), illustrated("formats.page.to_html"), shows=_PAGE),
     _score("musicxml", (".musicxml", ".xml"), "formats.musicxml.to_musicxml"),
     _score("mxl", (".mxl",), "formats.musicxml.to_mxl"),
     _score("pdf", (".pdf",), "formats.engraving.to_pdf"),

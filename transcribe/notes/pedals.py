@@ -27,6 +27,8 @@ _SHARE_RELEASED = 0.3
 _SURE = 0.8
 _SHARE_SURE = 0.13
 _RELEASES_A_SECOND = 3.0
+# Of a pedal that is down for less than this altogether, in seconds, shares tell nothing: a few keys let go are enough.
+_SHORT = 5.0
 
 
 class PedalDecoder:
@@ -75,6 +77,9 @@ class PedalDecoder:
             return False
         first, last = np.searchsorted(released, spans[:, 0] + _AFTER), np.searchsorted(released, spans[:, 1] - _BEFORE)
         releases, lengths = np.maximum(last - first, 0), spans[:, 1] - spans[:, 0]
+        if lengths.sum() < _SHORT:
+            return bool(releases.sum() >= _RELEASES)
         if lengths[releases >= _RELEASES].sum() < _SHARE_RELEASED * lengths.sum():
             return False
-        return self._n_sure >= _SHARE_SURE * self._n_down or releases.sum() >= _RELEASES_A_SECOND * lengths.sum()
+        sure = self._n_sure >= _SHARE_SURE * self._n_down
+        return bool(sure or releases.sum() >= _RELEASES_A_SECOND * lengths.sum())

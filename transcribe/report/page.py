@@ -1,51 +1,65 @@
-"""One HTML page that holds all it shows: the roll to scroll through, the sound to play, what was heard in words.
+"""The page: one front end for a file that holds all it shows, and for ``pitchai serve``.
 
-The page loads nothing from anywhere (its content security policy forbids it), so it can be mailed, archived and opened
-without a network. What comes from files (titles, labels, warnings) is escaped.
+As a file it loads nothing from anywhere (its content security policy forbids it, and allows the one script that it
+holds by its hash), so it can be mailed, archived and opened without a network. Served, the same templates, styles and
+scripts come from the server, and the data through its API. All words are in ``assets/strings.json``. What comes from
+files (titles, labels, warnings) is escaped.
 """
 
 from __future__ import annotations
 
 import base64
+import hashlib
 import io
 import itertools
 import json
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from functools import partial
+import zlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cache
 from html import escape
 from pathlib import Path
 from string import Template
+from typing import Any
 
 from transcribe.events import Note, Transcription
 from transcribe.report import sonify
-from transcribe.report.instruments import COLOURS, families_in
+from transcribe.report.instruments import COLOURS
 from transcribe.report.roll import Scene, compare
-from transcribe.theory.chords import chord_name
-from transcribe.theory.families import DRUMS
+from transcribe.report.view import view
+from transcribe.theory.chords import QUALITIES, chord_name
+from transcribe.theory.families import DRUMS, FAMILIES
 
-_PAGE = Path(__file__).parent / "assets"
-_HEARD, _HIT, _MISS, _EXTRA = range(4)  # as page.js knows them
-_LEGEND = {
-    "soft": "soft",
-    "loud": "loud: thicker, and stronger in colour",
-    "unsure": "less than 50 % sure",
-    "hit": "hit",
-    "miss": "missed",
-    "extra": "extra",
-}
+#: Where the styles and scripts are, and the samples of the piano.
+ASSETS, SAMPLES = Path(__file__).parent / "assets", Path(__file__).parent / "piano"
+#: In the order in which they are loaded.
+SCRIPTS = (
+    "helpers.js", "song.js", "palette.js", "sampler.js", "shifter.js", "player.js", "roll-pointer.js", "roll-frame.js",
+    "roll.js", "falling.js", "score.js", "editing.js", "panels.js", "beats-panel.js", "files.js", "keys.js", "main.js",
+    "start.js",
+)  # fmt: skip
+# Those that correct and that talk to a server have nothing to do in a file.
+_SERVED_ONLY = frozenset({"editing.js", "beats-panel.js", "files.js"})
+STYLE = "page.css"
+_HIT, _MISS, _EXTRA = range(1, 4)  # as song.js knows them
+_LEGEND = ("hit", "miss", "extra")
 # A page of more sound than so many seconds, 300 MB, is more than browsers open.
 SOUND_SECONDS = 4 * 3600.0
-_SILENCED = "There is no sound on this page, since the music lasts longer than 4 hours."
 # Bytes of sound that are encoded at a time: whole groups of three.
 _PIECE = 3 << 18
-_HELP = (
-    "Click or drag in the roll. Keys: space plays, ← → move by 5 s (with Shift 1 s), Page Up and Down by 30 s, "
-    "+ and − zoom, S switches the sound."
+# A page says itself what it may do: nothing but what it holds.
+_POLICY = (
+    "default-src 'none'; style-src 'unsafe-inline'; script-src {scripts}; media-src blob:; img-src blob: data:; "
+    "connect-src 'none'; base-uri 'none'; form-action 'none'"
 )
 
 
-def to_html(transcription: Transcription, scene: Scene | None = None) -> bytes:
-    """Write the report.
+def to_html(
+    transcription: Transcription,
+    scene: Scene | None = None,
+    score: Mapping[str, Any] | None = None,
+    pages: Iterable[str] = (),
+) -> bytes:
+    """Write the page as one file.
 
     Parameters
     ----------
@@ -54,40 +68,65 @@ def to_html(transcription: Transcription, scene: Scene | None = None) -> bytes:
     scene
         The title; the recording, which is put in to be listened to; a reference, whose notes are compared. Without a
         recording only the transcription can be heard; with ``sound`` off, nothing.
+    score, pages
+        Where everything stands on the engraved score (:class:`transcribe.formats.engraving.Engraved`), and its
+        pages of SVG; none where nothing was engraved.
 
     Returns
     -------
     bytes
-        UTF-8; some 20 bytes a note, 8 kB a second of sound.
+        UTF-8; some 110 bytes a note, 8 kB a second of sound and 180 kB for the piano that plays the notes.
     """
     scene = scene or Scene()
     t = transcription
-    end = max(t.duration, _end(t))
-    sounds = _sounds(t, scene) if scene.sound and end <= SOUND_SECONDS else {}
-    silenced = [] if not scene.sound or end <= SOUND_SECONDS else [_SILENCED]
-    instruments = "<th>instrument</th>" if any(note.instrument for note in t.notes) else ""
+    shown = view(t, scene.title or "Transcription")
+    if scene.reference is not None:
+        shown |= _compared_notes(scene.reference, t)
+    heard = scene.sound and shown["duration"] <= SOUND_SECONDS
+    warnings = [*t.warnings, *([_strings()["silenced"]] if scene.sound and not heard else [])]
+    data: list[Iterable[str]] = [[_json("data", shown)]]
+    if heard and scene.recording is not None:
+        data.append(_embedded("sound-recording", sonify.encode(scene.recording, ".mp3", scene.sample_rate)))
+    if heard and t.notes:
+        data.append([_json("samples", {path.name: _base64(path.read_bytes()) for path in _samples()})])
+    if score is not None:
+        data.append([_json("score-data", {"places": score, "svg": [_deflated(page) for page in pages]})])
     content = [
-        *(f'<p class="warning">{escape(warning)}</p>' for warning in (*t.warnings, *silenced)),
-        '<section id="player" aria-label="Player">',
-        _toolbar(sounds),
-        _slider('id="roll"', max(t.duration, _end(t), 0.1), f"Piano roll of {len(t.notes)} notes: position"),
-        f'<p class="hint">{_HELP}</p>',
-        _legend(("hit", "miss", "extra") if scene.reference else ("soft", "loud", "unsure")),
-        _instruments(t, scene.reference),
-        "</section>",
-        "<h2>What was heard</h2>",
-        _definitions(scene.summary),
-        _chords(t),
-        '<details id="notes"><summary>The notes as text<span></span></summary><div class="scroll" tabindex="0" '
-        'role="region" aria-label="Notes"><table><thead><tr><th>onset s</th><th>length s</th><th>pitch</th>'
-        f"<th>velocity</th><th>sure</th>{instruments}</tr></thead><tbody></tbody></table></div></details>",
+        _legend(_LEGEND) if scene.reference else "",
+        f"<h2>{_strings()['heard']}</h2>" if scene.summary else "",
+        _definitions(scene.summary) if scene.summary else "",
     ]
-    data = itertools.chain(
-        [_json("data", roll_data(t, scene.reference))],
-        *(_embedded(name, sound) for name, sound in sounds.items()),
-    )
-    made = "Heard by " + ", ".join(t.models.values()) + ". " if t.models else ""
-    return _page(scene.title or "Transcription", content, data, made)
+    made = _strings()["heard_by"].format(models=", ".join(t.models.values())) if t.models else ""
+    fields = {
+        "content": "\n".join(filter(None, content)),
+        "warnings": "".join(f'<p class="warning">{escape(warning)}</p>' for warning in warnings),
+        "hint": _strings()["hint_play"],
+        "keys": _table_of_keys(_strings()["keys_play"]),
+    }
+    return _alone("app.html", scene.title or "Transcription", fields, itertools.chain(*data), made)
+
+
+def served(formats: Sequence[str]) -> bytes:
+    """Write the page that a server gives: without data, its styles and scripts beside it under ``/assets/``.
+
+    Parameters
+    ----------
+    formats
+        The names of the formats that the server writes.
+    """
+    fields = {
+        "title": _strings()["files_title"],
+        "content": "", "warnings": "", "made": _made(""), "policy": "", "song_hidden": " hidden",
+        "hint": _strings()["hint_edit"],
+        "keys": _table_of_keys([*_strings()["keys_play"], *_strings()["keys_edit"]]),
+        "style": f'<link rel="stylesheet" href="/assets/{STYLE}"><link rel="icon" href="data:,">',
+        "files": _filled("files.html", {}),
+        "panels": _filled("panels.html", {}),
+        "chord_form": _chord_form(),
+        "data": _json("config", {**_config(), "served": True, "formats": list(formats)}),
+        "scripts": "\n".join(f'<script src="/assets/{name}" defer></script>' for name in SCRIPTS),
+    }  # fmt: skip
+    return _filled("app.html", fields).encode()
 
 
 def compared(
@@ -106,48 +145,51 @@ def compared(
     """
     content = [
         _definitions(facts),
-        "<h2>Pieces, the worst first</h2>",
-        _legend(("hit", "miss", "extra")),
-        f'<p class="hint">{_HELP.split(" Keys")[0]} Keys: ← → move, + and − zoom.</p>',
+        f"<h2>{_strings()['pieces']}</h2>",
+        _legend(_LEGEND),
+        f'<p class="hint">{_strings()["hint_compared"]}</p>',
     ]
     data = []
     for number, (name, figures, reference, estimate) in enumerate(pieces):
-        label = f"Piano roll of {name}: position"
-        slider = _slider(f'data-source="piece-{number}"', max(_end(reference), _end(estimate), 0.1), label)
+        label = escape(_strings()["roll_of_piece"].format(name=name))
+        duration = int(max(_end(reference), _end(estimate), 0.1)) + 1
         content.append(
             f'<details class="piece"><summary><strong>{escape(name)}</strong> {escape(figures)}</summary>'
-            f"{slider}</details>"
+            f'<div class="roll" data-source="piece-{number}" tabindex="0" role="slider" aria-label="{label}" '
+            f'aria-valuemin="0" aria-valuemax="{duration}" aria-valuenow="0" aria-valuetext="0:00"></div></details>'
         )
         data.append(("\n" if number else "") + _json(f"piece-{number}", roll_data(estimate, reference)))
-    return _page(title, content, data, "")
+    return _alone("compared.html", title, {"content": "\n".join(content)}, data, "")
 
 
-def roll_data(transcription: Transcription, reference: Transcription | None = None) -> dict[str, object]:
-    """Flatten what the roll draws: rows of whole numbers, as ``page.js`` describes them."""
-    if reference is None:
-        kinds = [(transcription.notes, _HEARD)]
-    else:
-        hits, misses, extras = compare(reference.notes, transcription.notes)
-        kinds = [(tuple(hits), _HIT), (tuple(misses), _MISS), (tuple(extras), _EXTRA)]
-    rows = sorted((*_row(note, kind), note.instrument or "") for notes, kind in kinds for note in notes)
-    instruments = [row[-1] for row in rows]
-    more: dict[str, object] = {}
-    if any(instruments):
-        more |= {"instruments": instruments, "colours": {f: COLOURS[f] for f in families_in(transcription, reference)}}
-    if transcription.drums:
-        more["drums"] = [
-            [round(1000 * drum.onset), DRUMS.index(drum.label), drum.velocity] for drum in transcription.drums
-        ]
+def roll_data(transcription: Transcription, reference: Transcription) -> dict[str, object]:
+    """Flatten what the roll of a comparison draws: rows of whole numbers, as ``song.js`` describes them."""
+    rows = sorted(
+        _row(note, kind)
+        for notes, kind in zip(compare(reference.notes, transcription.notes), (_HIT, _MISS, _EXTRA), strict=True)
+        for note in notes
+    )
     return {
-        "duration": round(max(_end(transcription), _end(reference) if reference else 0.0, 0.1), 3),
-        "notes": [value for row in rows for value in row[:-1]],
+        "duration": round(max(_end(transcription), _end(reference), 0.1), 3),
+        "notes": [value for row in rows for value in row],
         "pedals": [round(1000 * time) for pedal in transcription.pedals for time in (pedal.onset, pedal.offset)],
         "chords": [
             [round(chord.onset, 3), round(chord.offset, 3), chord_name(chord.label)] for chord in transcription.chords
         ],
         "beats": [round(beat, 3) for beat in transcription.beats],
-        **more,
     }
+
+
+def _compared_notes(reference: Transcription, transcription: Transcription) -> dict[str, Any]:
+    """Put hits, misses and extras in the place of the notes."""
+    notes = [
+        {"onset": round(n.onset, 4), "offset": round(n.offset, 4), "pitch": n.pitch, "velocity": n.velocity,
+         "confidence": round(n.confidence, 4), "kind": kind}
+        for found, kind in zip(compare(reference.notes, transcription.notes), (_HIT, _MISS, _EXTRA), strict=True)
+        for n in found
+    ]  # fmt: skip
+    document = view(transcription)["transcription"]
+    return {"transcription": {**document, "notes": notes}, "hands": [], "doubts": []}
 
 
 def _row(note: Note, kind: int) -> tuple[int, ...]:
@@ -159,86 +201,64 @@ def _end(transcription: Transcription) -> float:
     return max([transcription.duration, *(note.offset for note in transcription.notes)])
 
 
-def _sounds(transcription: Transcription, scene: Scene) -> dict[str, Callable[[], bytes]]:
-    """Name what is there to listen to, and what encodes it: one after the other, when it is put in."""
-    sounds: dict[str, Callable[[], bytes]] = {}
-    if scene.recording is not None:
-        sounds["recording"] = partial(sonify.encode, scene.recording, ".mp3", scene.sample_rate)
-    if transcription.notes:
-        sounds["transcription"] = partial(sonify.to_audio, transcription, ".mp3")
-    return sounds
+@cache
+def _strings() -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((ASSETS / "strings.json").read_text(encoding="utf-8"))
+    return found
 
 
-def _embedded(name: str, sound: Callable[[], bytes]) -> Iterator[str]:
+def _config() -> dict[str, object]:
+    """Tell the scripts what they need of the rest of the program."""
+    return {
+        "served": False,
+        "strings": _strings(),
+        "families": FAMILIES,
+        "colours": dict(COLOURS),
+        "drums": DRUMS,
+        "chords": dict(QUALITIES),
+        "samples": [path.name for path in _samples()],
+    }
+
+
+@cache
+def _samples() -> tuple[Path, ...]:
+    return tuple(sorted(SAMPLES.glob("*.ogg")))
+
+
+def _base64(content: bytes) -> str:
+    return base64.b64encode(content).decode()
+
+
+def _deflated(text: str) -> str:
+    return _base64(zlib.compress(text.encode(), 9))
+
+
+def _embedded(name: str, content: bytes) -> Iterator[str]:
     """Yield the element that holds a sound, in pieces."""
-    content = sound()
-    yield f'\n<script type="text/plain" id="sound-{name}">'
+    yield f'\n<script type="text/plain" id="{name}">'
     for start in range(0, len(content), _PIECE):
-        yield base64.b64encode(content[start : start + _PIECE]).decode()
+        yield _base64(content[start : start + _PIECE])
     yield "</script>"
 
 
-def _toolbar(sounds: Collection[str]) -> str:
-    parts = []
-    if sounds:
-        parts.append('<button id="play" type="button">Play</button>')
-    parts.append('<span id="clock"></span>')
-    if len(sounds) > 1:
-        choices = [
-            f'<label><input type="radio" name="sound" value="{name}"{" checked" if not i else ""}> {name}</label>'
-            for i, name in enumerate(sounds)
-        ]
-        parts.append('<span role="radiogroup" aria-label="Sound" class="choices">' + "".join(choices) + "</span>")
-    if sounds:
-        speeds = "".join(
-            f'<option value="{speed}"{" selected" if speed == 1 else ""}>{speed:g} ×</option>'
-            for speed in (0.5, 0.75, 1, 1.25)
-        )
-        parts.append(f'<label>Speed <select id="speed">{speeds}</select></label>')
-    parts.append(
-        '<span class="end"><button id="zoom-out" type="button" aria-label="Zoom out">−</button>'
-        '<button id="zoom-in" type="button" aria-label="Zoom in">+</button></span>'
-    )
-    return '<div class="bar">' + "".join(parts) + "</div>"
-
-
-def _slider(attributes: str, duration: float, label: str) -> str:
+def _chord_form() -> str:
     return (
-        f'<div class="roll" {attributes} tabindex="0" role="slider" aria-label="{escape(label)}" aria-valuemin="0" '
-        f'aria-valuemax="{int(duration) + 1}" aria-valuenow="0" aria-valuetext="0:00"></div>'
-    )
+        '<form id="chord-form" class="bar"><label>{chord_label} <input id="chord-label" type="text" size="10" '
+        'autocomplete="off" spellcheck="false"></label><button type="submit">{rename}</button></form>'
+    ).format(**_strings())
+
+
+def _table_of_keys(keys: Iterable[tuple[str, str]]) -> str:
+    return "<dl>" + "".join(f"<dt><kbd>{escape(key)}</kbd></dt><dd>{escape(what)}</dd>" for key, what in keys) + "</dl>"
 
 
 def _legend(kinds: Iterable[str]) -> str:
-    items = "".join(f'<li><span class="{kind}"></span>{escape(_LEGEND[kind])}</li>' for kind in kinds)
+    items = "".join(f'<li><span class="{kind}"></span>{escape(_strings()[f"legend_{kind}"])}</li>' for kind in kinds)
     return f'<ul class="legend">{items}</ul>'
-
-
-def _instruments(t: Transcription, reference: Transcription | None) -> str:
-    """Name the colours of the instruments; nothing where there are none."""
-    items = "".join(
-        f'<li><span style="background:{COLOURS[family]}"></span>{family}</li>' for family in families_in(t, reference)
-    )
-    return f'<ul class="legend">{items}</ul>' if items else ""
 
 
 def _definitions(rows: Iterable[tuple[str, str]]) -> str:
     return "<dl>" + "".join(f"<dt>{escape(name)}</dt><dd>{escape(value)}</dd>" for name, value in rows) + "</dl>"
-
-
-def _chords(transcription: Transcription) -> str:
-    if not transcription.chords:
-        return ""
-    lines = "".join(
-        f"<tr><td>{chord.onset:.2f}</td><td>{chord.offset:.2f}</td><td>{escape(chord_name(chord.label))}</td>"
-        f"<td>{escape(chord.label)}</td><td>{chord.confidence:.0%}</td></tr>"
-        for chord in transcription.chords
-    )
-    return (
-        '<details><summary>The chords as text</summary><div class="scroll" tabindex="0" role="region" '
-        'aria-label="Chords"><table><thead><tr><th>from s</th><th>to s</th><th>chord</th><th>Harte</th><th>sure</th>'
-        f"</tr></thead><tbody>{lines}</tbody></table></div></details>"
-    )
 
 
 def _json(name: str, value: object) -> str:
@@ -247,22 +267,42 @@ def _json(name: str, value: object) -> str:
     return f'<script type="application/json" id="{name}">{text}</script>'
 
 
-def _page(title: str, content: Sequence[str], data: Iterable[str], made: str) -> bytes:
+def _made(models: str) -> str:
     from transcribe import __version__
 
-    before, after = (
-        Template(part).substitute(
-            title=escape(title),
-            version=__version__,
-            css=(_PAGE / "page.css").read_text(encoding="utf-8"),
-            script=(_PAGE / "page.js").read_text(encoding="utf-8"),
-            content="\n".join(part for part in content if part),
-            made=f"{escape(made)}Written by pitchai {__version__}; nothing on this page comes from a network.",
-        )
-        for part in (_PAGE / "report.html").read_text(encoding="utf-8").split("$data")
-    )
-    # Piece by piece: with two hours of sound a page is 150 MB, and there is to be no second of it.
+    return f"{escape(models)}{_strings()['made'].format(version=__version__)}"
+
+
+def _filled(template: str, fields: Mapping[str, str]) -> str:
+    from transcribe import __version__
+
+    words = {f"s_{name}": escape(text) for name, text in _strings().items() if isinstance(text, str)}
+    text = (ASSETS / template).read_text(encoding="utf-8")
+    return Template(text).substitute({**words, "version": __version__, **fields})
+
+
+def _alone(template: str, title: str, fields: Mapping[str, str], data: Iterable[str], models: str) -> bytes:
+    """Put a page together that holds everything: ``data`` comes piece by piece, with hours of sound in it."""
+    script = "\n".join((ASSETS / name).read_text(encoding="utf-8") for name in SCRIPTS if name not in _SERVED_ONLY)
+    digest = _base64(hashlib.sha256(f"\n{script}".encode()).digest())
+    policy = _POLICY.format(scripts=f"'sha256-{digest}'")
+    style = (ASSETS / STYLE).read_text(encoding="utf-8")
+    filled = _filled(
+        template,
+        {
+            "title": escape(title),
+            "policy": f'<meta http-equiv="Content-Security-Policy" content="{policy}">\n',
+            "style": f"<style>\n{style}</style>",
+            "files": "", "panels": "", "chord_form": "", "song_hidden": "",
+            "made": _made(models),
+            "data": "$data",
+            "scripts": f"{_json('config', _config())}\n<script>\n{script}</script>",
+            **fields,
+        },
+    )  # fmt: skip
+    before, after = filled.split("\n$data\n")
+    # Piece by piece: with two hours of sound a page is 100 MB, and there is to be no second of it.
     page = io.BytesIO()
-    for text in itertools.chain([before], data, [after]):
+    for text in itertools.chain([before, "\n"], data, ["\n", after]):
         page.write(text.encode("utf-8", "backslashreplace"))  # file names may hold bytes that are no text
     return page.getvalue()

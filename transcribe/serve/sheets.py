@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -41,6 +42,7 @@ class _Sheet:
     edited: Transcription
     view: dict[str, Any] | None = None
     score: Engraved | None = None
+    engraving: threading.Lock = field(default_factory=threading.Lock)
 
 
 class Sheets:
@@ -109,6 +111,8 @@ class Sheets:
 
         with entry.lock:
             sheet = self._sheet(entry)
+        # A long score takes a while: nobody else waits for it.
+        with sheet.engraving:
             if sheet.score is None:
                 sheet.score = engraved(sheet.edited, page=_page_of(entry))
             return sheet.score

@@ -55,7 +55,7 @@ _LABEL = re.compile(
 )
 _DEGREE = re.compile(r"(?P<omitted>\*?)(?P<accidentals>[#b]*)(?P<number>1[0-3]|[1-9])")
 # How guitarists write qualities.
-_NAMES = {
+QUALITIES = {
     "maj": "",
     "min": "m",
     "sus4(b7)": "7sus4",
@@ -67,7 +67,7 @@ _NAMES = {
     "min9": "m9",
 }
 _SPELLINGS = {
-    **{name: quality for quality, name in _NAMES.items()},
+    **{name: quality for quality, name in QUALITIES.items()},
     "M": "maj",
     "major": "maj",
     "minor": "min",
@@ -128,7 +128,7 @@ class Label:
     def named(self, root: str) -> str:
         """Name the chord as guitarists do, its root spelled as is said, its bass by the interval; there must be one."""
         bass = f"/{self.bass_name(root)}" if self.bass else ""
-        return f"{root}{_NAMES.get(self.quality, self.quality)}{bass}"
+        return f"{root}{QUALITIES.get(self.quality, self.quality)}{bass}"
 
     def bass_name(self, root: str) -> str:
         """Spell the bass by its interval above a root that is spelled: the third of E is G#; the root if it is that."""
