@@ -18,10 +18,11 @@ from transcribe.batch.atomic import write_atomically
 from transcribe.errors import InputError, OutputError, UsageError
 from transcribe.events import Chord, Note, Pedal, Tag, Transcription
 from transcribe.formats.format import Rendering
-from transcribe.formats.json import from_json, to_dict, to_json
+from transcribe.formats.json import from_json, to_json
 from transcribe.formats.midi import from_midi, to_midi
 from transcribe.formats.schema import schema
 from transcribe.formats.table import FORMATS, format_of, read_transcription
+from transcribe.report.document import to_dict
 
 TICK = 60 / 120 / 960
 READABLE = [form for form in FORMATS.values() if form.read]

@@ -14,9 +14,10 @@ from hypothesis import strategies as st
 from transcribe.cli.main import main
 from transcribe.events import Chord, Key, Transcription
 from transcribe.files import load, save
-from transcribe.formats.json import from_json, to_dict, to_json
+from transcribe.formats.json import from_json, to_json
 from transcribe.formats.leadsheet import to_chordpro, to_lead_sheet
 from transcribe.formats.schema import schema
+from transcribe.report.document import to_dict
 from transcribe.score.harmony import spelled
 from transcribe.theory.chords import parse_name
 
@@ -158,7 +159,7 @@ def test_json_tells_bar_and_beat() -> None:
     jsonschema.validate(document, schema())
     without = to_dict(replace(song(), beats=(), downbeats=()))
     jsonschema.validate(without, schema())
-    assert {(chord["bar"], chord["beat"]) for chord in without["chords"]} == {(None, None)}  # type: ignore[attr-defined]
+    assert {(chord["bar"], chord["beat"]) for chord in without["chords"]} == {(None, None)}
 
 
 @pytest.mark.parametrize("suffix", ["lab", "json", "csv", "jams", "mid", "cho", "txt", "html", "svg"])

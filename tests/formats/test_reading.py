@@ -14,10 +14,10 @@ from transcribe.errors import InputError
 from transcribe.events import Transcription
 from transcribe.formats import lab as chart
 from transcribe.formats.csv import from_csv
-from transcribe.formats.json import to_dict
 from transcribe.formats.reading import Numbers, decode, rows
 from transcribe.formats.table import read_transcription
 from transcribe.notes.datasets import read_labels
+from transcribe.report.document import to_dict
 
 HEADING = "onset{0}offset{0}pitch{0}velocity{0}confidence\n"
 

@@ -263,7 +263,7 @@ def _report(job: Job, done: Done, batch: Batch, show: Show, afterwards: Show | N
         afterwards(job, done)
     paths = [path for path, _ in job.outputs]
     if batch.as_json:
-        from transcribe.formats.json import to_dict
+        from transcribe.report.document import to_dict
 
         document = {"input": job.recording.path, "outputs": paths, "device": done.device, **to_dict(done.result)}
         print_line(json.dumps(document))
