@@ -8,11 +8,11 @@ from functools import lru_cache
 from itertools import pairwise
 from typing import Any
 
-from transcribe.events import Note, Transcription
+from transcribe.events import Metre, Note, Transcription
 from transcribe.report.document import to_dict
+from transcribe.score import placing
 from transcribe.score.chart import Places, has_bars, make_chart
 from transcribe.score.doubts import doubts_of
-from transcribe.score.hands import find_hands
 
 #: What a page shows; as the contract of the page says it.
 View = dict[str, Any]
@@ -55,7 +55,7 @@ def view(
         "undone": len(undone),
         "bars": bars_of(plain),
         "sections": sections_of(plain),
-        "hands": list(hands_of(plain.notes)),
+        "hands": list(hands_of(plain.notes, plain.beats, plain.downbeats, plain.metres)),
         "doubts": [_rounded(asdict(doubt)) for doubt in doubts_of(plain)],
     }
 
@@ -105,9 +105,12 @@ def sections_of(transcription: Transcription) -> list[View]:
 
 
 @lru_cache(maxsize=8)
-def hands_of(notes: tuple[Note, ...]) -> tuple[str, ...]:
-    """Name the hand that plays each note: ``right`` or ``left``."""
-    return tuple("right" if right else "left" for right in find_hands(notes))
+def hands_of(
+    notes: tuple[Note, ...], beats: tuple[float, ...], downbeats: tuple[float, ...], metres: tuple[Metre, ...]
+) -> tuple[str, ...]:
+    """Name the hand that plays each note, as a score has it: ``right`` or ``left``."""
+    right = placing.hands_of(notes, Transcription(notes=notes, beats=beats, downbeats=downbeats, metres=metres))
+    return tuple("right" if one else "left" for one in right)
 
 
 def _rounded(values: View) -> View:
