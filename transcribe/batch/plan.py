@@ -151,13 +151,15 @@ def plan(
     formats: Sequence[str] = (),
     table: Mapping[str, Format] = FORMATS,
     default: str | None = "midi",
+    more: Sequence[str] = (),
 ) -> list[Job]:
     """Decide where every result goes.
 
     Without ``outputs`` beside its recording, in the ``default`` format or in ``formats``; nowhere where there is no
     default either. ``table`` holds the formats that there are. An output is a file, whose suffix (or the one
     format) says what is written, ``-`` for standard output, or a folder: one that exists, ends in a separator, or is
-    given for several recordings. Recordings that would share a name keep their suffix: ``a.wav.mid``, ``a.mp3.mid``.
+    given for several recordings. ``more`` are files beside these, each of what its suffix
+    says. Recordings that would share a name keep their suffix: ``a.wav.mid``, ``a.mp3.mid``.
 
     Raises
     ------
@@ -174,9 +176,7 @@ def plan(
             jobs[0].append(
                 (output, _kind_of_file(output, kinds or (usual if output == STANDARD else []), len(recordings), table))
             )
-            local = output != STANDARD and not storage.is_remote(output)
-            if local and not os.path.isdir(Path(output).absolute().parent):
-                raise OutputError(f"{output}: the folder {Path(output).parent} is not there; make it first")
+            _check_folder(output)
             continue
         if output != BESIDE and not (kinds or usual):
             raise UsageError(f"{output}: a folder needs --format: one of {', '.join(table)}")
@@ -185,8 +185,19 @@ def plan(
             for job, path in zip(jobs, names, strict=True):
                 if path is not None:
                     job.append((path, kind))
+    for output in map(storage.plain, more):
+        if _is_folder(output, len(recordings), table):
+            raise UsageError(f"{output}: give a file there")
+        jobs[0].append((output, format_of(Path(output), table)))
+        _check_folder(output)
     _check_unique(recordings, jobs)
     return [Job(recording, tuple(job)) for recording, job in zip(recordings, jobs, strict=True)]
+
+
+def _check_folder(output: str) -> None:
+    local = output != STANDARD and not storage.is_remote(output)
+    if local and not os.path.isdir(Path(output).absolute().parent):
+        raise OutputError(f"{output}: the folder {Path(output).parent} is not there; make it first")
 
 
 def _is_folder(output: str, n_recordings: int, table: Mapping[str, Format]) -> bool:

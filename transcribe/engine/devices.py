@@ -55,7 +55,7 @@ def choose_device(device: str = "auto") -> str:
     try:
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError, NotImplementedError) as error:
-        reason = str(error).splitlines()[0][:120]
+        reason = str(error).splitlines()[0][:120] if device != "mps" else "there is no GPU of Apple's here"
         raise UsageError(f"device {device!r} can't be used: {reason}; use auto, cpu or cuda") from None
     return device
 

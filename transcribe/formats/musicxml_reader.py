@@ -61,12 +61,28 @@ def read_score_notes(path: Path) -> list[ScoreNote]:
     """
     content = read_bytes(path)
     try:
-        root = ElementTree.fromstring(_unpacked(content))
-        if root.tag != "score-partwise":
-            raise ValueError(f"its root is {root.tag!r}, not score-partwise")
-        return [note for part in root.iter("part") for note in _untied(_Part().read(part))]
-    except (ElementTree.ParseError, ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile) as error:
+        root = read_root(content)
+        return [note for part in root.iter("part") for note in read_part(part)[0]]
+    except FAULTS as error:
         raise InputError(f"{path}: no score in MusicXML: {error}") from None
+
+
+#: What a file that is no score in MusicXML is found out by.
+FAULTS = (ElementTree.ParseError, ValueError, KeyError, OSError, EOFError, ArithmeticError, zipfile.BadZipFile)
+
+
+def read_root(content: bytes) -> ElementTree.Element:
+    """Read the tree of a score in parts; one of :data:`FAULTS` if it is none."""
+    root = ElementTree.fromstring(_unpacked(content))
+    if root.tag != "score-partwise":
+        raise ValueError(f"its root is {root.tag!r}, not score-partwise")
+    return root
+
+
+def read_part(part: ElementTree.Element) -> tuple[list[ScoreNote], list[Bar]]:
+    """Read a part's notes in the file's order, and its bars; one of :data:`FAULTS` if it makes no sense."""
+    reader = _Part()
+    return _untied(reader.read(part)), reader.bars
 
 
 def _unpacked(content: bytes) -> bytes:
@@ -78,6 +94,15 @@ def _unpacked(content: bytes) -> bytes:
         container = ElementTree.fromstring(archive.read("META-INF/container.xml"))
         place = next((e.get("full-path", "") for e in container.iter() if e.tag.endswith("rootfile")), "")
         return archive.read(place)
+
+
+@dataclass(frozen=True)
+class Bar:
+    """A bar as it is written: where place 0 of it lies and where it ends, in quarters from the start; its metre."""
+
+    start: Fraction
+    end: Fraction
+    metre: str
 
 
 @dataclass(frozen=True)
@@ -93,6 +118,7 @@ class _Part:
 
     def __init__(self) -> None:
         self.divisions, self.sharps, self.metre = Fraction(1), 0, ""
+        self.bars: list[Bar] = []
 
     def read(self, part: ElementTree.Element) -> Iterator[_Read]:
         """Yield the notes bar by bar."""
@@ -106,6 +132,8 @@ class _Part:
                 before = Fraction(0) if number == 0 or before else length
             else:
                 before = Fraction(0)
+            begun = self.bars[-1].end if self.bars else Fraction(0)
+            self.bars.append(Bar(begun - shift, begun + (length or whole), self.metre))
             for one in notes:
                 yield _Read(replace(one.note, place=one.note.place + shift), one.tied)
 

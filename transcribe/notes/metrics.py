@@ -22,7 +22,7 @@ from transcribe.matching import to_arrays
 from transcribe.notes.datasets import extend_by_pedal, read_labels
 from transcribe.notes.decoder import Activations
 from transcribe.notes.ensemble_metrics import score_drums, score_families
-from transcribe.report.summary import minutes
+from transcribe.report.summary import counted, minutes
 from transcribe.report.tables import Table
 from transcribe.theory.families import DRUMS
 
@@ -243,7 +243,7 @@ class NotesReport:
                 (METRICS[metric], f"{score.precision:.4f}", f"{score.recall:.4f}", f"{score.f1:.4f}")
                 for metric, score in self.means.items()
             ),
-            f"{len(self.pieces)} pieces",
+            counted(len(self.pieces), "piece"),
             strong=3,
         )
         if self.sweep:
