@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 from transcribe.engine.task import Lazy, Listener, Option, Progress
 from transcribe.errors import InputError
 from transcribe.events import GUESSED_BELOW
-from transcribe.formats.beats import numbered
 from transcribe.formats.format import Format, plain
 from transcribe.formats.table import FORMATS
 from transcribe.report.summary import clock
 from transcribe.report.tables import Report, Table
+from transcribe.score.numbering import numbered
 
 if TYPE_CHECKING:
     from transcribe.datasets import Dataset, Piece

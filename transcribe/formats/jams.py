@@ -8,9 +8,10 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from transcribe.errors import InputError
 from transcribe.events import Chord, Key, Note, Tag, Transcription
-from transcribe.formats.beats import numbered, tempo_of
+from transcribe.formats.beats import tempo_of
 from transcribe.formats.format import checked
 from transcribe.formats.reading import check_count
+from transcribe.score.numbering import numbered
 
 # The velocity of notes where a document tells none.
 _VELOCITY = 64
