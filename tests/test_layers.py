@@ -27,6 +27,7 @@ ORDER = [
     {"transcriber"},
     {"batch"},
     {"files"},
+    {"assistant"},
     {"cli"},
     {"__main__"},
 ]

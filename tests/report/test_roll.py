@@ -71,7 +71,7 @@ def test_names_of_chords_do_not_run_into_each_other() -> None:
 
     chords = tuple(Chord(0.2 * k, 0.2 * k + 0.2, "F#:min7") for k in range(100))
     figure = roll.draw(Transcription(chords=chords, duration=20.0))
-    renderer = FigureCanvasAgg(figure).get_renderer()
+    renderer = FigureCanvasAgg(figure).get_renderer()  # type: ignore[no-untyped-call]
     named = [text for text in figure.axes[0].texts if "F" in text.get_text()]
     boxes = [text.get_window_extent(renderer) for text in named]
     assert len(boxes) > 40

@@ -16,7 +16,7 @@ from functools import cache, partial
 import typer
 from typer.main import get_command
 
-from transcribe.cli import console, doctor, evaluate, files, listen, signals
+from transcribe.cli import assistant, console, doctor, evaluate, files, listen, signals
 from transcribe.cli.groups import unpacked
 from transcribe.cli.help import Command, first_sentence
 from transcribe.errors import UsageError
@@ -33,6 +33,7 @@ _OTHERS: dict[str, Callable[..., None]] = {
     "show": files.show,
     "eval": evaluate.evaluate,
     "schema": files.schema,
+    "mcp": assistant.mcp,
     "doctor": doctor.doctor,
 }
 # Notes have no command: `pitchai song.wav` needs no name, and its help shows its options.

@@ -46,7 +46,12 @@ def choose_device(device: str = "auto") -> str:
         raise UsageError(f"there is no device {device!r}; use auto, cpu or cuda")
     if device == "cpu" or (device == "auto" and not _has_gpu_driver()):
         return "cpu"
-    import torch
+    try:
+        import torch
+    except ModuleNotFoundError:
+        if device == "auto":
+            return "cpu"
+        raise UsageError(f"--device {device} needs torch: pip install 'pitchai[gpu]'") from None
 
     if device == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"

@@ -137,7 +137,7 @@ def _velocity_key(figure: Figure, height: float) -> None:
     axes = figure.add_axes((LEFT + WIDTH - 0.2, 1 - 0.3 / height, 0.2, 0.16 / height))
     steps = np.arange(1, 128, 6)
     axes.bar(steps, _thickness(steps), 6, bottom=-_thickness(steps) / 2, color=_colours(steps), align="edge", lw=0)
-    axes.set_xlim(-34, 160)
+    axes.set_xlim(-34, 185)
     axes.set_ylim(-0.5, 0.5)
     for x, text, side in ((-4, "soft 1", "right"), (140, "127 loud", "left")):
         axes.text(x, 0, text, fontsize=7.5, ha=side, va="center", color=INK, clip_on=False)
