@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from transcribe.audio.reader import AUDIO_SUFFIXES
 from transcribe.batch import storage, tree
-from transcribe.errors import InputError, OutputError, UsageError
+from transcribe.errors import InputError, OutputError, UsageError, suggestion
 from transcribe.formats.format import Format
 from transcribe.formats.table import FORMATS, format_of
 
@@ -227,7 +227,10 @@ def _kind_of_file(output: str, kinds: Sequence[Format], n_recordings: int, table
 def _named(name: str, table: Mapping[str, Format]) -> Format:
     if name.lower() in table:
         return table[name.lower()]
-    return format_of(Path(f"x.{name.lstrip('.')}"), table)
+    for form in table.values():
+        if f".{name.lower().lstrip('.')}" in form.suffixes:
+            return form
+    raise UsageError(f"--format {name}: unknown format; {suggestion(name, table)}use one of {', '.join(table)}")
 
 
 def _names(recordings: Sequence[Recording], folder: str, suffix: str) -> list[str | None]:
@@ -279,6 +282,25 @@ def check_inputs(recordings: Iterable[Recording]) -> None:
         more = f"; nor are {len(missing) - 1} more there" if len(missing) > 1 else ""
         hint = "; an address begins with https://" if re.match(r"[\w-]+(\.[\w-]+)+/", missing[0]) else ""
         raise InputError(f"{missing[0]}: no such file{more}{hint}; nothing was begun")
+
+
+def check_no_results(recordings: Iterable[Recording], read: frozenset[str]) -> None:
+    """Refuse files that hold notes or chords already, but those with a suffix that is ``read``.
+
+    Raises
+    ------
+    UsageError
+        If there is one.
+    """
+    for one in recordings:
+        suffix = Path(one.path).suffix.lower()
+        results = {suffix for form in FORMATS.values() if form.read for suffix in form.suffixes}
+        if suffix in results - read and os.path.isfile(one.path):
+            name = Path(one.path)
+            raise UsageError(
+                f"{one.path}: is a result already, and no recording: pitchai convert {name.name} {name.stem}.pdf makes "
+                "other files of it, pitchai beats and pitchai show read it"
+            )
 
 
 def check_in_reach(jobs: Sequence[Job], addresses: Iterable[str]) -> None:

@@ -122,7 +122,8 @@ def describe(error: Exception) -> tuple[str, int]:
         return f"{complain().rstrip('.')}; see {asked} --help", UsageError.exit_code
     package = (getattr(error, "name", None) or "").partition(".")[0]
     if isinstance(error, ModuleNotFoundError) and package not in ("", "transcribe"):
-        return f"{package} isn't installed, and is needed for this: pip install {package}", UsageError.exit_code
+        wanted = {"torch": "'pitchai[gpu]'"}.get(package, package)
+        return f"{package} isn't installed, and is needed for this: pip install {wanted}", UsageError.exit_code
     if isinstance(error, FileNotFoundError) and not _has_working_folder():
         return "the working folder has been deleted; change to another, or give absolute paths", OutputError.exit_code
     fault = machine_fault(error)

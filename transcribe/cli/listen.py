@@ -29,7 +29,7 @@ from transcribe.cli.options import (
 )
 from transcribe.cli.tables import print_tables, summed_up
 from transcribe.errors import UsageError
-from transcribe.registry import TASKS, task_named
+from transcribe.registry import TASKS, ReadingTask, task_named
 
 if TYPE_CHECKING:
     from transcribe.batch.plan import Job
@@ -60,7 +60,8 @@ def command_of(task: Task) -> Callable[..., None]:
         charts: Charts = Charts(),  # noqa: B008
     ) -> None:
         known_timing = timing(known, Rhythm())
-        with running.begun(batch, computing, task.formats, None) as run:
+        read = task.reads if isinstance(task, ReadingTask) else frozenset[str]()
+        with running.begun(batch, computing, task.formats, None, read=read) as run:
             charts.check((form for job in run.jobs for _, form in job.outputs), len(run.jobs))
             work = running.work_of(
                 run,

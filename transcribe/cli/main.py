@@ -19,7 +19,7 @@ from typer.main import get_command
 from transcribe.cli import assistant, console, doctor, evaluate, files, listen, signals
 from transcribe.cli.groups import unpacked
 from transcribe.cli.help import Command, first_sentence
-from transcribe.errors import UsageError
+from transcribe.errors import InputError, UsageError
 from transcribe.registry import TASKS
 
 _program = partial(
@@ -145,6 +145,7 @@ def _check_first(word: str) -> None:
     looks_like = get_close_matches(word, (*COMMANDS, _HELP), n=1, cutoff=0.6)
     if looks_like:
         raise UsageError(f"{word}: no such command or file; did you mean {looks_like[0]}?")
+    raise InputError(f"{word}: no such command or file; see pitchai --help")
 
 
 def _with_address(words: list[str]) -> list[str]:

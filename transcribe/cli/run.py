@@ -48,21 +48,33 @@ def begun(
     table: Mapping[str, Format],
     default: str | None,
     sound: Path | None = None,
+    read: frozenset[str] = frozenset(),
 ) -> Iterator[Run]:
     """Plan a batch whole and open its manifest, before the first recording is read.
 
     ``table`` holds the formats that there are; ``default`` is the one written where none is asked for, not even JSON
-    on standard output; ``sound`` is a file to be written beside the others.
+    on standard output; ``sound`` is a file to be written beside the others; ``read`` are suffixes of results
+    that may be given instead of recordings.
     """
     from transcribe.batch.manifest import Manifest
-    from transcribe.batch.plan import check_in_reach, check_inputs, check_manifest, find_recordings, manifest_path, plan
+    from transcribe.batch.plan import (
+        check_in_reach,
+        check_inputs,
+        check_manifest,
+        check_no_results,
+        find_recordings,
+        manifest_path,
+        plan,
+    )
 
     batch.check()
     outputs = batch.output or []
     if batch.as_json and not outputs:
         default = None
     more = [] if sound is None else [_audible(str(sound), table)]
-    jobs = plan(find_recordings(batch.inputs, batch.recursive), outputs, batch.formats or [], table, default, more)
+    recordings = find_recordings(batch.inputs, batch.recursive)
+    check_no_results(recordings, read)
+    jobs = plan(recordings, outputs, batch.formats or [], table, default, more)
     if batch.ray is not None or (batch.workers is not None and len(jobs) > 1):
         check_in_reach(jobs, (*batch.inputs, *outputs))
     if not batch.skip_existing:

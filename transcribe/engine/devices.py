@@ -43,7 +43,7 @@ def choose_device(device: str = "auto") -> str:
         If the device isn't there.
     """
     if not re.fullmatch(r"auto|cpu|mps|cuda(:\d+)?", device):
-        raise UsageError(f"there is no device {device!r}; use auto, cpu or cuda")
+        raise UsageError(f"there is no device {device!r}; use auto, cpu, cuda or cuda:N")
     if device == "cpu" or (device == "auto" and not _has_gpu_driver()):
         return "cpu"
     try:

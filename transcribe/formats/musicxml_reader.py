@@ -12,7 +12,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 from transcribe.errors import InputError
-from transcribe.formats.reading import read_bytes
+from transcribe.formats.reading import MAX_BYTES, read_bytes
 
 _STEPS = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
 _QUARTERS_OF_A_WHOLE = 4
@@ -87,13 +87,26 @@ def read_part(part: ElementTree.Element) -> tuple[list[ScoreNote], list[Bar]]:
 
 def _unpacked(content: bytes) -> bytes:
     if content.startswith(b"\x1f\x8b"):
-        return gzip.decompress(content)
+        with gzip.GzipFile(fileobj=BytesIO(content)) as file:
+            return _bounded(file.read(MAX_BYTES + 1))
     if not content.startswith(b"PK"):
         return content
     with zipfile.ZipFile(BytesIO(content)) as archive:
-        container = ElementTree.fromstring(archive.read("META-INF/container.xml"))
+        container = ElementTree.fromstring(_member(archive, "META-INF/container.xml"))
         place = next((e.get("full-path", "") for e in container.iter() if e.tag.endswith("rootfile")), "")
-        return archive.read(place)
+        return _member(archive, place)
+
+
+def _member(archive: zipfile.ZipFile, name: str) -> bytes:
+    with archive.open(name) as file:
+        return _bounded(file.read(MAX_BYTES + 1))
+
+
+def _bounded(content: bytes) -> bytes:
+    """Pass on what isn't too large: a small file may unpack to anything."""
+    if len(content) > MAX_BYTES:
+        raise ValueError(f"it unpacks to what is larger than {MAX_BYTES // 1_000_000} MB")
+    return content
 
 
 @dataclass(frozen=True)
