@@ -70,7 +70,8 @@ def test_jams_of_others() -> None:
     document = {"annotations": [{"namespace": "note_hz", "data": columns}, {"namespace": "tempo", "data": []}]}
     assert from_jams(json.dumps(document).encode()).notes == (Note(0.0, 69, 1.0, 64),)
     odd = {"namespace": "note_midi", "data": [{"time": 1, "duration": "x", "value": 1}]}
-    for value in ([], {}, {"annotations": [{"namespace": "beat", "data": 1}]}, {"annotations": [odd]}):
+    values: list[object] = [[], {}, {"annotations": [{"namespace": "beat", "data": 1}]}, {"annotations": [odd]}]
+    for value in values:
         content = json.dumps(value).encode()
         with pytest.raises(InputError, match="JAMS"):
             from_jams(content)

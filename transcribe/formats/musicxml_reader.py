@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import zipfile
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -68,7 +69,10 @@ def read_score_notes(path: Path) -> list[ScoreNote]:
 
 
 #: What a file that is no score in MusicXML is found out by.
-FAULTS = (ElementTree.ParseError, ValueError, KeyError, OSError, EOFError, ArithmeticError, zipfile.BadZipFile)
+FAULTS = (
+    *(ElementTree.ParseError, ValueError, KeyError, OSError, EOFError, ArithmeticError),
+    *(RuntimeError, zipfile.BadZipFile, zlib.error),
+)
 
 
 def read_root(content: bytes) -> ElementTree.Element:
