@@ -61,7 +61,7 @@ def test_every_command_that_is_shown_has_its_options(line: str) -> None:
 
 @pytest.mark.parametrize("option", sorted(set(re.findall(r"`(--[a-z-]+)", SHOWN))))
 def test_every_option_that_is_named_exists(option: str) -> None:
-    of_others = {"--install-completion", "--show-completion", "--force-reinstall"}
+    of_others = {"--install-completion", "--show-completion", "--force-reinstall", "--torch-backend"}
     assert option in of_others.union(*OPTIONS.values())
 
 
