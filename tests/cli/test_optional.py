@@ -35,8 +35,8 @@ from transcribe.files import save
         ("typst", "convert song.json song.pdf", "'pitchai[score]'"),
         ("librosa", "genre song.wav", "'pitchai[genre]'"),
         ("librosa", "song.wav --genre -o song.mid", "'pitchai[genre]'"),
-        # These are needed, and may be left out all the same: torch is large.
-        ("torch", "song.wav --device cuda -o song.mid", "torch"),
+        ("mcp", "mcp .", "'pitchai[mcp]'"),
+        ("torch", "song.wav --device cuda -o song.mid", "'pitchai[gpu]'"),
         ("soxr", "song.wav -o song.mid --no-chords --no-instruments", "soxr"),
         ("matplotlib", "convert song.json song.png", "matplotlib"),
     ],
