@@ -19,7 +19,8 @@ FOLDER = ROOT / "transcribe"
 ORDER = [
     {"errors", "events"},
     {"theory", "matching", "audio"},
-    {"engine", "score", "datasets"},
+    {"engine", "datasets"},
+    {"score"},
     {"report"},
     {"formats"},
     {"notes", "chords", "instruments", "genre", "beats"},
@@ -27,7 +28,7 @@ ORDER = [
     {"transcriber"},
     {"batch"},
     {"files"},
-    {"assistant"},
+    {"assistant", "live"},
     {"cli"},
     {"__main__"},
 ]

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from tqdm import tqdm
 
+from train.progress import Progress
 from transcribe.audio.reader import load_audio
 from transcribe.datasets import Piece
 from transcribe.engine.features import FeatureConfig
@@ -97,16 +97,21 @@ def prepare(
     What can't be read is named on stderr and left out.
     """
     cache.mkdir(parents=True, exist_ok=True)
-    jobs = [
-        (piece, cache / _key(piece, features, read_labels, transform), features, read_labels, transform)
-        for piece in pieces
-    ]
+    jobs = []
+    for piece in pieces:
+        try:
+            key = _key(piece, features, read_labels, transform)
+        except OSError as error:  # it was listed, and is gone
+            print(f"left out: {piece.name}: {error.filename}: {error.strerror}", file=sys.stderr)
+            continue
+        jobs.append((piece, cache / key, features, read_labels, transform))
     missing = [job for job in jobs if not job[1].with_suffix(".npz").exists()]
     if missing:
         with multiprocessing.get_context("spawn").Pool(os.cpu_count(), torch.set_num_threads, (1,)) as pool:
-            for fault in tqdm(pool.imap_unordered(_prepare_one, missing), total=len(missing), desc="features"):
+            done = Progress(pool.imap_unordered(_prepare_one, missing), "features", len(missing))
+            for fault in done:
                 if fault:
-                    tqdm.write(f"left out: {fault}", sys.stderr)
+                    done.say(f"left out: {fault}")
     prepared = []
     for _, path, *_ in jobs:
         if not path.with_suffix(".npz").exists():
@@ -135,8 +140,8 @@ def _prepare_one(job: tuple[Piece, Path, FeatureConfig, ReadLabels, Transform | 
     try:
         arrays = read_labels(piece.labels)
         samples = load_audio(piece.audio, features.sample_rate).samples
-    except InputError as error:
-        return str(error)
+    except (InputError, OSError) as error:
+        return str(error) if piece.name in str(error) else f"{piece.name}: {error}"
     values = transform(samples) if transform else _whole(samples, features)
     arrays["n_frames"] = np.array(len(values))
     part = path.with_suffix(f".{os.getpid()}.part.npy")

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 import numpy as np
-from tqdm import tqdm
 
+from train.progress import Progress
 from transcribe.audio.reader import AudioReader
 from transcribe.datasets import Piece
+from transcribe.errors import InputError
 from transcribe.transcriber import Transcriber
 
 R = TypeVar("R")
@@ -31,6 +32,8 @@ def predict(
 ) -> list[Predicted[R]]:
     """Run a network once over every piece, so that its decoder can be tuned without it.
 
+    What can't be read is named on stderr and left out.
+
     Parameters
     ----------
     transcriber
@@ -41,11 +44,17 @@ def predict(
         (piece, its duration in s) -> what is true of it.
     """
     predicted = []
-    for piece in tqdm(pieces, desc="predicting"):
-        with AudioReader(piece.audio, transcriber.sample_rate) as reader:
-            activations = list(transcriber.activations(reader.blocks()))
-            duration = reader.duration or sum(block.seconds for block in activations)
-        predicted.append(Predicted(piece.name, read_reference(piece, duration), activations, duration))
+    done = Progress(pieces, "predicting", len(pieces))
+    for piece in done:
+        try:
+            with AudioReader(piece.audio, transcriber.sample_rate) as reader:
+                activations = list(transcriber.activations(reader.blocks()))
+                duration = reader.duration or sum(block.seconds for block in activations)
+            reference = read_reference(piece, duration)
+        except InputError as error:
+            done.say(f"left out: {error}")
+            continue
+        predicted.append(Predicted(piece.name, reference, activations, duration))
     return predicted
 
 
@@ -74,20 +83,24 @@ def fit_logistic(features: np.ndarray, truth: np.ndarray, ridge: float = 1e-3) -
     return weights
 
 
-def reliability_table(confidence: np.ndarray, truth: np.ndarray, bins: int = 10) -> list[tuple[float, float, int]]:
-    """Tabulate (mean confidence, share that is right, how many) for each bin of confidence that holds any."""
-    which = np.minimum((confidence * bins).astype(int), bins - 1)
-    return [
-        (float(confidence[which == b].mean()), float(truth[which == b].mean()), int((which == b).sum()))
-        for b in range(bins)
-        if (which == b).any()
-    ]
+def fit_shares(features: np.ndarray, shares: np.ndarray, weights: np.ndarray, ridge: float = 2.0) -> np.ndarray:
+    """Fit a logistic regression of shares (n,), 0-1, each as sure as its weight, on standardised features (n, k).
 
-
-def calibration_error(table: Sequence[tuple[float, float, int]]) -> float:
-    """Compute the expected calibration error of a reliability table: 0 is perfect."""
-    total = sum(count for _, _, count in table)
-    return sum(abs(confidence - right) * count for confidence, right, count in table) / max(total, 1)
+    Returns
+    -------
+    np.ndarray
+        The bias and the k coefficients, of the features as they are; ``ridge`` draws the coefficients to 0.
+    """
+    mean, spread = features.mean(0), features.std(0) + 1e-9
+    x = np.column_stack([np.ones(len(features)), (features - mean) / spread])
+    penalty = np.diag([1e-6, *(ridge for _ in range(features.shape[1]))])
+    found = np.zeros(x.shape[1])
+    for _ in range(50):
+        expected = 1 / (1 + np.exp(-np.clip(x @ found, -30, 30)))
+        gradient = x.T @ ((expected - shares) * weights) + penalty @ found
+        found -= np.linalg.solve((x * (expected * (1 - expected) * weights)[:, None]).T @ x + penalty, gradient)
+    slopes = found[1:] / spread
+    return np.array([found[0] - slopes @ mean, *slopes])
 
 
 def temperature_of(logits: np.ndarray, right: np.ndarray) -> float:

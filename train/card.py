@@ -13,7 +13,7 @@ from pathlib import Path
 
 from torch import nn
 
-from train.calibration import calibration_error
+from transcribe.report.statistics import calibration_error
 
 WEIGHTS = Path(__file__).parents[1] / "weights"
 UNKNOWN_TERMS = "terms unknown: those of the data it was trained on"

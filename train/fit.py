@@ -13,7 +13,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
-from typing import Any, Protocol, TypeVar, cast
+from typing import Any, Protocol, TypeVar, cast, runtime_checkable
 
 import torch
 from torch import nn
@@ -21,6 +21,7 @@ from torch import nn
 from train import loop, recipes
 from train.card import UNKNOWN_TERMS, WEIGHTS
 from transcribe.engine.devices import choose_device
+from transcribe.engine.features import FeatureConfig
 from transcribe.engine.trunk import TrunkConfig
 from transcribe.errors import InputError, UsageError
 
@@ -55,6 +56,14 @@ class Task(Protocol[N]):
         """Test and export the trained network, as the options say; ``command`` is what trained it."""
 
 
+@runtime_checkable
+class FreezingTask(Protocol):
+    """A task that doesn't train all of its network, or not from the first step on."""
+
+    def frozen(self, network: Any) -> loop.Frozen | None:
+        """Say what is frozen in which step; None for nothing."""
+
+
 def fit(task: Task[N], options: argparse.Namespace, command: str = "") -> None:
     """Train a task's network, or go on where the run was stopped, and finish it.
 
@@ -72,19 +81,53 @@ def fit(task: Task[N], options: argparse.Namespace, command: str = "") -> None:
     if loop.is_finished(options.run, config):
         averaged: nn.Module = loop.load_run(options.run, task.build).to(device)
     else:
+        loop.check_begun(options.run, config)
+        _check_batches(options)
         if rank == 0:
             task.prepare()
         loop.wait_for_all()
         task.prepare()  # what the first process has computed
         torch.manual_seed(options.seed)
         network = task.network()
+        frozen = task.frozen(network) if isinstance(task, FreezingTask) else None
         batches, losses = task.batches(network, device), task.losses(device)
+        described = json.loads(json.dumps(dataclasses.asdict(cast(Any, network.config))))
+        features = dataclasses.asdict(chosen_features(options)) if hasattr(options, "hop") else None
+        _check_begun(options.run / "config.json", described)
+        _check_begun(options.run / loop.FEATURES, features or {})
         if rank == 0:
             options.run.mkdir(parents=True, exist_ok=True)
-            (options.run / "config.json").write_text(json.dumps(dataclasses.asdict(cast(Any, network.config))))
-        averaged = loop.train(network, batches, losses, config, options.run, task.validation(device), device)
+            _write_once(options.run / "config.json", described)
+            if features is not None:
+                _write_once(options.run / loop.FEATURES, features)
+            _write_once(options.run / "batches.json", _batches_of(options))
+        averaged = loop.train(network, batches, losses, config, options.run, task.validation(device), device, frozen)
     if rank == 0:
         task.finish(cast(N, averaged), device, command)
+
+
+def _batches_of(options: argparse.Namespace) -> dict[str, Any]:
+    """Choose the options that say what each step learns from."""
+    return {name: getattr(options, name) for name in ("batch", "frames", "seed") if hasattr(options, name)}
+
+
+def _check_batches(options: argparse.Namespace) -> None:
+    """See that a run goes on with the batches it was begun with; where it says nothing of them, with any."""
+    path = options.run / "batches.json"
+    if path.exists():
+        loop.check_same(options.run, json.loads(path.read_text()), _batches_of(options))
+
+
+def _check_begun(path: Path, described: dict[str, Any]) -> None:
+    """See that a run goes on with a network of its own size, and the front end that it was begun with."""
+    if path.exists() and (path.parent / "checkpoint.pt").exists():
+        loop.check_same(path.parent, json.loads(path.read_text()), described)
+
+
+def _write_once(path: Path, values: dict[str, Any]) -> None:
+    """Write what a run is; what stands there of one that goes on stays, to the byte."""
+    if not (path.exists() and (path.parent / "checkpoint.pt").exists()):
+        path.write_text(json.dumps(values))
 
 
 def run(
@@ -113,6 +156,32 @@ def add_sizes(parser: argparse.ArgumentParser, size: TrunkConfig) -> None:
     add("--stride", type=int, default=size.stride, help="frames a step of the trunk")
 
 
+def add_features(parser: argparse.ArgumentParser) -> None:
+    """Add the options of the front end; :func:`chosen_features` reads them."""
+    add, default = parser.add_argument, FeatureConfig()
+    add("--hop", type=float, default=default.hop_length / default.sample_rate, help="seconds from frame to frame")
+    add("--window", type=float, default=default.n_fft / default.sample_rate, help="seconds that a frame looks at")
+    add("--n-mels", type=int, default=default.n_mels, help="bands of the spectrogram")
+    add("--f-min", type=float, default=default.f_min, help="Hz of the lowest band")
+    add("--f-max", type=float, default=default.f_max, help="Hz of the highest")
+
+
+def chosen_features(options: argparse.Namespace) -> FeatureConfig:
+    """Read the front end from options.
+
+    Raises
+    ------
+    UsageError
+        If it makes no sense.
+    """
+    rate = FeatureConfig().sample_rate
+    sizes = {"hop_length": round(options.hop * rate), "n_fft": round(options.window * rate), "n_mels": options.n_mels}
+    try:
+        return FeatureConfig(**sizes, f_min=options.f_min, f_max=options.f_max)
+    except ValueError as error:
+        raise UsageError(f"{error}; see --hop, --window, --n-mels, --f-min and --f-max") from None
+
+
 def add_options(parser: argparse.ArgumentParser, defaults: loop.LoopConfig, batch: int, frames: int | None) -> None:
     """Add the options that all training programs share; :func:`chosen` reads the loop's from them."""
     add = parser.add_argument
@@ -128,6 +197,12 @@ def add_options(parser: argparse.ArgumentParser, defaults: loop.LoopConfig, batc
     add("--precision", choices=("float32", "bfloat16"), default=defaults.precision)
     add("--compile", action=argparse.BooleanOptionalAction, default=False, help="torch.compile: a minute, then faster")
     add("--validate-every", type=int, default=defaults.validate_every, help="steps; 0 never")
+    add(
+        "--checkpoint-minutes",
+        type=float,
+        default=defaults.checkpoint_minutes,
+        help="between two checkpoints; SIGINT and SIGTERM write one too",
+    )
     add("--device", default="auto")
     add("--seed", type=int, default=0)
     add_export_options(parser)

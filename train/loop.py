@@ -6,24 +6,30 @@ weights to the bit.
 
 from __future__ import annotations
 
+import copy
 import json
 import math
 import os
+import signal
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from datetime import timedelta
 from pathlib import Path
+from types import FrameType
 from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, distributed, nn
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
-from tqdm import tqdm
 
 from train.muon import MuonAndAdamW
+from train.progress import Progress
+from transcribe.engine.features import FeatureConfig
+from transcribe.engine.weights import build
+from transcribe.errors import UsageError
 
 # (step, rank) -> the batch, on the device
 Batches = Callable[[int, int], tuple[Tensor, ...]]
@@ -32,15 +38,22 @@ Losses = Callable[[nn.Module, tuple[Tensor, ...]], dict[str, Tensor]]
 N = TypeVar("N", bound=nn.Module)
 # averaged network -> figures to log
 Validate = Callable[[nn.Module], dict[str, float]]
+# step -> what of the network isn't trained in it: modules, and parameters of others
+Frozen = Callable[[int], Sequence[nn.Module | nn.Parameter]]
+# The file of a run that says what its network reads, where that can be chosen.
+FEATURES = "features.json"
+# Steps between two looks at what a GPU has computed: each look makes it wait.
+_LOOK_EVERY = 20
 
 
 @dataclass(frozen=True)
 class LoopConfig:
     """How long and how fast to train.
 
-    ``average`` is the decay of the moving average of the weights; ``precision`` is ``float32`` or ``bfloat16``
-    (autocast: time a step in both first, processors differ); ``compile`` fuses operations: a minute of work first;
-    ``optimizer`` is ``adamw`` or ``muon`` (:mod:`train.muon`).
+    ``average`` is the decay of the moving average of the weights, once it is warm; ``precision`` is ``float32`` or
+    ``bfloat16`` (autocast: time a step in both first, processors differ); ``compile`` fuses operations: a minute of
+    work first; ``optimizer`` is ``adamw`` or ``muon`` (:mod:`train.muon`); between two checkpoints lie
+    ``checkpoint_minutes``.
     """
 
     steps: int = 8400
@@ -62,6 +75,109 @@ _FREE = ("precision", "compile", "validate_every", "checkpoint_minutes")
 
 def _fixed(config: LoopConfig) -> dict[str, Any]:
     return {name: value for name, value in asdict(config).items() if name not in _FREE}
+
+
+def check_begun(folder: Path, config: LoopConfig) -> None:
+    """See that a run that was begun may go on with these settings; nothing is written.
+
+    Raises
+    ------
+    UsageError
+        If it was begun with another optimizer, another number of steps or other settings of them.
+    """
+    checkpoint = folder / "checkpoint.pt"
+    if checkpoint.exists():
+        begun = torch.load(checkpoint, map_location="cpu", weights_only=True, mmap=True)["config"]
+        check_same(folder, begun, _fixed(config))
+
+
+def check_same(folder: Path, begun: dict[str, Any], now: dict[str, Any]) -> None:
+    """See that a run goes on with the settings it was begun with.
+
+    Raises
+    ------
+    UsageError
+        If it doesn't.
+    """
+    for name, value in begun.items():
+        if name in now and value != now[name]:
+            raise UsageError(
+                f"{folder} was begun with {name} {value}, not {now[name]}: go on with that, or in another folder"
+            )
+
+
+def decay(step: int, average: float) -> float:
+    """How much of the moving average stays in a step: little at first, when it knows nothing, ``average`` later."""
+    return min(average, (1 + step) / (10 + step))
+
+
+class MovingAverage(nn.Module):
+    """The network whose weights and statistics are moving averages of another's.
+
+    Nothing of it makes the host wait for a GPU.
+    """
+
+    n_averaged: Tensor
+
+    def __init__(self, network: nn.Module, average: float) -> None:
+        super().__init__()
+        self.module = copy.deepcopy(network)
+        self._average = average
+        self.register_buffer("n_averaged", torch.zeros((), dtype=torch.long))
+
+    @torch.no_grad()
+    def update(self, network: nn.Module, step: int) -> None:
+        """Take in what the network has become after ``step``, which is counted from 0."""
+        pairs = [
+            *zip(self.module.parameters(), network.parameters(), strict=True),
+            *zip(self.module.buffers(), network.buffers(), strict=True),
+        ]
+        floating = [(own, new) for own, new in pairs if own.is_floating_point()]
+        if floating:
+            own, new = (list(tensors) for tensors in zip(*floating, strict=True))
+            torch._foreach_lerp_(own, new, 1 - decay(step, self._average))
+        for counter, count in pairs:
+            if not counter.is_floating_point():
+                counter.copy_(count)
+        self.n_averaged += 1
+
+
+class Interruption:
+    """SIGINT and SIGTERM while a network learns: remembered, so that the step ends and is kept; a second ends at once.
+
+    Where nothing is half done, between ``resting`` and the next step, the first does too.
+    """
+
+    def __init__(self) -> None:
+        self.code = 0  # the exit code of the signal that came
+        self.resting = False
+        self._before: dict[int, Any] = {}
+
+    def __enter__(self) -> Interruption:
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGINT, signal.SIGTERM):
+                if signal.getsignal(number) is not signal.SIG_IGN:
+                    self._before[number] = signal.signal(number, self._note)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def _note(self, number: int, _: FrameType | None) -> None:
+        again, self.code = self.code, 128 + number
+        if again or self.resting:
+            raise SystemExit(self.code)
+
+    def agreed(self, step: int, device: torch.device) -> int:
+        """Give the exit code if all processes are to end after a step; they ask each other now and then only."""
+        if not distributed.is_initialized():
+            return self.code
+        if (step + 1) % _LOOK_EVERY:
+            return 0
+        code = torch.tensor(self.code, device=device)
+        distributed.all_reduce(code, distributed.ReduceOp.MAX)
+        return int(code)
 
 
 def learning_rate(step: int, config: LoopConfig) -> float:
@@ -106,26 +222,31 @@ def train(
     folder: Path | None,
     validate: Validate | None = None,
     device: torch.device | None = None,
+    frozen: Frozen | None = None,
 ) -> nn.Module:
     """Train until ``config.steps`` and return the averaged network.
 
-    ``folder/checkpoint.pt`` is written every few minutes and at the end, and resumed from when it is there.
-    TensorBoard files go to ``folder``. Without a folder nothing is written.
+    ``folder/checkpoint.pt`` is written every few minutes, at the end and when SIGINT or SIGTERM ends it, and resumed
+    from when it is there. TensorBoard files go to ``folder``. Without a folder nothing is written. What is ``frozen``
+    in a step keeps its parameters and the statistics of its normalisations.
 
     Raises
     ------
     FloatingPointError
         If the loss is no number any more.
-    ValueError
+    UsageError
         If the checkpoint was begun with another optimizer, another number of steps or other settings of them.
+    SystemExit
+        With 130 or 143, when a signal ends it.
     """
     device = device or torch.device("cpu")
     rank = distributed.get_rank() if distributed.is_initialized() else 0
+    if folder is not None:
+        check_begun(folder, config)
     network.to(device)
     if device.type == "cuda":
         torch.backends.cudnn.benchmark = True  # the same shapes in every step: the quickest kernels for them
-    average = get_ema_multi_avg_fn(config.average)  # type: ignore[no-untyped-call]
-    averaged = AveragedModel(network, multi_avg_fn=average, use_buffers=True)
+    averaged = MovingAverage(network, config.average)
     optimizer: MuonAndAdamW | torch.optim.AdamW
     if config.optimizer == "muon":
         optimizer = MuonAndAdamW(network, config.learning_rate, config.weight_decay)
@@ -141,12 +262,6 @@ def train(
     first = 0
     if checkpoint is not None and checkpoint.exists():
         state = torch.load(checkpoint, map_location=device, weights_only=True)
-        for name, value in state["config"].items():
-            if value != getattr(config, name):
-                raise ValueError(
-                    f"{folder} was begun with {name} {value}, not {getattr(config, name)}: go on with that, or in "
-                    "another folder"
-                )
         network.load_state_dict(state["network"])
         averaged.load_state_dict(state["averaged"])
         optimizer.load_state_dict(state["optimizer"])
@@ -173,45 +288,69 @@ def train(
     log = _Log(folder) if folder is not None and rank == 0 else None
     autocast = torch.autocast(device.type, torch.bfloat16) if config.precision == "bfloat16" else nullcontext()
     saved = time.monotonic()
-    bar = tqdm(range(first, config.steps), initial=first, total=config.steps, disable=None if rank == 0 else True)
+    bar = Progress(range(first, config.steps), "step", config.steps, first, rank == 0)
     # The next batch is made while the network learns from this one.
     ahead = ThreadPoolExecutor(1)
     coming = ahead.submit(batches, first, rank)
-    for step in bar:
-        batch = coming.result()
-        if step + 1 < config.steps:
-            coming = ahead.submit(batches, step + 1, rank)
-        for group in optimizer.param_groups:
-            group["lr"] = learning_rate(step, config) * group.get("ratio", 1.0)
-        network.train()
-        with autocast:
-            parts = losses(parallel, batch)
-        loss = torch.stack(list(parts.values())).sum()
-        network.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        norm = nn.utils.clip_grad_norm_(network.parameters(), config.clip_norm)
-        optimizer.step()
-        averaged.update_parameters(network)
-        due = time.monotonic() - saved > 60 * config.checkpoint_minutes
-        # The norm of the gradients is no number where the loss is none, and sometimes before.
-        if ((step + 1) % 20 == 0 or due or step + 1 == config.steps) and not torch.isfinite(norm):
-            ahead.shutdown(cancel_futures=True)
-            raise FloatingPointError(
-                f"the loss is no number after step {step + 1}; the last checkpoint stays: go on in float32, or slower"
-            )
-        if log is not None and (step + 1) % 20 == 0:
-            log.write(step + 1, {f"loss/{name}": float(value.detach()) for name, value in parts.items()})
-            bar.set_postfix(loss=f"{float(loss.detach()):.4f}")
-        if due:
-            save(step + 1)
-            saved = time.monotonic()
-        if validate is not None and rank == 0 and config.validate_every and (step + 1) % config.validate_every == 0:
-            averaged.module.eval()
-            figures = validate(averaged.module)
-            if log is not None:
-                log.write(step + 1, figures)
-            tqdm.write(f"{step + 1}: " + "  ".join(f"{name} {value:.4f}" for name, value in figures.items()))
-    ahead.shutdown()
+    try:
+        with Interruption() as interruption:
+            for step in bar:
+                batch = coming.result()
+                if step + 1 < config.steps:
+                    coming = ahead.submit(batches, step + 1, rank)
+                for group in optimizer.param_groups:
+                    group["lr"] = learning_rate(step, config) * group.get("ratio", 1.0)
+                network.train()
+                resting = frozen(step) if frozen is not None else ()
+                for part in resting:
+                    if isinstance(part, nn.Module):
+                        part.eval()  # its normalisations stay as they were
+                with autocast:
+                    parts = losses(parallel, batch)
+                loss = torch.stack(list(parts.values())).sum()
+                network.zero_grad(set_to_none=True)
+                loss.backward()  # type: ignore[no-untyped-call]
+                for part in resting:
+                    # Computed all the same: processes that learn together wait for every gradient.
+                    for parameter in part.parameters() if isinstance(part, nn.Module) else (part,):
+                        parameter.grad = None
+                norm = nn.utils.clip_grad_norm_(network.parameters(), config.clip_norm)
+                optimizer.step()
+                averaged.update(network, step)
+                due = time.monotonic() - saved > 60 * config.checkpoint_minutes
+                ended_by = interruption.agreed(step, device)
+                look = (step + 1) % _LOOK_EVERY == 0
+                # The norm of the gradients is no number where the loss is none, and sometimes before.
+                if (look or due or ended_by or step + 1 == config.steps) and not torch.isfinite(norm):
+                    raise FloatingPointError(
+                        f"the loss is no number after step {step + 1}; the last checkpoint stays: go on in float32, "
+                        "or slower"
+                    )
+                if log is not None and look:
+                    log.write(step + 1, {f"loss/{name}": float(value.detach()) for name, value in parts.items()})
+                    bar.remark(loss=f"{float(loss.detach()):.4f}")
+                if due or ended_by:
+                    save(step + 1)
+                    saved = time.monotonic()
+                if ended_by:
+                    bar.say(f"stopped after step {step + 1}; the same command goes on from there")
+                    raise SystemExit(ended_by)
+                every = config.validate_every
+                if validate is not None and rank == 0 and every and (step + 1) % every == 0:
+                    bar.say(f"{step + 1}: validating")
+                    averaged.module.eval()
+                    interruption.resting = True
+                    try:
+                        figures = validate(averaged.module)
+                    except SystemExit:
+                        save(step + 1)
+                        raise
+                    interruption.resting = False
+                    if log is not None:
+                        log.write(step + 1, figures)
+                    bar.say(f"{step + 1}: " + "  ".join(f"{name} {value:.4f}" for name, value in figures.items()))
+    finally:
+        ahead.shutdown(cancel_futures=True)
     if first < config.steps:
         save(config.steps)
     averaged.module.eval()
@@ -227,11 +366,17 @@ def is_finished(folder: Path, config: LoopConfig) -> bool:
     return bool(state["step"] == config.steps and state["config"] == _fixed(config))
 
 
-def load_run(folder: Path, build: Callable[[dict[str, Any]], N]) -> N:
-    """Load the averaged network of a run, for evaluation; ``build`` makes it from what ``config.json`` says."""
-    network = build(json.loads((folder / "config.json").read_text()))
+def load_run(folder: Path, make: Callable[[dict[str, Any]], N]) -> N:
+    """Load the averaged network of a run, for evaluation; ``make`` makes it from what ``config.json`` says."""
+    network = make(json.loads((folder / "config.json").read_text()))
     network.load_state_dict(averaged_tensors(folder), strict=True)
     return network.eval()
+
+
+def features_of(folder: Path) -> FeatureConfig:
+    """Read what a run's network reads; what all read where it doesn't say."""
+    path = folder / FEATURES
+    return build(FeatureConfig, json.loads(path.read_text())) if path.exists() else FeatureConfig()
 
 
 def averaged_tensors(folder: Path) -> dict[str, Tensor]:

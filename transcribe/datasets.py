@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -101,6 +102,29 @@ class Dataset:
         if not kept:
             raise InputError(f"{folder}: nothing in the split {wanted!r}; it has {', '.join(splits)}")
         return kept
+
+
+class LeftOut(list[str]):
+    """What of a data set can't be read, a line each: the rest is measured."""
+
+    @contextmanager
+    def noted(self, name: str) -> Iterator[None]:
+        """Note a piece that can't be read, and go on."""
+        try:
+            yield
+        except InputError as error:
+            self.append(str(error) if name in str(error) else f"{name}: {error}")
+
+    def check(self, n_measured: int) -> None:
+        """See that something is left.
+
+        Raises
+        ------
+        InputError
+            If nothing could be measured, with the first reason.
+        """
+        if self and not n_measured:
+            raise InputError(self[0])
 
 
 def folder_of(name: str, folder: Path | None, about: str) -> Path:

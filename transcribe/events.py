@@ -109,6 +109,14 @@ class Tuning(Span):
     cents: int
 
 
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """What is foretold of a recording's notes: the share of those found that is right, that of the true ones found."""
+
+    precision: float
+    recall: float
+
+
 @dataclass(frozen=True, repr=False)
 class Transcription:
     """Everything heard in one recording.
@@ -119,8 +127,8 @@ class Transcription:
     ``beat_confidences`` (0-1) of every beat, or none where they aren't known; ``metres`` of the sections; ``key`` is
     that of the whole, ``keys`` are those of its sections; ``novelty`` is the share of the sound (0-1) in which
     something else than a piano is the likeliest to be heard, None where unknown; ``drums`` are ordered by onset;
-    ``warnings`` are remarks for the listener, one line each; ``models`` names the weights; ``settings`` are the
-    parameters that the result depends on.
+    ``forecast`` says how many notes will prove right, None where nobody can tell; ``warnings`` are remarks for the
+    listener, one line each; ``models`` names the weights; ``settings`` are the parameters that the result depends on.
     """
 
     notes: tuple[Note, ...] = ()
@@ -141,6 +149,7 @@ class Transcription:
     metres: tuple[Metre, ...] = ()
     novelty: float | None = None
     drums: tuple[Drum, ...] = ()
+    forecast: Forecast | None = None
     warnings: tuple[str, ...] = ()
     models: Mapping[str, str] = field(default_factory=dict)
     settings: Mapping[str, object] = field(default_factory=dict)

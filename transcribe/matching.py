@@ -21,7 +21,10 @@ def to_arrays(notes: Sequence[Note]) -> tuple[np.ndarray, np.ndarray]:
 
 
 def match_notes(
-    reference: Sequence[Note], estimate: Sequence[Note], offset_ratio: float | None = None
+    reference: Sequence[Note],
+    estimate: Sequence[Note],
+    offset_ratio: float | None = None,
+    onset_tolerance: float = 0.05,
 ) -> list[tuple[int, int]]:
     """Match as many notes as can be, each once.
 
@@ -31,6 +34,8 @@ def match_notes(
         Notes in any order.
     offset_ratio
         With one, offsets must be within 50 ms or this share of the reference's length, whichever is more.
+    onset_tolerance
+        Within which onsets are the same, in seconds.
 
     Returns
     -------
@@ -42,6 +47,6 @@ def match_notes(
     if not reference or not estimate:
         return []
     found: list[tuple[int, int]] = transcription.match_notes(
-        *to_arrays(reference), *to_arrays(estimate), offset_ratio=offset_ratio
+        *to_arrays(reference), *to_arrays(estimate), onset_tolerance=onset_tolerance, offset_ratio=offset_ratio
     )
     return found

@@ -330,6 +330,8 @@ class Transcriber:
             result = self._added(result, model, fields)
         if reason:
             result = replace(result, settings={**result.settings, AUTO: reason})
+        if result.piano_alone is False:  # what is foretold, is of pianos
+            result = replace(result, forecast=None)
         result = spelled(result)
         task = self.window_models[0].task
         remarks = task.remarks(result, level) if isinstance(task, RemarkingTask) else ()

@@ -16,6 +16,7 @@ from transcribe.beats.analysis import analysed
 from transcribe.beats.finder import find_beats
 from transcribe.beats.model import BeatsModel, load_beats_model
 from transcribe.events import Note, Transcription
+from transcribe.formats.json import from_json, to_json
 from transcribe.formats.midi import to_midi
 from transcribe.score.analysis import Timing
 from transcribe.score.beats import Beats
@@ -64,6 +65,15 @@ def f_measure(reference: Sequence[float] | np.ndarray, estimate: Sequence[float]
 
 def found_of(model: BeatsModel, notes: Sequence[Note], known: Timing = Timing()) -> Beats:  # noqa: B008
     return find_beats(notes, model.network, known)
+
+
+def test_no_beat_lies_before_the_recording(model: BeatsModel, rng: np.random.Generator) -> None:
+    # All but the first note are early: the line through the beats begins before 0.
+    beats = np.maximum(0.0, 0.5 * np.arange(64) - 0.015)
+    notes = [Note(max(0.0, n.onset), n.pitch, n.offset, n.velocity) for n in played(beats, 4, melody(4, 2, rng), rng)]
+    found = analysed(Transcription(notes=tuple(notes), duration=32.0), model=model)
+    assert found.beats[0] == 0.0
+    assert from_json(to_json(found)).metres[0].onset == 0.0
 
 
 @pytest.mark.parametrize(

@@ -94,3 +94,31 @@ def test_a_report_on_a_data_set(call: Call, tmp_path: Path) -> None:
     two = ("--reference", tmp_path / "a.mid", "--estimate", tmp_path / "b.mid")
     assert call("eval", *two, "--report", tmp_path / "two.html")[0] == 0
     assert "estimate" in (tmp_path / "two.html").read_text()
+
+
+def test_eval_leaves_out_what_is_broken_and_says_so_with_its_exit_code(call: Call, tmp_path: Path) -> None:
+    make_maestro(tmp_path / "maestro")
+    data = ("--dataset", "maestro", "--data", tmp_path / "maestro", "--split", "train")
+    table = tmp_path / "pieces.csv"
+    code, out, err = call("eval", *data, "--csv", table, "--reliability", "--onset-tolerance", "0.1", "--json")
+    assert (code, err) == (0, "")
+    whole = json.loads(out)
+    assert {float(within) for within in whole["reliability"]} <= {0.05, 0.1}
+    assert [line.split(",")[0] for line in table.read_text().splitlines()] == ["name", "piece0", "piece1"]
+    (tmp_path / "whole.json").write_text(out)
+    (audio,) = (tmp_path / "maestro").rglob("piece0.wav")
+    audio.write_bytes(b"no sound")
+    code, out, err = call("eval", *data, "--against", tmp_path / "whole.json", "--json", "--onset-tolerance", "0.1")
+    assert code == 3
+    assert err.startswith("pitchai: left out: ")
+    assert "piece0" in err
+    report = json.loads(out)
+    assert [piece["name"] for piece in report["pieces"]] == ["piece1"]
+    assert report["against"]["note"]["mean"] == 0.0
+    code, out, err = call("eval", *data, "--without", "piece0", "--json")
+    assert (code, err) == (0, "")
+    assert [piece["name"] for piece in json.loads(out)["pieces"]] == ["piece1"]
+    for wrong in (("--without", "piece"), ("--against", audio), ("--csv", table)):
+        code, _, err = call("eval", *data, *wrong)
+        assert code in (2, 3, 5)
+        assert one_line(err)

@@ -37,6 +37,8 @@ from transcribe.files import save
         ("librosa", "song.wav --genre -o song.mid", "'pitchai[genre]'"),
         ("mcp", "mcp .", "'pitchai[mcp]'"),
         ("torch", "song.wav --device cuda -o song.mid", "'pitchai[gpu]'"),
+        ("sounddevice", "live", "'pitchai[live]'"),
+        ("rtmidi", "live --input song.wav --midi-out pitchai", "'pitchai[live]'"),
         ("soxr", "song.wav -o song.mid --no-chords --no-instruments", "soxr"),
         ("matplotlib", "convert song.json song.png", "matplotlib"),
     ],

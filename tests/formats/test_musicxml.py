@@ -4,12 +4,14 @@ import importlib.util
 import io
 import shutil
 import subprocess
+import sys
 import warnings
 import zipfile
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -19,7 +21,7 @@ from tests.pieces import PIECES, performed, placed
 from tests.strategies import transcriptions
 from transcribe.beats.analysis import analysed
 from transcribe.errors import UsageError
-from transcribe.events import Chord, Key, Note, Pedal, Transcription
+from transcribe.events import Chord, Key, Metre, Note, Pedal, Transcription
 from transcribe.formats import engraving
 from transcribe.formats import musicxml as score
 from transcribe.formats.musicxml_staff import spelled
@@ -70,7 +72,9 @@ def test_scores_are_as_the_schema_says_and_read_back_with_their_notes(name: str,
 
 
 @pytest.mark.slow
-def test_another_library_reads_the_same_notes() -> None:
+def test_another_library_reads_the_same_notes(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Where it finds FluidSynth it downloads a sound font as soon as it is imported.
+    monkeypatch.setitem(sys.modules, "fluidsynth", None)
     partitura = pytest.importorskip("partitura")
     whole = heard("waltz")
     with warnings.catch_warnings():
@@ -118,6 +122,18 @@ def test_five_four_is_five_four() -> None:
     notes = tuple(Note(0.5 * k, 60 + k % 7, 0.5 * k + 0.4, 64) for k in range(20))
     content = score.to_musicxml(Transcription(notes, beats=FIVE, downbeats=FIVE[::5]))
     assert b"<beats>5</beats>" in content
+
+
+def test_triplets_that_go_on_are_numbered_in_two_bars_alone() -> None:
+    beats = tuple(1.0 * k for k in range(25))
+    notes = tuple(Note(k / 3, 72 + k % 4, k / 3 + 0.3, 64) for k in range(72))
+    whole = Transcription(notes, beats=beats, downbeats=beats[::4], metres=(Metre(0.0, 24.0, "4/4"),))
+    root = ElementTree.fromstring(score.to_musicxml(whole))
+    shown = [
+        [tuplet.get("show-number") != "none" for tuplet in bar.iter("tuplet") if tuplet.get("type") == "start"]
+        for bar in root.iter("measure")
+    ]
+    assert [bar for bar in shown if bar] == [[True] * 4] * 2 + [[False] * 4] * 4
 
 
 def test_a_pick_up_has_number_0() -> None:

@@ -131,6 +131,26 @@ def test_min_note_length_and_pitch_range() -> None:
     assert decode(a, replace(CONFIG, min_pitch=110, max_pitch=127))[0] == []
 
 
+@pytest.mark.parametrize("weight", [0.0, 9.0])
+def test_at_another_hop_the_same_sound_gives_the_same_notes(weight: float) -> None:
+    truth = (Note(0.1, 60, 0.5, 64), Note(0.61, 60, 0.9, 100), Note(0.7, 30, 0.8, 20))
+    config = replace(CONFIG, offset_weight=weight)
+    coarse = decode(drawn(truth, 60), config)[0]
+    a = drawn(truth, 60)
+    onset, frame, offset, velocity, pedal = (
+        np.repeat(array, 2, axis=0) for array in (a.onset, a.frame, a.offset, a.velocity, a.pedal)
+    )
+    times = np.arange(120) * HOP / 2
+    for note in truth:  # triangles of 40 ms to each side, without steps
+        near = np.abs(times - note.onset) < 0.04
+        onset[near, note.pitch - 21] = 1 - np.abs(times[near] - note.onset) / 0.04
+    found = decode(Activations(onset, frame, offset, velocity, pedal, FrameGrid(16000, 160)), config)[0]
+    assert [(n.pitch, n.velocity) for n in found] == [(n.pitch, n.velocity) for n in coarse]
+    for ours, theirs in zip(found, coarse, strict=True):
+        assert ours.onset == pytest.approx(theirs.onset, abs=HOP / 2)
+        assert ours.offset == pytest.approx(theirs.offset, abs=1.5 * HOP)
+
+
 def test_onset_shift_moves_onsets_not_offsets() -> None:
     a = drawn((Note(0.2, 60, 0.6, 64),), 60)
     (plain,), (shifted,) = decode(a, CONFIG)[0], decode(a, replace(CONFIG, onset_shift=-0.01))[0]
@@ -146,24 +166,109 @@ def test_confidence_grows_with_the_activation() -> None:
     assert 0.55 < low.confidence < 0.65 < high.confidence == pytest.approx(0.95, abs=1e-3)
 
 
+# Keys that are let go under a pedal from 0.2 to 1.2 s.
+LET_GO = (Note(0.3, 60, 0.5, 64), Note(0.5, 64, 0.7, 64), Note(0.6, 67, 0.75, 64))
+
+
 def test_pedal_spans_even_across_blocks() -> None:
-    a = empty(100)
-    a.pedal[10:40] = 0.9
+    a = drawn(LET_GO, 100)
+    a.pedal[10:50] = 0.9
     a.pedal[90:] = 0.9
     # Between the last frame without it and the first with it; the last one lasts until the end.
-    expected = [Pedal(0.19, 0.79), Pedal(1.79, 2.0)]
-    for blocks in ([a], cut(a, [10, 25, 40, 95])):
+    expected = [Pedal(0.19, 0.99), Pedal(1.79, 2.0)]
+    for blocks in ([a], cut(a, [10, 25, 50, 95])):
         found = decode_blocks(blocks, CONFIG)[1]
         np.testing.assert_allclose([(p.onset, p.offset) for p in found], [(p.onset, p.offset) for p in expected])
 
 
 def test_a_flickering_pedal_is_one_pedal() -> None:
-    a = empty(100)
+    a = drawn(LET_GO, 100)
     a.pedal[10:60:2] = 0.9
     a.pedal[11:60:4] = 0.9
     a.pedal[80] = 0.9
     (pedal,) = decode(a, CONFIG)[1]
     assert (pedal.onset, pedal.offset) == (pytest.approx(0.19), pytest.approx(1.18, abs=1.5 * HOP))
+
+
+def test_what_no_key_is_let_go_under_is_no_pedal() -> None:
+    held = drawn((Note(0.1, 69, 1.9, 64),), 100)
+    held.pedal[:] = 0.95  # as networks hear a sine
+    assert decode(held, CONFIG)[1] == []
+
+
+def test_a_pedal_that_is_never_sure_needs_many_keys_let_go() -> None:
+    a = drawn(LET_GO, 100)
+    a.pedal[10:60] = 0.9
+    assert len(decode(a, CONFIG)[1]) == 1
+    unsure = drawn(LET_GO, 100)
+    unsure.pedal[10:100] = 0.6  # three keys in 1.8 s
+    assert decode(unsure, CONFIG)[1] == []
+    busy = drawn(LET_GO, 100)
+    busy.pedal[10:55] = 0.6  # in 0.9 s
+    assert len(decode(busy, CONFIG)[1]) == 1
+
+
+SEGMENTED = replace(CONFIG, offset_weight=9.0)
+
+
+def test_a_note_ends_where_its_offset_speaks_for_it() -> None:
+    a = empty(100)
+    a.onset[10, 40] = 1
+    a.frame[10:40, 40] = 0.9
+    a.frame[40:60, 40] = 0.4  # rings on, not quite let go
+    a.offset[:, 40] = 0.01
+    a.offset[39:42, 40] = [0.4, 0.8, 0.4]
+    (note,) = decode(a, SEGMENTED)[0]
+    assert note.offset == pytest.approx(40 * HOP)
+    # Between frames, as onsets.
+    a.offset[39:43, 40] = [0.2, 0.7, 0.7, 0.2]
+    (note,) = decode(a, SEGMENTED)[0]
+    assert note.offset == pytest.approx(40.5 * HOP)
+
+
+def test_a_gap_in_the_frames_ends_no_note_without_an_offset() -> None:
+    a = empty(100)
+    a.onset[10, 40] = 1
+    a.frame[10:60, 40] = 0.9
+    a.frame[25:28, 40] = 0.2
+    a.offset[60, 40] = 0.8
+    (note,) = decode(a, SEGMENTED)[0]
+    assert note.offset == pytest.approx(60 * HOP)
+    # The old way takes the gap for an end.
+    assert decode(a, CONFIG)[0][0].offset < 26 * HOP
+
+
+def test_segments_reach_to_the_next_onset_or_the_end_of_the_recording() -> None:
+    a = empty(100)
+    a.onset[[10, 40], 40] = 1
+    a.frame[10:, 40] = 0.9
+    a.offset[70, 41] = 0.9  # of another key
+    first, second = decode(a, SEGMENTED)[0]
+    assert first.offset == pytest.approx(second.onset)
+    assert second.offset == pytest.approx(100 * HOP)
+    # After the onset no end is heard at all: as long as its frames sound.
+    a.frame[30:40, 40] = a.frame[80:, 40] = 0
+    first, second = decode(a, SEGMENTED)[0]
+    assert first.offset == pytest.approx(30 * HOP, abs=HOP)
+    assert second.offset == pytest.approx(80 * HOP, abs=HOP)
+
+
+def test_what_comes_long_after_a_note_says_nothing_of_its_end() -> None:
+    a = empty(400)
+    a.onset[10, 40] = 1
+    a.frame[10:40, 40] = 0.9
+    a.offset[40, 40] = 0.7
+    a.frame[200:300, 40] = 0.9  # without an onset
+    a.offset[300, 40] = 0.99
+    assert decode(a, SEGMENTED)[0][0].offset == pytest.approx(40 * HOP)
+
+
+def test_velocities_are_corrected_by_the_key() -> None:
+    a = drawn((Note(0.2, 48, 0.6, 60), Note(0.2, 60, 0.6, 60), Note(0.2, 72, 0.6, 60), Note(0.2, 84, 0.6, 120)), 60)
+    found = decode(a, replace(CONFIG, velocity_curve=(0.1, 0.02)))[0]
+    # Octaves above middle C: -1, 0, 1, 2.
+    expected = [60 + 127 * (-0.1 + 0.02), 60, 60 + 127 * (0.1 + 0.02), 127]
+    assert [note.velocity for note in found] == pytest.approx(expected, abs=0.5)
 
 
 def test_input_is_not_changed() -> None:
@@ -180,6 +285,8 @@ def test_wrong_shapes_and_settings_raise() -> None:
         decode(Activations(narrow, narrow, narrow, narrow, np.zeros(5), GRID))
     with pytest.raises(ValueError, match="onset_threshold"):
         DecodingConfig(onset_threshold=1.5)
+    with pytest.raises(ValueError, match="offset_weight"):
+        DecodingConfig(offset_weight=-1.0)
     with pytest.raises(ValueError, match="min_pitch"):
         DecodingConfig(min_pitch=70, max_pitch=60)
 
@@ -205,7 +312,12 @@ def test_any_activations_give_valid_notes_however_they_are_cut(seed: int, edges:
     rng = np.random.default_rng(seed)
     onset, frame, offset, velocity = (rng.random((200, 88), np.float32) ** rng.uniform(0.3, 4) for _ in range(4))
     a = Activations(onset, frame, offset, velocity, rng.random(200).astype(np.float32), GRID)
-    config = DecodingConfig(onset_threshold=rng.random(), frame_threshold=rng.random(), offset_threshold=rng.random())
+    config = DecodingConfig(
+        onset_threshold=rng.random(),
+        frame_threshold=rng.random(),
+        offset_threshold=rng.random(),
+        offset_weight=rng.choice([0.0, 1.0, 30.0]),
+    )
     found, pedals = decode(a, config)
     assert decode_blocks(cut(a, edges), config) == (found, pedals)
     assert [(n.onset, n.pitch) for n in found] == sorted((n.onset, n.pitch) for n in found)

@@ -17,7 +17,7 @@ from transcribe.engine.task import Model
 from transcribe.engine.weights import build, header_of
 from transcribe.events import Note
 from transcribe.notes.decoder import Activations, DecodingConfig, NoteDecoder, decode
-from transcribe.notes.ensemble import EnsembleActivations, EnsembleDecoder, EnsembleDecodingConfig
+from transcribe.notes.ensemble import EnsembleActivations, EnsembleDecoder, EnsembleDecodingConfig, who_plays
 from transcribe.notes.task import NOTES, NotesModel
 from transcribe.theory.families import DRUMS, FAMILIES
 
@@ -29,7 +29,7 @@ TRUTH = (Note(0.10, 60, 0.50, 64), Note(0.20, 40, 0.80, 80), Note(0.61, 60, 0.90
 def ensemble(notes: tuple[Note, ...], n_frames: int) -> EnsembleActivations:
     """What a perfect network would hear of a piano, without drums."""
     family = np.zeros((n_frames, 88, len(FAMILIES)), np.float32)
-    family[..., PIANO] = 0.5
+    family[..., PIANO] = 0.15
     drum, velocity = (np.zeros((n_frames, len(DRUMS)), np.float32) for _ in range(2))
     return EnsembleActivations(**vars(drawn(notes, n_frames)), family=family, drum=drum, drum_velocity=velocity)
 
@@ -42,7 +42,7 @@ def cut(a: EnsembleActivations, edges: list[int]) -> list[EnsembleActivations]:
     ]
 
 
-def decoded(*blocks: EnsembleActivations, config: EnsembleDecodingConfig = ENSEMBLE) -> dict[str, tuple[Any, ...]]:
+def decoded(*blocks: EnsembleActivations, config: EnsembleDecodingConfig = ENSEMBLE) -> dict[str, Any]:
     decoder = EnsembleDecoder(config)
     for block in blocks:
         decoder.push(block)
@@ -69,6 +69,17 @@ def test_notes_have_the_family_of_their_first_frames() -> None:
     assert [note.instrument for note in notes] == ["piano", "bass", "voice", "piano"]
     plain, _ = decode(Activations(**{f.name: getattr(played(), f.name) for f in fields(Activations)}), CONFIG)
     assert [replace(note, instrument=None) for note in notes] == plain
+
+
+def test_a_doubtful_note_is_played_by_who_plays_elsewhere_too() -> None:
+    piano, guitar, flute = (FAMILIES.index(name) for name in ("piano", "guitar", "flute"))
+    told = np.full((12, len(FAMILIES)), 1e-4)
+    told[:10, guitar] = 0.9
+    told[10, [piano, guitar]] = 0.5, 0.4  # the only hint of a piano
+    told[11, [flute, guitar]] = 0.95, 0.05  # clear by itself
+    assert who_plays(told).tolist() == [guitar] * 11 + [flute]
+    assert who_plays(told[10:11]).tolist() == [piano]
+    assert who_plays(told[:0]).tolist() == []
 
 
 def test_drums_are_peaks_between_frames() -> None:

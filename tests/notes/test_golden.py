@@ -16,7 +16,12 @@ from transcribe.notes.decoder import Activations, DecodingConfig, decode
 
 GOLDEN = Path(__file__).parent / "golden"
 CONFIG = DecodingConfig(
-    onset_threshold=0.55, frame_threshold=0.5, offset_threshold=0.3, pedal_threshold=0.35, confidence=(-0.4, 2.9, 0.3)
+    onset_threshold=0.55,
+    frame_threshold=0.4,
+    pedal_threshold=0.35,
+    confidence=(-0.2, 2.8, 0.3),
+    offset_weight=45.0,
+    velocity_curve=(0.018, 0.004, -0.001),
 )
 
 

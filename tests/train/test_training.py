@@ -20,7 +20,7 @@ from tests.test_datasets import make_maestro
 from train import loop
 from train.augment import augment, narrow
 from train.cache import Prepared, prepare
-from train.calibration import Predicted, calibration_error, fit_logistic
+from train.calibration import Predicted, fit_logistic
 from train.notes import export
 from train.notes import task as notes
 from train.notes.excerpts import Excerpts, ExcerptsOnCard, choose_excerpts, fit_on_card, targets
@@ -28,11 +28,13 @@ from train.notes.grow import grow
 from transcribe.engine.features import FeatureConfig, FrameGrid
 from transcribe.engine.trunk import TrunkConfig
 from transcribe.engine.weights import load_model
+from transcribe.errors import UsageError
 from transcribe.events import Note, Pedal, Transcription
 from transcribe.notes.decoder import Activations, DecodingConfig
 from transcribe.notes.network import NotesLogits, NotesNetwork
 from transcribe.notes.task import NOTES
 from transcribe.registry import load_dataset
+from transcribe.report.statistics import calibration_error
 
 FEATURES = FeatureConfig()
 SMALL = TrunkConfig(8, 8, 4, (1, 2))
@@ -64,6 +66,14 @@ def test_targets_drawn_by_hand(tmp_path: Path) -> None:
     unknown = targets({"notes": np.zeros((0, 4))}, 0, 10, 50.0)
     assert (unknown[5] == -1).all()
     assert not unknown[:5].any()
+
+
+def test_targets_are_as_wide_in_time_at_another_hop() -> None:
+    onset, frame, _, velocity, _, _ = targets({"notes": np.array([[0.5, 1.0, 60, 80]])}, 0, 120, 100.0)
+    # 40 ms to each side of frame 50; the velocity 20 ms.
+    assert onset[46:55, 39].tolist() == pytest.approx([0, 0.25, 0.5, 0.75, 1, 0.75, 0.5, 0.25, 0])
+    assert np.flatnonzero(velocity[:, 39]).tolist() == [48, 49, 50, 51, 52]
+    assert frame[:, 39].sum() == 50
 
 
 def test_onsets_between_frames_are_drawn_between_them(tmp_path: Path) -> None:
@@ -207,7 +217,7 @@ def test_of_thresholds_that_hardly_differ_the_more_cautious_is_chosen(monkeypatc
     predicted = Predicted("piece", Transcription(notes=truth), [activations], 4.0)
     assert export.tune([predicted], DecodingConfig()).onset_threshold == 0.45
     monkeypatch.setattr(export, "_FLAT", 0.4)  # F1 without the second note is 0.667
-    assert export.tune([predicted], DecodingConfig()).onset_threshold == 0.7
+    assert export.tune([predicted], DecodingConfig()).onset_threshold == 0.85
 
 
 def test_of_pedal_thresholds_that_hardly_differ_the_lowest_is_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -328,7 +338,7 @@ def test_a_run_goes_on_as_it_was_begun_or_not_at_all(tmp_path: Path) -> None:
     config = loop.LoopConfig(steps=1, warmup=1)
     loop.train(small_network(), batches, notes.losses, config, tmp_path)
     for other, what in (({"optimizer": "muon"}, "optimizer adamw, not muon"), ({"steps": 2}, "steps 1, not 2")):
-        with pytest.raises(ValueError, match=what):
+        with pytest.raises(UsageError, match=what):
             loop.train(small_network(), batches, notes.losses, dataclasses.replace(config, **other), tmp_path)
     loop.train(small_network(), batches, notes.losses, dataclasses.replace(config, validate_every=5), tmp_path)
 
@@ -426,6 +436,16 @@ def test_from_maestros_tree_to_weights(tmp_path: Path) -> None:
     larger = ["--init-from", str(tmp_path / "more"), "--teacher", str(tmp_path / "run"), "--channels", "6"]
     notes.main([*command, *larger, "--run", str(tmp_path / "larger")])
     assert loop.load_run(tmp_path / "larger", notes.bare).config.channels == 6
+    # At another hop, which the run, the weights and what goes on from them remember.
+    finer = [*command, "--hop", "0.01", "--n-mels", "120"]
+    notes.main(
+        [*finer, "--run", str(tmp_path / "finer"), "--export", "notes-10", "--weights", str(tmp_path / "weights")]
+    )
+    model = load_model(NOTES, str(tmp_path / "weights" / "notes-10.safetensors"))
+    assert (model.features.hop_length, model.features.n_mels) == (160, 120)
+    assert notes.load_network(tmp_path / "finer").config.channels == 4
+    with pytest.raises(SystemExit, match="reads other features"):
+        notes.main([*command, "--run", str(tmp_path / "other"), "--init-from", str(tmp_path / "finer")])
 
 
 @pytest.mark.slow

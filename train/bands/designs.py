@@ -15,7 +15,8 @@ import torch
 from train import loop
 from train.bands import export
 from train.bands.excerpts import choose_band_excerpts, read_labels
-from train.bands.losses import losses
+from train.bands.losses import BandLosses, rarity
+from train.bands.task import begin_from
 from train.bands.validation import measure
 from train.cache import prepare
 from train.fit import dataset
@@ -30,6 +31,7 @@ from transcribe.transcriber import Transcriber
 
 DESIGNS = {
     "a softmax a key": EnsembleConfig(),
+    "a softmax a key, wider": EnsembleConfig(family_channels=96),
     "clustered over the window": EnsembleConfig(family="clustered"),
     "two stages": EnsembleConfig(family="staged"),
     "a softmax a key, wider trunk": EnsembleConfig(channels=96, family_channels=48),
@@ -46,6 +48,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--minutes", type=float, default=5.0, help="training time of each design")
     parser.add_argument("--every", type=int, default=6, help="listen to every such piece only")
     parser.add_argument("--designs", nargs="+", choices=DESIGNS, default=list(DESIGNS), metavar="NAME")
+    parser.add_argument("--init-from", type=Path, help="weights that all begin with, but for the families")
     parser.add_argument("--cache", type=Path, default=Path("runs/features"))
     parser.add_argument("--precision", choices=("float32", "bfloat16"), default="float32")
     parser.add_argument("--compile", action="store_true", help="torch.compile")
@@ -58,6 +61,7 @@ def main(arguments: list[str] | None = None) -> None:
     pieces = [piece for name, folder in options.train for piece in load(name, folder, "train")]
     prepared = prepare(pieces, options.cache, read_labels)
     batches = choose_band_excerpts(prepared, features, options.batch, options.frames, 0, device)
+    losses = BandLosses(rarity(prepared).to(device))
     name, folder = options.valid
     valid = load(name, folder, "validation")[:: options.every]
     titles = ("design", "parameters", "steps", "10⁶ multiply-adds / s", "CPU s / min", *_FIGURES)
@@ -66,6 +70,10 @@ def main(arguments: list[str] | None = None) -> None:
     for name in options.designs:
         torch.manual_seed(0)
         network = EnsembleNetwork(features, DESIGNS[name])
+        if options.init_from:
+            fresh = {key: value.clone() for key, value in network.family.state_dict().items()}
+            begin_from(options.init_from, network)
+            network.family.load_state_dict(fresh)
         network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         steps = steps_within(60 * options.minutes, network, batches, options, losses)
         config = loop.LoopConfig(

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from train.augment import augment, narrow
 from train.cache import Prepared, draw_spans
-from train.notes.excerpts import TARGET_REACH, Excerpts, ExcerptsOnCard, lie_on_card
+from train.notes.excerpts import Excerpts, ExcerptsOnCard, lie_on_card, target_reach
 from transcribe.engine.features import LOWEST_PITCH, N_PITCHES, FeatureConfig
 from transcribe.notes.datasets import read_labels as read_reference
 from transcribe.theory.families import DRUMS, FAMILIES
@@ -62,13 +62,14 @@ def family_targets(labels: dict[str, np.ndarray], first: int, n_frames: int, fra
 def drum_targets(labels: dict[str, np.ndarray], first: int, n_frames: int, frames_per_second: float) -> np.ndarray:
     """Draw drums: float32 (3, n_frames, 5), onsets as triangles, velocities (0-1), and where they are known."""
     drawn = np.zeros((3, n_frames, len(DRUMS)), np.float32)
+    reach = target_reach(frames_per_second)
     for onset, drum, velocity in labels["drums"]:
         centre = onset * frames_per_second - first
-        if not -TARGET_REACH < centre < n_frames + TARGET_REACH:
+        if not -reach < centre < n_frames + reach:
             continue
-        frames = np.arange(max(0, int(np.ceil(centre - TARGET_REACH))), min(n_frames, int(centre + TARGET_REACH) + 1))
+        frames = np.arange(max(0, int(np.ceil(centre - reach))), min(n_frames, int(centre + reach) + 1))
         column = drawn[:, frames, int(drum)]
-        column[0] = np.maximum(column[0], 1 - np.abs(frames - centre) / TARGET_REACH)
+        column[0] = np.maximum(column[0], 1 - np.abs(frames - centre) / reach)
         nearest = np.abs(frames - round(centre)) <= 1
         column[1, nearest], column[2, nearest] = velocity / 127, 1.0
         drawn[:, frames, int(drum)] = column

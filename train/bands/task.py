@@ -11,6 +11,7 @@ called again. ``--export any-1`` tunes the thresholds on the validation set and 
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -20,15 +21,15 @@ from torch import nn
 from train import fit, loop
 from train.bands import export
 from train.bands.excerpts import choose_band_excerpts, read_labels
-from train.bands.losses import losses
+from train.bands.losses import BandLosses, rarity
 from train.bands.validation import measure
 from train.cache import Prepared, prepare
 from train.card import Making
 from train.notes.export import to_model
 from train.notes.task import load
 from transcribe.engine.features import FeatureConfig
-from transcribe.engine.weights import build
-from transcribe.errors import InputError
+from transcribe.engine.weights import build, load_tensors
+from transcribe.errors import InputError, UsageError
 from transcribe.notes.datasets import DATASETS
 from transcribe.notes.ensemble_network import FAMILY_HEADS, EnsembleConfig, EnsembleNetwork
 from transcribe.registry import load_dataset
@@ -51,11 +52,13 @@ class BandsTask:
         self.prepared = prepare(pieces, self.options.cache, read_labels, self.features)
 
     def network(self) -> EnsembleNetwork:
-        """Make the network, from nothing: the piano's weights have other terms."""
+        """Make the network: from nothing, as the piano's weights have other terms, or from weights of its own kind."""
         o = self.options
         sizes = (o.channels, o.stem_channels, o.mix_channels, tuple(o.dilations), o.stride)
         config = EnsembleConfig(*sizes, o.family, o.family_channels, o.drum_channels)
         network = EnsembleNetwork(self.features, config)
+        if o.init_from:
+            begin_from(o.init_from, network)
         return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
 
     def batches(self, network: EnsembleNetwork, device: torch.device) -> loop.Batches:
@@ -68,7 +71,7 @@ class BandsTask:
 
     def losses(self, device: torch.device) -> loop.Losses:
         """Compare with the labels."""
-        return losses
+        return BandLosses(rarity(self.prepared).to(device))
 
     def validation(self, device: torch.device) -> loop.Validate:
         """Transcribe some of the validation pieces."""
@@ -95,6 +98,23 @@ class BandsTask:
         export.export(network, self.features, making, self.valid, reports)
 
 
+def begin_from(weights: Path, network: EnsembleNetwork) -> None:
+    """Copy what has the same name and shape in weights of this kind; what hasn't stays as it is, and is named.
+
+    Raises
+    ------
+    UsageError
+        If the trunk is another one.
+    """
+    own, given = network.state_dict(), load_tensors(weights)
+    fitting = {name: given[name] for name, value in own.items() if name in given and given[name].shape == value.shape}
+    if not all(name in fitting for name in own if name.startswith("trunk")):
+        raise UsageError(f"{weights} has another trunk; see --init-from and the sizes")
+    network.load_state_dict(fitting, strict=False)
+    left = sorted({name.split(".")[0] for name in own if name not in fitting})
+    print(f"begun from {weights}" + (f", but for {', '.join(left)}" if left else ""), file=sys.stderr)
+
+
 def main(arguments: list[str] | None = None) -> None:
     """Train on what the command line or a recipe says."""
     fit.run("train.bands", _parser(), BandsTask, arguments)
@@ -107,6 +127,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--train", type=dataset, nargs="+", required=True, help="data sets, name:folder")
     add("--valid", type=dataset, nargs="+", required=True)
     add("--report", type=fit.titled, nargs="*", default=[], help="title:folder of pairs, reported in the card only")
+    add("--init-from", type=Path, help="weights of this task to start from")
     add("--trained-on", nargs="*", default=[], help="data sets that the training pairs were made of, for the header")
     fit.add_options(parser, loop.LoopConfig(optimizer="muon"), batch=6, frames=256)
     parser.set_defaults(card=Path(__file__).with_name("sources.md"))

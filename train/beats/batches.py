@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from train.beats.corpus import Rhythm
+from train.beats.corpus import HEARD, Rhythm
 from train.beats.inventions import invent
 from train.beats.performer import excerpt
 from transcribe.beats.activations import METRES, N_TEMPI, PERIODS
@@ -18,9 +18,9 @@ from transcribe.beats.windows import WINDOW_FRAMES
 
 # How much of training comes from where; what is missing is left out.
 SHARES = {
-    "asap": 0.36, "piano-midi-de": 0.13, "maps": 0.07, "pop909": 0.14, "mutopia": 0.09, "openscore-lieder": 0.06,
-    "openscore-quartets": 0.04, "openscore-orchestra": 0.01, "openhymnal": 0.02, "irish-cre": 0.01,
-    "polish-scores": 0.02, "freedoom": 0.04, "groove": 0.03,
+    "asap": 0.28, HEARD: 0.14, "piano-midi-de": 0.13, "maps": 0.05, "pop909": 0.14, "mutopia": 0.09,
+    "openscore-lieder": 0.06, "openscore-quartets": 0.04, "openscore-orchestra": 0.01, "openhymnal": 0.02,
+    "irish-cre": 0.01, "polish-scores": 0.02, "freedoom": 0.04, "groove": 0.03,
 }  # fmt: skip
 # Notes without any beat, two excerpts one after the other, made-up music, drums under a song.
 _NOISE, _TWO, _INVENTED, _DRUMS = 0.015, 0.06, 0.12, 0.4

@@ -1,8 +1,8 @@
 """Music with known beats, from annotated performances and from scores, in one form and one file.
 
     python -m train.beats.corpus --asap asap-performances --annotations asap-scores --maps maps-synth-train \
-        --rhythm maps-rhythm/beats --pop909 pop909 --free free --keep-out nasap-score-truth maps-real-dev \
-        --out corpus.npz
+        --rhythm maps-rhythm/beats --pop909 pop909 --free free --heard runs/heard \
+        --keep-out nasap-score-truth maps-real-dev --out corpus.npz
 
 A score is held as a performance without expression: notes in the seconds of its own tempo marks, and its beats in
 seconds too. :mod:`train.beats.performer` plays it.
@@ -16,7 +16,7 @@ import hashlib
 import itertools
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +27,8 @@ from transcribe.notes.datasets import read_labels
 DRUM_CHANNEL = 9
 # Drum sets on keys of General MIDI (and Roland's TD-11): kick, snare and toms, cymbals.
 _KICK, _SNARE = {35, 36}, {37, 38, 39, 40, 41, 43, 45, 47, 48, 50, 58}
+# The source of what our own network heard; the music is that of another source.
+HEARD = "heard"
 SPLITS = ("train", "valid", "test")
 # Composers whose pieces of ASAP are for validation alone.
 _VALID_COMPOSERS = {"balakirev", "debussy", "glinka", "brahms"}
@@ -157,6 +159,17 @@ def pop909(folder: Path) -> Iterator[Rhythm]:
         split = {1: "test", 4: "valid"}.get(number % 9, "train")
         triple = np.where(counted(downbeat) == 4, 0, -1).astype(np.int8)
         yield Rhythm(path.stem, "pop909", split, read_notes(path), rows[:, 0], downbeat, counted(downbeat), triple)
+
+
+def heard(pieces: Iterable[Rhythm], folder: Path) -> Iterator[Rhythm]:
+    """Give what :mod:`train.beats.heard` wrote the beats of the music; it is on the side of the split that it is on."""
+    found = {path.stem: path for path in sorted(folder.glob("*/*.json"))}
+    for piece in pieces:
+        if piece.name in found:
+            notes = read_notes(found[piece.name])
+            beats = piece.beats <= notes[:, 1].max(initial=0.0) + 1.0
+            arrays = {name: getattr(piece, name)[beats] for name in ("beats", "downbeat", "metre", "triple")}
+            yield replace(piece, source=HEARD, notes=notes, drums=piece.drums[:0], **arrays)
 
 
 def scores(folder: Path, source: str) -> Iterator[Rhythm]:
@@ -352,6 +365,7 @@ def main() -> None:
     parser.add_argument("--rhythm", type=Path, required=True, help="A-MAPS' folder of beats as .tsv")
     parser.add_argument("--pop909", type=Path, required=True)
     parser.add_argument("--free", type=Path, required=True, help="folder of sets of scores: " + ", ".join(_FREE))
+    parser.add_argument("--heard", type=Path, help="folder that train.beats.heard wrote")
     parser.add_argument("--keep-out", type=Path, nargs="*", default=[], help="folders of .mid or .tsv never trained on")
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args()
@@ -361,6 +375,8 @@ def main() -> None:
     save(pieces, options.out)  # all of it, if what follows fails
     paths = [p for folder in options.keep_out for p in [*folder.rglob("*.mid"), *folder.glob("MAPS*.tsv")]]
     pieces, dropped = without(pieces, [read_notes(path) for path in paths])
+    if options.heard:
+        pieces += list(heard(pieces, options.heard))
     save(pieces, options.out)
     with options.out.with_suffix(".csv").open("w", newline="") as file:
         csv.writer(file).writerows(

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict
+from typing import TypeVar
 
 import torch
+from torch import nn
 
 from train.card import Making, table, write_card, write_weights
 from train.onnx import graph_of, write_graph
@@ -16,10 +18,11 @@ from transcribe.beats.windows import BORDER_FRAMES, WINDOW_FRAMES
 from transcribe.engine.weights import to_bytes
 
 INPUT = "notes"
+N = TypeVar("N", bound=nn.Module)
 COLUMNS = ("beats", "downbeats", "tempo", "metre", "triple")
 
 
-def halved(network: BeatsNetwork) -> BeatsNetwork:
+def halved(network: N) -> N:
     """Round the weights to half precision, as they are shipped."""
     state = {key: v.half().float() if v.is_floating_point() else v for key, v in network.state_dict().items()}
     network.load_state_dict(state)

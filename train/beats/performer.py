@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from train.beats.corpus import Rhythm
+from train.beats.corpus import HEARD, Rhythm
 
 # Shortest and longest beat of a performance, in seconds.
 _SHORTEST, _LONGEST = 0.25, 2.6
@@ -32,7 +32,7 @@ def excerpt(piece: Rhythm, seconds: float, rng: np.random.Generator) -> Rhythm:
     part = _moved(part, lambda times: times * stretch)
     if len(part.drums) and rng.random() < 0.5:
         part.drums = part.drums[:0] if len(part.notes) > _FEW else part.drums
-    return imitate(part, rng)
+    return imitate(part, rng, faulty=piece.source != HEARD)
 
 
 def _end(piece: Rhythm) -> float:
@@ -218,14 +218,17 @@ def _ornaments(notes: np.ndarray, beat: float, rng: np.random.Generator) -> np.n
     return np.asarray(merged[np.argsort(merged[:, 0], kind="stable")])
 
 
-def imitate(piece: Rhythm, rng: np.random.Generator) -> Rhythm:
+def imitate(piece: Rhythm, rng: np.random.Generator, faulty: bool = True) -> Rhythm:
     """Make of a performance what a transcriber might: late, missing, doubled and invented notes, ragged releases.
 
     A fifth stays as it is but for its key; drums become the notes that are heard where they sound, and are told by a
-    transcriber of drums besides, or are not.
+    transcriber of drums besides, or are not. What isn't to be made ``faulty``, as a transcriber made it, only changes
+    its key.
     """
-    notes = np.concatenate([_part(piece.notes, rng), _heard_drums(piece.drums, rng)]).astype(float)
-    if rng.random() > 0.2 and len(notes):
+    notes = np.concatenate([_part(piece.notes, rng) if faulty else piece.notes, _heard_drums(piece.drums, rng)]).astype(
+        float
+    )
+    if faulty and rng.random() > 0.2 and len(notes):
         notes = notes[rng.random(len(notes)) > rng.choice([0.0, 0.03, 0.1, 0.25], p=[0.3, 0.4, 0.25, 0.05])]
         notes[:, 0] += rng.normal(0, rng.choice([0.0, 0.005, 0.01, 0.02]), len(notes))
         again = notes[rng.random(len(notes)) < rng.choice([0.0, 0.02, 0.06])].copy()
@@ -238,7 +241,7 @@ def imitate(piece: Rhythm, rng: np.random.Generator) -> Rhythm:
         begun = rng.uniform(0, length, count)
         ghosts = np.stack([begun, begun + 0.1, rng.integers(30, 95, count), rng.integers(10, 60, count)], 1)
         notes = np.concatenate([notes, again, octave, ghosts])
-    if len(notes):
+    if faulty and len(notes):
         kind = rng.random()
         if kind < 0.12:  # releases that say nothing
             notes[:, 1] = notes[:, 0] + rng.uniform(0.05, 0.5)

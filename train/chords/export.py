@@ -7,11 +7,11 @@ from dataclasses import replace
 from itertools import product
 
 import numpy as np
-from tqdm import tqdm
 
-from train.calibration import Predicted, fit_logistic, predict, reliability_table
+from train.calibration import Predicted, fit_logistic, predict
 from train.card import Making, held_out_reliability, table, write_card, write_weights
 from train.onnx import add_graph
+from train.progress import Progress
 from transcribe.chords.decoder import ChordDecoder, ChordDecodingConfig, at, class_of
 from transcribe.chords.metrics import (
     COMPARISONS,
@@ -30,6 +30,7 @@ from transcribe.datasets import Piece
 from transcribe.engine.features import FeatureConfig
 from transcribe.engine.weights import header_of, parse_model, to_bytes
 from transcribe.events import Chord
+from transcribe.report.statistics import reliability_table
 from transcribe.theory.chords import parse
 from transcribe.transcriber import Transcriber
 
@@ -71,7 +72,7 @@ def tune(transcriber: Transcriber, predicted: Sequence[PredictedChords]) -> Chor
     start = ChordDecodingConfig()
     grid = [replace(start, evidence=evidence, stay=stay) for evidence, stay in product(EVIDENCE, STAY)]
     names = ("root", "majmin", "sevenths", "seg")
-    best: ChordDecodingConfig = max(tqdm(grid, desc="search"), key=lambda decoding: mean(decoding, names))
+    best: ChordDecodingConfig = max(Progress(grid, "search", len(grid)), key=lambda decoding: mean(decoding, names))
     basses = [replace(best, bass_threshold=threshold) for threshold in BASS_THRESHOLDS]
     best = max(basses, key=lambda decoding: mean(decoding, ("majmin_inv",)))
     confidence, right = judged(transcriber, predicted[::2], best)

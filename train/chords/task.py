@@ -143,23 +143,19 @@ def losses(network: nn.Module, batch: tuple[Tensor, ...]) -> dict[str, Tensor]:
     return {"chord": entropy(logits.chord, target[:, 0]), "bass": 0.3 * entropy(logits.bass, target[:, 1])}
 
 
-def unfreezing(batches: loop.Batches, network: ChordsNetwork, every: int) -> loop.Batches:
+def unfreezing(network: ChordsNetwork, every: int) -> loop.Frozen:
     """Freeze the trunk at first, and free its layers one by one, the last first, every so many steps."""
     trunk = network.trunk
-    layers: list[list[nn.Module]] = [[trunk.blocks[i]] for i in reversed(range(len(trunk.blocks)))]
-    layers[len(layers) // 2 : len(layers) // 2] = [[trunk.context]]
-    layers.append([trunk.stem])
+    layers: list[nn.Module] = [trunk.blocks[i] for i in reversed(range(len(trunk.blocks)))]
+    layers.insert(len(layers) // 2, trunk.context)
+    layers.append(trunk.stem)
 
-    def next_batch(step: int, rank: int) -> tuple[Tensor, ...]:
-        for i, modules in enumerate(layers):
-            free = step >= (i + 1) * every
-            for module in modules:
-                module.train(free)  # a frozen layer's normalisation stays as it was
-                module.requires_grad_(free)
-        trunk.pitch_offset.requires_grad_(step >= len(layers) * every)
-        return batches(step, rank)
+    def frozen(step: int) -> list[nn.Module | nn.Parameter]:
+        n_free = step // every
+        with_stem: list[nn.Module | nn.Parameter] = [*layers[n_free:]]
+        return [*with_stem, trunk.pitch_offset] if with_stem else []
 
-    return next_batch
+    return frozen
 
 
 def initialise(network: ChordsNetwork, source: Path) -> None:
@@ -210,10 +206,13 @@ class ChordsTask:
         return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
 
     def batches(self, network: ChordsNetwork, device: torch.device) -> loop.Batches:
-        """Draw excerpts of the recordings; free the trunk's layers one by one, where that is asked for."""
+        """Draw excerpts of the recordings."""
         o = self.options
-        batches = Excerpts(self.prepared, self.features, network.config, o.batch, o.frames, o.seed, device)
-        return unfreezing(batches, network, o.unfreeze_every) if o.unfreeze_every else batches
+        return Excerpts(self.prepared, self.features, network.config, o.batch, o.frames, o.seed, device)
+
+    def frozen(self, network: ChordsNetwork) -> loop.Frozen | None:
+        """Free the trunk's layers one by one, where that is asked for."""
+        return unfreezing(network, self.options.unfreeze_every) if self.options.unfreeze_every else None
 
     def losses(self, device: torch.device) -> loop.Losses:
         """Compare with the labels."""

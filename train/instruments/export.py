@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from train.calibration import calibration_error, fit_logistic, reliability_table
+from train.calibration import fit_logistic
 from train.card import Making, reliability_lines, table, write_card, write_weights
 from train.instruments.mixtures import MIXED, Clip, Mixtures, Spectra
 from train.onnx import add_graph
@@ -22,6 +22,7 @@ from transcribe.instruments.decoder import FAMILIES, TagDecodingConfig
 from transcribe.instruments.metrics import TagReport, evaluate_instruments
 from transcribe.instruments.network import InstrumentsNetwork
 from transcribe.instruments.task import INSTRUMENTS
+from transcribe.report.statistics import calibration_error, reliability_table
 from transcribe.transcriber import Transcriber
 
 VOCABULARIES = {"families": slice(0, len(FAMILIES)), "instruments": slice(len(FAMILIES), None)}

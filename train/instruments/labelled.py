@@ -17,9 +17,9 @@ from pathlib import Path
 
 import numpy as np
 import soundfile
-from tqdm import tqdm
 
 from train.instruments.mixtures import truth_of
+from train.progress import Progress
 from train.synthesis.piano import SAMPLE_RATE
 from train.synthesis.solos import SOUNDS, line, synthesised, touch_of
 from transcribe.instruments.datasets import IRMAS_CODES
@@ -71,7 +71,7 @@ def write_notes(out: Path, soundfonts: list[Path], n_clips: int, seed: int) -> N
     (out / "audio").mkdir(parents=True, exist_ok=True)
     examples = {}
     kinds = sorted(families().items())
-    for i in tqdm(range(n_clips)):
+    for i in Progress(range(n_clips), "clip", n_clips):
         rng = np.random.default_rng([seed, i])
         family, names = kinds[i % len(kinds)]
         samples = one_note(soundfonts[int(rng.integers(len(soundfonts)))], str(rng.choice(names)), rng)
@@ -88,7 +88,7 @@ def write_four(out: Path, soundfonts: list[Path], n_clips: int, seed: int) -> No
     for kind, size in (("single", 1), ("pairs", 2)):
         (out / kind).mkdir(parents=True, exist_ok=True)
         sets = list(itertools.combinations(FOUR, size))
-        for i in tqdm(range(n_clips)):
+        for i in Progress(range(n_clips), "clip", n_clips):
             rng = np.random.default_rng([seed, size, i])
             names = sets[i % len(sets)]
             parts = [phrase(soundfonts[int(rng.integers(len(soundfonts)))], name, rng) for name in names]

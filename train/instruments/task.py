@@ -107,10 +107,16 @@ class InstrumentsTask:
         if o.init_from is not None:
             tensors = loop.averaged_tensors(o.init_from) if o.init_from.is_dir() else load_tensors(o.init_from)
             network.load_state_dict(tensors, strict=True)
-        if o.frozen:
-            for name, parameter in network.named_parameters():
-                parameter.requires_grad_(name.startswith(("context", "heads")))
         return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
+
+    def frozen(self, network: InstrumentsNetwork) -> loop.Frozen | None:
+        """Train the heads and the context only, where that is asked for."""
+        if not self.options.frozen:
+            return None
+        kept = [part for name, part in network.named_children() if name not in ("context", "heads")]
+        for part in kept:
+            part.requires_grad_(False)
+        return lambda _: kept
 
     def batches(self, network: InstrumentsNetwork, device: torch.device) -> loop.Batches:
         """Mix excerpts of the clips."""

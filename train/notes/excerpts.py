@@ -14,8 +14,9 @@ from train.augment import augment, narrow
 from train.cache import Prepared, draw_spans, read_spans, shares_of, silence
 from transcribe.engine.features import LOWEST_PITCH, N_PITCHES, FeatureConfig
 
-# Half the width of the triangles that mark onsets and offsets, in frames (40 ms).
-TARGET_REACH = 2.0
+# Half the width of the triangles that mark onsets and offsets, and how far around an onset its velocity stands, in s.
+_REACH = 0.04
+_VELOCITY_REACH = 0.02
 # Of a graphics card's free memory, what recordings may take; the network needs the rest: the largest so far took 6 GB
 # with 64 excerpts a batch.
 _SHARE_OF_CARD = 0.6
@@ -23,6 +24,11 @@ _SHARE_OF_CARD = 0.6
 _PACKED = 4 * N_PITCHES + 1
 # The pedal's mark where nobody knows it.
 _UNKNOWN = 2
+
+
+def target_reach(frames_per_second: float) -> float:
+    """Give half the width of the triangles that mark onsets and offsets, in frames."""
+    return _REACH * frames_per_second
 
 
 def targets(labels: dict[str, np.ndarray], first: int, n_frames: int, frames_per_second: float) -> np.ndarray:
@@ -48,20 +54,22 @@ def targets(labels: dict[str, np.ndarray], first: int, n_frames: int, frames_per
     """
     drawn = np.zeros((6, n_frames, N_PITCHES), np.float32)
     onset, frame, offset, velocity, weight, pedal = drawn
+    reach = target_reach(frames_per_second)
     times = np.maximum.accumulate(labels["notes"][:, :2], axis=1) * frames_per_second - first  # no end before its start
     keys = labels["notes"][:, 2].astype(int) - LOWEST_PITCH
-    near = (times[:, 0] < n_frames + TARGET_REACH) & (times[:, 1] > -TARGET_REACH) & (keys >= 0) & (keys < N_PITCHES)
+    near = (times[:, 0] < n_frames + reach) & (times[:, 1] > -reach) & (keys >= 0) & (keys < N_PITCHES)
     times, keys, loudness = times[near], keys[near], labels["notes"][near, 3]
     for target, centres in ((onset, times[:, 0]), (offset, times[:, 1])):
-        frames = np.ceil(centres[:, None] - TARGET_REACH).astype(int) + np.arange(round(2 * TARGET_REACH) + 1)
-        heights = 1 - np.abs(frames - centres[:, None]) / TARGET_REACH
+        frames = np.ceil(centres[:, None] - reach).astype(int) + np.arange(round(2 * reach) + 1)
+        heights = 1 - np.abs(frames - centres[:, None]) / reach
         seen = np.nonzero((frames >= 0) & (frames < n_frames) & (heights > 0))
         np.maximum.at(target, (frames[seen], keys[seen[0]]), heights[seen])
     sounding = np.zeros((n_frames + 1, N_PITCHES), np.int32)
     for moments, change in ((times[:, 0], 1), (times[:, 1], -1)):
         np.add.at(sounding, (np.clip(np.ceil(moments), 0, n_frames).astype(int), keys), change)
     frame[:] = sounding.cumsum(0)[:-1] > 0
-    frames = np.round(times[:, :1]).astype(int) + np.arange(-1, 2)
+    around = round(_VELOCITY_REACH * frames_per_second)
+    frames = np.round(times[:, :1]).astype(int) + np.arange(-around, around + 1)
     seen = np.nonzero((frames >= 0) & (frames < n_frames))
     places = frames[seen], keys[seen[0]]
     velocity[places] = loudness[seen[0]] / 127

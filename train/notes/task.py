@@ -32,7 +32,7 @@ from train.synthesis.performances import from_transcription
 from transcribe.datasets import Piece
 from transcribe.engine.features import FeatureConfig
 from transcribe.engine.trunk import TrunkConfig
-from transcribe.engine.weights import build, load_tensors, read_header
+from transcribe.engine.weights import build, load_tensors, log_mel_config, read_header
 from transcribe.errors import InputError, UsageError
 from transcribe.formats.midi_reader import read_midi
 from transcribe.formats.reading import read_bytes
@@ -106,9 +106,14 @@ class Distilled:
         return losses(network, (log_mel, mixed))
 
 
-def bare(config: dict[str, Any]) -> NotesNetwork:
+def bare(config: dict[str, Any], features: FeatureConfig = FeatureConfig()) -> NotesNetwork:  # noqa: B008 - frozen
     """Make the network of a run or of a weights file, not yet trained, of what they say of its size."""
-    return NotesNetwork(FeatureConfig(), build(TrunkConfig, config))
+    return NotesNetwork(features, build(TrunkConfig, config))
+
+
+def features_of(path: Path) -> FeatureConfig:
+    """Read what the network of a weights file or of a run reads."""
+    return loop.features_of(path) if path.is_dir() else log_mel_config(read_header(path.read_bytes()))
 
 
 def load_network(path: Path) -> NotesNetwork:
@@ -116,10 +121,11 @@ def load_network(path: Path) -> NotesNetwork:
 
     Folded together, it would predict wrongly at the ends of excerpts.
     """
+    features = features_of(path)
     if path.is_dir():
-        network = loop.load_run(path, bare)
+        network = loop.load_run(path, lambda config: bare(config, features))
     else:
-        network = bare(read_header(path.read_bytes())["network"])
+        network = bare(read_header(path.read_bytes())["network"], features)
         network.load_state_dict(load_tensors(path), strict=True)
     return network.eval().requires_grad_(False)
 
@@ -146,10 +152,12 @@ def _tells_pedal(labels: Path) -> bool:
 class NotesTask:
     """What the notes bring to :func:`train.fit.fit`."""
 
-    features = FeatureConfig()
-
     def __init__(self, options: argparse.Namespace) -> None:
         self.options = options
+        self.features = fit.chosen_features(options)
+        for other in (options.init_from, options.teacher):
+            if other is not None and features_of(other) != self.features:
+                raise UsageError(f"{other} reads other features; see --hop, --window and --n-mels")
         self.valid = [piece for name, folder in options.valid for piece in load(name, folder, "validation")]
         self.prepared: list[Prepared] = []
 
@@ -198,7 +206,7 @@ class NotesTask:
 
     def build(self, config: dict[str, Any]) -> NotesNetwork:
         """Make the bare network of a run."""
-        return bare(config)
+        return bare(config, self.features)
 
     def finish(self, network: NotesNetwork, device: torch.device, command: str) -> None:
         """Export where it is asked for."""
@@ -249,5 +257,6 @@ def _parser() -> argparse.ArgumentParser:
     fit.add_options(parser, loop.LoopConfig(optimizer="muon"), batch=6, frames=256)
     add("--recordings", choices=("auto", "card", "disk"), default="auto", help="where their features lie in training")
     fit.add_sizes(parser, TrunkConfig())
+    fit.add_features(parser)
     add("--valid-pieces", type=int, default=12)
     return parser

@@ -22,9 +22,9 @@ from types import MappingProxyType
 import numpy as np
 import soundfile
 from scipy import signal
-from tqdm import tqdm
 
 from train import recipes
+from train.progress import Progress
 from train.synthesis import recorder, rooms
 from train.synthesis.performances import Performance
 from train.synthesis.piano import Piano, Voicing, load_pianos, play
@@ -252,7 +252,7 @@ def _write(options: argparse.Namespace, parser: argparse.ArgumentParser) -> None
     if options.strums:
         jobs = [(name, index) for name in options.labels.split(",") for index in range(options.strums)]
         with multiprocessing.get_context("spawn").Pool(options.workers) as pool:
-            for _ in tqdm(pool.imap_unordered(partial(_strum_one, options=options), jobs), total=len(jobs)):
+            for _ in Progress(pool.imap_unordered(partial(_strum_one, options=options), jobs), "strum", len(jobs)):
                 pass
         return
     options.midi = songs_of(options.songs, options.split) if options.songs else []
@@ -261,7 +261,7 @@ def _write(options: argparse.Namespace, parser: argparse.ArgumentParser) -> None
     count = round(options.hours * 3600 / EXCERPT)
     with multiprocessing.get_context("spawn").Pool(options.workers) as pool:
         done = pool.imap_unordered(partial(_render_one, options=options), range(count))
-        for _ in tqdm(done, total=count, unit="min"):
+        for _ in Progress(done, "minute", count):
             pass
 
 

@@ -21,9 +21,9 @@ from typing import Any
 
 import numpy as np
 import soundfile
-from tqdm import tqdm
 
 from train import recipes
+from train.progress import Progress
 from train.synthesis import modelled, recorder, rooms, samplers, scores, singers
 from train.synthesis.fonts import Font, Timbre
 from train.synthesis.performances import Performance, syncopated_pedal
@@ -300,7 +300,7 @@ def _render(options: argparse.Namespace, parser: argparse.ArgumentParser) -> Non
     )
     options.out.mkdir(parents=True, exist_ok=True)
     count = round(options.hours * 3600 / ((SHORTEST + LONGEST) / 2))
-    for index in tqdm(range(count), desc="bands"):
+    for index in Progress(range(count), "bands", count):
         name = f"{index:05d}"
         if not (options.out / f"{name}.mid").exists():
             rng = np.random.default_rng([options.seed, index])

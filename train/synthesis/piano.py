@@ -1,7 +1,8 @@
 """A sampled piano and the playing of it: notes and pedal in, dry sound out.
 
 A bank is a folder with one recorded note a file and ``samples.csv``: the columns ``file``, ``pitch``,
-``velocity_layer``, ``microphone`` (empty where there is one) and, if the bank has the noise of falling keys too,
+``velocity_layer``, ``microphone`` (empty where there is one), ``original_peak`` or ``original_rms_first_half_second``
+where the files are all as loud as can be and the notes weren't, and, if the bank has the noise of falling keys too,
 ``trigger`` (``attack`` or ``release``). :mod:`train.synthesis.banks` makes them. Numpy, scipy and soundfile only.
 """
 
@@ -23,6 +24,8 @@ OVERSAMPLING = 2  # samples are kept at twice the rate, so that linear interpola
 LAST_DAMPER = 88  # strings above have no dampers
 # Where the attack of every sample is put: its envelope passes -20 dB of its peak this many seconds after its start.
 ATTACK = 0.003
+# Of a layer with fewer notes it isn't known how loud its keys are beside each other.
+_FEWEST_KEYS = 5
 # Cents that a whole piano is off at most, beside the 10 or so of its bank. Half a semitone would be the next key's:
 # features are corrected for the tuning.
 _MOST_DETUNED = 36
@@ -31,7 +34,11 @@ _RINGS = 6  # patterns of sympathetic ring to choose from
 
 @dataclass(frozen=True)
 class Sample:
-    """One recorded note, at ``SAMPLE_RATE * OVERSAMPLING``, its first half second at an RMS of 1."""
+    """One recorded note, at ``SAMPLE_RATE * OVERSAMPLING``.
+
+    The RMS of its first half second is 1 where its key is as loud as the others of its layer are in the mean; a piano's
+    treble is softer.
+    """
 
     pitch: int
     dynamic: float  # 0 softest … 1 loudest layer of the bank
@@ -60,23 +67,51 @@ def load_pianos(folder: Path) -> list[Piano]:
     pianos = []
     for microphone in sorted({row["microphone"] for row in rows}):
         samples, releases = [], []
-        for row in rows:
-            if row["microphone"] != microphone:
-                continue
+        of_microphone = [row for row in rows if row["microphone"] == microphone]
+        curves: dict[int, list[tuple[int, float]]] = {layer: [] for layer in layers}
+        for row in of_microphone:
             audio, rate = soundfile.read(folder / row["file"], dtype="float32", always_2d=True)
             mono = signal.resample_poly(audio.mean(1), SAMPLE_RATE * OVERSAMPLING, rate).astype(np.float32)
             mono = _aligned(mono)
-            mono /= max(float(np.sqrt(np.mean(mono[: SAMPLE_RATE * OVERSAMPLING // 2] ** 2))), 1e-6)
+            rms = max(float(np.sqrt(np.mean(mono[: SAMPLE_RATE * OVERSAMPLING // 2] ** 2))), 1e-6)
+            loudness = _loudness(row, rms, float(np.abs(mono).max()))
+            mono /= rms
             fade = min(len(mono), 3200)
             mono[-fade:] *= np.linspace(1, 0, fade, dtype=np.float32)
             if row.get("trigger") == "release":
                 releases.append(Sample(int(row["pitch"]), 0.5, mono))
             else:
-                dynamic = (layers.index(int(row["velocity_layer"])) + 0.5) / len(layers)
-                samples.append(Sample(int(row["pitch"]), dynamic, mono))
+                layer = int(row["velocity_layer"])
+                curves[layer].append((int(row["pitch"]), loudness))
+                samples.append(Sample(int(row["pitch"]), (layers.index(layer) + 0.5) / len(layers), mono))
+        for layer, curve in curves.items():
+            dynamic = (layers.index(layer) + 0.5) / len(layers)
+            for sample, decibels in zip([s for s in samples if s.dynamic == dynamic], _by_key(curve), strict=True):
+                sample.samples[:] *= 10 ** (decibels / 20)
         name = f"{folder.name} {microphone}".strip()
         pianos.append(Piano(name, tuple(samples), len(layers) > 1, tuple(releases)))
     return pianos
+
+
+def _loudness(row: dict[str, str], rms: float, peak: float) -> float:
+    """Give the RMS that a note of a bank had before all were made as loud as can be, in dB; 0 where nobody knows."""
+    if row.get("original_rms_first_half_second"):
+        return 20 * float(np.log10(max(float(row["original_rms_first_half_second"]), 1e-6)))
+    if row.get("original_peak"):
+        return 20 * float(np.log10(max(float(row["original_peak"]) * rms / max(peak, 1e-6), 1e-6)))
+    return 0.0
+
+
+def _by_key(curve: list[tuple[int, float]]) -> np.ndarray:
+    """Smooth the loudness of the keys of a layer: dB beside their mean, a parabola in the key.
+
+    What is left of a single note is how hard it was struck for its recording.
+    """
+    if len(curve) < _FEWEST_KEYS:
+        return np.zeros(len(curve))
+    keys, decibels = np.array(curve).T
+    smooth = np.polyval(np.polyfit(keys - 60, decibels, 2), keys - 60)
+    return np.asarray(smooth - smooth.mean())
 
 
 def attack_time(samples: np.ndarray, sample_rate: int, level_db: float = -20.0) -> float:
@@ -130,7 +165,7 @@ class Voicing:
             dead[rng.integers(21, 109, rng.integers(0, 4))] = True
         return Voicing(
             cents=tuning + stretch + rng.normal(0, rng.uniform(1, 6), 128),
-            decibels=rng.normal(0, rng.uniform(0.3, 1.8), 128) + rng.uniform(-6, 4) * (keys - 60) / 48,
+            decibels=rng.normal(0, rng.uniform(0.3, 1.8), 128) + rng.uniform(-4, 4) * (keys - 60) / 48,
             doubled=doubled,
             dead=dead,
             dynamic_range=rng.uniform(25, 48),

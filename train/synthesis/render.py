@@ -21,6 +21,7 @@ import soundfile
 from scipy import signal
 
 from train import recipes
+from train.progress import Progress
 from train.synthesis import performances, recorder, rooms
 from train.synthesis.performances import Performance
 from train.synthesis.piano import SAMPLE_RATE, Piano, Voicing, load_pianos, play, sounding
@@ -197,12 +198,10 @@ def main() -> None:
 
 def _render(sources: argparse.Namespace) -> None:
     count = round(sources.hours * 3600 / EXCERPT)
-    from tqdm import tqdm
-
     # Not forked: what decoders' threads hold at that moment, nobody would let go of.
     spawned = multiprocessing.get_context("spawn")
     with spawned.Pool(sources.workers, initializer=_start, initargs=(sources,)) as pool:
-        for _ in tqdm(pool.imap_unordered(_render_one, range(count)), total=count, unit="min"):
+        for _ in Progress(pool.imap_unordered(_render_one, range(count)), "minute", count):
             pass
 
 

@@ -21,9 +21,9 @@ from pathlib import Path
 import numpy as np
 import soundfile
 from scipy import signal
-from tqdm import tqdm
 
 from train import recipes
+from train.progress import Progress
 from train.synthesis import modelled, recorder, rooms
 from train.synthesis.performances import excerpt, read_midi
 from train.synthesis.piano import SAMPLE_RATE, Piano, load_pianos, play
@@ -385,7 +385,7 @@ def _write(options: argparse.Namespace) -> None:
     options.out.mkdir(parents=True, exist_ok=True)
     jobs = list(enumerate(plan(sources, round(options.hours * 3600 / SECONDS))))
     with multiprocessing.get_context("spawn").Pool(os.cpu_count()) as pool:
-        for _ in tqdm(pool.imap_unordered(partial(_write_one, sources=sources), jobs, 4), total=len(jobs)):
+        for _ in Progress(pool.imap_unordered(partial(_write_one, sources=sources), jobs, 4), "recording", len(jobs)):
             pass
 
 

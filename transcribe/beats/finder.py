@@ -89,7 +89,8 @@ def find_beats(
     elif known.level == "half":
         halves = [places[k::2] for k in (0, 1)]
         places = max(halves, key=lambda half: float(heard.at(half).downbeat.mean()) if len(half) else 0.0)
-    places = np.round(places, 6)
+    # The even beats of a recording that begins with one may begin some milliseconds before it.
+    places = np.round(np.maximum(places, 0.0), 6)
     if not is_grid(places.tolist()):
         return Beats()
     found = heard.at(places)

@@ -12,11 +12,12 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from transcribe.beats.datasets import read_beats, read_keys
-from transcribe.datasets import Piece
+from transcribe.datasets import LeftOut, Piece
 from transcribe.engine.task import Listener, Progress
 from transcribe.errors import InputError
 from transcribe.events import Key, Metre, Transcription
 from transcribe.formats.reading import Numbers, decode, read_bytes
+from transcribe.report.statistics import interval
 from transcribe.report.summary import counted
 from transcribe.report.tables import PlainReport, Table
 from transcribe.score.analysis import metre
@@ -43,7 +44,6 @@ CONVENTIONS = (
     "time; means over recordings, and 95 % of 2,000 means of as many drawn with replacement"
 )
 _TEMPO_TOLERANCE = 0.04
-_DRAWS = 2000
 
 
 @dataclass(frozen=True)
@@ -58,6 +58,7 @@ class BeatReport(PlainReport):
     conventions: str = CONVENTIONS
     intervals: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     groups: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    left_out: tuple[str, ...] = ()
 
     def tables(self) -> Iterator[Table | str]:
         """Lay out the means, and how many recordings each is over."""
@@ -177,31 +178,26 @@ def read_truth(piece: Piece) -> Transcription:
 def evaluate_beats(
     pieces: Sequence[Piece], transcriber: Listener[object], progress: Progress | None = None
 ) -> BeatReport:
-    """Listen to every recording, and compare what was found with the truth.
+    """Listen to every recording, and compare what was found with the truth; what can't be read is left out, and named.
 
     Raises
     ------
     InputError
-        If a recording or its labels can't be read.
+        If no recording can be read with its labels.
     """
     scores = {}
+    left_out = LeftOut()
     for number, piece in enumerate(pieces, 1):
-        truth, found = read_truth(piece), transcriber.transcribe_file(piece.audio)
-        scores[piece.name] = score_beats(truth, found) | score_rhythm(truth, found)
+        with left_out.noted(piece.name):
+            truth, found = read_truth(piece), transcriber.transcribe_file(piece.audio)
+            scores[piece.name] = score_beats(truth, found) | score_rhythm(truth, found)
         if progress is not None:
             progress(number, len(pieces))
+    left_out.check(len(scores))
     known = {name: [own[name] for own in scores.values() if name in own] for name in METRICS}
     means = {name: float(np.mean(values)) for name, values in known.items() if values}
-    intervals = {name: _interval(values) for name, values in known.items() if values}
-    return BeatReport(scores, means, intervals=intervals, groups=_by_composer(scores))
-
-
-def _interval(values: Sequence[float]) -> tuple[float, float]:
-    """Find where the mean of as many recordings would lie, 19 times of 20: by drawing them with replacement."""
-    rng = np.random.default_rng(0)
-    drawn = np.array(values)[rng.integers(0, len(values), (_DRAWS, len(values)))].mean(1)
-    low, high = np.percentile(drawn, (2.5, 97.5))
-    return float(low), float(high)
+    intervals = {name: interval(values) for name, values in known.items() if values}
+    return BeatReport(scores, means, intervals=intervals, groups=_by_composer(scores), left_out=tuple(left_out))
 
 
 def _by_composer(scores: Mapping[str, Mapping[str, float]]) -> dict[str, dict[str, float]]:

@@ -172,7 +172,7 @@ def score_notation(
     right: dict[str, list[bool]] = {name: [] for name in METRICS}
     true_voices: list[_Voiced] = []
     told_voices: list[_Voiced] = []
-    for note, index in zip(aligned, _heard(result.notes, aligned), strict=True):
+    for note, index in zip(aligned, nearest_notes(result.notes, aligned), strict=True):
         true = score.get(note.name)
         if true is None:
             continue
@@ -209,7 +209,7 @@ def _followers(notes: Sequence[_Voiced]) -> list[set[int]]:
     return found
 
 
-def _heard(notes: Sequence[Note], aligned: Sequence[AlignedNote]) -> list[int | None]:
+def nearest_notes(notes: Sequence[Note], aligned: Sequence[AlignedNote]) -> list[int | None]:
     """Find which note each aligned one is: the nearest of its pitch."""
     onsets: dict[int, list[tuple[float, int]]] = defaultdict(list)
     for i, note in enumerate(notes):

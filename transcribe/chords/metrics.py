@@ -14,7 +14,7 @@ import numpy as np
 
 from transcribe.chords.datasets import read_chords
 from transcribe.chords.decoder import ChordActivations, class_of, likeliest
-from transcribe.datasets import Piece
+from transcribe.datasets import LeftOut, Piece
 from transcribe.engine.task import Listener, Progress
 from transcribe.errors import InputError, UsageError
 from transcribe.events import Chord
@@ -28,10 +28,14 @@ SEGMENTATIONS = ("overseg", "underseg", "seg")
 
 @dataclass(frozen=True)
 class ChordReport(PlainReport):
-    """Figures of songs: by piece, and ``means`` over them all, by the names in COMPARISONS and SEGMENTATIONS."""
+    """Figures of songs: by piece, and ``means`` over them all, by the names in COMPARISONS and SEGMENTATIONS.
+
+    ``left_out`` is what couldn't be read, a line each.
+    """
 
     pieces: dict[str, dict[str, float]]
     means: dict[str, float]
+    left_out: tuple[str, ...] = ()
 
     @property
     def conventions(self) -> str:
@@ -54,6 +58,7 @@ class ClipReport(Figures):
 
     accuracy: float
     confusion: dict[str, dict[str, int]] = field(default_factory=dict)
+    left_out: tuple[str, ...] = ()
 
     @property
     def conventions(self) -> str:
@@ -159,10 +164,12 @@ def evaluate(
 ) -> Report:
     """Measure chords over songs, or over clips where every label is a folder's name.
 
+    What can't be read is left out, and named.
+
     Raises
     ------
     InputError
-        If a recording or its labels can't be read.
+        If no recording can be read with its labels.
     UsageError
         If there are songs and clips.
     """
@@ -177,26 +184,29 @@ def evaluate(
 def evaluate_chords(
     pieces: Sequence[Piece], transcriber: Listener[ChordActivations], progress: Progress | None = None
 ) -> ChordReport:
-    """Recognise the chords of every piece and score them.
+    """Recognise the chords of every piece and score them; what can't be read is left out, and named.
 
     Raises
     ------
     InputError
-        If a recording or its labels can't be read.
+        If no recording can be read with its labels.
     """
     found = {}
+    left_out = LeftOut()
     seconds = 0.0
     for piece in pieces:
-        estimate = transcriber.transcribe_file(piece.audio)
-        try:
-            found[piece.name] = score_chords(read_reference(piece, estimate.duration), estimate.chords)
-        except InputError as error:
-            raise InputError(f"{piece.labels}: {error}") from None
-        seconds += estimate.duration
+        with left_out.noted(piece.name):
+            estimate = transcriber.transcribe_file(piece.audio)
+            try:
+                found[piece.name] = score_chords(read_reference(piece, estimate.duration), estimate.chords)
+            except InputError as error:
+                raise InputError(f"{piece.labels}: {error}") from None
+            seconds += estimate.duration
         if progress is not None:
             progress(seconds, None)
+    left_out.check(len(found))
     values = {name: {k: value for k, (value, _) in scores.items()} for name, scores in found.items()}
-    return ChordReport(values, mean_scores(list(found.values())))
+    return ChordReport(values, mean_scores(list(found.values())), tuple(left_out))
 
 
 def evaluate_clips(
@@ -209,18 +219,22 @@ def evaluate_clips(
 
     A clip's chord is the one heard most, ``N`` only where no other is. Where ``labels`` are given, no others are
     possible; where all true labels are triads, the answers are. Labels outside the network's vocabulary are called by
-    their nearest class; clips whose label has none (``X``, bare fifths) are left out.
+    their nearest class; clips whose label has none (``X``, bare fifths) are left out, and those that can't be read.
     """
     truths = [(piece, parse(read_chords(piece.labels)[0].label)) for piece in pieces]
     known = [(piece, truth) for piece, truth in truths if class_of(truth) is not None]
     vocabulary = "triads" if all(len(truth.intervals) == 3 for _, truth in known) else "full"
     confusion: dict[str, dict[str, int]] = {}
-    right = 0
+    right = n_heard = 0
+    left_out = LeftOut()
     for number, (piece, truth) in enumerate(known, 1):
-        answer = likeliest(list(transcriber.activations_of(piece.audio)), labels, vocabulary)
-        called = confusion.setdefault(str(truth), {})
-        called[str(answer)] = called.get(str(answer), 0) + 1
-        right += class_of(answer) == class_of(truth)
+        with left_out.noted(piece.name):
+            answer = likeliest(list(transcriber.activations_of(piece.audio)), labels, vocabulary)
+            called = confusion.setdefault(str(truth), {})
+            called[str(answer)] = called.get(str(answer), 0) + 1
+            right += class_of(answer) == class_of(truth)
+            n_heard += 1
         if progress is not None:
             progress(number, len(known))
-    return ClipReport(right / max(1, len(known)), confusion)
+    left_out.check(n_heard)
+    return ClipReport(right / max(1, n_heard), confusion, tuple(left_out))

@@ -115,6 +115,8 @@ def _weights() -> dict[str, str]:
     from transcribe.engine.onnx_backend import OnnxNetwork
     from transcribe.engine.task import NetworkTask
     from transcribe.engine.weights import manifest, verified_bytes
+    from transcribe.live.model import TASK as LIVE
+    from transcribe.live.model import LiveModel
     from transcribe.registry import TASKS
 
     try:
@@ -129,7 +131,8 @@ def _weights() -> dict[str, str]:
         try:
             size = len(verified_bytes(entry.file, entry.sha256))
             if entry.graph:
-                OnnxNetwork(verified_bytes(entry.graph, entry.graph_sha256))
+                graph = verified_bytes(entry.graph, entry.graph_sha256)
+                _ = LiveModel(graph, name) if entry.task == LIVE else OnnxNetwork(graph)
             found[name] = f"{entry.task}, {size / 1e3:.0f} kB, sha256 {entry.sha256[:16]}… checked; {entry.licence}"
         except PitchaiError as error:
             found[name] = f"FAULTY: {error}"

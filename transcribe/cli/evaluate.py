@@ -60,6 +60,25 @@ class Data:
     estimate: Annotated[
         Path | None, typer.Option(help="and what to compare with them: such a file, or a recording, which is heard.")
     ] = None
+    without: Annotated[
+        list[str] | None, typer.Option(help="Leave out pieces whose names contain this; may be repeated.")
+    ] = None
+
+    def chosen(self, task: Task) -> list[Piece]:
+        """List the pieces of the data set, but those that are to be left out.
+
+        Raises
+        ------
+        UsageError
+            If none is left, or the data aren't found.
+        InputError
+            If they can't be read.
+        """
+        found = task.datasets[str(self.dataset)].pieces(self.data, self.split, self.labels)
+        pieces = [piece for piece in found if not any(word in piece.name for word in self.without or ())]
+        if not pieces:
+            raise UsageError(f"--without {' --without '.join(self.without or ())}: no piece of {self.dataset} is left")
+        return pieces
 
     def check(self) -> None:
         """Refuse options that contradict each other.
@@ -80,7 +99,15 @@ class Measure:
     """How notes are measured."""
 
     pedal_extended: Annotated[
-        bool, typer.Option("--pedal-extended", help="Let both sides' notes sound while the pedal is down.")
+        bool,
+        typer.Option("--pedal-extended", help="Let notes sound while the pedal is down, on each side that tells it."),
+    ] = False
+    onset_tolerance: Annotated[
+        float | None,
+        typer.Option(min=0.001, max=10.0, help="Seconds by which onsets may differ; else 0.05.", show_default=False),
+    ] = None
+    reliability: Annotated[
+        bool, typer.Option("--reliability", help="Whether notes are right as often as their confidence says.")
     ] = False
     sweep: Annotated[bool, typer.Option("--sweep", help="Try onset thresholds from 0.1 to 0.9.")] = False
     onset_threshold: Annotated[
@@ -98,11 +125,18 @@ class Measure:
         options: Settings = {}
         if self.pedal_extended:
             options["pedal_extended"] = True
+        if self.onset_tolerance is not None:
+            options["onset_tolerance"] = self.onset_tolerance
+        if self.reliability:
+            options["reliability"] = True
         if self.sweep:
             options["thresholds"] = [step / 10 for step in range(1, 10)]
         known = {option.name for option in task.options}
         if not task.evaluation_options.issuperset(options) or not known.issuperset(self.settings):
-            raise UsageError(f"--pedal-extended, --sweep and --onset-threshold are about notes, not {about}")
+            raise UsageError(
+                "--pedal-extended, --onset-tolerance, --reliability, --sweep and --onset-threshold are about notes, "
+                f"not {about}"
+            )
         return options
 
     @property
@@ -122,7 +156,16 @@ class Output(Printing):
         Path | None,
         typer.Option("--report", help="An HTML page: the worst pieces first, with their hits and misses."),
     ] = None
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the plot or the report if it exists.")] = False
+    csv: Annotated[
+        Path | None, typer.Option("--csv", help="Of notes: a table with the scores of every piece.", show_default=False)
+    ] = None
+    against: Annotated[
+        Path | None,
+        typer.Option(
+            help="Of notes: compare piece by piece with what --json printed of another system.", show_default=False
+        ),
+    ] = None
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what is written if it exists.")] = False
 
     def check(self, task: Task) -> None:
         """Refuse before the work what could not be written after it.
@@ -146,6 +189,10 @@ class Output(Printing):
                     "--report writes the notes of a data set as .html: --dataset maestro --report maestro.html"
                 )
             check_writable(self.pages, self.overwrite)
+        if (self.csv is not None or self.against is not None) and task.name != "notes":
+            raise UsageError(f"--csv and --against are about notes, not {task.name}")
+        if self.csv is not None:
+            check_writable(self.csv, self.overwrite)
 
 
 def evaluate(data: Data, measure: Measure, output: Output, computing: Computing) -> None:
@@ -157,9 +204,10 @@ def evaluate(data: Data, measure: Measure, output: Output, computing: Computing)
     from transcribe.audio.reader import AUDIO_SUFFIXES
     from transcribe.batch.atomic import write_atomically
     from transcribe.report.confusion import to_png
-    from transcribe.report.tables import PagedReport
+    from transcribe.report.tables import ComparedReport, PagedReport, PartialReport
 
     data.check()
+    other = None if output.against is None else _read_report(output.against)
     kept: Kept = []
     if data.reference is not None and data.estimate is not None:
         if data.estimate.suffix.lower() in AUDIO_SUFFIXES:
@@ -171,11 +219,19 @@ def evaluate(data: Data, measure: Measure, output: Output, computing: Computing)
         task = task_of_dataset(str(data.dataset))
         output.check(task)
         measure.options_of(task, str(data.dataset))
-        pieces = task.datasets[str(data.dataset)].pieces(data.data, data.split, data.labels)
+        pieces = data.chosen(task)
         report = _evaluate(str(data.dataset), task, pieces, measure, output, computing, kept)
     if not output.quiet:
         for warning in report.warnings:
             say(warning)
+    left_out = report.left_out if isinstance(report, PartialReport) else ()
+    for line in left_out:
+        say(f"left out: {line}")
+    if isinstance(report, ComparedReport):
+        if output.csv is not None:
+            write_atomically(output.csv, report.to_csv(), output.overwrite)
+        if other is not None:
+            report = report.compared(other)
     if output.pages is not None and isinstance(report, PagedReport):
         page = report.page(f"Evaluation: {data.dataset or 'two files'}", kept)
         write_atomically(output.pages, page, output.overwrite)
@@ -185,6 +241,21 @@ def evaluate(data: Data, measure: Measure, output: Output, computing: Computing)
         print_tables(*report.tables())
     if output.plot is not None:
         write_atomically(output.plot, to_png(report.confusion), output.overwrite)
+    if left_out:
+        raise typer.Exit(InputError.exit_code)  # the figures are of a part
+
+
+def _read_report(path: Path) -> dict[str, object]:
+    """Read what ``--json`` printed of another system, before the work."""
+    from transcribe.formats.reading import read_bytes
+
+    try:
+        found = json.loads(read_bytes(path))
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{path}: no JSON: {error}; give what pitchai eval --json printed") from None
+    if not isinstance(found, dict):
+        raise InputError(f"{path}: no report; give what pitchai eval --json printed")
+    return found
 
 
 def _compare(reference: Path, estimate: Path, measure: Measure, output: Output, kept: Kept) -> Report:
@@ -192,8 +263,8 @@ def _compare(reference: Path, estimate: Path, measure: Measure, output: Output, 
     task = _task_of_files(reference, estimate)
     output.check(task)
     options = measure.options_of(task, "two files")
-    if "thresholds" in options or measure.settings:
-        raise UsageError("--sweep and --onset-threshold are about recordings, not about two files")
+    if options.keys() & {"thresholds", "reliability"} or measure.settings:
+        raise UsageError("--sweep, --reliability and --onset-threshold are about recordings, not about two files")
     if output.pages is not None:
         options["keep"] = lambda *piece: kept.append(piece)
     return task.compare(reference, estimate, **options)

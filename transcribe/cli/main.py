@@ -17,6 +17,7 @@ import typer
 from typer.main import get_command
 
 from transcribe.cli import assistant, console, doctor, evaluate, files, listen, signals
+from transcribe.cli import live as playing
 from transcribe.cli.groups import unpacked
 from transcribe.cli.help import Command, first_sentence
 from transcribe.errors import InputError, UsageError
@@ -29,6 +30,7 @@ _program = partial(
 )
 # What is called without a task.
 _OTHERS: dict[str, Callable[..., None]] = {
+    "live": playing.live,
     "convert": files.convert,
     "show": files.show,
     "eval": evaluate.evaluate,

@@ -97,3 +97,36 @@ def _unraisable(unraisable: sys.UnraisableHookArgs) -> None:
     """Say nothing of our own exceptions where Python swallows them: the signals are remembered."""
     if not (received and unraisable.exc_type is SystemExit):
         sys.__unraisablehook__(unraisable)
+
+
+class asking:  # noqa: N801 - used as a function
+    """Within it a first signal only asks, by calling ``ask``; a second ends the program as ever.
+
+    SIGINT is then an ordinary end; SIGTERM is remembered for :func:`check`.
+    """
+
+    def __init__(self, ask: Callable[[], None]) -> None:
+        self._ask = ask
+        self._asked = False
+        self._before: dict[int, object] = {}
+
+    def __enter__(self) -> None:
+        try:
+            for number in _SIGNALS:
+                if signal.getsignal(number) is not signal.SIG_IGN:
+                    self._before[number] = signal.signal(number, self._on_signal)
+        except ValueError:  # in another thread
+            return
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)  # type: ignore[arg-type]
+
+    def _on_signal(self, number: int, frame: FrameType | None) -> None:
+        if self._asked:
+            on_signal(number, frame)
+            return
+        self._asked = True
+        if number == signal.SIGTERM:
+            received.append(128 + number)
+        self._ask()

@@ -130,7 +130,11 @@ class HarmonicBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, T, P) -> (B, C, T, P)."""
-        y = self.squeeze(torch.relu_(self.time_norm(self.time(x))))
+        return self.across_pitch(x, self.time(x))
+
+    def across_pitch(self, x: Tensor, along_time: Tensor) -> Tensor:
+        """Look at the related pitches in what was seen along time, and add what is found to ``x``."""
+        y = self.squeeze(torch.relu_(self.time_norm(along_time)))
         mixed: Tensor = self.mix[0](y)
         for convolution in self.mix[1:]:
             mixed += convolution(y)
@@ -176,10 +180,15 @@ class PitchContext(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, T, P) -> (B, out_channels, T, 1)."""
+        y: Tensor = self.time(self.pooled(x))
+        return y
+
+    def pooled(self, x: Tensor) -> Tensor:
+        """(B, C, T, P) -> (B, 2 * C, T, 1), normalised."""
         over_pitch = (1, N_PITCHES)
         pooled = [nn.functional.avg_pool2d(x, over_pitch), nn.functional.max_pool2d(x, over_pitch)]
-        y: Tensor = self.time(self.norm(torch.cat(pooled, dim=1)))
-        return y
+        normalised: Tensor = self.norm(torch.cat(pooled, dim=1))
+        return normalised
 
 
 class Trunk(nn.Module):

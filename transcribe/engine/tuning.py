@@ -125,6 +125,37 @@ def find_tuning(samples: np.ndarray, sample_rate: int) -> int | None:
     return _evidence(samples, sample_rate).cents
 
 
+class RunningTuning:
+    """The tuning of a stream by what has sounded so far: nothing is known of what comes.
+
+    ``cents`` above A = 440 Hz, 0 where it is close or not known yet; decided anew every ``SEGMENT`` seconds.
+    """
+
+    def __init__(self, sample_rate: int) -> None:
+        self.cents = 0
+        self._sample_rate = sample_rate
+        self._held: list[np.ndarray] = []
+        self._n_held = 0
+        self._past: deque[_Evidence] = deque(maxlen=_AT_FIRST)
+        self._known = False
+
+    def push(self, samples: np.ndarray) -> None:
+        """Take in what has sounded, float32 (n_samples,)."""
+        self._held.append(samples)
+        self._n_held += len(samples)
+        if self._n_held < round(SEGMENT * self._sample_rate):
+            return
+        # As in what is known for longer than a minute: half as many frames.
+        self._past.append(_evidence(np.concatenate(self._held), self._sample_rate, round(3600 * self._sample_rate)))
+        self._held, self._n_held = [], 0
+        late = sum(list(self._past)[-_AHEAD:], _Evidence())
+        found = sum(self._past, _Evidence()).cents
+        if not self._known:
+            self._known, self.cents = found is not None, found or 0
+        elif late.cents is not None and late.agreement >= _AGREED and _apart(late.direction, self.cents) >= _CHANGE:
+            self.cents = late.cents
+
+
 def tuned(blocks: Iterable[np.ndarray], sample_rate: int) -> tuple[Tunings, Iterator[np.ndarray]]:
     """Follow the tuning of a stream; return it with the whole stream, in other blocks.
 

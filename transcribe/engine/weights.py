@@ -310,6 +310,8 @@ def build(kind: type[_Config], values: Mapping[str, object]) -> _Config:
         If a field is missing or unknown.
     """
     known = {f.name for f in fields(kind)}
-    if set(values) != known:
-        raise ValueError(f"{kind.__name__} has other fields: {sorted(set(values) ^ known)}")
+    # A class may name fields that came later: older files don't have them.
+    other = set(values) ^ known
+    if not other <= known & getattr(kind, "added", frozenset()):
+        raise ValueError(f"{kind.__name__} has other fields: {sorted(other)}")
     return kind(**{key: tuple(value) if isinstance(value, list) else value for key, value in values.items()})

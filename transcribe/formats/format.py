@@ -245,6 +245,9 @@ def checked(transcription: Transcription) -> Transcription:
     told = (t.tempo, t.novelty, t.beat_confidence)
     if not all(value is None or (_is_number(value) and value >= 0) for value in told):
         raise InputError("the tempo, the novelty or the confidence of the beats is no number")
+    foretold = () if t.forecast is None else (t.forecast.precision, t.forecast.recall)
+    if not all(_is_number(share) and 0 <= share <= 1 for share in foretold):
+        raise InputError("a forecast is no number from 0 to 1")
     for cents in (*(section.cents for section in t.tunings), *([] if t.tuning is None else [t.tuning])):
         if not (type(cents) is int and abs(cents) <= 50):
             raise InputError("a tuning is no whole number of cents from -50 to 50")

@@ -7,7 +7,7 @@ from dataclasses import asdict, fields
 from itertools import zip_longest
 
 from transcribe.errors import InputError
-from transcribe.events import Chord, Drum, Key, Metre, Note, Pedal, Tag, Transcription, Tuning
+from transcribe.events import Chord, Drum, Forecast, Key, Metre, Note, Pedal, Tag, Transcription, Tuning
 from transcribe.formats import schema
 from transcribe.formats.format import checked
 from transcribe.formats.reading import check_count
@@ -79,6 +79,8 @@ def from_json(content: bytes) -> Transcription:
         for name in ("notes", "drums", "pedals", "chords", "keys", "downbeats"):
             values[name] = tuple(sorted(values.get(name, ())))
         values["warnings"] = tuple(values.get("warnings", ()))
+        if values.get("forecast") is not None:
+            values["forecast"] = Forecast(values["forecast"]["precision"], values["forecast"]["recall"])
         # What --json adds, or a later version, is passed over, as the schema allows.
         known = {f.name for f in fields(Transcription)}
         return checked(Transcription(**{name: value for name, value in values.items() if name in known}))

@@ -49,7 +49,7 @@ def to_midi(transcription: Transcription, two_hands: bool = False) -> bytes:
     """
     t = transcription
     parts = parts_of(t)
-    return _file(t, by_hand(parts) if two_hands else parts, t.pedals, t.chords, _key_changes(t))
+    return _file(t, by_hand(parts, t) if two_hands else parts, t.pedals, t.chords, _key_changes(t))
 
 
 def block_chords(transcription: Transcription) -> bytes:

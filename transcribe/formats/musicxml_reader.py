@@ -77,7 +77,7 @@ FAULTS = (
 
 def read_root(content: bytes) -> ElementTree.Element:
     """Read the tree of a score in parts; one of :data:`FAULTS` if it is none."""
-    root = ElementTree.fromstring(_unpacked(content))
+    root = ElementTree.fromstring(unpacked(content))
     if root.tag != "score-partwise":
         raise ValueError(f"its root is {root.tag!r}, not score-partwise")
     return root
@@ -89,7 +89,8 @@ def read_part(part: ElementTree.Element) -> tuple[list[ScoreNote], list[Bar]]:
     return _untied(reader.read(part)), reader.bars
 
 
-def _unpacked(content: bytes) -> bytes:
+def unpacked(content: bytes) -> bytes:
+    """Give the XML of a score that may be zipped or gzipped."""
     if content.startswith(b"\x1f\x8b"):
         with gzip.GzipFile(fileobj=BytesIO(content)) as file:
             return _bounded(file.read(MAX_BYTES + 1))

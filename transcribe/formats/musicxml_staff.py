@@ -30,6 +30,8 @@ _GREY = "#999999"
 _TREMOLO_BEAMS = 3
 # Bars of more quarters are beamed by the quarter.
 _BEAMED_IN_HALVES = 4
+# Tuplets are numbered in so many bars that have nothing else, and then go on without.
+_SHOWN = 2
 # A stream, or what stands in one: music21 is annotated in part.
 Element = Any
 
@@ -98,6 +100,8 @@ def make_staff(
     begins = {repeat.first for repeat in repeats}
     ends = {repeat.first + repeat.n_bars - 1 for repeat in repeats}
     clef, key, metre = None, "", ""
+    before: tuple[int, int] | None = None
+    alike = 0
     for number, one in enumerate(bars):
         if number in left_out:
             continue
@@ -115,6 +119,11 @@ def make_staff(
                 time.beamSequence.partition(time.numerator)
             measure.insert(0, time)
         _fill(measure, one, [voice[number][1] for voice in cut], key, names, staff.elements, unsure)
+        divided = _divided(measure)
+        alike = alike + 1 if divided is not None and divided == before else 0
+        before = divided
+        if alike >= _SHOWN:
+            _hide_tuplets(measure)
         if number in begins:
             measure.leftBarline = m21bar.Repeat(direction="start")
         if number in ends:
@@ -205,7 +214,7 @@ def _fill(
             element = _element(one, names, unsure)
             if not one.chord.pitches:
                 element.style.hideObjectOnPrint = number > 0
-                if one.chord.length == bar.length:
+                if one.chord.length == bar.length and bar.number:  # a pick-up is no whole bar
                     element.fullMeasure = True
             else:
                 elements[own][one.chord.start] = element
@@ -230,6 +239,25 @@ def _bracket_tuplets(target: Element, bar: Bar) -> None:
             first, last = element is own[0], element is own[-1]
             kind = "startStop" if first and last else "start" if first else "stop" if last else None
             element.duration.tuplets[0].type = kind
+
+
+def _divided(measure: Element) -> tuple[int, int] | None:
+    """Tell the tuplet of which all that is shorter than a quarter in a bar is; None where there is none, or more."""
+    found = set()
+    for element in measure.recurse().notes:
+        duration = element.duration
+        if duration.tuplets:
+            found.add((duration.tuplets[0].numberNotesActual, duration.tuplets[0].numberNotesNormal))
+        elif duration.quarterLength < 1 and not duration.isGrace:
+            found.add((1, 1))
+    return found.pop() if len(found) == 1 and found != {(1, 1)} else None
+
+
+def _hide_tuplets(measure: Element) -> None:
+    """Leave numbers and brackets of tuplets out."""
+    for element in measure.recurse().notesAndRests:
+        for tuplet in element.duration.tuplets:
+            tuplet.bracket, tuplet.tupletActualShow = False, None
 
 
 def _element(one: Written, names: Sequence[str], unsure: Sequence[Note]) -> Element:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from transcribe.events import Drum, Note, Transcription
-from transcribe.score.hands import find_hands
+from transcribe.score.placing import hands_of
 from transcribe.theory.families import DRUM_KEYS, DRUM_OF_KEY, FAMILIES, FAMILY_OF_PROGRAM, PROGRAMS
 
 #: The tenth, as channels are counted from 1.
@@ -62,12 +62,12 @@ def parts_of(t: Transcription) -> list[Part]:
     return parts or [Part(_PIANO.capitalize(), ())]
 
 
-def by_hand(parts: Sequence[Part]) -> Sequence[Part]:
+def by_hand(parts: Sequence[Part], t: Transcription) -> Sequence[Part]:
     """Part a piano that plays alone by its hands, the right one first; other parts, and one hand alone, stay."""
     if len(parts) != 1 or parts[0].program != PROGRAMS[_PIANO]:
         return parts
     notes = parts[0].notes
-    right = find_hands(notes)
+    right = hands_of(notes, t)
     if right.all() or not right.any():
         return parts
     hands = (("right", right), ("left", ~right))

@@ -12,7 +12,7 @@ from transcribe.events import Chord, Transcription
 
 VERSION = 1
 # Fields that later versions added: they are left out where nothing is known, and so may be absent.
-OPTIONAL = frozenset({"drums", "instrument"})
+OPTIONAL = frozenset({"drums", "instrument", "forecast"})
 Schema = dict[str, Any]
 _PLAIN: dict[object, Schema] = {
     int: {"type": "integer"},
@@ -31,6 +31,8 @@ _RANGES: dict[str, dict[str, float]] = {
     "velocity": {"minimum": 0, "maximum": 127},
     "confidence": {"minimum": 0, "maximum": 1},
     "probability": {"minimum": 0, "maximum": 1},
+    "precision": {"minimum": 0, "maximum": 1},
+    "recall": {"minimum": 0, "maximum": 1},
 }
 
 # What every field is, and in which unit; by the class and the field, or by the field alone.
@@ -72,6 +74,9 @@ _ABOUT: dict[str, str] = {
     "metres": "The metre of each section.",
     "novelty": "The share of the sound (0-1) in which something else than a keyboard is likeliest.",
     "drums": "Strokes on drums and cymbals; absent where none are known.",
+    "precision": "The share of the notes (0-1) that are expected to be right; null where it isn't known.",
+    "recall": "The share of what was played (0-1) that is expected to be among the notes; null where it isn't known.",
+    "forecast": "How many of the notes will prove right; null where nobody can tell.",
     "warnings": "What should be known of the recording, one line each.",
     "models": "The weights that heard it, by task.",
     "settings": "What the result depends on: thresholds, the excerpt and so on.",

@@ -38,8 +38,13 @@ class GenreReport(Figures):
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """Name what was left out."""
-        return tuple(f"left out: {line}" for line in self.skipped)
+        """Nothing."""
+        return ()
+
+    @property
+    def left_out(self) -> tuple[str, ...]:
+        """What couldn't be read or was silent."""
+        return self.skipped
 
     def tables(self) -> Iterator[Table | str]:
         """Lay out the figures of every genre, and which recordings were called what."""

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from transcribe.datasets import Piece
+from transcribe.datasets import LeftOut, Piece
 from transcribe.engine.task import Listener, Progress
 from transcribe.instruments.decoder import TagActivations, likelihoods
 from transcribe.report.tables import Figures, Table, class_table, confusion_table
@@ -35,6 +35,7 @@ class TagReport(Figures):
     classes: Mapping[str, tuple[float, float, float, int]] = field(default_factory=dict)
     confusion: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     conventions: str = CONVENTIONS
+    left_out: tuple[str, ...] = ()
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -111,16 +112,20 @@ def _lrap(truth: np.ndarray, scores: np.ndarray) -> float:
 def evaluate_instruments(
     clips: Sequence[Piece], transcriber: Listener[TagActivations], progress: Progress | None = None
 ) -> TagReport:
-    """Listen to every clip and judge what was heard.
+    """Listen to every clip and judge what was heard; what can't be read is left out, and named.
 
     Raises
     ------
     InputError
-        If a clip can't be read.
+        If no clip can be read.
     """
-    found = []
+    found, truths = [], []
+    left_out = LeftOut()
     for number, clip in enumerate(clips, 1):
-        found.append(likelihoods(transcriber.activations_of(clip.audio), clip.vocabulary))
+        with left_out.noted(clip.name):
+            found.append(likelihoods(transcriber.activations_of(clip.audio), clip.vocabulary))
+            truths.append(clip.tags)
         if progress is not None:
             progress(number, len(clips))
-    return judge([clip.tags for clip in clips], found, transcriber.model.decoding.threshold)
+    left_out.check(len(found))
+    return replace(judge(truths, found, transcriber.model.decoding.threshold), left_out=tuple(left_out))

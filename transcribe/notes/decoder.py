@@ -1,41 +1,31 @@
 """Activations to notes and pedal: NumPy only, pure but for the state that a decoder carries from block to block.
 
 A note begins at a local maximum of the onset activation above ``onset_threshold``, at a time between frames. It
-lasts at least two frames, until the frame activation has stayed under ``frame_threshold`` for two frames, the offset
-activation peaks above ``offset_threshold``, or the same pitch is struck again.
+lasts at least two frames, and no longer than until the same pitch is struck again: to where frames and offset together
+speak most for an end, or until the first threshold is passed (:mod:`transcribe.notes.ends`).
 """
 
 from __future__ import annotations
 
 import math
 from array import array
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
 
 from transcribe.engine.features import LOWEST_PITCH, N_PITCHES, FrameGrid
-from transcribe.events import Note, Pedal
+from transcribe.events import Forecast, Note, Pedal
+from transcribe.notes.ends import Reach, SegmentedEnds, Shifted, ThresholdEnds, logit, sub_frame
+from transcribe.notes.forecast import FEWEST, N_COEFFICIENTS, features, foretell, moved
+from transcribe.notes.pedals import PedalDecoder
 
-# Onsets of one pitch are at least this many frames apart, plus one: 60 ms at a hop of 20 ms.
-PEAK_REACH = 2
-# Frames after the onset whose mean activation says how sure the note is.
-SUSTAIN_FRAMES = 4
-# Frames after its onset in which a note can't end by itself: the network's frames begin a little late at times.
-MIN_FRAMES = 2
 # No note is shorter, in seconds, however soon its pitch is struck again.
 _SHORTEST = 1e-3
-# Gaps in the pedal and spans of it that are shorter, in seconds, are flicker: no foot is that quick.
-_PEDAL_FLICKER = 0.06
+_MIDDLE_C = 60
 _COLUMNS = 8  # of a note as numbers: pitch, frame, onset, velocity, onset activation, sustain, source, offset
 NO_SOURCE = -1.0  # of a note whose model doesn't tell the source
-# What a decision about a frame needs to see after it, and before it.
-LOOKAHEAD = max(PEAK_REACH, SUSTAIN_FRAMES) + 1
-CONTEXT = PEAK_REACH
-
-# (array with context, shift) -> the frames to decide, that many later
-Shifted = Callable[[np.ndarray, int], np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -67,13 +57,18 @@ class Activations:
 class DecodingConfig:
     """Thresholds (0-1) and times (s) of the decoder; the tuned ones are stored in the weights file.
 
-    ``onset_shift`` is added to every onset (calibrated on renders, whose truth is exact); ``confidence`` are the
-    coefficients of a logistic regression on 1, the logit of the onset's activation and that of the mean frame
-    activation after it.
+    Where ``offset_weight`` is 0, notes end by ``offset_threshold``, else by that weight; ``frame_threshold`` counts for
+    both (:mod:`transcribe.notes.ends`). ``onset_shift`` is added to every onset (calibrated on renders, whose truth is
+    exact); ``velocity_curve`` to every velocity: a polynomial in the key, in octaves above middle C, without a
+    constant, the linear factor first, in 0-1. ``confidence`` are the coefficients of a logistic regression on 1, the
+    logit of the onset's activation and that of the mean frame activation after it. ``forecast`` are those of
+    :mod:`transcribe.notes.forecast`, none where nothing is foretold: the mean confidence is moved to what it says.
     """
 
     #: Whether what is decoded has instruments.
     tells_instruments: ClassVar[bool] = False
+    #: What older weights don't say: for them it is as if it weren't there.
+    added: ClassVar[frozenset[str]] = frozenset({"offset_weight", "velocity_curve", "forecast"})
 
     onset_threshold: float = 0.5
     frame_threshold: float = 0.4
@@ -84,6 +79,9 @@ class DecodingConfig:
     max_pitch: int = LOWEST_PITCH + N_PITCHES - 1
     onset_shift: float = 0.0
     confidence: tuple[float, float, float] = (0.0, 1.0, 0.0)
+    offset_weight: float = 0.0
+    velocity_curve: tuple[float, ...] = ()
+    forecast: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
         """Check the ranges.
@@ -100,6 +98,10 @@ class DecodingConfig:
             raise ValueError("min_note_length must be a finite number of seconds, not negative")
         if not all(math.isfinite(value) for value in (self.onset_shift, *self.confidence)) or len(self.confidence) != 3:
             raise ValueError("onset_shift and the three numbers of confidence must be finite")
+        if not 0 <= self.offset_weight < math.inf or not all(map(math.isfinite, self.velocity_curve)):
+            raise ValueError("offset_weight must be finite and not negative, velocity_curve finite")
+        if len(self.forecast) not in (0, N_COEFFICIENTS) or not all(map(math.isfinite, self.forecast)):
+            raise ValueError(f"forecast must be {N_COEFFICIENTS} finite numbers, or none")
         if not 0 <= self.min_pitch <= self.max_pitch <= 127:
             raise ValueError("min_pitch and max_pitch must be MIDI numbers, the lower first")
 
@@ -137,23 +139,17 @@ class NoteDecoder:
     Holds the notes found so far as numbers, the few frames that are not decided yet, and the notes that sound.
     """
 
-    #: What may play a note; none where the model doesn't tell.
-    instruments: tuple[str, ...] = ()
-
     def __init__(self, config: DecodingConfig) -> None:
         self.config = config
         self._grid: FrameGrid | None = None
         self._shift = 0.0
-        # Undecided frames with the context before them: (n, 4, 88); the frame number of the first.
-        self._pending = np.zeros((CONTEXT, 4, N_PITCHES), np.float32)
-        self._first = -CONTEXT
         # For every pitch the sounding note: the columns from the frame to the source, NaN for none.
         self._open = np.full((N_PITCHES, _COLUMNS - 2), np.nan)
-        # Finished notes, row by row, and frames at which the pedal changes: arrays that grow without fragments.
+        #: What is foretold of the recording, once it is finished.
+        self.forecast: Forecast | None = None
+        self._pedal = PedalDecoder(config.pedal_threshold)
+        # Finished notes, row by row: an array that grows without fragments.
         self._notes = array("d")
-        self._pedal_edges = array("q")
-        self._pedal_down = False
-        self._pedal_frames = 0
 
     def push(self, block: Activations) -> None:
         """Decode as far as this block allows."""
@@ -161,47 +157,61 @@ class NoteDecoder:
         arrays = (block.onset, block.frame, block.offset, block.velocity)
         if any(a.shape != (n_frames, N_PITCHES) for a in arrays) or block.pedal.shape != (n_frames,):
             raise ValueError(f"activations must all be (n_frames, {N_PITCHES}), the pedal's (n_frames,)")
-        self._grid = block.grid
+        if self._grid is None:
+            self._begin(block.grid)
         self._shift = self.config.onset_shift * block.grid.frames_per_second
-        self._decode_pedal(block.pedal)
+        self._pedal.push(block.pedal)
         self._decode_notes(np.stack(arrays, axis=1))
+
+    def _begin(self, grid: FrameGrid) -> None:
+        """Get ready for the first frame."""
+        self._grid, config, rate = grid, self.config, grid.frames_per_second
+        self._reach = Reach.of(rate)
+        # Undecided frames with the context before them: (n, 4, 88); the frame number of the first.
+        self._pending = np.zeros((self._reach.before, 4, N_PITCHES), np.float32)
+        self._first = -self._reach.before
+        self._ends = (
+            SegmentedEnds(config.frame_threshold, config.offset_weight, self._reach.shortest, rate)
+            if config.offset_weight
+            else ThresholdEnds(config.frame_threshold, config.offset_threshold, self._reach.shortest)
+        )
 
     def finish(self) -> tuple[list[Note], list[Pedal]]:
         """End what still sounds and return the notes and the pedal."""
         if self._grid is None:
             return [], []
         n_frames = self._first + len(self._pending)
-        self._decode_notes(np.zeros((LOOKAHEAD, 4, N_PITCHES), np.float32))
+        self._decode_notes(np.zeros((self._reach.after, 4, N_PITCHES), np.float32))
         sounding = np.flatnonzero(~np.isnan(self._open[:, 0]))
-        self._close(sounding, np.full(len(sounding), float(n_frames)))
-        return self._to_notes(n_frames), self._to_pedals()
+        self._close(sounding, self._ends.last(sounding, n_frames))
+        notes = self._to_notes(n_frames)
+        return notes, self._pedal.finish(self._grid, notes)
 
-    def fields(self, _: float) -> dict[str, tuple[object, ...]]:
+    def fields(self, _: float) -> dict[str, object]:
         """End the decoding: fields of a transcription."""
         notes, pedals = self.finish()
-        return {"notes": tuple(notes), "pedals": tuple(pedals)}
+        return {"notes": tuple(notes), "pedals": tuple(pedals), "forecast": self.forecast}
 
     def _decode_notes(self, arrays: np.ndarray) -> None:
         pending = np.concatenate([self._pending, arrays])
-        n = len(pending) - CONTEXT - LOOKAHEAD
+        context, sustained = self._reach.before, range(1, self._reach.sustain + 1)
+        n = len(pending) - context - self._reach.after
         if n <= 0:
             self._pending = pending
             return
         onset, frame, offset, velocity = (pending[:, i] for i in range(4))
-        first = self._first + CONTEXT  # the frame number of row 0 in what follows
+        first = self._first + context  # the frame number of row 0 in what follows
 
         def at(array: np.ndarray, shift: int) -> np.ndarray:
-            return array[CONTEXT + shift : CONTEXT + shift + n]
+            return array[context + shift : context + shift + n]
 
-        ends = np.where(self._ends(frame, offset, at), np.arange(n, dtype=np.int32)[:, None], np.int32(n))
-        # ends[t]: the first frame from t on at which a note ends, n if it goes on.
-        ends = np.minimum.accumulate(ends[::-1])[::-1]
+        self._ends.read(frame, offset, at, first)
 
         time, pitch = np.nonzero(self._peaks(onset, at).T)[::-1]  # sorted by pitch, then time
-        row = time + CONTEXT
+        row = time + context
         before, peak, after = onset[row - 1, pitch], onset[row, pitch], onset[row + 1, pitch]
         start = first + time + sub_frame(before, peak, after) + self._shift
-        sustain = np.mean([frame[row + k, pitch] for k in range(1, SUSTAIN_FRAMES + 1)], axis=0)
+        sustain = np.mean([frame[row + k, pitch] for k in sustained], axis=0)
         source = self._sources(first + time, pitch)
         found = np.stack([first + time, start, velocity[row, pitch], peak, sustain, source], axis=1).astype(float)
 
@@ -209,17 +219,16 @@ class NoteDecoder:
         sounding = np.flatnonzero(~np.isnan(self._open[:, 0]))
         struck_frame, struck = np.full(N_PITCHES, n), np.full(N_PITCHES, np.inf)
         struck_frame[pitch[::-1]], struck[pitch[::-1]] = time[::-1], start[::-1]  # the first of each pitch
-        nearest = self._nearest_end(ends, self._open[sounding, 0].astype(int) - first, sounding)
-        again = struck_frame[sounding] < nearest
-        ended = np.where(again, struck[sounding], self._end_time(frame, nearest, sounding, first, n))
+        began = self._open[sounding, 0].astype(int) - first
+        ended = self._ends.find(began, sounding, struck_frame[sounding], struck[sounding], begin=False)
         done = np.isfinite(ended)
         self._close(sounding[done], ended[done])
 
         # New notes likewise.
-        nearest = self._nearest_end(ends, time, pitch)
-        again = np.append(pitch[1:] == pitch[:-1], False)[: len(pitch)]
-        again &= np.append(time[1:], n)[: len(pitch)] < nearest
-        ended = np.where(again, np.append(start[1:], 0)[: len(pitch)], self._end_time(frame, nearest, pitch, first, n))
+        same = np.append(pitch[1:] == pitch[:-1], False)[: len(pitch)]
+        struck_frame = np.where(same, np.append(time[1:], n)[: len(pitch)], n)
+        struck = np.where(same, np.append(start[1:], np.inf)[: len(pitch)], np.inf)
+        ended = self._ends.find(time, pitch, struck_frame, struck, begin=True)
         done = np.isfinite(ended)
         self._store(pitch[done], found[done], ended[done])
         self._open[pitch[~done]] = found[~done]
@@ -228,42 +237,18 @@ class NoteDecoder:
 
     def _peaks(self, onset: np.ndarray, at: Shifted) -> np.ndarray:
         config = self.config
-        is_peak = peaks(onset, at, max(config.onset_threshold, 1e-6))
+        is_peak = peaks(onset, at, max(config.onset_threshold, 1e-6), self._reach.peak)
         is_peak[:, : max(0, config.min_pitch - LOWEST_PITCH)] = False
         is_peak[:, max(0, config.max_pitch - LOWEST_PITCH + 1) :] = False
         return is_peak
 
     def _sources(self, frame: np.ndarray, pitch: np.ndarray) -> np.ndarray:
-        """Tell what plays the notes that begin at frames (n,) of the recording, by its place in ``instruments``."""
+        """Keep what is known of who plays the notes that begin at frames (n,) of the recording; a number for each."""
         return np.full(len(frame), NO_SOURCE)
 
-    def _ends(self, frame: np.ndarray, offset: np.ndarray, at: Shifted) -> np.ndarray:
-        low = frame < self.config.frame_threshold
-        ends = at(low, 0) & at(low, 1)
-        if self.config.offset_threshold < 1:
-            centre = at(offset, 0)
-            ends |= (
-                (centre >= self.config.offset_threshold)
-                & (centre > at(offset, -1))
-                & (centre >= at(offset, 1))
-                & (at(frame, 1) < at(frame, -1))
-            )
-        return ends
-
-    @staticmethod
-    def _nearest_end(ends: np.ndarray, time: np.ndarray, pitch: np.ndarray) -> np.ndarray:
-        """Find the frame at which notes that began at the frames ``time`` end; ``len(ends)`` if they go on."""
-        earliest = np.maximum(time + MIN_FRAMES, 0)
-        return np.where(earliest < len(ends), ends[np.minimum(earliest, len(ends) - 1), pitch], len(ends))
-
-    def _end_time(self, frame: np.ndarray, ends: np.ndarray, pitch: np.ndarray, first: int, n: int) -> np.ndarray:
-        """Where between frames the activation crosses the threshold; infinite for notes that go on."""
-        row = np.minimum(ends, n - 1) + CONTEXT
-        above, below = frame[row - 1, pitch], frame[row, pitch]
-        fall = np.maximum(above - below, 1e-6)
-        back = np.clip((self.config.frame_threshold - below) / fall, 0, 1)
-        back = np.where(above >= self.config.frame_threshold, back, 0)
-        return np.where(ends < n, first + ends - back, np.inf)
+    def _instruments(self, source: np.ndarray) -> list[str | None]:
+        """Name who plays notes, given what :meth:`_sources` returned for them; None where nobody knows."""
+        return [None] * len(source)
 
     def _close(self, pitch: np.ndarray, ended: np.ndarray) -> None:
         self._store(pitch, self._open[pitch], ended)
@@ -275,59 +260,37 @@ class NoteDecoder:
     def _to_notes(self, n_frames: int) -> list[Note]:
         assert self._grid is not None
         config = self.config
-        rows = np.frombuffer(self._notes, float).reshape(-1, _COLUMNS)
-        rows = rows[np.lexsort(rows.T[1::-1])]  # by pitch, then time
-        pitch, _, start, velocity, peak, sustain, source, end = rows.T
+        found = np.frombuffer(self._notes, float).reshape(-1, _COLUMNS)
+        found = found[np.lexsort(found.T[1::-1])]  # by pitch, then time
+        pitch, _, start, velocity, peak, sustain, source, end = found.T
         end[:-1] = np.where(pitch[1:] == pitch[:-1], np.minimum(end[:-1], start[1:]), end[:-1])
         last = float(self._grid.frames_to_time(n_frames))
         onsets = np.clip(self._grid.frames_to_time(start), 0, last)
         offsets = np.maximum(self._grid.frames_to_time(end), onsets + _SHORTEST)
         weight = config.confidence
-        confidence = 1 / (1 + np.exp(-(weight[0] + weight[1] * _logit(peak) + weight[2] * _logit(sustain))))
+        odds = weight[0] + weight[1] * logit(peak) + weight[2] * logit(sustain)
+        if config.forecast and len(found) >= FEWEST:
+            self.forecast = Forecast(*foretell(config.forecast, features(peak, sustain, last)))
+            odds = moved(odds, self.forecast.precision)
+        confidence = 1 / (1 + np.exp(-odds))
+        octaves = (pitch + LOWEST_PITCH - _MIDDLE_C) / 12
+        velocity = velocity + sum(factor * octaves**power for power, factor in enumerate(config.velocity_curve, 1))
         velocities = np.clip(np.round(velocity * 127), 1, 127)
         order = np.lexsort([pitch, onsets])
         kept = order[(offsets - onsets)[order] >= config.min_note_length]
-        columns = (onsets, pitch + LOWEST_PITCH, offsets, velocities, confidence, source)
-        names = self.instruments
-        return [
-            Note(onset, int(key), offset, int(loudness), sure, names[int(i)] if i != NO_SOURCE else None)
-            for onset, key, offset, loudness, sure, i in zip(*(c[kept].tolist() for c in columns), strict=True)
-        ]
-
-    def _decode_pedal(self, pedal: np.ndarray) -> None:
-        down = np.concatenate([[self._pedal_down], pedal >= self.config.pedal_threshold])
-        self._pedal_edges.extend((np.flatnonzero(down[1:] != down[:-1]) + self._pedal_frames).tolist())
-        self._pedal_down = bool(down[-1])
-        self._pedal_frames += len(pedal)
-
-    def _to_pedals(self) -> list[Pedal]:
-        assert self._grid is not None
-        # The first frame after a change lies half a frame behind it, on average.
-        edges = np.maximum(np.array(self._pedal_edges, float) - 0.5, 0)
-        if len(edges) % 2:
-            edges = np.append(edges, self._pedal_frames)
-        times = np.asarray(self._grid.frames_to_time(edges), float)
-        gaps = np.flatnonzero(np.diff(times)[1::2] < _PEDAL_FLICKER)
-        times = np.delete(times, np.concatenate([2 * gaps + 1, 2 * gaps + 2])).reshape(-1, 2)
-        return [Pedal(onset, offset) for onset, offset in times.tolist() if offset - onset >= _PEDAL_FLICKER]
+        columns = (onsets, pitch + LOWEST_PITCH, offsets, velocities, confidence)
+        rows = zip(*(column[kept].tolist() for column in columns), self._instruments(source[kept]), strict=True)
+        return [Note(onset, int(key), offset, int(touch), sure, who) for onset, key, offset, touch, sure, who in rows]
 
 
-def peaks(onset: np.ndarray, at: Shifted, threshold: float | np.ndarray) -> np.ndarray:
-    """Mark local maxima in time of at least ``threshold``, which is above 0, among the frames that ``at`` gives."""
+def peaks(onset: np.ndarray, at: Shifted, threshold: float | np.ndarray, reach: int) -> np.ndarray:
+    """Mark local maxima in time, ``reach`` frames to each side, among the frames that ``at`` gives.
+
+    They have at least ``threshold``, which is above 0.
+    """
     centre = at(onset, 0)
     is_peak = centre >= threshold
-    for shift in range(1, PEAK_REACH + 1):
+    for shift in range(1, reach + 1):
         is_peak &= centre > at(onset, -shift)
         is_peak &= centre >= at(onset, shift)
     return np.asarray(is_peak)
-
-
-def sub_frame(before: np.ndarray, peak: np.ndarray, after: np.ndarray) -> np.ndarray:
-    """Tell how far beside its frame a peak lies, by the activations around it: between -0.5 and 0.5 frames."""
-    rise = np.maximum(2 * (peak - np.minimum(before, after)), 1e-6)
-    return np.asarray(np.clip((after - before) / rise, -0.5, 0.5))
-
-
-def _logit(probability: np.ndarray) -> np.ndarray:
-    clipped = np.clip(probability, 1e-4, 1 - 1e-4)
-    return np.asarray(np.log(clipped / (1 - clipped)))

@@ -42,7 +42,7 @@ class NotesTask:
     datasets: Lazy[Mapping[str, Dataset]] = Lazy("notes.datasets.DATASETS")
     decoding: Lazy[type[DecodingConfig]] = Lazy("notes.decoder.DecodingConfig")
     features: Lazy[Callable[[Header], FeatureConfig]] = Lazy("engine.weights.log_mel_config")
-    evaluation_options = frozenset({"pedal_extended", "thresholds", "keep"})
+    evaluation_options = frozenset({"pedal_extended", "thresholds", "keep", "onset_tolerance", "reliability"})
     reference_suffixes = (".mid", ".midi", ".json", ".csv", ".tsv", ".txt")
     constants: tuple[str, ...] = ()
     precisions = ("float32", "bfloat16")
@@ -82,10 +82,14 @@ class NotesTask:
 
     def decoder(self, model: NotesModel) -> NoteDecoder:
         """Begin to decode."""
+        from transcribe.engine.weights import build
         from transcribe.notes.decoder import NoteDecoder
         from transcribe.notes.ensemble import EnsembleDecoder, EnsembleDecodingConfig
 
         decoding = model.decoding
+        tuned = model.header.get("decoding")
+        if tuned is not None and decoding.forecast and decoding != build(type(decoding), tuned):
+            decoding = replace(decoding, forecast=())  # with other settings nothing is known of it
         return EnsembleDecoder(decoding) if isinstance(decoding, EnsembleDecodingConfig) else NoteDecoder(decoding)
 
     def remarks(self, result: Transcription, level: MeteredBlocks) -> Iterator[str]:
@@ -108,9 +112,7 @@ class NotesTask:
             yield "velocity", f"{velocities[0]} – {velocities[-1]}, median {velocities[len(velocities) // 2]}"
             # Whoever wrote the notes by hand said nothing of it; and of other sounds than a piano's it isn't known.
             if result.models and not _sounds_otherwise(result):
-                confidence = sum(note.confidence for note in result.notes) / len(result.notes)
-                # The calibration is off by a point or two itself: nothing is certain.
-                yield "confidence", f"{min(confidence, 0.99):.0%} of the notes are expected to be right"
+                yield "confidence", _expected(result)
         if result.drums:
             yield "drums", counted(len(result.drums), "stroke")
         if result.pedals:
@@ -133,11 +135,15 @@ class NotesTask:
         pedal_extended: bool = False,
         thresholds: Sequence[float] = (),
         keep: Callable[[PieceScores, Transcription, Transcription], None] | None = None,
+        onset_tolerance: float = 0.05,
+        reliability: bool = False,
     ) -> NotesReport:
         """Transcribe every piece and score it; see :func:`transcribe.notes.metrics.evaluate`."""
         from transcribe.notes.metrics import evaluate
 
-        return evaluate(dataset, pieces, transcriber, pedal_extended, thresholds, progress, keep)
+        return evaluate(
+            dataset, pieces, transcriber, pedal_extended, thresholds, progress, keep, onset_tolerance, reliability
+        )
 
     def compare(
         self,
@@ -145,6 +151,7 @@ class NotesTask:
         estimate: Path,
         *,
         pedal_extended: bool = False,
+        onset_tolerance: float = 0.05,
         keep: Callable[[PieceScores, Transcription, Transcription], None] | None = None,
     ) -> NotesReport:
         """Score the notes of a file against those of another."""
@@ -153,13 +160,23 @@ class NotesTask:
 
         truth, found = read_labels(reference), read_labels(estimate)
         remarks = [f"{path.name}: {said}" for path, t in ((reference, truth), (estimate, found)) for said in t.warnings]
-        report = replace(compare(truth, found, pedal_extended), warnings=tuple(remarks))
+        report = replace(compare(truth, found, pedal_extended, onset_tolerance), warnings=tuple(remarks))
         if keep is not None:
             keep(report.pieces[0], truth, found)
         return report
 
 
 NOTES = NotesTask()
+
+
+def _expected(result: Transcription) -> str:
+    """Say how many notes are expected to be right, and to be missing where that is known."""
+    if result.forecast is None:
+        confidence = sum(note.confidence for note in result.notes) / len(result.notes)
+        # The calibration is off by a point or two itself: nothing is certain.
+        return f"{min(confidence, 0.99):.0%} of the notes are expected to be right"
+    right, missed = round(100 * result.forecast.precision), round(100 * (1 - result.forecast.recall))
+    return f"about {right} of 100 notes right, {missed} of 100 missed"
 
 
 def _sounds_otherwise(result: Transcription) -> bool:

@@ -25,7 +25,8 @@ class Table:
 class Report(Protocol):
     """What an evaluation found.
 
-    ``conventions`` says how it was measured; ``warnings`` are remarks, one line each.
+    ``conventions`` says how it was measured; ``warnings`` are remarks, one line each. One that leaves out what can't be
+    read names it in ``left_out``.
     """
 
     @property
@@ -69,6 +70,26 @@ class PlainReport(Figures):
     def confusion(self) -> Mapping[str, Mapping[str, int]]:
         """Nothing."""
         return {}
+
+
+@runtime_checkable
+class ComparedReport(Protocol):
+    """A report whose pieces can be compared with another's, and listed."""
+
+    def compared(self, other: Mapping[str, object]) -> Report:
+        """Compare with what ``to_dict`` gave of another system."""
+
+    def to_csv(self) -> bytes:
+        """List the pieces."""
+
+
+@runtime_checkable
+class PartialReport(Protocol):
+    """A report that is about what could be read."""
+
+    @property
+    def left_out(self) -> tuple[str, ...]:
+        """What couldn't be, a line each."""
 
 
 @runtime_checkable

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -41,24 +41,53 @@ _MIDDLE = 60
 _TWO_HANDED = {None, "piano", "keys", "organ", "mallet", "synth"}
 # So many beginnings are followed at a time.
 _BEAM = 24
+# How much counts what is told of each note, beside what is hard to play; nothing is told for certain.
+TOLD, _LEAST = 0.5, 0.001
 
 
-@dataclass
-class _Way:
-    """A way to have played up to here: its cost, where the hands lie, the last each holds, the last division.
+@dataclass(frozen=True)
+class _Ways:
+    """Ways to have played up to here, cheapest first, and their ``cost``, (n_ways,).
 
-    ``struck`` is when each hand last played, ``last`` its notes then.
+    Of the left hand and the right, (n_ways, 2): ``place``, where it lies; ``end`` and ``pitch`` of what it holds
+    longest; ``struck``, when it last played.
     """
 
-    cost: float
-    place: tuple[float, float] = _HOME
-    held: tuple[tuple[float, int], tuple[float, int]] = ((-1.0, 0), (-1.0, 127))
-    struck: tuple[float, float] = (-10.0, -10.0)
-    division: int = 0
-    before: _Way | None = field(default=None, repr=False)
+    cost: np.ndarray
+    place: np.ndarray
+    end: np.ndarray
+    pitch: np.ndarray
+    struck: np.ndarray
 
 
-def find_hands(notes: Sequence[Note]) -> np.ndarray:
+_START = _Ways(
+    np.zeros(1), np.array([_HOME]), np.full((1, 2), -1.0), np.array([[0.0, 127.0]]), np.full((1, 2), -10.0)
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class _Struck:
+    """Notes struck together with every division between the hands, so many of the lowest being the left one's.
+
+    ``time`` of the first, the lowest ``pitch``; ``alone``, what a division costs whatever was before, (n_divisions,);
+    of the left hand and the right, (2, n_divisions): whether it plays (``played``), its ``low`` and ``high``
+    pitches, where it ``lies``, when what it holds longest ends (``end``), that note's ``pitches``, and when its first
+    note begins (``onset``).
+    """
+
+    time: float
+    pitch: float
+    alone: np.ndarray
+    played: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+    lies: np.ndarray
+    end: np.ndarray
+    pitches: np.ndarray
+    onset: np.ndarray
+
+
+def find_hands(notes: Sequence[Note], right_handed: np.ndarray | None = None) -> np.ndarray:
     """Tell for each note whether the right hand plays it: booleans, (n_notes,).
 
     The part of an instrument that isn't played with a hand a staff is one hand's.
@@ -67,33 +96,34 @@ def find_hands(notes: Sequence[Note]) -> np.ndarray:
     ----------
     notes
         Ordered by onset.
+    right_handed
+        How likely it is that the right hand plays each, (n_notes,), by the notes around; None where nobody says.
     """
     instruments = {note.instrument for note in notes}
     if len(instruments) == 1 and not instruments & _TWO_HANDED:  # a part, which has one staff: high or low
         return np.full(len(notes), np.mean([note.pitch for note in notes]) >= _MIDDLE)
-    weights = tuple(FEATURES.values())
     groups = struck_together(np.array([note.onset for note in notes]))
-    ways = [_Way(0.0)]
-    orders = []
+    doubts = _doubts(right_handed, len(notes))
+    ways, steps = _START, []
     for group in groups:
         order = sorted(group, key=lambda i: notes[i].pitch)
-        orders.append(order)
-        struck = [notes[i] for i in order]
-        found = [_followed(way, struck, division, weights) for way in ways for division in range(len(struck) + 1)]
-        # Of ways that leave the hands in one place the cheapest is enough.
-        best: dict[tuple[int, int], _Way] = {}
-        for way in sorted(found, key=lambda way: way.cost):
-            best.setdefault((round(way.place[0]), round(way.place[1])), way)
-            if len(best) == _BEAM:
-                break
-        ways = list(best.values())
+        told = np.array([doubts[0][order[:n]].sum() + doubts[1][order[n:]].sum() for n in range(len(order) + 1)])
+        ways, came, division = _followed(ways, _described([notes[i] for i in order], told))
+        steps.append((order, came, division))
     right = np.zeros(len(notes), bool)
-    chosen: _Way | None = ways[0]
-    for order in reversed(orders):
-        assert chosen is not None
-        right[order[chosen.division :]] = True
-        chosen = chosen.before
+    way = 0
+    for order, came, division in reversed(steps):
+        right[order[division[way] :]] = True
+        way = came[way]
     return right
+
+
+def _doubts(right_handed: np.ndarray | None, n_notes: int) -> np.ndarray:
+    """Tell what it costs to give each note to the left hand, and to the right, (2, n_notes)."""
+    if right_handed is None:
+        return np.zeros((2, n_notes))
+    sure = np.clip(right_handed.astype(float), _LEAST, 1 - _LEAST)
+    return np.asarray(-TOLD * np.log(np.stack([1 - sure, sure])))
 
 
 def struck_together(onsets: np.ndarray, within: float = TOGETHER) -> list[list[int]]:
@@ -107,57 +137,88 @@ def struck_together(onsets: np.ndarray, within: float = TOGETHER) -> list[list[i
     return groups
 
 
-def _followed(way: _Way, struck: Sequence[Note], division: int, weights: Sequence[float]) -> _Way:
-    """Play notes, lowest first: ``division`` of them with the left hand, the others with the right."""
-    features = _features(way, struck, division)
-    cost = way.cost + sum(map(operator.mul, weights, features))
-    place, held, last = list(way.place), list(way.held), list(way.struck)
-    for hand, part in enumerate((struck[:division], struck[division:])):
-        if part:
-            place[hand] = (part[0].pitch + part[-1].pitch) / 2
-            longest = max(part, key=lambda note: note.offset)
-            held[hand] = (longest.offset, longest.pitch)
-            last[hand] = part[0].onset
-    return _Way(cost, (place[0], place[1]), (held[0], held[1]), (last[0], last[1]), division, way)
+def _described(struck: Sequence[Note], told: np.ndarray) -> _Struck:
+    """Describe notes, lowest first; ``told`` is what divisions cost besides, (n_divisions,).
 
-
-def _features(way: _Way, struck: Sequence[Note], division: int) -> tuple[float, ...]:
-    """Measure what makes a division hard to play, in the order of :data:`FEATURES`.
-
-    Of each hand: semitones it leaps; semitones between its outer notes beyond what is easy, beyond what is possible,
-    and all; semitones beyond middle C; semitones it crosses what the other hand holds; semitones out of reach of what
-    it holds itself; a hand that is left out. Between the hands: semitones that they are nearer to each other than an
-    octave; that the hands alternate fast, and how near to each other they do.
+    Of each hand cost: semitones between its outer notes beyond what is easy, beyond what is possible, and all;
+    semitones beyond middle C; a hand that is left out. Between the hands: semitones that they are nearer to each other
+    than an octave.
     """
-    time = struck[0].onset
-    leap = stretch = impossible = spread = side = crossed = reach = idle = 0.0
-    for hand, part in enumerate((struck[:division], struck[division:])):
-        if not part:
-            idle += 1
-            continue
-        low, high = part[0].pitch, part[-1].pitch
-        width = high - low
-        leap += abs((low + high) / 2 - way.place[hand])
-        spread += width
-        stretch += max(0, width - _EASY_REACH)
-        impossible += max(0, width - _REACH)
-        for note in part:
-            side += max(0.0, (note.pitch - _MIDDLE) * (1 if hand == 0 else -1))
+    n_notes, w = len(struck), FEATURES
+    alone = told.tolist()
+    rows: tuple[list[list[float]], ...] = ([], [])
+    for division in range(n_notes + 1):
+        for hand, part in enumerate((struck[:division], struck[division:])):
+            if not part:
+                alone[division] += w["idle"]
+                rows[hand].append([0.0] * 7)
+                continue
+            low, high = part[0].pitch, part[-1].pitch
+            longest = max(part, key=operator.attrgetter("offset"))
+            rows[hand].append([1.0, low, high, (low + high) / 2, longest.offset, longest.pitch, part[0].onset])
+            width = high - low
+            beyond = sum(max(0, (note.pitch - _MIDDLE) * (1 if hand == 0 else -1)) for note in part)
+            stretch, impossible = max(0, width - _EASY_REACH), max(0, width - _REACH)
+            alone[division] += w["stretch"] * stretch + w["impossible"] * impossible
+            alone[division] += w["spread"] * width + w["side"] * beyond
+        if 0 < division < n_notes:
+            alone[division] += w["close"] * max(0, _EASY_REACH - (struck[division].pitch - struck[division - 1].pitch))
+    columns = np.array(rows).transpose(2, 0, 1)
+    return _Struck(struck[0].onset, struck[0].pitch, np.array(alone), columns[0] > 0, *columns[1:])
+
+
+def _followed(ways: _Ways, struck: _Struck) -> tuple[_Ways, list[int], list[int]]:
+    """Play notes with every division.
+
+    Returns
+    -------
+    tuple
+        The cheapest ways, one of those that leave the hands in one place; which way each goes on, and its division.
+    """
+    n_divisions = len(struck.alone)
+    flat = _costs(ways, struck).ravel()
+    place = np.where(struck.played, struck.lies, ways.place[:, :, None])
+    rounded = np.rint(place).astype(int)
+    keys = (rounded[:, 0] * 256 + rounded[:, 1]).ravel().tolist()
+    kept: dict[int, int] = {}
+    for i in flat.argsort(kind="stable").tolist():
+        if keys[i] not in kept:
+            kept[keys[i]] = i
+            if len(kept) == _BEAM:
+                break
+    came, division = np.divmod(list(kept.values()), n_divisions)
+    played = struck.played[:, division].T
+    followed = _Ways(
+        flat[list(kept.values())],
+        place[came, :, division],
+        np.where(played, struck.end[:, division].T, ways.end[came]),
+        np.where(played, struck.pitches[:, division].T, ways.pitch[came]),
+        np.where(played, struck.onset[:, division].T, ways.struck[came]),
+    )
+    return followed, came.tolist(), division.tolist()
+
+
+def _costs(ways: _Ways, struck: _Struck) -> np.ndarray:
+    """Sum what makes divisions hard to play after ways, (n_ways, n_divisions).
+
+    Of each hand cost: semitones it leaps; semitones it crosses what the other hand holds; semitones out of reach of
+    what it holds itself. Between the hands: that they alternate fast, and how near to each other they do.
+    """
+    w = FEATURES
+    own = w["leap"] * np.abs(struck.lies - ways.place[:, :, None])
+    holds = ways.end > struck.time + TOGETHER
+    if holds.any():
         # What the hand still holds has to be in reach, and what the other holds isn't to be crossed.
-        end, pitch = way.held[hand]
-        if end > time + TOGETHER:
-            reach += max(0, max(high, pitch) - min(low, pitch) - _REACH)
-        end, pitch = way.held[1 - hand]
-        if end > time + TOGETHER:
-            crossed += max(0, (high - pitch) if hand == 0 else (pitch - low))
-    close = 0.0
-    if 0 < division < len(struck):
-        close = max(0, _EASY_REACH - (struck[division].pitch - struck[division - 1].pitch))
-    alternating = near = 0.0
-    if division in (0, len(struck)):
-        hand = 0 if division else 1
-        ago = time - way.struck[1 - hand]
-        if way.struck[1 - hand] > way.struck[hand]:
-            alternating = 1 / (1 + ago / _FAST)
-            near = alternating * max(0.0, 1 - abs(struck[0].pitch - way.place[1 - hand]) / _EASY_REACH)
-    return (leap, stretch, impossible, spread, side, crossed, reach, idle, close, alternating, near)
+        pitch = ways.pitch[:, :, None]
+        far = np.maximum(np.maximum(struck.high, pitch) - np.minimum(struck.low, pitch) - _REACH, 0)
+        own += w["held"] * holds[:, :, None] * far
+        own[:, 0] += w["crossed"] * holds[:, 1, None] * np.maximum(struck.high[0] - pitch[:, 1], 0)
+        own[:, 1] += w["crossed"] * holds[:, 0, None] * np.maximum(pitch[:, 0] - struck.low[1], 0)
+    total = (own * struck.played).sum(1) + (ways.cost[:, None] + struck.alone)
+    other = ways.struck[:, ::-1]
+    alternating = (other > ways.struck) / (1 + (struck.time - other) / _FAST)
+    near = np.maximum(1 - np.abs(struck.pitch - ways.place[:, ::-1]) / _EASY_REACH, 0)
+    fast = alternating * (w["alternating"] + w["near_alternating"] * near)
+    total[:, 0] += fast[:, 1]
+    total[:, -1] += fast[:, 0]
+    return np.asarray(total)

@@ -13,11 +13,14 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cache
 from itertools import pairwise
 
 import numpy as np
 
 from transcribe.score.beats import BeatGrid
+from transcribe.score.features import LENGTHS
+from transcribe.score.model import Told
 from transcribe.score.voices import Struck
 
 F = Fraction
@@ -30,6 +33,8 @@ PALETTE = (
 _AROUND = 8
 # Ratios of times are taken for at most so many octaves.
 _MOST = 3.0
+# What the network tells is at most so unlikely, as a logarithm.
+_UNLIKELY = -7.0
 # Nothing is held for less, in beats.
 _SHORTEST = 0.02
 # Fitted to 70 performances of ASAP's training pieces (22,000 chords), with the true beats.
@@ -68,6 +73,7 @@ WEIGHTS = {
     "seconds": -0.501,
     "shorter": -2.872,
     "shorter2": 0.135,
+    "told": 1.0,
     "undotted": 1.005,
     "unit": 0.417,
     "whole": -0.984,
@@ -93,6 +99,8 @@ class Rhythm:
         Seconds of a quarter.
     lower, left
         Whether it is of the lower voice, of the left hand.
+    told
+        Logarithms of probabilities of lengths of so many beats as the network names, and quarters of such a beat.
     """
 
     start: Fraction
@@ -102,9 +110,12 @@ class Rhythm:
     quarter: float
     lower: bool
     left: bool
+    told: tuple[list[float], float] | None = None
 
 
-def rhythms(voices: Sequence[Sequence[Struck]], quarters: Fraction, grid: BeatGrid, left: bool) -> list[list[Rhythm]]:
+def rhythms(
+    voices: Sequence[Sequence[Struck]], quarters: Fraction, grid: BeatGrid, left: bool, told: Told | None = None
+) -> list[list[Rhythm]]:
     """Describe the chords of a hand's voices.
 
     Parameters
@@ -117,6 +128,8 @@ def rhythms(voices: Sequence[Sequence[Struck]], quarters: Fraction, grid: BeatGr
         Of the beats.
     left
         Whether it is the left hand.
+    told
+        What the network tells of the notes.
     """
     found = []
     for number, voice in enumerate(voices):
@@ -128,7 +141,11 @@ def rhythms(voices: Sequence[Sequence[Struck]], quarters: Fraction, grid: BeatGr
         beats = (grid.to_seconds(cells + 1) - grid.to_seconds(cells)).tolist()
         own = []
         for i, (start, gap) in enumerate(zip(starts, gaps, strict=True)):
-            own.append(Rhythm(start, played[i], gap, habits[i], beats[i] / float(quarters), number == 1, left))
+            likely = None
+            if told is not None:
+                members = list(voice[i].indices)
+                likely = (told.lengths[members].mean(0).tolist(), float(told.quarters[members[0]]))
+            own.append(Rhythm(start, played[i], gap, habits[i], beats[i] / float(quarters), number == 1, left, likely))
         found.append(own)
     return found
 
@@ -176,11 +193,16 @@ def features(chord: Rhythm, length: Fraction) -> dict[str, float]:
     full = chord.gap is not None and length == chord.gap
     end = (chord.start + length).denominator
     power = math.log2(float(length))
+    told = 0.0
+    if chord.told is not None:
+        likely, quarters = chord.told
+        told = max(likely[_nearest_length(length / Fraction(quarters))], _UNLIKELY)
     found = {
         "longer": max(0.0, -ratio),
         "longer2": max(0.0, -ratio) ** 2,
         "shorter": max(0.0, ratio),
         "shorter2": max(0.0, ratio) ** 2,
+        "told": told,
         "seconds": math.log2(max(float(length) * chord.quarter, 0.01)),
         "end2": float(end == 2),
         "end4": float(end == 4),
@@ -227,6 +249,12 @@ def features(chord: Rhythm, length: Fraction) -> dict[str, float]:
     else:
         found["last"] = abs(ratio)
     return found
+
+
+@cache
+def _nearest_length(beats: Fraction) -> int:
+    """Find which of the lengths that the network knows is nearest, by ratio."""
+    return int(np.argmin([abs(math.log(float(length / beats))) for length in LENGTHS]))
 
 
 def choose_length(chord: Rhythm) -> Fraction:

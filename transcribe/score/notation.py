@@ -20,6 +20,7 @@ from transcribe.score.articulation import articulated
 from transcribe.score.bars import Bar, Chord, Notation
 from transcribe.score.beats import BeatGrid, is_grid
 from transcribe.score.lengths import choose_length, rhythms
+from transcribe.score.model import Told
 from transcribe.score.ornaments import Ornamented, find_ornaments, split_graces
 from transcribe.score.placing import bar_starts, place_notes, quarters_a_beat
 from transcribe.score.voices import Struck, find_voices
@@ -69,7 +70,10 @@ def notate(transcription: Transcription, detail: float = 1.0) -> Notation:
         indices = _without_graces(notes, indices, [placed.places[i] for i in indices], graces)
         struck.append((_struck(notes, indices, [placed.places[i] for i in indices], grid), divided))
     quarters = quarters_a_beat(transcription, placed)
-    voices = [_lasting(find_voices(groups), grid, quarters, left=hand == 1) for hand, (groups, _) in enumerate(struck)]
+    told = placed.told
+    if told is not None and placed.unit is None:  # all beats are as long
+        told = replace(told, quarters=np.full(len(notes), float(quarters)))
+    voices = [_lasting(find_voices(groups), grid, quarters, hand == 1, told) for hand, (groups, _) in enumerate(struck)]
     everything = [chord for hand in voices for voice in hand for chord in voice]
     begin = min((chord.start for chord in everything), default=Fraction(0))
     end = max((chord.start + chord.length for chord in everything), default=Fraction(1))
@@ -179,10 +183,12 @@ def _struck(notes: Sequence[Note], indices: Sequence[int], places: Sequence[Frac
     return found
 
 
-def _lasting(voices: Sequence[Sequence[Struck]], grid: BeatGrid, quarters: Fraction, left: bool) -> list[list[Chord]]:
+def _lasting(
+    voices: Sequence[Sequence[Struck]], grid: BeatGrid, quarters: Fraction, left: bool, told: Told | None = None
+) -> list[list[Chord]]:
     """Choose the notated length of every chord of a hand's voices, in beats."""
     found = []
-    for voice, known in zip(voices, rhythms(voices, quarters, grid, left), strict=True):
+    for voice, known in zip(voices, rhythms(voices, quarters, grid, left, told), strict=True):
         lengths = [choose_length(chord) / quarters for chord in known]
         found.append([Chord(c.place, n, c.pitches, c.indices) for c, n in zip(voice, lengths, strict=True)])
     return found

@@ -14,6 +14,7 @@ import numpy as np
 from transcribe.events import Metre, Note, Transcription
 from transcribe.score.beats import BeatGrid, is_grid
 from transcribe.score.hands import find_hands, struck_together
+from transcribe.score.model import Told, tell
 from transcribe.score.quantise import is_compound, quantize, quantize_hands
 from transcribe.theory import metres as names
 
@@ -44,6 +45,8 @@ class Placement:
         Into how many parts each beat is divided, by its number: of the right hand, and of the left.
     unit
         Quarters of a beat of the grid where the music has beats of several lengths; else None.
+    told
+        What the network tells of the notes.
     """
 
     beats: tuple[float, ...]
@@ -53,6 +56,7 @@ class Placement:
     places: tuple[Fraction, ...]
     divided: tuple[dict[int, int], dict[int, int]]
     unit: Fraction | None = None
+    told: Told | None = None
 
 
 def place_notes(
@@ -88,18 +92,32 @@ def place_notes(
         together = [float(np.mean([onsets[i] for i in group])) for group in struck_together(onsets)]
         beats, downbeats = _halved(together, beats, downbeats, detail)
         kinds = compound = is_compound(onsets, beats, detail)
-    right = find_hands(notes)
+    told = tell(notes, beats, downbeats, metres, compound)
+    right = find_hands(notes, told.right)
     hands = [np.flatnonzero(hand).tolist() for hand in (right, ~right)]
     places = [Fraction(0)] * len(notes)
     divided = []
     for indices, (found, parts) in zip(
-        hands, quantize_hands([onsets[hand] for hand in hands], beats, detail, kinds), strict=True
+        hands,
+        quantize_hands(
+            [onsets[hand] for hand in hands], beats, detail, kinds, told=[told.phases[hand] for hand in hands]
+        ),
+        strict=True,
     ):
         for i, place in zip(indices, found, strict=True):
             places[i] = place
         divided.append(parts)
-    placed = Placement(tuple(beats), tuple(downbeats), compound, right, tuple(places), (divided[0], divided[1]))
+    both = (divided[0], divided[1])
+    placed = Placement(tuple(beats), tuple(downbeats), compound, right, tuple(places), both, told=told)
     return _evened(placed, metres) if known else placed
+
+
+def hands_of(notes: Sequence[Note], transcription: Transcription) -> np.ndarray:
+    """Tell for each of a transcription's notes whether the right hand plays it: booleans, (n_notes,)."""
+    t = transcription
+    if not is_grid(t.beats):
+        return find_hands(notes)
+    return find_hands(notes, tell(notes, t.beats, t.downbeats, t.metres).right)
 
 
 def _labels(beats: Sequence[float], metres: Sequence[Metre]) -> list[str]:

@@ -15,6 +15,7 @@ from fractions import Fraction
 import numpy as np
 
 from transcribe.score.beats import BeatGrid
+from transcribe.score.features import PHASES
 from transcribe.score.hands import struck_together
 
 # Into how many parts a beat may be divided, and what that costs; and where beats are of three parts, as in six eight.
@@ -26,6 +27,9 @@ _FEWEST = 8
 _EDGE = 1e-9
 # Places are counted in so many parts of a beat: all divisions are whole there.
 _TICKS = 144
+# The network's phases that are a whole number of ticks, and how many.
+_WHOLE_PHASES = [i for i, phase in enumerate(PHASES) if (phase * _TICKS).denominator == 1]
+_PHASE_TICKS = [int(PHASES[i] * _TICKS) for i in _WHOLE_PHASES]
 # Beats of no length at all, where times are beyond all measure, are so long, in seconds.
 _SHORTEST = 1e-3
 # Habits reach over so many times the distance in which they fade; what was never seen counts as often as this.
@@ -56,6 +60,8 @@ class Weights:
         What it costs to write notes apart that the two hands strike together.
     reach
         In how many beats the habit fades.
+    told, unlikely
+        How much what the network tells of places counts; a place is at most so unlikely, as a logarithm.
     divisions, compound
         The divisions of beats of two parts and of three, with what they cost.
     """
@@ -73,20 +79,25 @@ class Weights:
     habit: float = 1.0
     together: float = 2.0
     reach: float = 8.0
+    told: float = 1.0
+    unlikely: float = 8.0
     divisions: dict[int, float] = field(default_factory=lambda: DIVISIONS)
     compound: dict[int, float] = field(default_factory=lambda: COMPOUND_DIVISIONS)
 
 
 WEIGHTS = Weights()
+# With what the network tells notes may lie farther off. Chosen on 36 pieces of ASAP that the network never had.
+TOLD_WEIGHTS = Weights(deviation=0.03, share=0.1, stretch=0.03, stretch_share=0.4, habit=0.5, told=2.0)
 
 
 @dataclass(frozen=True)
 class _Groups:
-    """Notes struck together: where, in beats; the beats' lengths there in seconds; whether beats are of three parts."""
+    """Notes struck together: where, in beats; the beats' lengths there in seconds; what is told of each, by tick."""
 
     places: np.ndarray
     lengths: np.ndarray
     members: list[list[int]]
+    told: np.ndarray | None = None
 
 
 # Of every beat into how many parts it is divided, by its number.
@@ -126,14 +137,20 @@ def quantize_hands(
     beats: Sequence[float],
     detail: float = 1.0,
     compound: bool | Sequence[bool] = False,
-    weights: Weights = WEIGHTS,
+    weights: Weights | None = None,
+    told: Sequence[np.ndarray] | None = None,
 ) -> list[tuple[list[Fraction], Divided]]:
     """Move the onsets of several hands onto one grid; arguments and results are :func:`quantize`'s, hand by hand.
 
-    Every hand is searched alone, and then once more with what was found in all of them.
+    Every hand is searched alone, and then once more with what was found in all of them. ``told`` are the phases of
+    :class:`transcribe.score.model.Told`, hand by hand.
     """
     grid = BeatGrid(beats)
-    groups = [_grouped(np.asarray(seconds, float), grid) for seconds in hands]
+    weights = weights or (WEIGHTS if told is None else TOLD_WEIGHTS)
+    groups = [
+        _grouped(np.asarray(seconds, float), grid, None if told is None else told[hand] / max(detail, 1.0), weights)
+        for hand, seconds in enumerate(hands)
+    ]
     kinds = _Kinds(compound, len(beats), detail, weights)
     first = [_search(own, kinds, weights) for own in groups]
     habits = _habits([divided for _, divided, _ in first], kinds, weights)
@@ -149,12 +166,20 @@ def quantize_hands(
     return found
 
 
-def _grouped(seconds: np.ndarray, grid: BeatGrid) -> _Groups:
+def _grouped(
+    seconds: np.ndarray, grid: BeatGrid, told: np.ndarray | None = None, weights: Weights = WEIGHTS
+) -> _Groups:
     members = struck_together(seconds)
     places = grid.to_beats(np.array([seconds[group].mean() for group in members]))
     cells = np.floor(places + _EDGE)
     lengths = grid.to_seconds(cells + 1) - grid.to_seconds(cells)
-    return _Groups(places, lengths, members)
+    if told is None or not len(members):
+        return _Groups(places, lengths, members)
+    # Places that the network knows nothing of are as unlikely as can be.
+    by_tick = np.full((len(members), _TICKS), weights.unlikely)
+    own = np.stack([told[group].mean(0) for group in members])
+    by_tick[:, _PHASE_TICKS] = np.minimum(-own[:, _WHOLE_PHASES], weights.unlikely)
+    return _Groups(places, lengths, members, weights.told * by_tick)
 
 
 class _Kinds:
@@ -252,6 +277,8 @@ def _search(
         ticks, kind, beat, division = ticks[usable], kind[usable], beat[usable], division[usable]
         off = np.abs(ticks - x) / _TICKS * length / np.hypot(w.deviation, w.share * length)
         own = 0.5 * np.minimum(off, w.worst) ** 2
+        if groups.told is not None:
+            own = own + groups.told[i, ticks % _TICKS]
         if meeting is not None and meeting[i] >= 0:
             own = own + w.together * (ticks != meeting[i])
         if last is None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
+from functools import cached_property
 
 N_VOICES = 2
 # What things cost: a beat of a held note lost to the next one of its voice, a beat by which notes of a chord differ
@@ -34,11 +35,21 @@ class Struck:
         """Take some of the notes."""
         return Struck(self.place, self.pitches[begin:end], self.ends[begin:end], self.indices[begin:end])
 
-    @property
+    @cached_property
+    def at(self) -> float:
+        """Where they begin, in beats."""
+        return float(self.place)
+
+    @cached_property
     def end(self) -> float:
         """The middle of the ends."""
         ordered = sorted(self.ends)
         return (ordered[len(ordered) // 2] + ordered[(len(ordered) - 1) // 2]) / 2
+
+    @cached_property
+    def unequal(self) -> float:
+        """By how many beats they differ, each by two at the most."""
+        return sum(min(abs(end - self.end), _MOST) for end in self.ends)
 
 
 @dataclass
@@ -55,7 +66,9 @@ def find_voices(struck: Sequence[Struck]) -> tuple[list[Struck], list[Struck]]:
     """Divide a hand's notes into an upper voice and a lower one; where one is enough it is the upper."""
     ways = [_Way()]
     for group in struck:
-        found = [_followed(way, group, division) for way in ways for division in range(len(group.pitches) + 1)]
+        n_notes = len(group.pitches)
+        parts = [(group.part(division, n_notes), group.part(0, division)) for division in range(n_notes + 1)]
+        found = [_followed(way, *own, division) for way in ways for division, own in enumerate(parts)]
         best: dict[tuple[int, ...], _Way] = {}
         for way in sorted(found, key=lambda way: way.cost):
             best.setdefault(tuple(-1 if last is None else last.indices[0] for last in way.last), way)
@@ -74,27 +87,25 @@ def find_voices(struck: Sequence[Struck]) -> tuple[list[Struck], list[Struck]]:
     return upper[::-1], lower[::-1]
 
 
-def _followed(way: _Way, group: Struck, division: int) -> _Way:
+def _followed(way: _Way, upper: Struck, lower: Struck, division: int) -> _Way:
     """Give the lowest ``division`` notes to the lower voice, the others to the upper."""
     cost, last = way.cost, list(way.last)
-    place = float(group.place)
-    parts = (group.part(division, len(group.pitches)), group.part(0, division))
-    for voice, part in enumerate(parts):
+    place = upper.at
+    for voice, part in enumerate((upper, lower)):
         other = way.last[1 - voice]
         if not part.pitches:
             continue
-        middle = part.end
-        cost += _UNEQUAL * sum(min(abs(end - middle), _MOST) for end in part.ends)
+        cost += _UNEQUAL * part.unequal
         cost += _SECOND * voice
         before = way.last[voice]
         if before is not None:
-            lost = before.end - place - max(_LATE_BEATS, _LATE * (before.end - float(before.place)))
+            lost = before.end - place - max(_LATE_BEATS, _LATE * (before.end - before.at))
             cost += _LOST * min(max(lost, 0.0), _MOST)
             cost += _LEAP * abs(before.pitches[-1 if voice == 0 else 0] - part.pitches[-1 if voice == 0 else 0])
         if voice == 1 and (before is None or before.end < place - 0.5):
             cost += _REST
         # A voice doesn't move over what the other one holds.
-        if other is not None and other.end > place + _LATE_BEATS and other.place < group.place:
+        if other is not None and other.end > place + _LATE_BEATS and other.at < place:
             over = part.pitches[0] < other.pitches[-1] if voice == 0 else part.pitches[-1] > other.pitches[0]
             cost += _CROSSED * over
         last[voice] = part

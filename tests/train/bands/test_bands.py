@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pretty_midi
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from train.bands import export
 from train.bands.designs import DESIGNS
@@ -19,17 +21,20 @@ from train.bands.excerpts import (
     family_targets,
     read_labels,
 )
-from train.bands.losses import losses
+from train.bands.losses import BandLosses, rarity
+from train.bands.task import begin_from
 from train.bands.validation import figures, match_strokes
 from train.cache import Prepared
 from train.calibration import Predicted
 from transcribe.engine.features import FeatureConfig, FrameGrid
+from transcribe.errors import UsageError
 from transcribe.events import Drum, Note, Transcription
 from transcribe.notes.ensemble import EnsembleActivations, EnsembleDecodingConfig
 from transcribe.notes.ensemble_network import EnsembleConfig, EnsembleLogits, EnsembleNetwork
 from transcribe.theory.families import DRUMS, FAMILIES
 
 FEATURES = FeatureConfig()
+losses = BandLosses(torch.ones(len(FAMILIES)))
 PIANO, BASS, FLUTE = (FAMILIES.index(family) for family in ("piano", "bass", "flute"))
 LABELS = {
     "notes": np.array([[0.5, 1.0, 60, 80], [0.8, 0.9, 60, 70], [1.0, 1.01, 40, 40]]),
@@ -124,6 +129,28 @@ def test_who_knows_families_loses_nothing_by_them(tmp_path: Path) -> None:
     assert all(float(right[name]) == float(wrong[name]) for name in right if name != "family")
     silent = (*batch[:2], torch.full_like(batch[2], NOBODY), batch[3])
     assert float(losses(Says(perfect(silent)), silent)["family"]) == 0
+
+
+def test_a_family_of_a_quarter_of_the_notes_weighs_twice_as_much_as_one_of_all() -> None:
+    labels = LABELS | {"families": np.array([PIANO] * 3 + [FLUTE], np.uint8)}
+    weights = rarity([Prepared(Path("a"), 100, labels)])
+    assert weights.shape == (12,)
+    assert float(weights[FLUTE] / weights[PIANO]) == pytest.approx(3**0.5)
+    assert float(0.75 * weights[PIANO] + 0.25 * weights[FLUTE]) == pytest.approx(1)
+
+
+def test_a_training_goes_on_from_weights_of_its_own_trunk(tmp_path: Path) -> None:
+    small = EnsembleConfig(8, 4, 4, (1,), 2, "softmax", 8, 8)
+    given, begun = EnsembleNetwork(FEATURES, small), EnsembleNetwork(FEATURES, replace(small, family="staged"))
+    path = tmp_path / "given.safetensors"
+    save_file(given.state_dict(), path)
+    fresh = {name: value.clone() for name, value in begun.family.state_dict().items()}
+    begin_from(path, begun)
+    trunks = [network.trunk.state_dict() for network in (given, begun)]
+    assert all(torch.equal(trunks[0][name], trunks[1][name]) for name in trunks[0])
+    assert all(torch.equal(value, fresh[name]) for name, value in begun.family.state_dict().items())
+    with pytest.raises(UsageError, match="another trunk"):
+        begin_from(path, EnsembleNetwork(FEATURES, replace(small, channels=16)))
 
 
 @pytest.mark.parametrize("design", DESIGNS.values(), ids=DESIGNS)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import mido
@@ -10,12 +11,14 @@ import numpy as np
 import pytest
 
 from train.beats.corpus import (
+    HEARD,
     Rhythm,
     asap,
     beat_unit,
     counted,
     fingerprint,
     from_lines,
+    heard,
     load,
     maps,
     pickup,
@@ -24,6 +27,8 @@ from train.beats.corpus import (
     save,
     without,
 )
+from transcribe.events import Note, Transcription
+from transcribe.formats.json import to_json
 
 
 @pytest.mark.parametrize(
@@ -138,6 +143,21 @@ def test_a_corpus_is_read_as_it_was_written(tmp_path: Path) -> None:
         assert (before.name, before.split, before.score) == (after.name, after.split, after.score)
         for field in ("notes", "beats", "downbeat", "metre", "triple", "drums"):
             np.testing.assert_array_equal(getattr(before, field), getattr(after, field))
+
+
+def test_what_was_heard_has_the_beats_of_the_music_as_far_as_it_goes(tmp_path: Path) -> None:
+    beats = np.arange(8) * 0.5
+    notes = np.array([[0, 0.4, 60, 64], [3.4, 3.5, 62, 64]], np.float32)
+    zeros = np.zeros(8, np.int8)
+    piece = Rhythm("song", "pop909", "valid", notes, beats, zeros == 0, zeros + 1, zeros)
+    (tmp_path / "pop909").mkdir()
+    played = Transcription(notes=(Note(0.02, 60, 0.4, 70), Note(0.6, 61, 0.9, 50)), duration=1.0)
+    (tmp_path / "pop909" / "song.json").write_bytes(to_json(played))
+    (found,) = heard([piece, replace(piece, name="another")], tmp_path)
+    assert (found.source, found.split, found.name) == (HEARD, "valid", "song")
+    np.testing.assert_allclose(found.notes, [[0.02, 0.4, 60, 70], [0.6, 0.9, 61, 50]])
+    assert found.beats.tolist() == [0.0, 0.5, 1.0, 1.5]  # a second after the last note at the most
+    assert len(found.downbeat) == len(found.metre) == len(found.triple) == 4
 
 
 def test_the_sets_are_read(tmp_path: Path) -> None:

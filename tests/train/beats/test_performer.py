@@ -84,6 +84,14 @@ def test_a_transcriber_loses_few_notes_and_invents_few() -> None:
     assert 0.9 * whole < np.median(counts) < 1.3 * whole
 
 
+def test_what_a_transcriber_made_only_changes_its_key() -> None:
+    given = score().notes
+    for seed in range(10):
+        notes = imitate(score(), np.random.default_rng(seed), faulty=False).notes
+        assert len(set((notes[:, 2] - given[:, 2]).tolist())) == 1
+        np.testing.assert_array_equal(notes[:, [0, 1, 3]], given[:, [0, 1, 3]])
+
+
 def test_drums_are_heard_as_notes_where_they_sound() -> None:
     times = np.arange(0, 20, 0.5)
 

@@ -103,6 +103,27 @@ def test_the_same_seed_gives_the_same_samples(piano: Piano) -> None:
     np.testing.assert_array_equal(first, second)
 
 
+@pytest.mark.parametrize("column", ["original_rms_first_half_second", "original_peak"])
+def test_keys_keep_their_loudness_beside_each_other(tmp_path: Path, column: str) -> None:
+    lines = [f"file,pitch,velocity_layer,microphone,{column}"]
+    for pitch in range(36, 97, 12):
+        # All as loud as can be; the piano loses 2 dB an octave in its soft layer, 1 in its loud one.
+        soundfile.write(tmp_path / f"{pitch}.flac", pluck(pitch, 2.0), SAMPLE_RATE)
+        as_peak = float(np.abs(pluck(pitch, 2.0)).max()) / np.sqrt(np.mean(pluck(pitch, 2.0)[: SAMPLE_RATE // 2] ** 2))
+        for layer, slope in ((1, -2.0), (2, -1.0)):
+            rms = 0.1 * layer * 10 ** (slope * (pitch - 36) / 12 / 20)
+            value = rms * (as_peak if column == "original_peak" else 1.0)
+            lines.append(f"{pitch}.flac,{pitch},{layer},,{value}")
+    (tmp_path / "samples.csv").write_text("\n".join(lines) + "\n")
+    (piano,) = load_pianos(tmp_path)
+    for dynamic, slope in ((0.25, -2.0), (0.75, -1.0)):
+        samples = [s for s in piano.samples if s.dynamic == dynamic]
+        levels = np.array([20 * np.log10(np.sqrt(np.mean(s.samples[:SAMPLE_RATE] ** 2))) for s in samples])
+        octaves = np.array([s.pitch / 12 for s in samples])
+        assert np.polyfit(octaves, levels, 1)[0] == pytest.approx(slope, abs=0.1)
+        assert np.mean(levels) == pytest.approx(0.0, abs=0.5)
+
+
 def test_samples_are_aligned_whatever_silence_is_left_before_them(tmp_path: Path) -> None:
     lines = ["file,pitch,velocity_layer,microphone"]
     for i, silence in enumerate((0.0, 0.004, 0.02)):

@@ -1,0 +1,1 @@
+"""Training of the network that hears notes while they sound."""

@@ -1,0 +1,1 @@
+"""Training of the score network: see README.md."""
