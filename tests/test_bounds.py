@@ -154,7 +154,7 @@ def test_text_of_too_many_lines_is_refused(monkeypatch: pytest.MonkeyPatch) -> N
             read(content)
 
 
-@pytest.mark.parametrize("suffix", ["npz", "mxl", "jams", "pdf"])
+@pytest.mark.parametrize("suffix", ["npz", "pdf"])
 def test_what_is_written_only_is_not_opened(tmp_path: Path, suffix: str) -> None:
     bomb = io.BytesIO()
     with zipfile.ZipFile(bomb, "w", zipfile.ZIP_DEFLATED) as archive:
@@ -177,7 +177,8 @@ def test_a_long_picture_has_longer_rows_and_shows_all_of_it() -> None:
     last = Note(85_000.0, 107, 86_000.0, 64)
     figure = roll.draw(Transcription((Note(0.0, 21, 1.0, 64), last), duration=86_400.0))
     assert figure.get_figheight() < roll.MOST_INCHES + 1
-    assert figure.axes[-1].get_xlim()[1] == pytest.approx(86_400.0)
+    *_, last_row, _ = figure.axes  # the key comes last
+    assert last_row.get_xlim()[1] == pytest.approx(86_400.0)
 
 
 def test_the_spectrogram_behind_long_rows_is_that_of_all_samples() -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -22,6 +23,25 @@ def test_every_example_runs(name: str) -> None:
     )
     assert done.stdout.strip()
     assert not done.stderr
+
+
+@pytest.mark.slow
+def test_the_notebook_runs(tmp_path: Path) -> None:
+    pytest.importorskip("nbclient")
+    pytest.importorskip("ipykernel")
+    (tmp_path / "waltz.flac").write_bytes(EXAMPLE.read_bytes())
+    notebook = ROOT / "examples" / "notebook.ipynb"
+    # In a process of its own: the kernel's sockets and loops are none of the other tests' business.
+    program = (
+        "import sys, nbformat; from nbclient import NotebookClient; "
+        "book = nbformat.read(sys.argv[1], 4); NotebookClient(book, timeout=300, resources={'metadata': {'path': '.'}})"
+        ".execute(); print([cell.outputs[0].output_type for cell in book.cells if cell.cell_type == 'code'])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(notebook)], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert done.stdout.strip() == str(["execute_result"] * 5)
 
 
 @pytest.mark.parametrize("model", FLOORS)

@@ -28,7 +28,7 @@ ORDER = [
     {"transcriber"},
     {"batch"},
     {"files", "serve"},
-    {"live"},
+    {"assistant", "live"},
     {"cli"},
     {"__main__"},
 ]

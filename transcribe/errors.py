@@ -16,8 +16,9 @@ from __future__ import annotations
 import errno
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from difflib import get_close_matches
 from importlib import import_module
 from types import ModuleType
 
@@ -87,6 +88,18 @@ def machine_faults_as(kind: type[PitchaiError], name: str) -> Iterator[None]:
         if reason is None:
             raise
         raise kind(f"{name}: {reason}") from None
+
+
+def suggestion(word: str, known: Iterable[str]) -> str:
+    """Say what may have been meant; nothing where nothing is like it.
+
+    Examples
+    --------
+    >>> suggestion("meastro", ["maestro", "maps"])
+    'did you mean maestro? '
+    """
+    like = get_close_matches(word, list(known), n=1, cutoff=0.6)
+    return f"did you mean {like[0]}? " if like else ""
 
 
 def import_optional(package: str, purpose: str, extra: str) -> ModuleType:

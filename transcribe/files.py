@@ -71,11 +71,13 @@ def save(
     scene = Scene(target.stem, summary=tuple(summary(transcription)))
     page = Page(target.stem if title is None else title, composer, repeats, show_confidence, lead_sheet)
     rendering = Rendering(lambda: scene, detail, page=page, capo=capo, one_track=one_track)
-    write_atomically(target, form.write(transcription, rendering), overwrite)
+    write_atomically(target, form.content(transcription, rendering), overwrite)
 
 
 def load(path: str | PathLike[str]) -> Transcription:
-    """Read a result from ``.json``, ``.mid``, ``.csv`` or ``.lab``; :func:`replayed` does the edits that it holds.
+    """Read a result: ``.json``, ``.mid``, ``.csv``, ``.lab``, ``.beats``, ``.jams`` or a score in MusicXML.
+
+    Edits that it holds stay undone; :func:`replayed` does them.
 
     Raises
     ------

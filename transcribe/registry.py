@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 from transcribe.beats.task import BEATS
 from transcribe.chords.task import CHORDS
 from transcribe.engine.task import Option
-from transcribe.errors import UsageError
+from transcribe.errors import UsageError, suggestion
 from transcribe.genre.task import GENRE
 from transcribe.instruments.task import INSTRUMENTS
 from transcribe.notes.task import NOTES
@@ -184,8 +184,9 @@ def task_of_dataset(name: str) -> Task:
     for task in TASKS:
         if name in task.datasets:
             return task
-    known = ", ".join(dataset for task in TASKS for dataset in task.datasets)
-    raise UsageError(f"there is no data set {name!r}; choose one of {known}")
+    known = [dataset for task in TASKS for dataset in task.datasets]
+    by_task = "; ".join(f"{', '.join(task.datasets)} ({task.name})" for task in TASKS if task.datasets)
+    raise UsageError(f"there is no data set {name!r}; {suggestion(name, known)}choose one of {by_task}")
 
 
 def load_dataset(

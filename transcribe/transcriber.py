@@ -7,6 +7,7 @@ and settings fixed for many.
 from __future__ import annotations
 
 import itertools
+import math
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
@@ -15,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from transcribe.audio.reader import MAX_DURATION, AudioReader, MeteredBlocks, Mixer, resampled
+from transcribe.audio.reader import MAX_DURATION, WHOLE, AudioReader, Excerpt, MeteredBlocks, Mixer, resampled
 from transcribe.automatic import AUTO, Automatic, is_wanted, load_automatic
 from transcribe.engine.devices import choose_device, choose_precision, device_of
 from transcribe.engine.inference import Infer, Outputs, infer_together
@@ -64,6 +65,8 @@ class Transcriber:
         What is known of the beats, and whether notes are moved onto them.
     max_duration
         Recordings that last longer, in seconds, are refused.
+    excerpt
+        What is heard of every recording; times of results count from its start.
     isolated
         Decode recordings in a process of their own, which may crash: see :mod:`transcribe.audio.isolated`.
     infer
@@ -89,6 +92,7 @@ class Transcriber:
         threads: int | None = None,
         timing: Timing = Timing(),  # noqa: B008 (frozen)
         max_duration: float = MAX_DURATION,
+        excerpt: Excerpt = WHOLE,
         isolated: bool = False,
         infer: Infer | None = None,
         **settings: object,
@@ -97,6 +101,7 @@ class Transcriber:
         self.threads = threads
         self.timing = timing
         self.max_duration = max_duration
+        self.excerpt = excerpt
         self.isolated = isolated
         self._infer = infer
         networks = [task for task in self.tasks if isinstance(task, NetworkTask)]
@@ -170,6 +175,8 @@ class Transcriber:
             If a stream would have to be read twice.
         """
         if self._reads is not None and Path(path).suffix.lower() in self._reads.reads:
+            if self.excerpt != WHOLE:
+                raise UsageError(f"{Path(path).name}: --start and --end are for recordings, not for notes")
             return self._reads.read(Path(path), self.timing)
         passes = bool(self.window_models) + len(self.excerpt_models)
         stream = str(path) == "-" or (os.path.exists(path) and not os.path.isfile(path) and not os.path.isdir(path))
@@ -186,6 +193,10 @@ class Transcriber:
                 watch = progress if result is None else None
                 result = self._hear_excerpts(model, reader.blocks(), reader.duration, watch, result, reader.warnings)
         assert result is not None
+        if self.excerpt != WHOLE:
+            last = None if math.isinf(self.excerpt.end) else self.excerpt.end
+            part = {"start": self.excerpt.start, "end": last}
+            result = replace(result, settings={**result.settings, "excerpt": part})
         return result
 
     def transcribe_audio(self, samples: np.ndarray, sample_rate: int, *, keep: Keep | None = None) -> Transcription:
@@ -267,7 +278,13 @@ class Transcriber:
         return spelled(self._added(Transcription(duration=seconds), model, decoder.fields(seconds)))
 
     def _reader(self, path: str | Path, model: AnyModel) -> AudioReader:
-        return AudioReader(path, model.features.sample_rate, max_duration=self.max_duration, isolated=self.isolated)
+        return AudioReader(
+            path,
+            model.features.sample_rate,
+            max_duration=self.max_duration,
+            isolated=self.isolated,
+            excerpt=self.excerpt,
+        )
 
     def _run(self, blocks: Iterable[np.ndarray], models: Sequence[WindowModel], tunings: Tunings) -> Outputs:
         if self._infer is not None:

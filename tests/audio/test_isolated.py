@@ -149,7 +149,7 @@ def test_a_batch_without_workers_goes_on(tmp_path: Path, wav: Path) -> None:
     code, lines = crashed(tmp_path, signal.SIGABRT, 1, str(wav), "-o", "out/", "--model", "small", "--no-chords")
     assert code == 3
     assert "the decoder crashes on it (SIGABRT)" in lines[0]
-    assert lines[-1].startswith("pitchai: 1 of 2 recordings, ")
+    assert lines[-1].startswith("pitchai: 1 of 2 recordings done, 1 failed: ")
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["song.mid"]
 
 

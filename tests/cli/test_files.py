@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -26,6 +27,38 @@ def test_show_and_schema(call: Call, tmp_path: Path) -> None:
     code, out, err = call("schema")
     assert (code, err) == (0, "")
     assert json.loads(out)["title"] == "pitchai transcription"
+
+
+def test_show_reads_what_convert_reads_and_fits_the_terminal(
+    call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    notes = Transcription(notes=tuple(sorted(FIVE_NOTES)), beats=(0.5, 1.0, 1.5, 2.0), downbeats=(0.5, 2.0))
+    for name in ("mid", "json", "csv", "jams", "beats"):
+        path = tmp_path / f"a.{name}"
+        path.write_bytes(FORMATS[name if name != "mid" else "midi"].write(notes))
+        code, out, err = call("show", path)
+        assert (code, err) == (0, "")
+        assert "C4" in out or "beats a minute" in out
+        assert call("convert", path, "-o", tmp_path / f"{name}-again.mid", "-q")[0] == 0
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)
+    monkeypatch.setenv("COLUMNS", "50")
+    shown = re.sub(r"\x1b\[[\d;]*m", "", call("show", tmp_path / "a.mid")[1])
+    assert max(map(len, shown.splitlines())) <= 50
+    for command in (("show",), ("convert", tmp_path / "x.mid")):
+        path = tmp_path / "song.wav"
+        code, out, err = call(command[0], path, *command[1:])
+        assert (code, out, one_line(err)) == (3, "", True)
+        assert "pitchai song.wav -o song.json" in err
+
+
+def test_convert_takes_outputs_as_other_commands_do(call: Call, tmp_path: Path) -> None:
+    source, sound, table = (tmp_path / f"a.{suffix}" for suffix in ("mid", "wav", "csv"))
+    source.write_bytes(to_midi(Transcription(notes=tuple(sorted(FIVE_NOTES)))))
+    assert call("convert", source, table, "-o", sound)[:2] == (0, f"{table}\n{sound}\n")
+    assert sound.read_bytes()[:4] == b"RIFF"
+    code, out, err = call("convert", source)
+    assert (code, out, one_line(err)) == (2, "", True)
+    assert "pitchai convert a.mid a.pdf" in err
 
 
 def test_pictures_beside_the_truth(call: Call, tmp_path: Path) -> None:

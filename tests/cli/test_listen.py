@@ -18,6 +18,7 @@ from tests.conftest import FIVE_NOTES
 from tests.signals import RATE
 from transcribe.cli import listen
 from transcribe.cli.listen import command_of
+from transcribe.cli.options import Part
 from transcribe.engine.task import Option
 from transcribe.events import Transcription
 from transcribe.formats.midi import to_midi
@@ -43,8 +44,12 @@ def test_json_is_pure_and_quiet_prints_paths(call: Call, wav: Path) -> None:
     document = json.loads(out)
     assert (code, err) == (0, "")
     assert document["input"] == str(wav)
-    assert document["outputs"] == [str(wav.with_suffix(".mid"))]
+    assert document["outputs"] == []
+    assert not wav.with_suffix(".mid").exists()
     assert document["duration"] == 3.0
+    code, out, err = call(wav, "--json", "-o", wav.with_suffix(".mid"))
+    assert json.loads(out)["outputs"] == [str(wav.with_suffix(".mid"))]
+    assert wav.with_suffix(".mid").exists()
     code, out, err = call(wav, "--quiet", "-o", wav.with_suffix(".csv"))
     assert (code, out, err) == (0, f"{wav.with_suffix('.csv')}\n", "")
 
@@ -104,7 +109,7 @@ def test_chords_of_bad_input_and_options(call: Call, strums: Path, tmp_path: Pat
         ((strums, "-o", "-"), 2),
         ((strums, "-o", tmp_path), 2),
         ((strums, "--model", "large"), 2),
-        ((strums, "--quiet"), 2),
+        ((strums, "--tempo", "90"), 2),
     ):
         code, out, err = call("chords", *arguments)
         assert (code, out) == (expected, "")
@@ -131,7 +136,7 @@ def test_instruments_are_printed_and_written_only_when_asked(call: Call, wav: Pa
         ((tmp_path / "none.wav",), 3),
         ((wav, "--vocabulary", "colours"), 2),
         ((wav, "-o", tmp_path / "x.mid"), 2),
-        ((wav, "--quiet"), 2),
+        ((wav, "--transpose", "2"), 2),
     ):
         code, out, err = call("instruments", *arguments)
         assert (code, out) == (expected, "")
@@ -168,6 +173,62 @@ def test_reports_and_activations(call: Call, wav: Path, tmp_path: Path) -> None:
     code, _, err = call("convert", tmp_path / "a.mid", tmp_path / "a.npz")
     assert code == 2
     assert one_line(err)
+
+
+def test_a_result_on_the_screen_is_printed_quietly_too(call: Call, strums: Path) -> None:
+    code, out, err = call("chords", strums, "-q")
+    assert (code, err) == (0, "")
+    assert "A:min" in out
+
+
+def test_part_of_a_recording(call: Call, wav: Path, strums: Path, tmp_path: Path) -> None:
+    """Times count from the start of what is heard; every command that listens knows of it."""
+    code, out, err = call(wav, "--start", "1.9", "--end", "0:02.9", "--json", "--no-chords")
+    assert (code, err) == (0, "")
+    part = json.loads(out)
+    assert part["duration"] == pytest.approx(1.0, abs=1e-3)
+    assert part["settings"]["excerpt"] == {"start": 1.9, "end": 2.9}
+    whole = json.loads(call(wav, "--json", "--no-chords")[1])["notes"]
+    late = [(n["pitch"], round(n["onset"] - 1.9, 1)) for n in whole if n["onset"] > 1.95]
+    assert [(n["pitch"], round(n["onset"], 1)) for n in part["notes"] if n["onset"] > 0.05] == late
+    code, out, _ = call("chords", strums, "--start", "2.2", "--json")
+    assert [chord["label"] for chord in json.loads(out)["chords"]] == ["A:min"]
+    for command in ("beats", "instruments"):
+        assert call(command, wav, "--end", "1", "-q")[0] == 0
+    sound = tmp_path / "part.wav"
+    assert call(wav, "--start", "2", "-o", sound, "--one-ear")[0] == 0
+    assert soundfile.read(sound)[0][: RATE // 2, 0] == pytest.approx(
+        soundfile.read(wav)[0][2 * RATE : 2 * RATE + RATE // 2], abs=1e-3
+    )
+    (tmp_path / "a.mid").write_bytes(to_midi(Transcription(notes=tuple(FIVE_NOTES))))
+    for words, expected in (
+        ((wav, "--start", "4"), 3),
+        ((wav, "--start", "2", "--end", "1"), 2),
+        ((wav, "--start", "1:75"), 2),
+        ((wav, "--end", "soon"), 2),
+        (("beats", tmp_path / "a.mid", "--start", "1"), 2),
+    ):
+        code, out, err = call(*words)
+        assert (code, out, one_line(err)) == (expected, "", True)
+        assert "--start" in err or "--end" in err
+
+
+def test_sound_is_a_result_like_any_other(call: Call, wav: Path, tmp_path: Path) -> None:
+    heard = tmp_path / "heard.ogg"
+    code, out, err = call(wav, "-o", heard)
+    assert (code, err) == (0, "")
+    assert str(heard) in out
+    before = heard.read_bytes()
+    assert call(wav, "-o", heard)[0] == 5
+    code, _, err = call(wav, "-o", heard, "--skip-existing")
+    assert (code, heard.read_bytes()) == (0, before)
+    assert "skipped" in err
+    assert call(wav, "-o", heard, "--overwrite", "--transpose", "12", "-q")[:2] == (0, f"{heard}\n")
+    assert heard.read_bytes() != before
+    code, out, _ = call(wav, "-o", tmp_path / "x.json", "--sonify", tmp_path / "x.mp3", "-q")
+    assert (code, out.split()) == (0, [str(tmp_path / name) for name in ("x.json", "x.mp3")])
+    code, out, err = call(wav, "-o", wav)
+    assert (code, out, one_line(err)) == (2, "", True)
 
 
 def test_sonify(call: Call, wav: Path, tmp_path: Path) -> None:
@@ -210,7 +271,10 @@ def test_a_command_is_made_for_any_task(
     program.command()(command_of(cast(Task, Loudness())))  # of a task this takes no more
     seen: list[object] = []
 
-    def opener(_: object, tasks: Sequence[Task], settings: object, known: Timing) -> Callable[..., Transcriber]:
+    def opener(
+        _: object, tasks: Sequence[Task], settings: object, known: Timing, heard: Part
+    ) -> Callable[..., Transcriber]:
+        assert heard == Part()
         seen.append((tasks[0].name, settings, known.tempo))
         return partial(Transcriber, tasks=["notes"], model="small")
 
@@ -222,7 +286,7 @@ def test_a_command_is_made_for_any_task(
     assert seen == [("loudness", {"floor": -60.0}, 90.0)]
     program(["--help"], standalone_mode=False)
     out = capsys.readouterr().out
-    for words in ("Tell how loud it is", "--floor", "Silence, in dB", "--tempo", "json; where"):
+    for words in ("Tell how loud it is", "--floor", "Silence, in dB", "--tempo", "say: json."):
         assert words in out
 
 

@@ -1,15 +1,17 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from tests.cli.conftest import Call, one_line
+from tests.cli.conftest import PITCHAI, Call, one_line
 from tests.conftest import EXAMPLE, FIVE_NOTES
 from transcribe import __version__
+from transcribe.cli.main import COMMANDS
 from transcribe.events import Transcription
 from transcribe.formats.table import FORMATS
 
@@ -64,6 +66,47 @@ def test_version_and_help(call: Call) -> None:
         code, out, _ = call(*arguments)
         assert code == 0
         assert "Usage: pitchai" in out
+
+
+def test_each_mistake_names_the_help_of_its_command(call: Call, wav: Path) -> None:
+    assert "see pitchai chords --help" in call("chords", wav, "--colour")[2]
+    assert "see pitchai --help" in call(wav, "--colour")[2]
+    assert "--start" in call(wav, "--staart", "1")[2]
+    for words in (("help",), ("help", "chords"), ("chords", "-h")):
+        code, out, err = call(*words)
+        assert (code, err) == (0, "")
+        assert ("pitchai chords RECORDING…" in out) == (len(words) == 2)
+    code, _, err = call("transcribe", wav) if not Path("transcribe").exists() else (2, "", "no command is needed")
+    assert (code, "no command is needed" in err) == (2, True)
+
+
+def test_the_help_lists_every_command_and_shows_no_types(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "100")
+    out = call("--help")[1]
+    for name in COMMANDS:
+        assert f"pitchai {name} " in out
+        assert not re.search(r"<\w+>|\{.*\}|\.\.\.", call(name, "--help")[1])
+    assert not re.search(r"<\w+>|\{.*\}|\.\.\.", out)
+    panels = re.findall(r"^╭─ ([^─]+) ─", out, re.MULTILINE)
+    assert panels[:4] == ["What is given", "Commands", "Recordings and results", "Many recordings"]
+
+
+@pytest.mark.parametrize(
+    ("line", "found"),
+    [("pitchai cho", "chords"), ("pitchai chords --vo", "--vocabulary"), ("pitchai a.wav --sp", "--spectrogram")],
+)
+def test_shells_are_told_how_a_line_goes_on(line: str, found: str) -> None:
+    asked = {"_PITCHAI_COMPLETE": "complete_bash", "COMP_WORDS": line, "COMP_CWORD": str(len(line.split()) - 1)}
+    done = subprocess.run(PITCHAI, env={**os.environ, **asked}, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == [found]
+
+
+def test_the_script_for_a_shell_is_shown() -> None:
+    named = {**os.environ, "_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION": "1"}  # else it is the shell that runs this
+    done = subprocess.run(
+        [*PITCHAI, "--show-completion", "bash"], env=named, capture_output=True, text=True, check=True
+    )
+    assert "_PITCHAI_COMPLETE" in done.stdout
 
 
 def test_help_needs_no_torch() -> None:

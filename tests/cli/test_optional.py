@@ -37,10 +37,10 @@ from transcribe.files import save
         ("starlette", "serve song.wav", "'pitchai[serve]'"),
         ("librosa", "genre song.wav", "'pitchai[genre]'"),
         ("librosa", "song.wav --genre -o song.mid", "'pitchai[genre]'"),
+        ("mcp", "mcp .", "'pitchai[mcp]'"),
+        ("torch", "song.wav --device cuda -o song.mid", "'pitchai[gpu]'"),
         ("sounddevice", "live", "'pitchai[live]'"),
         ("rtmidi", "live --input song.wav --midi-out pitchai", "'pitchai[live]'"),
-        # These are needed, and may be left out all the same: torch is large.
-        ("torch", "song.wav --device cuda -o song.mid", "torch"),
         ("soxr", "song.wav -o song.mid --no-chords --no-instruments", "soxr"),
         ("matplotlib", "convert song.json song.png", "matplotlib"),
     ],

@@ -14,11 +14,12 @@ from transcribe.beats.task import BEATS
 from transcribe.cli.main import main
 from transcribe.errors import InputError
 from transcribe.events import Key, Note, Transcription
-from transcribe.formats.beats import numbered, to_beats
+from transcribe.formats.beats import to_beats
 from transcribe.formats.csv import beats_to_csv as to_csv
 from transcribe.formats.midi import from_midi
 from transcribe.formats.table import FORMATS
 from transcribe.registry import load_dataset
+from transcribe.score.numbering import numbered
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "waltz.flac"
 WHOLE = Transcription(beats=(0.5, 1.0, 1.5, 2.0, 2.5), downbeats=(1.0, 2.5), beat_confidence=0.8, duration=3.0)

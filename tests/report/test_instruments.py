@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import numpy as np
 from matplotlib.colors import to_rgba_array
 from matplotlib.patches import Rectangle
 
@@ -47,7 +48,10 @@ def test_a_piano_alone_looks_as_it_did() -> None:
     plain = Transcription(notes=(Note(0.0, 60, 1.0, 80),), duration=1.0)
     figure = roll.draw(plain)
     assert not figure.legends
-    assert list(figure.axes[0].collections[0].get_array() or ()) == [80]
+    loud = roll.draw(Transcription(notes=(Note(0.0, 60, 1.0, 127),), duration=1.0))
+    shades = [np.asarray(one.axes[0].collections[0].get_facecolor())[0, :3].sum() for one in (figure, loud)]
+    assert shades[0] > shades[1]  # the louder, the darker
+    assert figure.axes[-1].get_label() == "key"
     assert families_in(plain) == []
 
 

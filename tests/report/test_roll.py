@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 
-from tests.conftest import FIVE_NOTES
+from tests.conftest import FIVE_NOTES, ROOT
 from tests.strategies import transcriptions
 from transcribe.cli.main import main as cli
 from transcribe.events import Chord, Note, Pedal, Transcription
@@ -42,7 +42,8 @@ def test_the_same_notes_give_the_same_picture() -> None:
 def test_every_note_pedal_and_chord_is_drawn() -> None:
     chords = (Chord(0.0, 1.5, "C:maj", 0.9), Chord(1.5, 3.0, "A$<&>:min", 0.9))
     song = Transcription(notes=tuple(FIVE_NOTES), pedals=(Pedal(0.5, 2.0),), chords=chords, duration=3.0)
-    (axes,) = roll.draw(song).axes
+    axes, key = roll.draw(song, roll.Scene("A $ong")).axes
+    assert key.get_label() == "key"
     boxes = [box for collection in axes.collections for box in collection.get_paths()]
     assert len(boxes) == len(FIVE_NOTES) + 1
     first = boxes[0].get_extents()
@@ -52,11 +53,42 @@ def test_every_note_pedal_and_chord_is_drawn() -> None:
     assert b"A$&lt;&amp;&gt;:min" in roll.to_svg(song)
 
 
+def test_there_is_a_title_and_what_is_played_is_shown_with_its_bars() -> None:
+    song = Transcription(
+        notes=tuple(FIVE_NOTES), beats=(0.0, 0.5, 1.0, 1.5, 2.0, 2.5), downbeats=(0.0, 1.0, 2.0), duration=3.0
+    )
+    figure = roll.draw(song, roll.Scene("My $ong"))
+    assert [text.get_text() for text in figure.texts] == [r"My \$ong"]
+    axes, key = figure.axes
+    assert {text.get_text() for text in key.texts} == {"soft 1", "127 loud"}
+    assert {"1", "2", "3"} <= {text.get_text() for text in axes.texts}
+    low, high = min(note.pitch for note in FIVE_NOTES), max(note.pitch for note in FIVE_NOTES)
+    assert axes.get_ylim() == pytest.approx((low - 1.5, high + 1.5)) or high - low < 11
+
+
+def test_names_of_chords_do_not_run_into_each_other() -> None:
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    chords = tuple(Chord(0.2 * k, 0.2 * k + 0.2, "F#:min7") for k in range(100))
+    figure = roll.draw(Transcription(chords=chords, duration=20.0))
+    renderer = FigureCanvasAgg(figure).get_renderer()  # type: ignore[no-untyped-call]
+    named = [text for text in figure.axes[0].texts if "F" in text.get_text()]
+    boxes = [text.get_window_extent(renderer) for text in named]
+    assert len(boxes) > 40
+    assert not any(a.overlaps(b) for i, a in enumerate(boxes) for b in boxes[:i])
+
+
+def test_the_colours_are_those_of_the_page() -> None:
+    style = (ROOT / "transcribe/report/assets/page.css").read_text(encoding="utf-8").lower()
+    for name, colour in (("hit", roll.HIT), ("miss", roll.MISS), ("extra", roll.EXTRA), ("pedal", roll.PEDAL)):
+        assert f"--{name}: {colour.lower()}" in style
+
+
 def test_a_long_piece_has_rows_and_an_hour_fits() -> None:
     notes = tuple(Note(k * 1.0, 40 + k % 40, k + 0.8, 64) for k in range(120))
-    assert len(roll.draw(Transcription(notes=notes, duration=120.0)).axes) == 6
+    assert len(roll.draw(Transcription(notes=notes, duration=120.0)).axes) == 6 + 1
     hours = Transcription(notes=tuple(Note(k * 60.0, 60, k * 60 + 1, 64) for k in range(200)), duration=12_000)
-    assert len(roll.draw(hours).axes) == roll.MOST_ROWS
+    assert len(roll.draw(hours).axes) == roll.MOST_ROWS + 1
     width, height = size_of(roll.to_png(Transcription(notes=notes, duration=120.0)))
     assert width == roll.INCHES * roll.DPI
     assert height < 65_536

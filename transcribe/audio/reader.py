@@ -66,6 +66,27 @@ class Audio:
         return len(self.samples) / self.sample_rate
 
 
+@dataclass(frozen=True)
+class Excerpt:
+    """What of a recording is heard: from ``start`` to ``end``, in seconds of its own time.
+
+    Raises
+    ------
+    ValueError
+        If it has no length.
+    """
+
+    start: float = 0.0
+    end: float = math.inf
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.start < self.end:
+            raise ValueError(f"an excerpt ends after it begins: {self.start:g} s, {self.end:g} s")
+
+
+WHOLE = Excerpt()
+
+
 class AudioReader(AbstractContextManager["AudioReader"]):
     """Read a recording block by block, mixed down to mono and resampled.
 
@@ -81,11 +102,13 @@ class AudioReader(AbstractContextManager["AudioReader"]):
         Seconds; what lasts longer, or says so, is refused.
     isolated
         Decode in a process of its own, which may crash (:mod:`transcribe.audio.isolated`).
+    excerpt
+        What is read of it; ``max_duration`` is that of the excerpt then.
 
     Attributes
     ----------
     duration
-        Seconds that the header promises; None where it doesn't say.
+        Seconds of the excerpt, by what the header promises; None where it doesn't say.
     warnings
         One line for everything odd met so far: an early end, NaN, more than one sound stream.
 
@@ -102,6 +125,7 @@ class AudioReader(AbstractContextManager["AudioReader"]):
         block_values: int = BLOCK_VALUES,
         max_duration: float = MAX_DURATION,
         isolated: bool = False,
+        excerpt: Excerpt = WHOLE,
     ) -> None:
         self.name = "standard input" if str(source) == "-" else Path(source).name
         self.sample_rate = sample_rate
@@ -114,8 +138,10 @@ class AudioReader(AbstractContextManager["AudioReader"]):
         except BaseException:
             self._file.close()
             raise
-        self.duration = self._decoder.duration
+        self._excerpt = excerpt
         self._max_duration = max_duration
+        length = self._decoder.duration
+        self.duration = None if length is None else max(0.0, min(length, excerpt.end) - excerpt.start)
         if self.duration is not None and self.duration > max_duration:
             self._decoder.close()
             self._file.close()
@@ -152,7 +178,7 @@ class AudioReader(AbstractContextManager["AudioReader"]):
         Raises
         ------
         InputError
-            If the rate is outside 1-384 kHz, nothing at all can be decoded, or it is too long.
+            If the rate is outside 1-384 kHz, nothing at all can be decoded, it is too long, or ends before its excerpt.
         """
         import soxr
 
@@ -162,7 +188,7 @@ class AudioReader(AbstractContextManager["AudioReader"]):
         resampler = None if rate == self.sample_rate else soxr.ResampleStream(rate, self.sample_rate, 1, "float32")
         n_read = 0
         mixer = Mixer(rate)
-        for block in self._decoded_blocks():
+        for block in self._excerpted(self._decoded_blocks(), rate):
             n_read += len(block)
             if n_read > self._max_duration * rate:
                 raise self._too_long("lasts longer than")
@@ -180,6 +206,20 @@ class AudioReader(AbstractContextManager["AudioReader"]):
             yield from self._decoder.blocks()
         except NotDecodableError as error:
             raise InputError(f"{self.name}: can't decode: {error}; convert it to WAV") from None
+
+    def _excerpted(self, blocks: Iterable[np.ndarray], rate: int) -> Iterator[np.ndarray]:
+        """Pass on what lies within the excerpt; what follows isn't decoded."""
+        first, n_passed = round(self._excerpt.start * rate), 0
+        last = None if math.isinf(self._excerpt.end) else round(self._excerpt.end * rate)
+        for block in blocks:
+            kept = block[max(first - n_passed, 0) : None if last is None else max(last - n_passed, 0)]
+            n_passed += len(block)
+            if len(kept):
+                yield kept
+            if last is not None and n_passed >= last:
+                return
+        if first and n_passed <= first:
+            raise InputError(f"{self.name}: lasts {_span(n_passed / rate)}; --start lies behind its end")
 
     def _finite(self, samples: np.ndarray) -> np.ndarray:
         # Beyond 1e6 a value is no sample but rubbish, and its square would leave float32. NaN compares as False.

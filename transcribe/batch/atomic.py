@@ -5,14 +5,11 @@ from __future__ import annotations
 import io
 import os
 import tempfile
-from collections.abc import Callable
 from pathlib import Path
 from typing import IO
 
 from transcribe.errors import OutputError, TakenError
-
-# The bytes of a file, or what writes them into an open one.
-Content = bytes | Callable[[IO[bytes]], None]
+from transcribe.formats.format import Content
 
 
 def check_replaceable(path: Path, overwrite: bool, option: str = "-o") -> None:

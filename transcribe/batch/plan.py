@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from transcribe.audio.reader import AUDIO_SUFFIXES
 from transcribe.batch import storage, tree
-from transcribe.errors import InputError, OutputError, UsageError
+from transcribe.errors import InputError, OutputError, UsageError, suggestion
 from transcribe.formats.format import Format
 from transcribe.formats.table import FORMATS, format_of
 
@@ -151,13 +151,15 @@ def plan(
     formats: Sequence[str] = (),
     table: Mapping[str, Format] = FORMATS,
     default: str | None = "midi",
+    more: Sequence[str] = (),
 ) -> list[Job]:
     """Decide where every result goes.
 
     Without ``outputs`` beside its recording, in the ``default`` format or in ``formats``; nowhere where there is no
     default either. ``table`` holds the formats that there are. An output is a file, whose suffix (or the one
     format) says what is written, ``-`` for standard output, or a folder: one that exists, ends in a separator, or is
-    given for several recordings. Recordings that would share a name keep their suffix: ``a.wav.mid``, ``a.mp3.mid``.
+    given for several recordings. ``more`` are files beside these, each of what its suffix
+    says. Recordings that would share a name keep their suffix: ``a.wav.mid``, ``a.mp3.mid``.
 
     Raises
     ------
@@ -174,9 +176,7 @@ def plan(
             jobs[0].append(
                 (output, _kind_of_file(output, kinds or (usual if output == STANDARD else []), len(recordings), table))
             )
-            local = output != STANDARD and not storage.is_remote(output)
-            if local and not os.path.isdir(Path(output).absolute().parent):
-                raise OutputError(f"{output}: the folder {Path(output).parent} is not there; make it first")
+            _check_folder(output)
             continue
         if output != BESIDE and not (kinds or usual):
             raise UsageError(f"{output}: a folder needs --format: one of {', '.join(table)}")
@@ -185,8 +185,19 @@ def plan(
             for job, path in zip(jobs, names, strict=True):
                 if path is not None:
                     job.append((path, kind))
+    for output in map(storage.plain, more):
+        if _is_folder(output, len(recordings), table):
+            raise UsageError(f"{output}: give a file there")
+        jobs[0].append((output, format_of(Path(output), table)))
+        _check_folder(output)
     _check_unique(recordings, jobs)
     return [Job(recording, tuple(job)) for recording, job in zip(recordings, jobs, strict=True)]
+
+
+def _check_folder(output: str) -> None:
+    local = output != STANDARD and not storage.is_remote(output)
+    if local and not os.path.isdir(Path(output).absolute().parent):
+        raise OutputError(f"{output}: the folder {Path(output).parent} is not there; make it first")
 
 
 def _is_folder(output: str, n_recordings: int, table: Mapping[str, Format]) -> bool:
@@ -216,7 +227,10 @@ def _kind_of_file(output: str, kinds: Sequence[Format], n_recordings: int, table
 def _named(name: str, table: Mapping[str, Format]) -> Format:
     if name.lower() in table:
         return table[name.lower()]
-    return format_of(Path(f"x.{name.lstrip('.')}"), table)
+    for form in table.values():
+        if f".{name.lower().lstrip('.')}" in form.suffixes:
+            return form
+    raise UsageError(f"--format {name}: unknown format; {suggestion(name, table)}use one of {', '.join(table)}")
 
 
 def _names(recordings: Sequence[Recording], folder: str, suffix: str) -> list[str | None]:
@@ -268,6 +282,25 @@ def check_inputs(recordings: Iterable[Recording]) -> None:
         more = f"; nor are {len(missing) - 1} more there" if len(missing) > 1 else ""
         hint = "; an address begins with https://" if re.match(r"[\w-]+(\.[\w-]+)+/", missing[0]) else ""
         raise InputError(f"{missing[0]}: no such file{more}{hint}; nothing was begun")
+
+
+def check_no_results(recordings: Iterable[Recording], read: frozenset[str]) -> None:
+    """Refuse files that hold notes or chords already, but those with a suffix that is ``read``.
+
+    Raises
+    ------
+    UsageError
+        If there is one.
+    """
+    for one in recordings:
+        suffix = Path(one.path).suffix.lower()
+        results = {suffix for form in FORMATS.values() if form.read for suffix in form.suffixes}
+        if suffix in results - read and os.path.isfile(one.path):
+            name = Path(one.path)
+            raise UsageError(
+                f"{one.path}: is a result already, and no recording: pitchai convert {name.name} {name.stem}.pdf makes "
+                "other files of it, pitchai beats and pitchai show read it"
+            )
 
 
 def check_in_reach(jobs: Sequence[Job], addresses: Iterable[str]) -> None:

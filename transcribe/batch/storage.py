@@ -27,6 +27,7 @@ from transcribe.errors import (
     import_optional,
     machine_faults_as,
 )
+from transcribe.formats.format import Content
 
 # The stores that have been tried, of the many that fsspec knows; the web is read only.
 STORES = ("s3", "gs", "az", "memory")
@@ -248,7 +249,7 @@ def check_writable(address: str, overwrite: bool, option: str = "-o") -> None:
         raise TakenError(f"{address}: exists already; use --overwrite to replace it or --skip-existing to keep it")
 
 
-def write(address: str, content: atomic.Content, overwrite: bool = False) -> None:
+def write(address: str, content: Content, overwrite: bool = False) -> None:
     """Write a whole file or nothing.
 
     Raises

@@ -17,7 +17,7 @@ from transcribe.batch.plan import STANDARD, Job, Recording
 from transcribe.edits.replay import carried, replayed
 from transcribe.errors import InputError, OutputError, PitchaiError, TakenError, UsageError, machine_faults_as
 from transcribe.events import Transcription
-from transcribe.formats.format import Format, Page, Rendering
+from transcribe.formats.format import Content, Format, Page, Rendering
 from transcribe.formats.json import from_json
 from transcribe.formats.npz import Collected
 from transcribe.registry import summary
@@ -135,10 +135,10 @@ class Worker:
                 scene = partial(self._scene, recording, form, result)
                 with machine_faults_as(OutputError, "standard output" if path == STANDARD else path):
                     # Activations are written piece by piece: of hours they are much.
-                    content: atomic.Content = kept.write
+                    content: Content = kept.write
                     if "activations" not in form.needs:
                         shown = part if form.detailed else heard if form.name == "json" else result
-                        content = form.write(shown, replace(work.rendering, scene=scene, page=page))
+                        content = form.content(shown, replace(work.rendering, scene=scene, page=page))
                 if path == STANDARD:
                     printed += atomic.to_bytes(content)
                 elif self._write(path, content):
@@ -169,7 +169,7 @@ class Worker:
                 return heard, replayed(heard)
         return result, result
 
-    def _write(self, path: str, content: atomic.Content) -> bool:
+    def _write(self, path: str, content: Content) -> bool:
         """Write a result; False where one that another run has just written is to be kept."""
         try:
             storage.write(path, content, self.work.overwrite)
@@ -192,7 +192,7 @@ class Worker:
 
     def _scene(self, recording: Recording, form: Format, result: Transcription) -> Scene:
         rate = _REPORT_SAMPLE_RATE if "sound" in form.shows else _PICTURE_SAMPLE_RATE
-        blocks = _blocks(recording.path, rate, self.transcriber.max_duration) if recording.rereadable else None
+        blocks = _blocks(recording.path, rate, self.transcriber) if recording.rereadable else None
         work, words = self.work, tuple(summary(result))
         return Scene(recording.name, work.reference, blocks, rate, work.sound, work.spectrogram, words)
 
@@ -209,8 +209,10 @@ def _named(recording: Recording, copy: str) -> Iterator[None]:
         raise type(error)(recording.name + said.removeprefix(name)) from None
 
 
-def _blocks(path: str, sample_rate: int, max_duration: float) -> Iterator[np.ndarray]:
+def _blocks(path: str, sample_rate: int, heard_by: Transcriber) -> Iterator[np.ndarray]:
+    """Read a recording again, so far as it was heard."""
     from transcribe.audio.reader import AudioReader
 
-    with AudioReader(path, sample_rate, max_duration=max_duration) as reader:
+    longest, excerpt = heard_by.max_duration, heard_by.excerpt
+    with AudioReader(path, sample_rate, max_duration=longest, excerpt=excerpt) as reader:
         yield from reader.blocks()

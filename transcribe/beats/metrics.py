@@ -18,6 +18,7 @@ from transcribe.errors import InputError
 from transcribe.events import Key, Metre, Transcription
 from transcribe.formats.reading import Numbers, decode, read_bytes
 from transcribe.report.statistics import interval
+from transcribe.report.summary import counted
 from transcribe.report.tables import PlainReport, Table
 from transcribe.score.analysis import metre
 from transcribe.theory.keys import signature, usual
@@ -66,7 +67,7 @@ class BeatReport(PlainReport):
             count = sum(name in scores for scores in self.pieces.values())
             low, high = self.intervals.get(name, (value, value))
             rows.append((METRICS[name], f"{value:.4f}", f"{low:.3f} – {high:.3f}", str(count)))
-        yield Table(("", "score", "95 %", "recordings"), tuple(rows), f"{len(self.pieces)} recordings", strong=1)
+        yield Table(("", "score", "95 %", "recordings"), tuple(rows), counted(len(self.pieces), "recording"), strong=1)
         if self.groups:
             names = [name for name in ("beats", "downbeats", "metre_class", "tempo") if name in self.means]
             lines = [

@@ -24,6 +24,7 @@ from transcribe.errors import InputError
 from transcribe.events import Key, Note, Transcription
 from transcribe.formats.musicxml_reader import ScoreNote, read_score_notes
 from transcribe.formats.reading import decode, read_bytes
+from transcribe.report.summary import counted
 from transcribe.report.tables import PlainReport, Table
 from transcribe.score.analysis import Timing
 from transcribe.score.bars import Notation
@@ -65,7 +66,7 @@ class ScoreReport(PlainReport):
         rows = [
             (label, *(f"{self.means[way][name]:.4f}" for way in WAYS)) for name, label in METRICS.items()
         ]  # fmt: skip
-        yield Table(("", *WAYS.values()), tuple(rows), f"{len(self.pieces)} recordings")
+        yield Table(("", *WAYS.values()), tuple(rows), counted(len(self.pieces), "recording"))
         for way, label in WAYS.items():
             lines = [(group, *(f"{means[way][name]:.3f}" for name in METRICS)) for group, means in self.groups.items()]
             if lines:

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 from transcribe.engine.task import Lazy, Listener, Option, Progress
 from transcribe.errors import InputError
 from transcribe.events import GUESSED_BELOW
-from transcribe.formats.beats import numbered
 from transcribe.formats.format import Format, plain
 from transcribe.formats.table import FORMATS
 from transcribe.report.summary import clock
 from transcribe.report.tables import Report, Table
+from transcribe.score.numbering import numbered
 
 if TYPE_CHECKING:
     from transcribe.datasets import Dataset, Piece
@@ -87,8 +87,9 @@ class BeatsTask:
         if result.tempo is not None:
             confidence = "known" if result.beat_confidence == 1 else f"{result.beat_confidence or 0:.0%}"
             about.append(("tempo", f"{result.tempo:.1f} beats a minute"))
-            metres = ", then ".join(metre.label for metre in result.metres[:_SHOWN]) or "unclear"
-            about.append(("metre", f"{metres}: {length} beats a bar" if length else "unclear"))
+            metres = ", then ".join(metre.label for metre in result.metres[:_SHOWN])
+            counted = [metres, f"{length} beats a bar"] if length else ["unclear"]
+            about.append(("metre", ": ".join(filter(None, counted))))
             about.append(("confidence", confidence))
         about += [("key", f"{key.label}, {clock(key.onset)} – {clock(key.offset)}") for key in result.keys]
         yield Table((), tuple(about), title)

@@ -18,6 +18,7 @@ from transcribe.datasets import LeftOut, Piece
 from transcribe.engine.task import Listener, Progress
 from transcribe.errors import InputError, UsageError
 from transcribe.events import Chord
+from transcribe.report.summary import counted
 from transcribe.report.tables import Figures, PlainReport, Report, Table, confusion_table
 from transcribe.theory.chords import Label, parse
 
@@ -44,7 +45,7 @@ class ChordReport(PlainReport):
     def tables(self) -> Iterator[Table | str]:
         """Lay out the means."""
         several = len(self.pieces) > 1
-        title = f"{len(self.pieces)} pieces" if several else next(iter(self.pieces), "no pieces")
+        title = counted(len(self.pieces), "piece") if several else next(iter(self.pieces), "no pieces")
         rows = ((name, f"{value:.4f}") for name, value in self.means.items())
         yield Table(("mir_eval.chord", "score"), tuple(rows), title, strong=1)
         if several:

@@ -118,10 +118,12 @@ def describe(error: Exception) -> tuple[str, int]:
         return str(error), error.exit_code
     complain = getattr(error, "format_message", None)
     if complain is not None:  # typer's own complaints about the arguments
-        return f"{complain().rstrip('.')}; see pitchai --help", UsageError.exit_code
+        asked = getattr(getattr(error, "ctx", None), "command_path", None) or "pitchai"
+        return f"{complain().rstrip('.')}; see {asked} --help", UsageError.exit_code
     package = (getattr(error, "name", None) or "").partition(".")[0]
     if isinstance(error, ModuleNotFoundError) and package not in ("", "transcribe"):
-        return f"{package} isn't installed, and is needed for this: pip install {package}", UsageError.exit_code
+        wanted = {"torch": "'pitchai[gpu]'"}.get(package, package)
+        return f"{package} isn't installed, and is needed for this: pip install {wanted}", UsageError.exit_code
     if isinstance(error, FileNotFoundError) and not _has_working_folder():
         return "the working folder has been deleted; change to another, or give absolute paths", OutputError.exit_code
     fault = machine_fault(error)

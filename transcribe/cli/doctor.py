@@ -78,11 +78,13 @@ def _licence(about: metadata.PackageMetadata) -> str:
 def _devices() -> dict[str, str]:
     from transcribe.engine.devices import n_threads
 
+    found = {"cpu": f"{os.cpu_count()} cores, {n_threads()} threads"}
     try:
         import torch
+    except ModuleNotFoundError:
+        return {**found, "cuda": "no torch to ask: GPUs need pip install 'pitchai[gpu]'"}
     except (ImportError, OSError) as error:
-        return {"torch": f"FAULTY: {' '.join(str(error).split())[:200]}"}
-    found = {"cpu": f"{os.cpu_count()} cores, {n_threads()} threads"}
+        return {**found, "torch": f"FAULTY: {' '.join(str(error).split())[:200]}"}
     if not torch.cuda.is_available():
         found["cuda"] = "none: auto takes the CPU"
     for i in range(torch.cuda.device_count() if torch.cuda.is_available() else 0):

@@ -6,6 +6,8 @@ The data set says which task it is about, the task has the metrics, and its repo
 from __future__ import annotations
 
 import json
+import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -17,9 +19,10 @@ from transcribe.cli.groups import Settings
 from transcribe.cli.options import Computing, Printing
 from transcribe.cli.tables import print_tables
 from transcribe.errors import InputError, UsageError
-from transcribe.registry import TASKS, ComparingTask, task_of_dataset
+from transcribe.registry import TASKS, ComparingTask, task_named, task_of_dataset
 
 if TYPE_CHECKING:
+    from transcribe.datasets import Piece
     from transcribe.registry import Task
     from transcribe.report.tables import Report
 
@@ -36,22 +39,46 @@ def datasets_help() -> str:
 class Data:
     """What is measured."""
 
-    dataset: Annotated[str | None, typer.Option(help="Its name.")] = None
+    dataset: Annotated[str | None, typer.Option(metavar="NAME", help="Its name.")] = None
     data: Annotated[
-        Path | None, typer.Option(help="The data set's folder; else the one of its name in $PITCHAI_DATA.")
+        Path | None,
+        typer.Option(metavar="FOLDER", help="The data set's folder; else the one of its name in $PITCHAI_DATA."),
     ] = None
-    split: Annotated[str | None, typer.Option(help="train, validation, test or all.")] = None
+    split: Annotated[str | None, typer.Option(metavar="NAME", help="train, validation, test or all.")] = None
     labels: Annotated[
         Path | None,
-        typer.Option(help="Take the labels (of genres: the lists of splits) from this folder instead."),
+        typer.Option(
+            metavar="FOLDER", help="Take the labels (of genres: the lists of splits) from this folder instead."
+        ),
     ] = None
     reference: Annotated[
-        Path | None, typer.Option(help="Instead of a data set: the true notes (MIDI, …) or chords (.lab),")
+        Path | None,
+        typer.Option(
+            help="Instead of a data set: a file of the true notes (MIDI, …), chords (.lab) or beats (.beats),"
+        ),
     ] = None
-    estimate: Annotated[Path | None, typer.Option(help="and the file to compare with them.")] = None
+    estimate: Annotated[
+        Path | None, typer.Option(help="and what to compare with them: such a file, or a recording, which is heard.")
+    ] = None
     without: Annotated[
         list[str] | None, typer.Option(help="Leave out pieces whose names contain this; may be repeated.")
     ] = None
+
+    def chosen(self, task: Task) -> list[Piece]:
+        """List the pieces of the data set, but those that are to be left out.
+
+        Raises
+        ------
+        UsageError
+            If none is left, or the data aren't found.
+        InputError
+            If they can't be read.
+        """
+        found = task.datasets[str(self.dataset)].pieces(self.data, self.split, self.labels)
+        pieces = [piece for piece in found if not any(word in piece.name for word in self.without or ())]
+        if not pieces:
+            raise UsageError(f"--without {' --without '.join(self.without or ())}: no piece of {self.dataset} is left")
+        return pieces
 
     def check(self) -> None:
         """Refuse options that contradict each other.
@@ -172,8 +199,9 @@ def evaluate(data: Data, measure: Measure, output: Output, computing: Computing)
     """Measure results against the truth, as the field measures them.
 
     [bold]pitchai eval --dataset maestro --data maestro-v3.0.0[/] or
-    [bold]pitchai eval --reference a.mid --estimate b.mid[/] (or .lab files of chords).
+    [bold]pitchai eval --reference true.mid --estimate song.wav[/] (or two results, or .lab files of chords).
     """
+    from transcribe.audio.reader import AUDIO_SUFFIXES
     from transcribe.batch.atomic import write_atomically
     from transcribe.report.confusion import to_png
     from transcribe.report.tables import ComparedReport, PagedReport, PartialReport
@@ -182,9 +210,17 @@ def evaluate(data: Data, measure: Measure, output: Output, computing: Computing)
     other = None if output.against is None else _read_report(output.against)
     kept: Kept = []
     if data.reference is not None and data.estimate is not None:
-        report = _compare(data.reference, data.estimate, measure, output, kept)
+        if data.estimate.suffix.lower() in AUDIO_SUFFIXES:
+            task, pieces = _heard(data.reference, data.estimate)
+            report = _evaluate(data.estimate.name, task, pieces, measure, output, computing, kept)
+        else:
+            report = _compare(data.reference, data.estimate, measure, output, kept)
     else:
-        report = _evaluate(str(data.dataset), data, measure, output, computing, kept)
+        task = task_of_dataset(str(data.dataset))
+        output.check(task)
+        measure.options_of(task, str(data.dataset))
+        pieces = data.chosen(task)
+        report = _evaluate(str(data.dataset), task, pieces, measure, output, computing, kept)
     if not output.quiet:
         for warning in report.warnings:
             say(warning)
@@ -247,18 +283,33 @@ def _task_of_files(reference: Path, estimate: Path) -> ComparingTask:
     )
 
 
-def _evaluate(dataset: str, data: Data, measure: Measure, output: Output, computing: Computing, kept: Kept) -> Report:
+def _heard(reference: Path, estimate: Path) -> tuple[Task, list[Piece]]:
+    """Find out from the truth of one recording which task it is about."""
+    from transcribe.datasets import Piece
+
+    for path in (reference, estimate):
+        if not os.path.isfile(path):
+            raise InputError(f"{path}: no such file")
+    suffix = reference.suffix.lower()
+    task = task_named("beats") if suffix == ".beats" else _task_of_files(reference, reference)
+    return task, [Piece(estimate.stem, estimate, reference, "")]
+
+
+def _evaluate(
+    dataset: str,
+    task: Task,
+    pieces: Sequence[Piece],
+    measure: Measure,
+    output: Output,
+    computing: Computing,
+    kept: Kept,
+) -> Report:
     """Listen to the recordings of a data set, and compare the results with its labels."""
     from transcribe.batch.atomic import check_writable
     from transcribe.transcriber import Transcriber
 
-    task = task_of_dataset(dataset)
     options = measure.options_of(task, dataset)
     output.check(task)
-    pieces = task.datasets[dataset].pieces(data.data, data.split, data.labels)
-    pieces = [piece for piece in pieces if not any(word in piece.name for word in data.without or ())]
-    if not pieces:
-        raise UsageError(f"--without {' --without '.join(data.without or ())}: no piece of {dataset} is left")
     if output.plot is not None:
         if not all(piece.tags or piece.labels.is_dir() for piece in pieces):
             raise UsageError("--plot draws the confusions of labelled clips, and these are songs")
@@ -274,5 +325,6 @@ def _evaluate(dataset: str, data: Data, measure: Measure, output: Output, comput
         isolated=True,
         **measure.settings,
     )
-    with ProgressBar(f"{len(pieces)} recordings of {dataset}", output.quiet) as progress:
+    label = dataset if len(pieces) == 1 else f"{len(pieces)} recordings of {dataset}"
+    with ProgressBar(label, output.quiet) as progress:
         return task.evaluate(dataset, pieces, transcriber, progress=progress, **options)

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+import shutil
+import sys
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from transcribe.cli.console import print_line, print_paths, say_remarks
-from transcribe.cli.options import Charts, KnownBeats, Parts, Reference, Rhythm, Scores, rendering_of, timing
+from transcribe.cli.options import QUIET, Charts, KnownBeats, Parts, Reference, Rhythm, Scores, rendering_of, timing
 from transcribe.cli.run import check_packages, read_reference
-from transcribe.cli.tables import print_tables, roll, summed_up
+from transcribe.cli.tables import ROLL_MARGIN, print_tables, roll, summed_up
 from transcribe.errors import UsageError
 from transcribe.registry import task_named
 
@@ -24,17 +26,48 @@ if TYPE_CHECKING:
     from transcribe.score.analysis import Timing
 
 
+@dataclass(frozen=True)
+class Files:
+    """Results."""
+
+    source: Annotated[
+        Path,
+        typer.Argument(
+            metavar="RESULT", help="A result, or what others wrote: MIDI, JSON, CSV, JAMS, MusicXML, .lab, .beats."
+        ),
+    ]
+    places: Annotated[
+        list[Path] | None, typer.Argument(metavar="[TARGET…]", help="What to write; the suffix says how.")
+    ] = None
+    outputs: Annotated[
+        list[Path] | None, typer.Option("--output", "-o", help="The same, as other commands have it.")
+    ] = None
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files that exist.")] = False
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help=QUIET)] = False
+
+    @property
+    def targets(self) -> list[Path]:
+        """What is written.
+
+        Raises
+        ------
+        UsageError
+            If it is nothing.
+        """
+        found = [*(self.places or ()), *(self.outputs or ())]
+        if not found:
+            raise UsageError(f"say what to write: pitchai convert {self.source.name} {self.source.stem}.pdf")
+        return found
+
+
 def convert(
-    source: Annotated[Path, typer.Argument(help="A result: MIDI, JSON, CSV or .lab.")],
-    targets: Annotated[list[Path], typer.Argument(metavar="TARGET…", help="What to write; the suffix says how.")],
-    reference: Reference,
+    given: Files,
     known: KnownBeats,
     rhythm: Rhythm,
     charts: Charts,
     scores: Scores,
     parts: Parts,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files that exist.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Don't print what was written.")] = False,
+    reference: Reference,
 ) -> None:
     """Turn a result into other formats, without listening again: [bold]pitchai convert song.json song.mid[/].
 
@@ -47,12 +80,13 @@ def convert(
     from transcribe.report.roll import Scene
     from transcribe.score.parts import only
 
+    source, targets, overwrite = given.source, given.targets, given.overwrite
     for target in targets:
         format_of(target)
     _check_unlike(targets)
     kept = read_transcription(source)
     transcription = replayed(kept)
-    if not quiet:
+    if not given.quiet:
         say_remarks(source, transcription)
     forms = _formats(source, transcription, targets)
     charts.check(forms)
@@ -72,11 +106,11 @@ def convert(
     shown = {form.name: part if form.detailed else transcription for form in forms}
     if kept.edits and not known_timing.settings and not (charts.transpose or scores.simplify or parts.names):
         shown["json"] = kept  # as heard, with the edits beside it
-    contents = [form.write(shown[form.name], rendering) for form in forms]
-    for target, content in zip(targets, contents, strict=True):
+    contents = [form.content(shown[form.name], rendering) for form in forms]
+    # Sound is made while it is written, and so comes first: what can't be made leaves nothing behind.
+    for target, content in sorted(zip(targets, contents, strict=True), key=lambda made: isinstance(made[1], bytes)):
         write_atomically(target, content, overwrite)
-        if not quiet:
-            print_paths([str(target)])
+    print_paths(map(str, targets))
 
 
 def _changed(
@@ -98,9 +132,9 @@ def _formats(source: Path, transcription: Transcription, targets: Sequence[Path]
     """Choose how each target is written, if the result holds what it takes."""
     from transcribe.formats.table import FORMATS, format_of
 
-    # Where there are chords alone, a table or MIDI holds these.
-    of_chords = transcription.chords and not transcription.notes
-    table = {**FORMATS, **task_named("chords").formats} if of_chords else FORMATS
+    # Where there are chords or beats alone, a table or MIDI holds these.
+    only = "notes" if transcription.notes else "chords" if transcription.chords else "beats"
+    table = {**FORMATS, **task_named(only).formats} if only == "chords" or transcription.beats else FORMATS
     forms = [format_of(target, table) for target in targets]
     for target, form in zip(targets, forms, strict=True):
         for needed in form.needs:
@@ -123,8 +157,12 @@ def _check_unlike(targets: Sequence[Path]) -> None:
 
 
 def show(
-    source: Annotated[Path, typer.Argument(help="A result, or any MIDI file.")],
-    width: Annotated[int, typer.Option(min=10, max=1000, help="Columns of the picture.")] = 100,
+    source: Annotated[Path, typer.Argument(metavar="RESULT", help="Whatever pitchai convert reads.")],
+    width: Annotated[
+        int | None,
+        typer.Option(min=10, max=1000, help="Columns of the picture; as the terminal has, or 100, if not given."),
+    ] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help=QUIET)] = False,
 ) -> None:
     """Print what a result holds: its summary, and its notes as a picture."""
     from transcribe.edits.replay import replayed
@@ -132,11 +170,20 @@ def show(
     from transcribe.score.harmony import spelled
 
     result = spelled(replayed(read_transcription(source)))
-    say_remarks(source, result)
-    if result.chords and not result.notes:
-        print_tables(*task_named("chords").tables(source.name, result))
-    else:
-        print_tables(summed_up(source.name, result), roll(result, width))
+    if not quiet:
+        say_remarks(source, result)
+    for task in ("chords", "beats"):
+        if getattr(result, task) and not result.notes:
+            print_tables(*task_named(task).tables(source.name, result))
+            return
+    print_tables(summed_up(source.name, result), roll(result, _fitting() if width is None else width))
+
+
+def _fitting() -> int:
+    """Count the columns of a picture that fits the terminal; 100 elsewhere."""
+    if not sys.stdout.isatty():
+        return 100
+    return max(10, shutil.get_terminal_size().columns - ROLL_MARGIN)
 
 
 def schema() -> None:

@@ -6,6 +6,7 @@ import inspect
 from collections.abc import Callable, Collection, Mapping, Sequence
 from copy import copy
 from dataclasses import MISSING, fields, is_dataclass, make_dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, get_args, get_type_hints
 
 import typer
@@ -49,7 +50,10 @@ def unpacked(
     members: dict[str, list[str]] = {}
     for argument, kind in hints.items():
         if not is_dataclass(kind):
-            offered[argument] = _parameter(argument, kind, inspect.signature(command).parameters[argument].default)
+            default = inspect.signature(command).parameters[argument].default
+            offered[argument] = _parameter(
+                argument, _described(kind, (helps or {}).get(argument), None, default), default
+            )
             continue
         own = get_type_hints(kind, include_extras=True)
         members[argument] = [f.name for f in fields(kind) if f.name not in without]
@@ -58,7 +62,8 @@ def unpacked(
                 raise ValueError(f"{command.__name__} would have two options {field.name}")
             panel, text = (kind.__doc__ or "").splitlines()[0].rstrip("."), (helps or {}).get(field.name)
             default = inspect.Parameter.empty if field.default is MISSING else field.default
-            offered[field.name] = _parameter(field.name, _described(own[field.name], text, panel), default)
+            described = _described(own[field.name], text, panel, default)
+            offered[field.name] = _parameter(field.name, described, default)
 
     def call(**values: object) -> None:
         collected = {
@@ -77,13 +82,37 @@ def _parameter(name: str, annotation: object, default: object) -> inspect.Parame
     return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
 
 
-def _described(annotation: object, text: str | None, panel: str) -> object:
-    """Put an option into its group's panel of the help, and give it another text if there is one."""
+# What stands for a value in the help, where an option doesn't say.
+_VALUES = {int: "N", float: "NUMBER", str: "TEXT", Path: "FILE", bool: ""}
+
+
+def _described(annotation: Any, text: str | None, panel: str | None, default: object) -> object:
+    """Put an option into its group's panel of the help, with its value, its range and what it is if not given."""
     kind, about = get_args(annotation)
     about = copy(about)
-    about.help = text or about.help
-    about.rich_help_panel = panel if isinstance(about, OptionInfo) else None
+    about.help = text or about.help or ""
+    (plain,) = {*(get_args(kind) or [kind])} & set(_VALUES) or {str}
+    if about.metavar is None:
+        about.metavar = _VALUES[plain]
+    if isinstance(about, OptionInfo):
+        about.rich_help_panel = about.rich_help_panel or panel
+        shown = about.show_default if isinstance(about.show_default, str) else default if about.show_default else None
+        about.help += _range(about.min, about.max, shown if plain is not bool else None)
     return Annotated[kind, about]
+
+
+def _plain(value: object) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _range(low: float | None, high: float | None, default: object) -> str:
+    """Say between what a value lies, and what it is if it isn't given."""
+    said = [
+        "" if low is None and high is None else f"at least {low:g}" if high is None else f"{low or 0:g} to {high:g}",
+        "" if default in (None, "", inspect.Parameter.empty) else f"{_plain(default)} if not given",
+    ]
+    found = "; ".join(filter(None, said))
+    return f" [dim]({found})[/]" if found else ""
 
 
 def settings_of(task: Task) -> type:

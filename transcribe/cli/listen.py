@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import fields
 from functools import partial
-from typing import IO, TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -18,6 +18,7 @@ from transcribe.cli.options import (
     Charts,
     Computing,
     KnownBeats,
+    Part,
     Parts,
     Pictures,
     Rhythm,
@@ -28,12 +29,11 @@ from transcribe.cli.options import (
 )
 from transcribe.cli.tables import print_tables, summed_up
 from transcribe.errors import UsageError
-from transcribe.registry import TASKS, task_named
+from transcribe.registry import TASKS, ReadingTask, task_named
 
 if TYPE_CHECKING:
     from transcribe.batch.plan import Job
     from transcribe.batch.work import Done
-    from transcribe.events import Transcription
     from transcribe.formats.format import Format
     from transcribe.registry import Task
     from transcribe.score.analysis import Timing
@@ -53,17 +53,19 @@ def command_of(task: Task) -> Callable[..., None]:
 
     def listen(
         batch: Batch,
+        heard: Part,
         settings: object,
         computing: Computing,
         known: KnownBeats = KnownBeats(),  # noqa: B008 (frozen)
         charts: Charts = Charts(),  # noqa: B008
     ) -> None:
         known_timing = timing(known, Rhythm())
-        with running.begun(batch, computing, task.formats, None) as run:
+        read = task.reads if isinstance(task, ReadingTask) else frozenset[str]()
+        with running.begun(batch, computing, task.formats, None, read=read) as run:
             charts.check((form for job in run.jobs for _, form in job.outputs), len(run.jobs))
             work = running.work_of(
                 run,
-                _opener(run, [task], given(settings), known_timing),
+                _opener(run, [task], given(settings), known_timing, heard),
                 rendering=rendering_of(Rhythm(), charts, Scores()),
                 title=charts.title,
                 transpose=charts.transpose,
@@ -71,19 +73,28 @@ def command_of(task: Task) -> Callable[..., None]:
             running.run_each(run, work, partial(_show, task))
 
     listen.__doc__ = f"{task.help}\n\n[bold]pitchai {task.name} song.wav[/] prints what is found; -o writes it."
-    groups = {"batch": Batch, "settings": settings_of(task), "computing": Computing}
-    if task.requires:  # made from notes: tempo and beats may be known
-        groups["known"] = KnownBeats
-    if any(form.charted for form in task.formats.values()):
-        groups["charts"] = Charts
+    groups = {"batch": Batch, "heard": Part, "settings": settings_of(task), "computing": Computing}
     helps = {"formats": _formats_help(task.formats), "model": _model_help(task)}
-    return unpacked(listen, helps=helps, without=() if _has_precisions(task) else ("precision",), **groups)
+    return unpacked(listen, helps=helps, without=_useless(task), **groups)
+
+
+def _useless(task: Task) -> list[str]:
+    """Name the options that would make no difference to a task."""
+    found = [] if _has_precisions(task) else ["precision"]
+    if not task.requires:  # only what is made from notes has tempo and beats
+        found += [field.name for field in fields(KnownBeats)]
+    if not any(form.charted for form in task.formats.values()):
+        found += ["title", "capo"]
+    if not {"midi", "chordpro"}.intersection(task.formats):  # it knows of no pitches
+        found += ["transpose"]
+    return found
 
 
 def default_command() -> Callable[..., None]:
     """Make the command that hears notes and more, and writes them beside the recording."""
     helps = {
-        "output": "A file, a folder, or - for stdout. Beside the recording if not given.",
+        "output": "A file, whose suffix says what is written; a folder; or - for standard output. May be given several "
+        "times. A .mid beside the recording if not given.",
         "formats": _formats_help(NOTES.formats),
         "model": _model_help(NOTES),
     }
@@ -98,15 +109,16 @@ def _version(value: bool) -> None:
 
 def _transcribe(
     batch: Batch,
+    heard: Part,
     switches: object,
-    settings: object,
     known: KnownBeats,
     rhythm: Rhythm,
-    pictures: Pictures,
     charts: Charts,
     scores: Scores,
     parts: Parts,
+    pictures: Pictures,
     sound: Sound,
+    settings: object,
     computing: Computing,
     version: Annotated[
         bool, typer.Option("--version", help="Print the version.", is_eager=True, callback=_version)
@@ -114,7 +126,7 @@ def _transcribe(
 ) -> None:
     """Listen to recordings and write down their notes: [bold]pitchai song.wav -o song.mid[/]."""
     tasks = [NOTES, *switched_on(switches, _OTHERS)]
-    with running.begun(batch, computing, NOTES.formats, "midi") as run:
+    with running.begun(batch, computing, NOTES.formats, "midi", sound.sonify) as run:
         forms = [form for job in run.jobs for _, form in job.outputs]
         _check_needs(forms, [task.name for task in tasks])
         running.check_packages(forms)
@@ -124,15 +136,15 @@ def _transcribe(
         reference = running.read_reference(pictures.plot_reference, forms)
         if pictures.spectrogram:
             _check_spectrogram(run.jobs, forms)
-        _check_sound(sound, run.jobs, batch.overwrite)
-        opened = _opener(run, tasks, given(settings), timing(known, rhythm, len(run.jobs)))
+        sound.check(forms, all(job.recording.rereadable for job in run.jobs))
+        opened = _opener(run, tasks, given(settings), timing(known, rhythm, len(run.jobs)), heard)
         work = running.work_of(
             run,
             opened,
             reference=reference,
             spectrogram=pictures.spectrogram,
             sound=not pictures.no_sound,
-            rendering=rendering_of(rhythm, charts, scores),
+            rendering=rendering_of(rhythm, charts, scores, sound.one_ear),
             title=charts.title,
             composer=scores.composer,
             transpose=charts.transpose,
@@ -144,13 +156,12 @@ def _transcribe(
         def show(job: Job, done: Done) -> None:
             print_tables(summed_up(job.recording.name, done.result, done.device, [path for path, _ in job.outputs]))
 
-        def play(job: Job, done: Done) -> None:
-            _sonify(sound, job, done.result, 3600 * computing.max_duration, batch.overwrite)
-
-        running.run_each(run, work, show, play if sound.sonify is not None else None)
+        running.run_each(run, work, show)
 
 
-def _opener(run: running.Run, tasks: Sequence[Task], settings: Settings, known: Timing) -> Callable[..., Transcriber]:
+def _opener(
+    run: running.Run, tasks: Sequence[Task], settings: Settings, known: Timing, heard: Part
+) -> Callable[..., Transcriber]:
     """Say how the transcriber is loaded, here or by a worker; the first of its tasks has the settings."""
     from transcribe.transcriber import Transcriber
 
@@ -163,6 +174,7 @@ def _opener(run: running.Run, tasks: Sequence[Task], settings: Settings, known: 
         threads=run.computing.n_threads(run.batch.parallel),
         max_duration=3600 * run.computing.max_duration,
         timing=known,
+        excerpt=heard.excerpt,
         **settings,
     )
 
@@ -175,7 +187,7 @@ def _show(task: Task, job: Job, done: Done) -> None:
 
 
 def _formats_help(formats: Mapping[str, Format]) -> str:
-    return f"{', '.join(formats)}; where -o's suffix doesn't say."
+    return f"What to write, where -o's suffix doesn't say: {', '.join(formats)}."
 
 
 def _model_help(task: Task) -> str:
@@ -199,43 +211,3 @@ def _check_spectrogram(jobs: Sequence[Job], forms: Sequence[Format]) -> None:
         raise UsageError("--spectrogram needs a picture to draw in: -o song.png or -o song.svg")
     if not all(job.recording.rereadable for job in jobs):
         raise UsageError("--spectrogram needs the recording as a file: a stream can't be read twice")
-
-
-def _check_sound(sound: Sound, jobs: Sequence[Job], overwrite: bool) -> None:
-    from transcribe.batch.atomic import check_writable
-    from transcribe.report.sonify import SUFFIXES
-
-    if sound.sonify is None:
-        if sound.one_ear:
-            raise UsageError("--one-ear goes with --sonify")
-        return
-    if sound.sonify.suffix.lower() not in SUFFIXES:
-        raise UsageError(f"{sound.sonify}: sound is written as {', '.join(SUFFIXES)}")
-    if len(jobs) > 1:
-        raise UsageError("--sonify takes one recording")
-    taken = [name for job in jobs for name in (job.recording.path, *(path for path, _ in job.outputs))]
-    if os.path.realpath(sound.sonify) in map(os.path.realpath, taken):
-        raise UsageError(f"{sound.sonify}: the sound would replace the recording or a result; choose another --sonify")
-    if sound.one_ear and not all(job.recording.rereadable for job in jobs):
-        raise UsageError("--one-ear needs the recording as a file: a stream can't be read twice")
-    check_writable(sound.sonify, overwrite)
-
-
-def _sonify(sound: Sound, job: Job, result: Transcription, max_duration: float, overwrite: bool) -> None:
-    """Write the notes as a piano plays them, beside the recording where it is wanted in one ear."""
-    from transcribe.audio.reader import AudioReader
-    from transcribe.batch.atomic import write_atomically
-    from transcribe.batch.storage import here
-    from transcribe.report.sonify import SAMPLE_RATE, write_audio
-
-    target = sound.sonify
-    assert target is not None
-
-    def write(file: IO[bytes]) -> None:
-        if not sound.one_ear:
-            write_audio(file, result, target.suffix)
-            return
-        with here(job.recording.path) as path, AudioReader(path, SAMPLE_RATE, max_duration=max_duration) as reader:
-            write_audio(file, result, target.suffix, reader.blocks())
-
-    write_atomically(target, write, overwrite)

@@ -20,8 +20,14 @@ from transcribe.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from transcribe.audio.reader import Excerpt
     from transcribe.formats.format import Format, Rendering
     from transcribe.score.analysis import Timing
+
+
+# What one option of several groups says, and the panel of what is for many recordings.
+QUIET = "Print only results and the paths written: no progress, warnings or summaries."
+MANY = "Many recordings"
 
 
 @dataclass(frozen=True)
@@ -29,27 +35,40 @@ class Batch:
     """Recordings and results."""
 
     inputs: Annotated[
-        list[str], typer.Argument(metavar="INPUT…", help="Recordings, folders or globs; - is standard input.")
+        list[str],
+        typer.Argument(metavar="RECORDING…", help="Recordings, folders or patterns; - is standard input."),
     ]
     output: Annotated[
         list[str] | None,
-        typer.Option("--output", "-o", help="A file, a folder, or - for stdout. Nothing is written if not given."),
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="PLACE",
+            help="A file, whose suffix says what is written; a folder; or - for standard output. May be given several "
+            "times. Nothing is written if not given.",
+        ),
     ] = None
     formats: Annotated[
-        list[str] | None, typer.Option("--format", "-f", help="What to write, where -o's suffix doesn't say.")
+        list[str] | None,
+        typer.Option("--format", "-f", metavar="NAME", help="What to write, where -o's suffix doesn't say."),
     ] = None
-    recursive: Annotated[bool, typer.Option("--recursive", "-r", help="Search folders within folders.")] = False
+    recursive: Annotated[
+        bool, typer.Option("--recursive", "-r", help="Search folders within folders.", rich_help_panel=MANY)
+    ] = False
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace results that exist.")] = False
     skip_existing: Annotated[
         bool, typer.Option("--skip-existing", help="Leave out recordings whose results exist.")
     ] = False
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document a recording.")] = False
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print only the paths written.")] = False
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print everything as JSON, a line for each recording; -o writes files too.")
+    ] = False
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help=QUIET)] = False
     workers: Annotated[
         int | None,
         typer.Option(
             min=1,
             max=1024,
+            rich_help_panel=MANY,
             help="Processes that work side by side, one thread each. If one dies, only its recording fails.",
         ),
     ] = None
@@ -57,6 +76,7 @@ class Batch:
         str | None,
         typer.Option(
             metavar="[ADDRESS]",
+            rich_help_panel=MANY,
             help="Work on a Ray cluster: machine:port, local, or auto (the cluster that runs here, else local). "
             "--workers is then the highest number of actors.",
         ),
@@ -64,7 +84,9 @@ class Batch:
     manifest: Annotated[
         str | None,
         typer.Option(
-            help="Write a line of JSON for every recording; with --workers or --ray and -o DIR: DIR/pitchai.jsonl."
+            metavar="FILE",
+            rich_help_panel=MANY,
+            help="Write a line of JSON for every recording; with --workers or --ray and -o DIR: DIR/pitchai.jsonl.",
         ),
     ] = None
 
@@ -73,7 +95,7 @@ class Batch:
         """Whether other processes do the work, several recordings at once."""
         return self.workers is not None or self.ray is not None
 
-    def check(self, writes_by_default: bool) -> None:
+    def check(self) -> None:
         """Refuse options that contradict each other.
 
         Raises
@@ -85,8 +107,6 @@ class Batch:
             raise UsageError("--overwrite and --skip-existing exclude each other")
         if self.as_json and "-" in (self.output or []):
             raise UsageError("--json and -o - would both write to stdout; choose one")
-        if self.quiet and not (writes_by_default or self.output or self.formats or self.as_json):
-            raise UsageError("--quiet without -o would print nothing; give -o, or leave out --quiet")
         if self.ray is not None:
             from transcribe.batch.cluster import check_address, import_ray
 
@@ -98,10 +118,15 @@ class Batch:
 class Computing:
     """Model and machine."""
 
-    model: Annotated[str | None, typer.Option(help="A .safetensors file.", show_default=False)] = None
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto"
+    model: Annotated[str | None, typer.Option(metavar="NAME", help="A .safetensors file.", show_default=False)] = None
+    device: Annotated[
+        str, typer.Option(metavar="NAME", help="auto, cpu, cuda or cuda:N; mps, Apple's GPU, is untried.")
+    ] = "auto"
     precision: Annotated[
-        str, typer.Option(help="auto, float32 or bfloat16; bfloat16 needs torch and a processor that computes in it.")
+        str,
+        typer.Option(
+            metavar="NAME", help="auto, float32 or bfloat16; bfloat16 needs torch and a processor that computes in it."
+        ),
     ] = "auto"
     threads: Annotated[
         int | None,
@@ -112,7 +137,8 @@ class Computing:
         ),
     ] = None
     max_duration: Annotated[
-        float, typer.Option(min=0.0, help="Hours; longer recordings are refused.", metavar="HOURS")
+        float,
+        typer.Option(min=0.0, help="Longer recordings are refused.", metavar="HOURS", rich_help_panel=MANY),
     ] = 24.0
 
     def n_threads(self, parallel: bool) -> int | None:
@@ -121,17 +147,72 @@ class Computing:
 
 
 @dataclass(frozen=True)
+class Part:
+    """Which part is heard."""
+
+    start: Annotated[
+        str | None,
+        typer.Option(metavar="TIME", help="Begin here: seconds or m:ss. The times of results count from here."),
+    ] = None
+    end: Annotated[str | None, typer.Option(metavar="TIME", help="End here: seconds or m:ss of the recording.")] = None
+
+    @property
+    def excerpt(self) -> Excerpt:
+        """What is heard.
+
+        Raises
+        ------
+        UsageError
+            If a time is none, or it ends before it begins.
+        """
+        from transcribe.audio.reader import WHOLE, Excerpt
+
+        start = WHOLE.start if self.start is None else _seconds("--start", self.start)
+        end = WHOLE.end if self.end is None else _seconds("--end", self.end)
+        try:
+            return Excerpt(start, end)
+        except ValueError:
+            raise UsageError(f"--start {self.start or 0} --end {self.end}: the end must lie behind the start") from None
+
+
+_TIME = re.compile(r"(?:(?:(\d{1,4}):)?(\d{1,5}):)?(\d{1,7}(?:\.\d*)?|\.\d+)", re.ASCII)
+
+
+def _seconds(option: str, time: str) -> float:
+    """Read a time: ``90``, ``90.5``, ``1:30`` or ``1:02:03``.
+
+    Raises
+    ------
+    UsageError
+        If it is none.
+    """
+    read = _TIME.fullmatch(time.strip())
+    if read is None or (":" in time and float(read[3]) >= 60):
+        raise UsageError(f"{option} {time}: give seconds, m:ss or h:mm:ss, such as 90 or 1:30")
+    hours, minutes, seconds = (float(part or 0) for part in read.groups())
+    return 3600 * hours + 60 * minutes + seconds
+
+
+@dataclass(frozen=True)
 class KnownBeats:
-    """What is known of the rhythm and the key."""
+    """What you know of the rhythm and the key."""
 
     tempo: Annotated[
         float | None,
-        typer.Option(min=10.0, max=600.0, help="Beats a minute, the same throughout.", show_default=False),
+        typer.Option(
+            min=10.0, max=600.0, metavar="BPM", help="Beats a minute, the same throughout.", show_default=False
+        ),
     ] = None
-    metre: Annotated[str | None, typer.Option(help="3/4, 6/8 or another.", show_default=False)] = None
+    metre: Annotated[str | None, typer.Option(metavar="3/4", help="3/4, 6/8 or another.", show_default=False)] = None
     pickup: Annotated[
         float | None,
-        typer.Option(min=0.0, max=63.0, help="Beats from the first note to the first bar line.", show_default=False),
+        typer.Option(
+            min=0.0,
+            max=63.0,
+            metavar="BEATS",
+            help="Beats from the first note to the first bar line.",
+            show_default=False,
+        ),
     ] = None
     beat: Annotated[
         str | None,
@@ -139,7 +220,7 @@ class KnownBeats:
             metavar="half|double", help="Half as many beats as are found without it, or twice.", show_default=False
         ),
     ] = None
-    key: Annotated[str | None, typer.Option(help="'E minor' or another.", show_default=False)] = None
+    key: Annotated[str | None, typer.Option(metavar="KEY", help="'E minor' or another.", show_default=False)] = None
     beats: Annotated[
         Path | None,
         typer.Option(help="A file of beats: lines of a time and a number within the bar, or a result."),
@@ -148,7 +229,7 @@ class KnownBeats:
 
 @dataclass(frozen=True)
 class Rhythm:
-    """Rhythm."""
+    """How rhythms are written."""
 
     quantize: Annotated[bool, typer.Option("--quantize", help="Move the notes onto the beats and their parts.")] = False
     quantize_strength: Annotated[
@@ -157,6 +238,7 @@ class Rhythm:
     quantize_grid: Annotated[
         str | None,
         typer.Option(
+            metavar="1/16",
             help="1/8, 1/16, or 1/8t for triplets: --quantize moves the notes onto these; if not given, to where a "
             "score shows them.",
             show_default=False,
@@ -244,7 +326,7 @@ class Pictures(Reference):
 
 @dataclass(frozen=True)
 class Charts:
-    """Charts, and what is transposed."""
+    """Titles, capo, transposition."""
 
     title: Annotated[
         str | None,
@@ -255,11 +337,16 @@ class Charts:
     ] = None
     capo: Annotated[
         int,
-        typer.Option(min=0, max=11, help="Write a chart as it is fingered above a capo at this fret."),
+        typer.Option(min=0, max=11, metavar="FRET", help="Write a chart as it is fingered above a capo at this fret."),
     ] = 0
     transpose: Annotated[
         int,
-        typer.Option(min=-24, max=24, help="Write everything so many semitones higher, or lower if less than 0."),
+        typer.Option(
+            min=-24,
+            max=24,
+            metavar="SEMITONES",
+            help="Write everything so many semitones higher, or lower if less than 0.",
+        ),
     ] = 0
 
     def check(self, forms: Iterable[Format], n_recordings: int = 1) -> None:
@@ -325,19 +412,19 @@ class Scores:
             raise UsageError("--one-track is for MIDI: write it with -o song.mid")
 
 
-def rendering_of(rhythm: Rhythm, charts: Charts, scores: Scores) -> Rendering:
+def rendering_of(rhythm: Rhythm, charts: Charts, scores: Scores, one_ear: bool = False) -> Rendering:
     """Put together how results are shown."""
     from transcribe.formats.format import Page, Rendering
 
     page = Page(
         charts.title or "", scores.composer or "", not scores.no_repeats, scores.show_confidence, scores.lead_sheet
     )
-    return Rendering(detail=rhythm.detail, page=page, capo=charts.capo, one_track=scores.one_track)
+    return Rendering(detail=rhythm.detail, page=page, capo=charts.capo, one_track=scores.one_track, one_ear=one_ear)
 
 
 @dataclass(frozen=True)
 class Parts:
-    """Instruments."""
+    """Which instruments are written."""
 
     keep: Annotated[
         str | None,
@@ -403,16 +490,32 @@ class Sound:
 
     sonify: Annotated[
         Path | None,
-        typer.Option(help="Play the notes on a piano, into a .wav, .flac, .ogg or .mp3.", show_default=False),
+        typer.Option(
+            help="Play the notes on a piano, into this file beside the others: like -o song.wav, .flac, .ogg or .mp3.",
+            show_default=False,
+        ),
     ] = None
-    one_ear: Annotated[bool, typer.Option("--one-ear", help="With --sonify: the recording left, the notes right.")] = (
-        False
-    )
+    one_ear: Annotated[
+        bool, typer.Option("--one-ear", help="In what is played: the recording left, the notes right.")
+    ] = False
+
+    def check(self, forms: Iterable[Format], rereadable: bool) -> None:
+        """Refuse what makes no difference or can't be.
+
+        Raises
+        ------
+        UsageError
+            If no sound is written, or the recording, which is to be in one ear, can't be read again.
+        """
+        if self.one_ear and not any(form.audible for form in forms):
+            raise UsageError("--one-ear is for sound: write it with -o song.wav or --sonify song.wav")
+        if self.one_ear and not rereadable:
+            raise UsageError("--one-ear needs the recording as a file: a stream can't be read twice")
 
 
 @dataclass(frozen=True)
 class Printing:
     """What is printed."""
 
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print no progress and no warnings.")] = False
+    as_json: Annotated[bool, typer.Option("--json", help="Print everything as JSON, and nothing else.")] = False
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help=QUIET)] = False

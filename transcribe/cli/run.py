@@ -18,6 +18,7 @@ from transcribe.cli import signals
 from transcribe.cli.console import BatchBar, ProgressBar, describe, print_line, print_paths, report_error, say, write
 from transcribe.cli.options import Batch, Computing
 from transcribe.errors import InputError, UsageError
+from transcribe.report.summary import counted, minutes
 
 if TYPE_CHECKING:
     from transcribe.batch.manifest import Line, Manifest
@@ -41,17 +42,39 @@ class Run:
 
 
 @contextmanager
-def begun(batch: Batch, computing: Computing, table: Mapping[str, Format], default: str | None) -> Iterator[Run]:
+def begun(
+    batch: Batch,
+    computing: Computing,
+    table: Mapping[str, Format],
+    default: str | None,
+    sound: Path | None = None,
+    read: frozenset[str] = frozenset(),
+) -> Iterator[Run]:
     """Plan a batch whole and open its manifest, before the first recording is read.
 
-    ``table`` holds the formats that there are; ``default`` is the one written where none is asked for.
+    ``table`` holds the formats that there are; ``default`` is the one written where none is asked for, not even JSON
+    on standard output; ``sound`` is a file to be written beside the others; ``read`` are suffixes of results
+    that may be given instead of recordings.
     """
     from transcribe.batch.manifest import Manifest
-    from transcribe.batch.plan import check_in_reach, check_inputs, check_manifest, find_recordings, manifest_path, plan
+    from transcribe.batch.plan import (
+        check_in_reach,
+        check_inputs,
+        check_manifest,
+        check_no_results,
+        find_recordings,
+        manifest_path,
+        plan,
+    )
 
-    batch.check(default is not None)
+    batch.check()
     outputs = batch.output or []
-    jobs = plan(find_recordings(batch.inputs, batch.recursive), outputs, batch.formats or [], table, default)
+    if batch.as_json and not outputs:
+        default = None
+    more = [] if sound is None else [_audible(str(sound), table)]
+    recordings = find_recordings(batch.inputs, batch.recursive)
+    check_no_results(recordings, read)
+    jobs = plan(recordings, outputs, batch.formats or [], table, default, more)
     if batch.ray is not None or (batch.workers is not None and len(jobs) > 1):
         check_in_reach(jobs, (*batch.inputs, *outputs))
     if not batch.skip_existing:
@@ -63,6 +86,13 @@ def begun(batch: Batch, computing: Computing, table: Mapping[str, Format], defau
     check_manifest(path, jobs, batch.skip_existing or batch.overwrite)
     with Manifest(path, anew=batch.overwrite) as manifest:
         yield Run(_left(jobs, batch, manifest), manifest, batch, computing)
+
+
+def _audible(path: str, table: Mapping[str, Format]) -> str:
+    suffixes = [suffix for form in table.values() if form.audible for suffix in form.suffixes]
+    if not path.lower().endswith(tuple(suffixes)):
+        raise UsageError(f"{path}: sound is written as {', '.join(suffixes)}")
+    return path
 
 
 def _left(jobs: list[Job], batch: Batch, manifest: Manifest | None) -> list[Job]:
@@ -77,7 +107,7 @@ def _left(jobs: list[Job], batch: Batch, manifest: Manifest | None) -> list[Job]
         for job in done:
             manifest.add(_line(job, None))
     if done and not batch.quiet:
-        say(f"{len(done)} of {len(jobs)} skipped: their results exist")
+        say(f"{len(done)} of {counted(len(jobs), 'recording')} skipped: their results exist")
     check_inputs(job.recording for job in left)
     return left
 
@@ -122,7 +152,7 @@ def read_reference(path: Path | None, forms: Iterable[Format]) -> Transcription 
     return read_labels(path)
 
 
-def run_each(run: Run, work: Work, show: Show, afterwards: Show | None = None) -> None:
+def run_each(run: Run, work: Work, show: Show) -> None:
     """Do the work for every recording, go on after those that fail, and exit with the first failure's code.
 
     With workers other processes do it, and results come as they are done; else this one does.
@@ -138,7 +168,7 @@ def run_each(run: Run, work: Work, show: Show, afterwards: Show | None = None) -
                 run.manifest.add(_line(job, outcome))
             if isinstance(outcome, Exception):
                 raise outcome
-            _report(job, outcome, run.batch, show, afterwards)
+            _report(job, outcome, run.batch, show)
         except Exception as error:
             if len(run.jobs) == 1:
                 raise
@@ -215,10 +245,10 @@ def _counted(outcomes: Iterator[tuple[Job, Done | Exception]], run: Run) -> Iter
         yield job, outcome
     if len(run.jobs) > 1 and not run.batch.quiet:
         seconds = time.monotonic() - began
-        rate = f"{hours:.2f} hours of audio in {seconds:.0f} s: {hours / max(seconds, 1e-9) * 3600:.0f} hours an hour"
-        say(
-            f"{len(run.jobs) - failed} of {len(run.jobs)} recordings, {rate}" + (f"; {failed} failed" if failed else "")
-        )
+        faster = 3600 * hours / max(seconds, 1e-9)
+        done = f"{len(run.jobs) - failed} of {len(run.jobs)} recordings done"
+        said = f"{done}, {failed} failed" if failed else done
+        say(f"{said}: {minutes(3600 * hours)} of music in {minutes(seconds)}, {faster:.3g} times as fast as it plays")
 
 
 def _read_ahead(jobs: list[Job], workers: int) -> Iterator[Job]:
@@ -248,7 +278,7 @@ def _line(job: Job, outcome: Done | Exception | None) -> Line:
     return Line(job.recording.path, outcome.sha256, outputs, duration, len(result.notes), seconds, None)
 
 
-def _report(job: Job, done: Done, batch: Batch, show: Show, afterwards: Show | None) -> None:
+def _report(job: Job, done: Done, batch: Batch, show: Show) -> None:
     """Print what is to be known of a recording that is done."""
     from transcribe.automatic import AUTO
 
@@ -259,15 +289,13 @@ def _report(job: Job, done: Done, batch: Batch, show: Show, afterwards: Show | N
             say(f"{job.recording.name}: heard by {chosen}")
     if done.printed:
         write(done.printed)
-    if afterwards is not None:
-        afterwards(job, done)
     paths = [path for path, _ in job.outputs]
     if batch.as_json:
         from transcribe.report.document import to_dict
 
         document = {"input": job.recording.path, "outputs": paths, "device": done.device, **to_dict(done.result)}
         print_line(json.dumps(document))
-    elif "-" not in paths and not batch.quiet:
+    elif not paths or not ("-" in paths or batch.quiet):
         show(job, done)
     elif "-" not in paths and done.written:
         print_paths(done.written)

@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from transcribe.events import Transcription
 
 
+# Columns that the names of pitches take beside a roll.
+ROLL_MARGIN = 5
+
+
 def print_tables(*tables: Table | Text | plain.Table | str) -> None:
     """Print to stdout; what is not a terminal has no width, so nothing is folded there."""
     from rich.console import Console

@@ -43,10 +43,15 @@ def choose_device(device: str = "auto") -> str:
         If the device isn't there.
     """
     if not re.fullmatch(r"auto|cpu|mps|cuda(:\d+)?", device):
-        raise UsageError(f"there is no device {device!r}; use auto, cpu or cuda")
+        raise UsageError(f"there is no device {device!r}; use auto, cpu, cuda or cuda:N")
     if device == "cpu" or (device == "auto" and not _has_gpu_driver()):
         return "cpu"
-    import torch
+    try:
+        import torch
+    except ModuleNotFoundError:
+        if device == "auto":
+            return "cpu"
+        raise UsageError(f"--device {device} needs torch: pip install 'pitchai[gpu]'") from None
 
     if device == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
@@ -55,7 +60,7 @@ def choose_device(device: str = "auto") -> str:
     try:
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError, NotImplementedError) as error:
-        reason = str(error).splitlines()[0][:120]
+        reason = str(error).splitlines()[0][:120] if device != "mps" else "there is no GPU of Apple's here"
         raise UsageError(f"device {device!r} can't be used: {reason}; use auto, cpu or cuda") from None
     return device
 

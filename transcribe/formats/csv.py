@@ -8,9 +8,9 @@ from collections.abc import Iterable
 
 from transcribe.errors import InputError
 from transcribe.events import Chord, Drum, Note, Tag, Transcription
-from transcribe.formats.beats import numbered
 from transcribe.formats.format import checked
 from transcribe.formats.reading import Numbers, check_count, decode
+from transcribe.score.numbering import numbered
 from transcribe.theory.families import DRUM_KEYS
 
 NOTE_COLUMNS = ("onset", "offset", "pitch", "velocity", "confidence")

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeGuard
+from typing import IO, TYPE_CHECKING, Any, TypeGuard
 
 from transcribe.engine.task import imported
 from transcribe.errors import InputError
@@ -51,7 +52,7 @@ class Rendering:
     ``scene`` makes what pictures and reports show, when one is written; ``detail`` says how fine the rhythms of scores
     are, above 1 finer, below simpler; ``activations`` are the network's, None where they weren't kept. ``page`` is how
     scores look, and its title stands above a chart too; ``capo`` is the fret that a chart's chords are fingered above;
-    ``one_track``: both hands of a MIDI file are in one.
+    ``one_track``: both hands of a MIDI file are in one; ``one_ear``: sound has the recording left, the notes right.
     """
 
     scene: Callable[[], Scene] | None = None
@@ -60,9 +61,12 @@ class Rendering:
     page: Page = PLAIN
     capo: int = 0
     one_track: bool = False
+    one_ear: bool = False
 
 
-Writer = Callable[[Transcription, Rendering], bytes]
+# The bytes of a file, or what writes them into an open one.
+Content = bytes | Callable[[IO[bytes]], None]
+Writer = Callable[[Transcription, Rendering], Content]
 
 
 @dataclass(frozen=True)
@@ -83,12 +87,16 @@ class Format:
         What a transcription must have been made with: ``activations``, ``chords``.
     shows
         What it can show of a :class:`~transcribe.report.roll.Scene`: ``reference``, ``spectrogram``, ``sound``.
+    about
+        What it holds, in a line.
     detailed
         Whether ``detail`` and ``page`` make a difference: it is a score.
     charted
         Whether a title and a ``capo`` make a difference: it is a chart.
     handed
         Whether ``one_track`` makes a difference: it is MIDI.
+    audible
+        Whether ``one_ear`` makes a difference: it is sound.
     check
         Raises UsageError where a package that it takes isn't installed; None where it takes none.
     """
@@ -102,11 +110,22 @@ class Format:
     detailed: bool = False
     charted: bool = False
     handed: bool = False
+    audible: bool = False
     check: Callable[[], None] | None = None
+    about: str = ""
+
+    def content(self, transcription: Transcription, rendering: Rendering = Rendering()) -> Content:
+        """Make the bytes of a file, or what writes them into an open one."""
+        return self.writer(transcription, rendering)
 
     def write(self, transcription: Transcription, rendering: Rendering = Rendering()) -> bytes:
         """Make the bytes of a file."""
-        return self.writer(transcription, rendering)
+        content = self.content(transcription, rendering)
+        if isinstance(content, bytes):
+            return content
+        buffer = io.BytesIO()
+        content(buffer)
+        return buffer.getvalue()
 
 
 # A function is named by its place below ``transcribe``, such as ``formats.midi.to_midi``, and imported when it is
@@ -136,6 +155,11 @@ def charted(function: str) -> Writer:
     return partial(_charted, function)
 
 
+def audible(suffix: str) -> Writer:
+    """Make a writer of sound, which is written piece by piece."""
+    return partial(_audible, suffix)
+
+
 def lazily(function: str) -> Callable[..., Any]:
     """Make a function of the name of one, which is imported when it is called."""
     return partial(_call, function)
@@ -163,6 +187,15 @@ def _handed(function: str, transcription: Transcription, rendering: Rendering) -
 
 def _charted(function: str, transcription: Transcription, rendering: Rendering) -> bytes:
     return bytes(_call(function, transcription, rendering.page.title, rendering.capo))
+
+
+def _audible(suffix: str, transcription: Transcription, rendering: Rendering) -> Content:
+    scene = rendering.scene() if rendering.one_ear and rendering.scene else None
+
+    def write(file: IO[bytes]) -> None:
+        _call("report.sonify.write_audio", file, transcription, suffix, scene and scene.recording)
+
+    return write
 
 
 def checked(transcription: Transcription) -> Transcription:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import zipfile
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -12,7 +13,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 from transcribe.errors import InputError
-from transcribe.formats.reading import read_bytes
+from transcribe.formats.reading import MAX_BYTES, read_bytes
 
 _STEPS = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
 _QUARTERS_OF_A_WHOLE = 4
@@ -61,24 +62,65 @@ def read_score_notes(path: Path) -> list[ScoreNote]:
     """
     content = read_bytes(path)
     try:
-        root = ElementTree.fromstring(unpacked(content))
-        if root.tag != "score-partwise":
-            raise ValueError(f"its root is {root.tag!r}, not score-partwise")
-        return [note for part in root.iter("part") for note in _untied(_Part().read(part))]
-    except (ElementTree.ParseError, ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile) as error:
+        root = read_root(content)
+        return [note for part in root.iter("part") for note in read_part(part)[0]]
+    except FAULTS as error:
         raise InputError(f"{path}: no score in MusicXML: {error}") from None
+
+
+#: What a file that is no score in MusicXML is found out by.
+FAULTS = (
+    *(ElementTree.ParseError, ValueError, KeyError, OSError, EOFError, ArithmeticError),
+    *(RuntimeError, zipfile.BadZipFile, zlib.error),
+)
+
+
+def read_root(content: bytes) -> ElementTree.Element:
+    """Read the tree of a score in parts; one of :data:`FAULTS` if it is none."""
+    root = ElementTree.fromstring(unpacked(content))
+    if root.tag != "score-partwise":
+        raise ValueError(f"its root is {root.tag!r}, not score-partwise")
+    return root
+
+
+def read_part(part: ElementTree.Element) -> tuple[list[ScoreNote], list[Bar]]:
+    """Read a part's notes in the file's order, and its bars; one of :data:`FAULTS` if it makes no sense."""
+    reader = _Part()
+    return _untied(reader.read(part)), reader.bars
 
 
 def unpacked(content: bytes) -> bytes:
     """Give the XML of a score that may be zipped or gzipped."""
     if content.startswith(b"\x1f\x8b"):
-        return gzip.decompress(content)
+        with gzip.GzipFile(fileobj=BytesIO(content)) as file:
+            return _bounded(file.read(MAX_BYTES + 1))
     if not content.startswith(b"PK"):
         return content
     with zipfile.ZipFile(BytesIO(content)) as archive:
-        container = ElementTree.fromstring(archive.read("META-INF/container.xml"))
+        container = ElementTree.fromstring(_member(archive, "META-INF/container.xml"))
         place = next((e.get("full-path", "") for e in container.iter() if e.tag.endswith("rootfile")), "")
-        return archive.read(place)
+        return _member(archive, place)
+
+
+def _member(archive: zipfile.ZipFile, name: str) -> bytes:
+    with archive.open(name) as file:
+        return _bounded(file.read(MAX_BYTES + 1))
+
+
+def _bounded(content: bytes) -> bytes:
+    """Pass on what isn't too large: a small file may unpack to anything."""
+    if len(content) > MAX_BYTES:
+        raise ValueError(f"it unpacks to what is larger than {MAX_BYTES // 1_000_000} MB")
+    return content
+
+
+@dataclass(frozen=True)
+class Bar:
+    """A bar as it is written: where place 0 of it lies and where it ends, in quarters from the start; its metre."""
+
+    start: Fraction
+    end: Fraction
+    metre: str
 
 
 @dataclass(frozen=True)
@@ -94,6 +136,7 @@ class _Part:
 
     def __init__(self) -> None:
         self.divisions, self.sharps, self.metre = Fraction(1), 0, ""
+        self.bars: list[Bar] = []
 
     def read(self, part: ElementTree.Element) -> Iterator[_Read]:
         """Yield the notes bar by bar."""
@@ -107,6 +150,8 @@ class _Part:
                 before = Fraction(0) if number == 0 or before else length
             else:
                 before = Fraction(0)
+            begun = self.bars[-1].end if self.bars else Fraction(0)
+            self.bars.append(Bar(begun - shift, begun + (length or whole), self.metre))
             for one in notes:
                 yield _Read(replace(one.note, place=one.note.place + shift), one.tied)
 

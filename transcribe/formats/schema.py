@@ -33,10 +33,57 @@ _RANGES: dict[str, dict[str, float]] = {
     "recall": {"minimum": 0, "maximum": 1},
 }
 
+# What every field is, and in which unit; by the class and the field, or by the field alone.
+_ABOUT: dict[str, str] = {
+    "onset": "When it begins, in seconds from the start of the recording (of the excerpt with --start).",
+    "offset": "When it ends, in seconds from the start.",
+    "Note.offset": "When the key is released, in seconds from the start; the pedal may let it sound on.",
+    "pitch": "The MIDI number: 60 is middle C, 69 is A = 440 Hz.",
+    "velocity": "How hard it is struck, as in MIDI: 1 (softest) to 127 (loudest); 0 where it isn't known.",
+    "confidence": "The calibrated probability (0-1) that it is right.",
+    "probability": "The calibrated probability (0-1) that the label applies.",
+    "instrument": "The family of the instrument; absent where it isn't known.",
+    "hand": "The hand that plays it, right or left, where somebody said so.",
+    "spelling": "How it is written, without the octave (F#), where somebody said so.",
+    "edits": "What somebody corrected, in order; the other fields are as heard.",
+    "label": "What it is called.",
+    "Chord.label": "The chord in Harte's syntax: C:maj, A:min7/b3, N for none.",
+    "Key.label": "The key: Eb major, F# minor.",
+    "Metre.label": "The metre as it is written: 3/4, 6/8.",
+    "Drum.label": "The drum or cymbal.",
+    "cents": "How far A lies above 440 Hz, in cents (hundredths of a semitone); below where negative.",
+    "bar": "The bar that it begins in, from 1; 0 is a pick-up, null where no bars are known.",
+    "beat": "The beat of its bar that it begins on, from 1; null where no bars are known.",
+    "notes": "The notes, in the order of their onsets.",
+    "pedals": "When the sustain pedal is down.",
+    "beats": "The times of the beats, in seconds.",
+    "downbeats": "The times of the beats that begin bars, in seconds.",
+    "chords": "The chords: each ends where the next begins.",
+    "instruments": "Which instruments play, and when; spans may overlap.",
+    "genres": "Guesses at the genre, the likeliest first.",
+    "duration": "How long the recording (or the excerpt) is, in seconds.",
+    "tuning": "How far the recording lies above A = 440 Hz, in cents; null where it isn't known.",
+    "tunings": "The tuning of each section.",
+    "tempo": "Beats a minute, the median; null where no beats are clear.",
+    "beat_confidence": "How far the beats are to be trusted (0-1); 1 where they were given.",
+    "key": "The key of the whole: Eb major, F# minor.",
+    "keys": "The key of each section.",
+    "beat_confidences": "The confidence (0-1) of every beat.",
+    "metres": "The metre of each section.",
+    "novelty": "The share of the sound (0-1) in which something else than a keyboard is likeliest.",
+    "drums": "Strokes on drums and cymbals; absent where none are known.",
+    "precision": "The share of the notes (0-1) that are expected to be right; null where it isn't known.",
+    "recall": "The share of what was played (0-1) that is expected to be among the notes; null where it isn't known.",
+    "forecast": "How many of the notes will prove right; null where nobody can tell.",
+    "warnings": "What should be known of the recording, one line each.",
+    "models": "The weights that heard it, by task.",
+    "settings": "What the result depends on: thresholds, the excerpt and so on.",
+}
+
 # Where a chord begins, which follows from the beats: its bar, 0 for what precedes the first, and its beat from 1.
 _PLACE: dict[str, Schema] = {
-    "bar": {"anyOf": [{"type": "integer", "minimum": 0}, {"type": "null"}]},
-    "beat": {"anyOf": [{"type": "integer", "minimum": 1}, {"type": "null"}]},
+    "bar": {"anyOf": [{"type": "integer", "minimum": 0}, {"type": "null"}], "description": _ABOUT["bar"]},
+    "beat": {"anyOf": [{"type": "integer", "minimum": 1}, {"type": "null"}], "description": _ABOUT["beat"]},
 }
 
 # A note as it stands before an operation: an onset within 0.1 ms.
@@ -99,7 +146,14 @@ def schema() -> Schema:
 
 def _object(kind: type, more: Mapping[str, Schema] = types.MappingProxyType({})) -> Schema:
     hints = typing.get_type_hints(kind)
-    properties = {f.name: {**_described(hints[f.name]), **_RANGES.get(f.name, {})} for f in fields(kind)}
+    properties = {
+        f.name: {
+            **_described(hints[f.name]),
+            **_RANGES.get(f.name, {}),
+            "description": _ABOUT.get(f"{kind.__name__}.{f.name}") or _ABOUT[f.name],
+        }
+        for f in fields(kind)
+    }
     required = [f.name for f in fields(kind) if f.name not in OPTIONAL]
     return {"type": "object", "properties": {**properties, **more}, "required": [*required, *more]}
 

@@ -28,7 +28,7 @@ from transcribe.notes.datasets import extend_by_pedal, read_labels
 from transcribe.notes.decoder import Activations
 from transcribe.notes.ensemble_metrics import score_drums, score_families
 from transcribe.report.statistics import Difference, calibration_error, interval, paired, reliability_table
-from transcribe.report.summary import minutes
+from transcribe.report.summary import counted, minutes
 from transcribe.report.tables import Table
 from transcribe.theory.families import DRUMS
 
@@ -364,7 +364,7 @@ class NotesReport:
                 )
                 for metric, score in self.means.items()
             ),
-            f"{len(self.pieces) - n_silent} pieces",
+            counted(len(self.pieces) - n_silent, "piece"),
             strong=3,
         )
         if n_silent:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from transcribe.engine.task import Header, Heads, Lazy, Listener, Model, Option, Progress
 from transcribe.formats.table import FORMATS
-from transcribe.report.summary import pitch_name, tuning_name
+from transcribe.report.summary import counted, pitch_name, tuning_name
 from transcribe.report.tables import Table
 
 if TYPE_CHECKING:
@@ -114,7 +114,7 @@ class NotesTask:
             if result.models and not _sounds_otherwise(result):
                 yield "confidence", _expected(result)
         if result.drums:
-            yield "drums", f"{len(result.drums)} strokes"
+            yield "drums", counted(len(result.drums), "stroke")
         if result.pedals:
             held = sum(pedal.offset - pedal.onset for pedal in result.pedals)
             yield "pedal", f"{len(result.pedals)} × down, {held / max(result.duration, 1e-9):.0%} of the time"

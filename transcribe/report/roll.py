@@ -1,9 +1,9 @@
-"""Pictures of a transcription: a piano roll in rows, as a page of music has them.
+"""Pictures of a transcription: a piano roll in rows, as a page of music has them, below its title and a key.
 
-Velocity is colour (viridis: even in print and to every eye), or where instruments are known they are, and velocity is
-how strong it is; the drums, the pedal and the chords stand below the notes. Beside a
-reference, hits are blue, misses hollow and orange, extras hatched and purple (Okabe and Ito's colours), so that no
-meaning rests on colour alone.
+Velocity is colour (viridis, as on the page: even in print and to every eye) and how thick a note is; where instruments
+are known, they are the colour, and velocity is how strong it is. Bars are numbered above the notes; the drums, the
+pedal and the chords stand below them. Beside a reference, hits are blue, misses hollow and orange, extras hatched and
+purple, so that no meaning rests on colour alone.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from transcribe.engine.growing import GrowingArray
 from transcribe.events import Note, Transcription
 from transcribe.matching import match_notes
 from transcribe.report.instruments import DRUM_LANE, add_legend, colour_of, draw_drums, families_in
+from transcribe.score.numbering import numbered
 from transcribe.theory.chords import chord_name
 
 if TYPE_CHECKING:
@@ -32,13 +33,23 @@ ROW_SECONDS = 20.0
 # A recording of no more than this stands in one row.
 SINGLE_ROW_SECONDS = 30.0
 INCHES = 12.0
-SEMITONE_INCHES = 0.055
-LANE = 3.0  # semitones that the pedal, or the chords, take below the notes
+SEMITONE_INCHES = 0.062
+LANE = 3.0  # semitones that the pedal takes below the notes
+CHORD_LANE = 4.8  # and the chords, whose names stand in two lines where they are close
+MARGIN, HEAD = 0.55, 0.5  # inches below every row, and above the first
+LEFT, WIDTH = 0.06, 0.925  # of the picture's width
 DPI = 120
 # Longer music has longer rows: 270 inches are 32,400 pixels, about what viewers show, and 190 MB to draw on.
 MOST_ROWS, MOST_INCHES = 120, 270.0
 BLACK_KEYS = (1, 3, 6, 8, 10)
-HIT, MISS, EXTRA, PEDAL, INK = "#0072B2", "#E69F00", "#CC79A7", "#56606B", "#222222"
+# Those of the page in its light theme.
+HIT, MISS, EXTRA, PEDAL, INK = "#0072B2", "#A85F00", "#A3366F", "#56606B", "#222222"
+PALE, LINE, BEAT_LINE = "#F4E3EC", "#C9CED6", "#E4E7EB"
+# How much of viridis there is, the loudest dark: the palest tenth would not be seen on white.
+_PALEST = 0.85
+_LONGEST_TITLE = 70
+_MOST_LINES = 200  # of beats or bars in a row
+_LETTER = 0.062  # inches that a letter of a chord takes
 
 
 @dataclass(frozen=True)
@@ -83,31 +94,67 @@ def draw(transcription: Transcription, scene: Scene | None = None) -> Figure:
     shown = [*transcription.notes, *(reference.notes if reference else ())]
     duration = max([transcription.duration, 0.1, *(note.offset for note in shown)])
     low, high = _range(shown)
-    lanes = LANE * (bool(transcription.pedals) + bool(transcription.chords)) + DRUM_LANE * bool(transcription.drums)
-    height = (high - low + 1 + lanes) * SEMITONE_INCHES
-    margin = 0.55
+    lanes = LANE * bool(transcription.pedals) + CHORD_LANE * bool(transcription.chords)
+    height = (high - low + 1 + lanes + DRUM_LANE * bool(transcription.drums)) * SEMITONE_INCHES
     seconds = max(duration, 1.0) if duration <= SINGLE_ROW_SECONDS else ROW_SECONDS
-    n_rows, most = math.ceil(duration / seconds), min(MOST_ROWS, int(MOST_INCHES / (height + margin)))
+    n_rows, most = math.ceil(duration / seconds), min(MOST_ROWS, int(MOST_INCHES / (height + MARGIN)))
     if n_rows > most:
         seconds, n_rows = duration / most, most
     show = scene.spectrogram and scene.recording is not None
     image = _spectrogram(scene, math.ceil(seconds / SINGLE_ROW_SECONDS)) if show else None
     compared = None if reference is None else compare(reference.notes, transcription.notes)
-    figure = Figure(figsize=(INCHES, n_rows * (height + margin) + 0.35), facecolor="white")
+    figure = Figure(figsize=(INCHES, n_rows * (height + MARGIN) + HEAD), facecolor="white")
     total = figure.get_figheight()
     for row in range(n_rows):
-        bottom = total - 0.3 - (row + 1) * (height + margin) + margin * 0.8
-        axes = figure.add_axes((0.06, bottom / total, 0.925, height / total))
-        span = (row * seconds, (row + 1) * seconds)
+        bottom = total - HEAD - (row + 1) * (height + MARGIN) + MARGIN * 0.8
+        start, end = row * seconds, (row + 1) * seconds
+        if n_rows > 1 and row == n_rows - 1:  # no longer than the music is
+            end = max(duration, start + 0.1 * seconds)
+        axes = figure.add_axes((LEFT, bottom / total, WIDTH * (end - start) / seconds, height / total))
         if image is not None:
-            _draw_spectrogram(axes, image, span, (low, high))
-        _draw_row(axes, transcription, compared, span, (low, high), shaded=image is None)
-    families = families_in(transcription, reference)
-    if reference is not None:
-        _legend(figure, total)
-    elif families:
-        add_legend(figure, families, total)
+            _draw_spectrogram(axes, image, (start, end), (low, high))
+        _draw_row(axes, transcription, compared, (start, end), (low, high), image is None)
+    _draw_head(figure, scene, families_in(transcription, reference), bool(transcription.notes), total)
     return figure
+
+
+def _draw_head(figure: Figure, scene: Scene, families: list[str], coloured: bool, height: float) -> None:
+    """Write the title, and what the colours mean, above a picture that is ``height`` inches high."""
+    title = scene.title if len(scene.title) <= _LONGEST_TITLE else f"{scene.title[: _LONGEST_TITLE - 1]}…"
+    figure.text(
+        LEFT, 1 - 0.12 / height, _plain_text(title), fontsize=11, fontweight="bold", va="top", color=INK, wrap=False
+    )
+    if scene.reference is not None:
+        _legend(figure, height)
+    elif families:
+        add_legend(figure, families, height)
+    elif coloured:
+        _velocity_key(figure, height)
+
+
+def _velocity_key(figure: Figure, height: float) -> None:
+    """Draw the colours of velocities, from soft to loud, as thick as notes are."""
+    axes = figure.add_axes((LEFT + WIDTH - 0.2, 1 - 0.3 / height, 0.2, 0.16 / height))
+    steps = np.arange(1, 128, 6)
+    axes.bar(steps, _thickness(steps), 6, bottom=-_thickness(steps) / 2, color=_colours(steps), align="edge", lw=0)
+    axes.set_xlim(-34, 185)
+    axes.set_ylim(-0.5, 0.5)
+    for x, text, side in ((-4, "soft 1", "right"), (140, "127 loud", "left")):
+        axes.text(x, 0, text, fontsize=7.5, ha=side, va="center", color=INK, clip_on=False)
+    axes.set_axis_off()
+    axes.set_label("key")
+
+
+def _colours(velocities: np.ndarray) -> np.ndarray:
+    """Choose the page's colours of velocities: (n, 4)."""
+    from matplotlib import colormaps
+
+    return np.asarray(colormaps["viridis"](_PALEST * (1 - velocities / 127)))
+
+
+def _thickness(velocities: np.ndarray) -> np.ndarray:
+    """How much of a semitone's height notes take, as on the page."""
+    return np.asarray(0.45 + 0.5 * velocities / 127)
 
 
 def to_png(transcription: Transcription, scene: Scene | None = None) -> bytes:
@@ -132,10 +179,11 @@ def _save(figure: Figure, suffix: str) -> bytes:
 
 
 def _range(notes: Sequence[Note]) -> tuple[int, int]:
-    """Whole octaves that hold all notes, two at least."""
+    """Find what is played, and a semitone on either side; an octave at least."""
     pitches = [note.pitch for note in notes] or [60]
-    low, high = min(pitches) // 12 * 12, max(pitches) // 12 * 12 + 11
-    return (low, high) if high - low > 12 else (low - 12, high)
+    low, high = min(pitches) - 1, max(pitches) + 1
+    missing = max(0, 12 - (high - low))
+    return low - missing // 2, high + missing - missing // 2
 
 
 def _draw_row(
@@ -154,32 +202,27 @@ def _draw_row(
         if shaded and pitch % 12 in BLACK_KEYS:
             axes.axhspan(pitch - 0.5, pitch + 0.5, color="#EEF0F3", lw=0, zorder=0)
         if pitch % 12 == 0:
-            axes.axhline(pitch - 0.5, color="#C9CED6", lw=0.6, zorder=0.5)
+            axes.axhline(pitch - 0.5, color=LINE, lw=0.6, zorder=0.5)
     if compared is None:
         _draw_notes(axes, transcription.notes, span, by_velocity=True, by_family=bool(families_in(transcription)))
     else:
         hits, misses, extras = compared
         _draw_notes(axes, hits, span, facecolor=HIT, edgecolor=HIT)
         _draw_notes(axes, misses, span, facecolor="none", edgecolor=MISS, linewidth=1.2)
-        _draw_notes(axes, extras, span, facecolor="#F4E3EC", edgecolor=EXTRA, hatch="//////")
+        _draw_notes(axes, extras, span, facecolor=PALE, edgecolor=EXTRA, hatch="//////")
     floor = low - 0.5
     if transcription.drums:
         floor -= DRUM_LANE
         draw_drums(axes, transcription.drums, span, floor, INK)
     if transcription.chords:
-        floor -= LANE
-        for chord in transcription.chords:
-            if chord.onset < end and chord.offset > start:
-                x = max(chord.onset, start)
-                axes.axvline(x, 0, LANE / (high - floor + 0.5), color="#C9CED6", lw=0.6)
-                axes.text(
-                    x, floor + LANE / 2, f" {_name(chord.label)}", fontsize=6.5, va="center", color=INK, clip_on=True
-                )
+        floor -= CHORD_LANE
+        _draw_chords(axes, transcription, span, floor)
     if transcription.pedals:
         floor -= LANE
         spans = [(p.onset, p.offset - p.onset) for p in transcription.pedals if p.onset < end and p.offset > start]
         axes.broken_barh(spans, (floor + 0.7, LANE - 1.4), facecolor=PEDAL, lw=0)
         axes.text(start, floor + LANE / 2, "Ped. ", fontsize=6, style="italic", ha="right", va="center", color=INK)
+    _draw_bars(axes, transcription, span, high)
     _draw_keyboard(axes, span, pitches)
     axes.set_xlim(start, end)
     axes.set_ylim(floor, high + 0.5)
@@ -189,7 +232,49 @@ def _draw_row(
     axes.xaxis.set_major_formatter(lambda value, _: _clock(value))
     for side in ("top", "right", "left"):
         axes.spines[side].set_visible(False)
-    axes.spines["bottom"].set_color("#C9CED6")
+    axes.spines["bottom"].set_color(LINE)
+
+
+def _seconds_of(axes: Axes, span: tuple[float, float], inches: float) -> float:
+    """How many seconds of a row so many inches are."""
+    width = axes.get_position().width * INCHES
+    return inches / width * (span[1] - span[0])
+
+
+def _draw_chords(axes: Axes, transcription: Transcription, span: tuple[float, float], floor: float) -> None:
+    """Name the chords below the notes, in two lines where names are close; what has no room in either isn't named."""
+    start, end = span
+    free = [-math.inf, -math.inf]  # from where each line is
+    for chord in transcription.chords:
+        if not (chord.onset < end and chord.offset > start):
+            continue
+        x, name = max(chord.onset, start), _name(chord.label)
+        axes.plot([x, x], [floor, floor + CHORD_LANE], color=LINE, lw=0.6, zorder=0.5)
+        line = 0 if free[0] <= x else 1 if free[1] <= x else None
+        if line is None:
+            continue
+        free[line] = x + _seconds_of(axes, span, _LETTER * (len(name) + 1.5))
+        y = floor + CHORD_LANE * (0.75 - 0.5 * line)
+        if free[line] <= end or x == start:
+            axes.text(x, y, f" {name}", fontsize=6.5, va="center", color=INK, clip_on=True)
+        else:  # there is no room on the right: it ends where the row does
+            axes.text(end, y, name, fontsize=6.5, va="center", ha="right", color=INK, clip_on=True)
+
+
+def _draw_bars(axes: Axes, transcription: Transcription, span: tuple[float, float], high: int) -> None:
+    """Draw lines where beats and bars begin, and number the bars above the notes as far as there is room."""
+    start, end = span
+    bars = [(time, bar) for time, bar, number in numbered(transcription) if number == 1 and start <= time < end]
+    beats = [beat for beat in transcription.beats if start <= beat < end]
+    if len(beats) <= _MOST_LINES:
+        for beat in beats:
+            axes.axvline(beat, color=BEAT_LINE, lw=0.5, zorder=0.3)
+    free = -math.inf
+    for time, bar in bars if len(bars) <= _MOST_LINES else ():
+        axes.axvline(time, color="#A9B1BB", lw=0.8, zorder=0.6)
+        if time >= free:
+            axes.text(time, high + 0.7, str(bar), fontsize=6, ha="center", va="bottom", color=PEDAL)
+            free = time + _seconds_of(axes, span, 0.3)
 
 
 @dataclass(frozen=True)
@@ -251,8 +336,13 @@ def _draw_spectrogram(axes: Axes, image: _Image, span: tuple[float, float], pitc
 
 
 def _name(label: str) -> str:
-    """Name a chord for matplotlib, where a dollar sign would begin a formula."""
-    return chord_name(label).replace("$", r"\$")
+    return _plain_text(chord_name(label))
+
+
+def _plain_text(text: str) -> str:
+    """Write text for matplotlib, where a dollar sign would begin a formula, without what no font can show."""
+    shown = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
+    return shown.replace("$", r"\$")
 
 
 def _draw_notes(
@@ -271,19 +361,18 @@ def _draw_notes(
     x0, x1 = np.array([note.onset for note in shown]), np.array([note.offset for note in shown])
     x1 = np.maximum(x1, x0 + 0.02 * max(1.0, (span[1] - span[0]) / SINGLE_ROW_SECONDS))  # or it could not be seen
     y = np.array([note.pitch for note in shown])
-    corners = [[x0, y - 0.42], [x1, y - 0.42], [x1, y + 0.42], [x0, y + 0.42]]
+    velocities = np.array([note.velocity for note in shown], float)
+    half = _thickness(velocities) / 2 if by_velocity and not by_family else np.full(len(shown), 0.42)
+    corners = [[x0, y - half], [x1, y - half], [x1, y + half], [x0, y + half]]
     polygons = np.stack([np.stack(corner, -1) for corner in corners], 1)  # (n, 4, 2)
     boxes = PolyCollection(list(polygons), zorder=2, **style)
     if by_velocity:
-        velocities = np.array([note.velocity for note in shown], float)
         if by_family:
             strengths = (0.35 + 0.65 * velocities / 127).tolist()
             colours = [(colour_of(note), strength) for note, strength in zip(shown, strengths, strict=True)]
             boxes.set_facecolor(colours)
         else:
-            boxes.set_array(velocities)
-            boxes.set_cmap("viridis_r")
-            boxes.set_clim(0, 127)
+            boxes.set_facecolor(_colours(velocities).tolist())
         boxes.set_edgecolor("#FFFFFF80")
         boxes.set_linewidth(0.3)
     axes.add_collection(boxes)
@@ -296,7 +385,7 @@ def _draw_keyboard(axes: Axes, span: tuple[float, float], pitches: tuple[int, in
     width = 0.011 * (span[1] - span[0])
     for pitch in range(pitches[0], pitches[1] + 1):
         colour = INK if pitch % 12 in BLACK_KEYS else "white"
-        key = Rectangle((span[0] - width, pitch - 0.5), width, 1, fc=colour, ec="#C9CED6", lw=0.4, clip_on=False)
+        key = Rectangle((span[0] - width, pitch - 0.5), width, 1, fc=colour, ec=LINE, lw=0.4, clip_on=False)
         axes.add_patch(key)
         if pitch % 12 == 0:
             axes.text(
@@ -326,7 +415,7 @@ def _legend(figure: Figure, height: float) -> None:
     kinds = [
         Patch(facecolor=HIT, edgecolor=HIT, label="hit"),
         Patch(facecolor="none", edgecolor=MISS, linewidth=1.2, label="missed"),
-        Patch(facecolor="#F4E3EC", edgecolor=EXTRA, hatch="//////", label="extra"),
+        Patch(facecolor=PALE, edgecolor=EXTRA, hatch="//////", label="extra"),
     ]
     figure.legend(
         handles=kinds, loc="upper right", bbox_to_anchor=(0.985, 1 - 0.02 / height), ncols=3, frameon=False, fontsize=8

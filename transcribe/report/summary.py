@@ -16,6 +16,17 @@ def tuning_name(cents: int, sections: Iterable[int]) -> str:
     return f"{abs(cents)} cents {where} A = 440 Hz: A = {440 * 2 ** (cents / 1200):.0f} Hz"
 
 
+def counted(number: int, noun: str) -> str:
+    """Count things.
+
+    Examples
+    --------
+    >>> counted(1, "piece"), counted(2, "piece")
+    ('1 piece', '2 pieces')
+    """
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
 def pitch_name(pitch: int) -> str:
     """Name a MIDI number in scientific notation.
 

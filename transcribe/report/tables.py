@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Protocol, runtime_checkable
 
+from transcribe.report.summary import counted
+
 
 @dataclass(frozen=True)
 class Table:
@@ -105,7 +107,7 @@ def class_table(classes: Mapping[str, tuple[float, float, float, int]], n_clips:
         (label, f"{precision:.3f}", f"{recall:.3f}", f"{f1:.3f}", str(n_own))
         for label, (precision, recall, f1, n_own) in classes.items()
     )
-    return Table(("", "precision", "recall", "F1", "clips"), tuple(rows), f"{n_clips} clips", strong=3)
+    return Table(("", "precision", "recall", "F1", "clips"), tuple(rows), counted(n_clips, "clip"), strong=3)
 
 
 def confusion_table(confusion: Mapping[str, Mapping[str, int]]) -> Table:

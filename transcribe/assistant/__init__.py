@@ -1,0 +1,1 @@
+"""pitchai as tools for an assistant, by the Model Context Protocol."""
