@@ -64,7 +64,7 @@ class Automatic:
         else:
             alone = "a piano plays alone" if heard.piano_alone else "no piano plays alone"
             reason = f"{alone} (something else is likelier in {novelty:.0%} of the sound)"
-        # What nobody takes from mustn't be kept: its windows would be.
+        # What isn't read from mustn't be kept: its windows would be.
         left = [i for i in range(len(models)) if i != _place(models, other)]
         kept = ([models[i] for i in left], [decoders[i] for i in left], [streams[i] for i in left])
         return (*kept, f"{chosen.name}: {reason}")

@@ -31,7 +31,7 @@ class Note:
 
     ``confidence`` is the calibrated probability (0-1) that the note is there; ``instrument`` is one of
     :data:`transcribe.theory.families.FAMILIES`, None where it isn't known. ``hand`` (``right`` or ``left``) and
-    ``spelling`` (``F#``, without the octave) are what somebody said of it, None where a score is to find them.
+    ``spelling`` (``F#``, without the octave) are what the user said of it, None where a score is to find them.
     """
 
     onset: float
@@ -133,7 +133,7 @@ class Transcription:
     something else than a piano is the likeliest to be heard, None where unknown; ``drums`` are ordered by onset;
     ``forecast`` says how many notes will prove right, None where nobody can tell; ``warnings`` are remarks for the
     listener, one line each; ``models`` names the weights; ``settings`` are the parameters that the result depends on.
-    ``edits`` are what somebody corrected, in order, which isn't in the other fields yet: they are as heard, and
+    ``edits`` are what the user corrected, in order, which isn't in the other fields yet: they are as heard, and
     :func:`transcribe.edits.replay.replayed` does it (:mod:`transcribe.edits`).
     """
 

@@ -17,7 +17,7 @@ from transcribe.beats.decoder import FoundBeats, logit
 
 # A metre that the network doesn't think of at all is as probable as this: training has few of the rare ones.
 _LEAST_METRE = 0.05
-# What it costs to cut bars whose metre is known; and that no bar begins where somebody says that one does.
+# What it costs to cut bars whose metre is known; and that no bar begins where the user says that one does.
 _KNOWN, _DENIED = 200.0, 1000.0
 
 

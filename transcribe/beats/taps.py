@@ -1,4 +1,4 @@
-"""Beats that somebody tapped → the beats of the whole piece, which go on as they were tapped; pure.
+"""Beats that were tapped → the beats of the whole piece, which go on as they were tapped; pure.
 
 Taps say what a beat is: their tempo (the level) and their phase. A stretch of taps are consecutive beats. Within it the
 beats are those; outside of it the search of :mod:`transcribe.beats.decoder` goes on, for beats about as long as the

@@ -1,1 +1,1 @@
-"""What somebody corrected: operations beside what was heard, done again by whoever reads the result."""
+"""What the user corrected: operations beside what was heard, done again by every reader of the result."""

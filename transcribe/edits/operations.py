@@ -6,7 +6,7 @@
     delete   note KEY
     change   note KEY, to {any of onset, offset, pitch, velocity, instrument, hand, spelling}
     accept   note KEY                     it is right: its confidence becomes 1
-    beats    beats [s …], downbeats [s …] a stretch of beats that somebody tapped, and those that begin bars
+    beats    beats [s …], downbeats [s …] a stretch of beats that was tapped, and those that begin bars
     tempo    factor 2 or 0.5              twice as many beats, or half
     shift    beats n                      every bar line n beats later
     metre    metre "3/4"
@@ -34,7 +34,7 @@ from transcribe.theory.spelling import spells
 Edit = Mapping[str, Any]
 #: More operations than this are no corrections.
 MOST = 100_000
-# Beats that somebody tapped.
+# Beats that were tapped.
 _MOST_BEATS = 200_000
 
 

@@ -157,14 +157,14 @@ class _Notes:
 
 
 def _made(values: Mapping[str, Any]) -> Note:
-    """Make a note that somebody added."""
+    """Make a note that was added by hand."""
     said: dict[str, Any] = {name: values.get(name) for name in ("instrument", "hand", "spelling")}
     note = Note(float(values["onset"]), values["pitch"], float(values["offset"]), values["velocity"], **said)
     return _sound(note)
 
 
 def _changed(note: Note, to: Mapping[str, Any]) -> Note:
-    """Change a note; one that somebody moved is right, and its spelling is that of its pitch."""
+    """Change a note; one that was moved by hand is right, and its spelling is that of its pitch."""
     values: dict[str, Any] = {
         name: float(value) if name in ("onset", "offset") else value for name, value in to.items()
     }

@@ -1,4 +1,4 @@
-"""What somebody said of beats and bars, put together, and the beats and bars that follow from it.
+"""What the user said of beats and bars, put together, and the beats and bars that follow from it.
 
 Taps of beats are stretches; what is said of a downbeat is an anchor: a time at which a bar begins. Twice or half as
 many beats, and a shift of the bar lines, are about what is seen at the time that they are said.

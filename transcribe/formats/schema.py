@@ -43,9 +43,9 @@ _ABOUT: dict[str, str] = {
     "confidence": "The calibrated probability (0-1) that it is right.",
     "probability": "The calibrated probability (0-1) that the label applies.",
     "instrument": "The family of the instrument; absent where it isn't known.",
-    "hand": "The hand that plays it, right or left, where somebody said so.",
-    "spelling": "How it is written, without the octave (F#), where somebody said so.",
-    "edits": "What somebody corrected, in order; the other fields are as heard.",
+    "hand": "The hand that plays it, right or left; absent unless it was corrected.",
+    "spelling": "How it is written, without the octave (F#); absent unless it was corrected.",
+    "edits": "The corrections, in order; the other fields are as heard.",
     "label": "What it is called.",
     "Chord.label": "The chord in Harte's syntax: C:maj, A:min7/b3, N for none.",
     "Key.label": "The key: Eb major, F# minor.",
@@ -86,37 +86,67 @@ _PLACE: dict[str, Schema] = {
     "beat": {"anyOf": [{"type": "integer", "minimum": 1}, {"type": "null"}], "description": _ABOUT["beat"]},
 }
 
-# A note as it stands before an operation: an onset within 0.1 ms.
 _KEY: Schema = {
     "type": "object",
-    "properties": {"pitch": {"type": "integer", **_RANGES["pitch"]}, "onset": {"type": "number", **_RANGES["onset"]}},
+    "description": "The note as it stands before the operation, its onset within 0.1 ms.",
+    "properties": {
+        name: {"type": kind, **_RANGES[name], "description": _ABOUT[name]}
+        for name, kind in (("pitch", "integer"), ("onset", "number"))
+    },
     "required": ["pitch", "onset"],
 }
 _OF_NOTE: dict[str, Schema] = {
-    "onset": {"type": "number", "minimum": 0},
-    "offset": {"type": "number", "minimum": 0},
-    "pitch": {"type": "integer", "minimum": 0, "maximum": 127},
-    "velocity": {"type": "integer", "minimum": 1, "maximum": 127},
-    "instrument": {"type": ["string", "null"]},
-    "hand": {"enum": ["right", "left", None]},
-    "spelling": {"type": ["string", "null"], "pattern": "^[A-G](#{0,2}|b{0,2})$"},
+    "onset": {"type": "number", "minimum": 0, "description": _ABOUT["onset"]},
+    "offset": {"type": "number", "minimum": 0, "description": _ABOUT["Note.offset"]},
+    "pitch": {"type": "integer", "minimum": 0, "maximum": 127, "description": _ABOUT["pitch"]},
+    "velocity": {"type": "integer", "minimum": 1, "maximum": 127, "description": _ABOUT["velocity"]},
+    "instrument": {"type": ["string", "null"], "description": _ABOUT["instrument"]},
+    "hand": {"enum": ["right", "left", None], "description": "The hand that plays it; null as it is found."},
+    "spelling": {
+        "type": ["string", "null"],
+        "pattern": "^[A-G](#{0,2}|b{0,2})$",
+        "description": "How it is written, without the octave (F#); null as it is found.",
+    },
 }
-_TIMES: Schema = {"type": "array", "items": {"type": "number", "minimum": 0}}
+_ADDED: Schema = {
+    "type": "object",
+    "description": "The note that is added.",
+    "properties": _OF_NOTE,
+    "required": ["onset", "offset", "pitch", "velocity"],
+}
+_CHANGED: Schema = {
+    "type": "object",
+    "description": "What becomes different.",
+    "properties": _OF_NOTE,
+    "minProperties": 1,
+}
+
+
+def _times(about: str) -> Schema:
+    return {"type": "array", "items": {"type": "number", "minimum": 0}, "description": about}
+
+
 # What each operation takes; all of it is required but what stands in _MAY.
 _OPERATIONS: dict[str, dict[str, Schema]] = {
-    "add": {
-        "note": {"type": "object", "properties": _OF_NOTE, "required": ["onset", "offset", "pitch", "velocity"]},
-    },
+    "add": {"note": _ADDED},
     "delete": {"note": _KEY},
-    "change": {"note": _KEY, "to": {"type": "object", "properties": _OF_NOTE, "minProperties": 1}},
+    "change": {"note": _KEY, "to": _CHANGED},
     "accept": {"note": _KEY},
-    "beats": {"beats": _TIMES, "downbeats": _TIMES},
-    "tempo": {"factor": {"enum": [2, 0.5]}},
-    "shift": {"beats": {"type": "integer"}},
-    "metre": {"metre": {"type": "string"}},
-    "key": {"key": {"type": "string"}},
-    "pickup": {"beats": {"type": "number", "minimum": 0, "exclusiveMaximum": 64}},
-    "chord": {"onset": {"type": "number", "minimum": 0}, "label": {"type": "string"}},
+    "beats": {
+        "beats": _times("The beats that were tapped, in seconds."),
+        "downbeats": _times("Those of them that begin a bar."),
+    },
+    "tempo": {"factor": {"enum": [2, 0.5], "description": "Twice as many beats, or half as many."}},
+    "shift": {"beats": {"type": "integer", "description": "Beats by which every bar begins later."}},
+    "metre": {"metre": {"type": "string", "description": "The time signature, such as 3/4."}},
+    "key": {"key": {"type": "string", "description": "The key, such as E minor."}},
+    "pickup": {
+        "beats": {"type": "number", "minimum": 0, "exclusiveMaximum": 64, "description": "Beats before the first bar."}
+    },
+    "chord": {
+        "onset": {"type": "number", "minimum": 0, "description": "When the chord begins, in seconds."},
+        "label": {"type": "string", "description": "What it is called, as a Harte label."},
+    },
 }
 _MAY = frozenset({"downbeats"})
 
@@ -132,7 +162,7 @@ def schema() -> Schema:
         "oneOf": [
             {
                 "type": "object",
-                "properties": {"op": {"const": name}, **given},
+                "properties": {"op": {"const": name, "description": "What is done."}, **given},
                 "required": ["op", *(field for field in given if field not in _MAY)],
             }
             for name, given in _OPERATIONS.items()

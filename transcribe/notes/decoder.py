@@ -247,7 +247,7 @@ class NoteDecoder:
         return np.full(len(frame), NO_SOURCE)
 
     def _instruments(self, source: np.ndarray) -> list[str | None]:
-        """Name who plays notes, given what :meth:`_sources` returned for them; None where nobody knows."""
+        """Name who plays notes, given what :meth:`_sources` returned for them; None where it isn't known."""
         return [None] * len(source)
 
     def _close(self, pitch: np.ndarray, ended: np.ndarray) -> None:

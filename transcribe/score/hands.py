@@ -37,7 +37,7 @@ FEATURES = {
 # Hands that alternate faster than in about so many seconds are costly.
 _FAST = 0.25
 _MIDDLE = 60
-# What it costs to give a note to another hand than somebody said.
+# What it costs to give a note to another hand than the user said.
 _DENIED = 100.0
 # Whose music has two staves; so has that of who knows what.
 _TWO_HANDED = {None, "piano", "keys", "organ", "mallet", "synth"}
@@ -92,7 +92,7 @@ class _Struck:
 def find_hands(notes: Sequence[Note], right_handed: np.ndarray | None = None) -> np.ndarray:
     """Tell for each note whether the right hand plays it: booleans, (n_notes,).
 
-    What somebody said of a note's hand is obeyed, and the notes beside it follow.
+    What the user said of a note's hand is obeyed, and the notes beside it follow.
     The part of an instrument that isn't played with a hand a staff is one hand's.
 
     Parameters

@@ -249,7 +249,7 @@ class _Server:
             raise HTTPException(400, "edits and undone are lists")
         view = await self._work(self.sheets.edit, entry, edits, undone, version)
         if view is None:
-            raise HTTPException(409, "somebody else has edited it meanwhile; load it again")
+            raise HTTPException(409, "another browser has edited it meanwhile; load it again")
         return _json(view)
 
     async def sound(self, request: Request) -> Response:

@@ -1,4 +1,4 @@
-"""What is made of a result when somebody asks: the view, the score, files; kept while nothing changes."""
+"""What is made of a result on request: the view, the score, files; kept while nothing changes."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ class Sheets:
         undone: Sequence[Mapping[str, Any]],
         version: int | None = None,
     ) -> dict[str, Any] | None:
-        """Do edits on what was heard, keep them, and make the view; None where somebody else was quicker.
+        """Do edits on what was heard, keep them, and make the view; None where another browser was quicker.
 
         Raises
         ------
@@ -111,7 +111,7 @@ class Sheets:
 
         with entry.lock:
             sheet = self._sheet(entry)
-        # A long score takes a while: nobody else waits for it.
+        # A long score takes a while: no other request waits for it.
         with sheet.engraving:
             if sheet.score is None:
                 sheet.score = engraved(sheet.edited, page=_page_of(entry))

@@ -56,7 +56,7 @@ def spelled_notes(notes: Sequence[Note], keys: Sequence[Key]) -> list[str]:
     """Spell notes in the keys of their sections: a name each, without the octave.
 
     A note that isn't of the key and moves on by a semitone is spelled as its leading tone is: raised where it rises,
-    lowered where it falls. What somebody said of a note's spelling is obeyed.
+    lowered where it falls. What the user said of a note's spelling is obeyed.
 
     Parameters
     ----------
