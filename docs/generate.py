@@ -97,7 +97,7 @@ def _size(size: object) -> object:
 def _markdown(text: str) -> str:
     """Turn rich's marks into Markdown's."""
     text = re.sub(r"\[bold\](.*?)\[/\]", r"`\1`", text)
-    return re.sub(r"\[/?\w*\]", "", text)
+    return re.sub(r"(?<!\\)\[/?\w*\]", "", text).replace("\\[", "[")
 
 
 def _cell(text: str) -> str:

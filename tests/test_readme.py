@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import re
 import shlex
+import signal
+import subprocess
+import sys
+import urllib.request
 from pathlib import Path
 
 import pytest
@@ -27,6 +31,18 @@ def recordings(folder: Path) -> None:
         soundfile.write(folder / name, part, rate)
 
 
+def served(command: str) -> None:
+    """Start the page, see that it answers, and end it as Ctrl C does."""
+    words = [sys.executable, "-m", "transcribe", *shlex.split(command)[1:], "--no-browser", "--port", "0"]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        link = process.stdout.readline().strip()
+        with urllib.request.urlopen(link) as answer:
+            assert answer.status == 200
+        process.send_signal(signal.SIGINT)
+        assert process.wait(60) in (0, 130)
+
+
 def test_it_is_short() -> None:
     assert len(README.splitlines()) <= 170
     assert len(COMMANDS) >= 20
@@ -39,6 +55,10 @@ def test_every_command_runs_in_the_order_written(call: Call, tmp_path: Path, mon
     recordings(tmp_path)
     monkeypatch.chdir(tmp_path)
     for command in COMMANDS:
+        if command.startswith("pitchai serve"):
+            pytest.importorskip("starlette")
+            served(command)
+            continue
         code, out, err = call(*shlex.split(command)[1:])
         assert code == 0, f"{command}: {err}"
         assert out, command

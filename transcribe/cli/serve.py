@@ -31,11 +31,17 @@ def serve(
         ),
     ] = None,
     folder: Annotated[
-        Path | None, typer.Option(help="Where results are kept; ./pitchai-results if not given.", show_default=False)
+        Path | None,
+        typer.Option(
+            metavar="FOLDER", help="Where results are kept; ./pitchai-results if not given.", show_default=False
+        ),
     ] = None,
     port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes any that is free.")] = 8732,
     host: Annotated[
-        str, typer.Option(help="Where to listen; others than 127.0.0.1 let other machines in, by a token.")
+        str,
+        typer.Option(
+            metavar="ADDRESS", help="Where to listen; others than 127.0.0.1 let other machines in, by a token."
+        ),
     ] = "127.0.0.1",
     max_upload: Annotated[int, typer.Option(min=1, help="MB; larger recordings are refused.")] = 4096,
     no_browser: Annotated[bool, typer.Option("--no-browser", help="Only print the address.")] = False,
@@ -96,10 +102,6 @@ def serve(
         h11_max_incomplete_event_size=32_768,
     )
     uvicorn.Server(config).run(sockets=[listening])
-
-
-def _announce(link: str) -> None:
-    say(f"the link was used; for another browser: {link}")
 
 
 def _add(library: Library, source: Path) -> None:
