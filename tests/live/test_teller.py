@@ -85,9 +85,12 @@ def test_one_that_has_ended_by_then_is_written_and_not_told() -> None:
     assert len(teller.score.notes) == 1
 
 
-def test_a_note_that_is_sure_is_told_at_once() -> None:
-    told = follow(Teller(model(), LATENCY), said(4, [(1.0, LOUD)], [1.0]))
+def test_a_note_that_is_sure_is_told_at_once_and_stays_if_it_is_borne_out() -> None:
+    teller = Teller(model(), LATENCY)
+    told = follow(teller, said(4, [(1.0, LOUD)], [1.0]))
     assert begun(told) == [(1.06, 1.0)]
+    assert teller.n_withdrawn == 0
+    assert teller.sent.notes[0].offset == pytest.approx(2.0, abs=0.03)
 
 
 def test_while_somebody_plays_every_note_is_told_at_once_and_after_a_pause_no_more() -> None:
