@@ -33,7 +33,8 @@ from transcribe.live.engine import Engine, Spectrogram
 from transcribe.live.model import LiveListener, LiveModel, load_live_model
 from transcribe.live.session import Session
 from transcribe.live.sources import FileSource
-from transcribe.live.tracker import Event, Kind, Score
+from transcribe.live.teller import Teller
+from transcribe.live.tracker import Event, Kind
 from transcribe.matching import match_notes
 from transcribe.notes.datasets import read_labels
 from transcribe.registry import load_dataset
@@ -54,24 +55,22 @@ def model_of(path: Path | None) -> LiveModel:
 def told(model: LiveModel, blocks: Iterator[np.ndarray]) -> dict[int, tuple[Note, ...]]:
     """Hear a recording once, and give the notes as each latency tells them."""
     spectrogram, listener = Spectrogram(model.features), LiveListener(model)
-    trackers = {latency: model.tracker(latency) for latency in MEASURED}
-    scores = {latency: Score() for latency in MEASURED}
+    tellers = [Teller(model, latency) for latency in MEASURED]
     n_samples = 0
 
     def hear(samples: np.ndarray) -> None:
         for row in spectrogram.push(samples):
             said = listener(row)
-            for latency, tracker in trackers.items():
-                scores[latency].add(tracker.push(said))
+            for teller in tellers:
+                teller.push(said)
 
     for block in blocks:
         n_samples += len(block)
         hear(block)
     hear(np.zeros(RATE * 6 // 10, np.float32))
-    for latency, tracker in trackers.items():
-        scores[latency].add(tracker.finish())
-        scores[latency].close(n_samples / RATE)
-    return {latency: score.sorted_notes() for latency, score in scores.items()}
+    for teller in tellers:
+        teller.finish(n_samples / RATE)
+    return {latency: teller.sent.sorted_notes() for latency, teller in zip(MEASURED, tellers, strict=True)}
 
 
 def figures(reference: Sequence[Note], estimate: Sequence[Note]) -> tuple[float, float]:

@@ -39,5 +39,5 @@ def test_the_key_is_that_of_the_last_half_minute() -> None:
 
     notes = [*scale(60, 0.0), *scale(66, 60.0)]
     assert find_key_lately(notes[:11], 6.0) == "C major"
-    assert find_key_lately(notes, 66.0) == "Gb major"
+    assert find_key_lately(notes, 66.0) == "F# major"
     assert find_key_lately(notes[:3], 2.0) is None
