@@ -57,6 +57,19 @@ def waited(client: TestClient, name: str) -> dict[str, Any]:
     raise AssertionError("it never ends")
 
 
+def test_a_file_that_is_given_again_is_the_same_result(library: Library, tmp_path: Path) -> None:
+    """What was corrected is there after `pitchai serve song.wav` is started anew."""
+    entry, song = kept(library), tmp_path / "song.wav"
+    song.write_bytes(b"RIFF1234")
+    assert Library(library.folder).same(song).id == entry.id  # type: ignore[union-attr]
+    entry.mark("failed")
+    assert library.same(song) is None  # it is tried again
+    entry.mark(DONE)
+    song.write_bytes(b"RIFF5678")
+    assert library.same(song) is None
+    assert library.same(song.rename(tmp_path / "other.wav")) is None
+
+
 @pytest.mark.slow
 def test_a_recording_is_listened_to_and_a_bad_one_takes_nothing_with_it(client: TestClient, library: Library) -> None:
     names = [
