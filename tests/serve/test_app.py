@@ -133,6 +133,19 @@ def test_two_browsers_do_not_mix(client: TestClient, library: Library) -> None:
     assert client.get(f"/api/files/{other.id}").json()["edits"] == []
 
 
+def test_edits_go_on_after_the_server_was_started_anew(client: TestClient, library: Library) -> None:
+    """A page that was open meanwhile isn't told that somebody else has edited it."""
+    one = kept(library)
+    address, metre = f"/api/files/{one.id}/edits", {"op": "metre", "metre": "3/4"}
+    first = {"edits": [DELETE, {"op": "beats", "beats": [1, 1.5, 2], "downbeats": [1]}], "undone": [metre]}
+    version = client.post(address, json=first).json()["version"]
+    app = make_app(Library(library.folder), opened, Access("127.0.0.1", 8732), LIMITS)
+    with TestClient(app, base_url=HERE) as again:
+        assert again.get(f"/api/files/{one.id}").json()["version"] == version
+        assert again.post(address, json={"edits": [DELETE], "version": version}).status_code == 200
+        assert again.post(address, json={"edits": [metre], "version": version}).status_code == 409
+
+
 def test_what_is_not_edited_is_exported_as_the_command_writes_it(client: TestClient, library: Library) -> None:
     entry = kept(library)
     heard = entry.heard()

@@ -378,6 +378,16 @@ def test_two_windows_do_not_mix(browser: Any, window: Any, server: Server) -> No
     other.context.close()
 
 
+def test_what_the_server_was_not_told_is_sent_again(window: Any, server: Server) -> None:
+    window.route("**/edits", lambda route: route.abort(), times=1)
+    window.evaluate("page.hands.choose(page.song.notes[0]), page.hands.raise(1)")
+    until(window, "/^Not saved/.test(find('saved').textContent)")
+    assert server.edits(server.waltz) == []
+    until(window, SAVED)
+    assert [edit["op"] for edit in server.edits(server.waltz)] == ["change"]
+    window.said.clear()  # Chromium's own word on the failure
+
+
 def test_one_song_after_the_other(browser: Any, server: Server, tmp_path: Path) -> None:
     """What a song left on the page hears nothing of the next one."""
     server.forget_edits()
