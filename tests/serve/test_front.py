@@ -411,6 +411,20 @@ def test_one_song_after_the_other(browser: Any, server: Server, tmp_path: Path) 
     window.context.close()
 
 
+def test_what_is_saved_late_does_not_come_back(window: Any, server: Server) -> None:
+    held: list[Any] = []
+    window.route("**/edits", lambda route: held.append(route))  # the server takes its time
+    window.evaluate("page.hands.choose(page.song.notes[0]), page.hands.raise(1)")
+    window.click("#home")
+    until(window, "!find('files').hidden")
+    for route in held:
+        route.continue_()
+    window.wait_for_timeout(500)
+    assert len(held) == len(server.edits(server.waltz)) == 1
+    assert window.inner_text("#title") == "Recordings"
+    assert window.evaluate("page.song") is None
+
+
 def test_sound_comes_before_the_notes(browser: Any, server: Server) -> None:
     window = opened(browser, server.address)
     until(window, "document.querySelectorAll('#results a').length >= 1")

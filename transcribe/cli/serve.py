@@ -46,7 +46,7 @@ def serve(
     uvicorn = import_optional("uvicorn", "pitchai serve needs starlette and uvicorn", "serve")
     import_optional("starlette", "pitchai serve needs starlette and uvicorn", "serve")
     from transcribe.serve.app import Limits, make_app
-    from transcribe.serve.library import Entry, Library
+    from transcribe.serve.library import Library
     from transcribe.transcriber import Transcriber
 
     if source is not None and source.is_dir():
