@@ -36,11 +36,14 @@ def served(command: str) -> None:
     words = [sys.executable, "-m", "transcribe", *shlex.split(command)[1:], "--no-browser", "--port", "0"]
     with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
-        link = process.stdout.readline().strip()
-        with urllib.request.urlopen(link) as answer:
-            assert answer.status == 200
-        process.send_signal(signal.SIGINT)
-        assert process.wait(60) in (0, 130)
+        try:
+            link = process.stdout.readline().strip()
+            with urllib.request.urlopen(link, timeout=60) as answer:
+                assert answer.status == 200
+            process.send_signal(signal.SIGINT)
+            assert process.wait(60) in (0, 130)
+        finally:
+            process.kill()
 
 
 def test_it_is_short() -> None:

@@ -57,6 +57,19 @@ def waited(client: TestClient, name: str) -> dict[str, Any]:
     raise AssertionError("it never ends")
 
 
+def test_a_file_that_is_given_again_is_the_same_result(library: Library, tmp_path: Path) -> None:
+    """What was corrected is there after `pitchai serve song.wav` is started anew."""
+    entry, song = kept(library), tmp_path / "song.wav"
+    song.write_bytes(b"RIFF1234")
+    assert Library(library.folder).same(song).id == entry.id  # type: ignore[union-attr]
+    entry.mark("failed")
+    assert library.same(song) is None  # it is tried again
+    entry.mark(DONE)
+    song.write_bytes(b"RIFF5678")
+    assert library.same(song) is None
+    assert library.same(song.rename(tmp_path / "other.wav")) is None
+
+
 @pytest.mark.slow
 def test_a_recording_is_listened_to_and_a_bad_one_takes_nothing_with_it(client: TestClient, library: Library) -> None:
     names = [
@@ -118,6 +131,19 @@ def test_two_browsers_do_not_mix(client: TestClient, library: Library) -> None:
     assert (first.status_code, second.status_code) == (200, 409)
     assert client.get(f"/api/files/{one.id}").json()["edits"] == [DELETE]
     assert client.get(f"/api/files/{other.id}").json()["edits"] == []
+
+
+def test_edits_go_on_after_the_server_was_started_anew(client: TestClient, library: Library) -> None:
+    """A page that was open meanwhile isn't told that somebody else has edited it."""
+    one = kept(library)
+    address, metre = f"/api/files/{one.id}/edits", {"op": "metre", "metre": "3/4"}
+    first = {"edits": [DELETE, {"op": "beats", "beats": [1, 1.5, 2], "downbeats": [1]}], "undone": [metre]}
+    version = client.post(address, json=first).json()["version"]
+    app = make_app(Library(library.folder), opened, Access("127.0.0.1", 8732), LIMITS)
+    with TestClient(app, base_url=HERE) as again:
+        assert again.get(f"/api/files/{one.id}").json()["version"] == version
+        assert again.post(address, json={"edits": [DELETE], "version": version}).status_code == 200
+        assert again.post(address, json={"edits": [metre], "version": version}).status_code == 409
 
 
 def test_what_is_not_edited_is_exported_as_the_command_writes_it(client: TestClient, library: Library) -> None:

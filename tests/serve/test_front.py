@@ -137,6 +137,14 @@ def middle(window: Any, note: str) -> tuple[float, float]:
     return x, y
 
 
+def until_gone(folder: Path) -> None:
+    for _ in range(200):
+        if not folder.exists():
+            return
+        time.sleep(0.05)
+    raise AssertionError(f"{folder} is still there")
+
+
 def download(window: Any, name: str) -> bytes:
     window.evaluate("find('out').open = true")
     with window.expect_download() as waiting:
@@ -370,6 +378,16 @@ def test_two_windows_do_not_mix(browser: Any, window: Any, server: Server) -> No
     other.context.close()
 
 
+def test_what_the_server_was_not_told_is_sent_again(window: Any, server: Server) -> None:
+    window.route("**/edits", lambda route: route.abort(), times=1)
+    window.evaluate("page.hands.choose(page.song.notes[0]), page.hands.raise(1)")
+    until(window, "/^Not saved/.test(find('saved').textContent)")
+    assert server.edits(server.waltz) == []
+    until(window, SAVED)
+    assert [edit["op"] for edit in server.edits(server.waltz)] == ["change"]
+    window.said.clear()  # Chromium's own word on the failure
+
+
 def test_one_song_after_the_other(browser: Any, server: Server, tmp_path: Path) -> None:
     """What a song left on the page hears nothing of the next one."""
     server.forget_edits()
@@ -391,6 +409,20 @@ def test_one_song_after_the_other(browser: Any, server: Server, tmp_path: Path) 
     assert window.evaluate("page.hands.note.id") == window.evaluate("page.song.notes[20].id")
     assert window.said == []
     window.context.close()
+
+
+def test_what_is_saved_late_does_not_come_back(window: Any, server: Server) -> None:
+    held: list[Any] = []
+    window.route("**/edits", lambda route: held.append(route))  # the server takes its time
+    window.evaluate("page.hands.choose(page.song.notes[0]), page.hands.raise(1)")
+    window.click("#home")
+    until(window, "!find('files').hidden")
+    for route in held:
+        route.continue_()
+    window.wait_for_timeout(500)
+    assert len(held) == len(server.edits(server.waltz)) == 1
+    assert window.inner_text("#title") == "Recordings"
+    assert window.evaluate("page.song") is None
 
 
 def test_sound_comes_before_the_notes(browser: Any, server: Server) -> None:
@@ -442,6 +474,49 @@ def test_files_are_chosen_queued_recorded_and_removed(browser: Any, server: Serv
         until(window, f"document.querySelectorAll('#results li').length === {left}")
     assert [path.name for path in server.folder.iterdir() if path.is_dir()] == [server.waltz]
     assert [text for text in window.said if "Failed to load" not in text] == []
+    window.context.close()
+
+
+@pytest.mark.parametrize("kind", ["webm", "ogg"])
+def test_what_microphones_of_browsers_write_is_heard_and_played(
+    browser: Any, server: Server, tmp_path: Path, kind: str
+) -> None:
+    """Opus in WebM, as Chromium writes it, and in Ogg, as Firefox does."""
+    av = pytest.importorskip("av")
+    recording = tmp_path / f"microphone.{kind}"
+    with av.open(WALTZ) as given, av.open(recording, "w") as file:
+        stream = file.add_stream("libopus", rate=48_000, layout="mono")
+        resampler = av.AudioResampler(format="flt", layout="mono", rate=48_000, frame_size=960)
+        for frame in given.decode(audio=0):
+            if frame.time < 5:
+                for part in resampler.resample(frame):
+                    file.mux(stream.encode(part))
+        file.mux(stream.encode(None))
+    window = opened(browser, server.address)
+    window.set_input_files("#file", recording)
+    until(window, "location.hash.length > 1 && page.song?.title === 'microphone' && page.hands", seconds=120)
+    assert window.evaluate("page.song.notes.length") > 15
+    assert window.evaluate("page.song.duration") == pytest.approx(5, abs=0.3)
+    window.keyboard.press(" ")
+    until(window, "page.player.recording.currentTime > 0.3")
+    window.evaluate("page.player.seek(3)")
+    until(window, "page.player.recording.currentTime > 3.2 && page.player.recording.currentTime < 5")
+    assert window.said == []
+    name = window.evaluate("location.hash.slice(1)")
+    window.evaluate(f"api.ask('/api/files/{name}', {{ method: 'DELETE' }})")
+    window.context.close()
+    until_gone(server.folder / name)
+
+
+def test_a_link_to_what_is_still_listened_to_opens_when_it_is_done(browser: Any, server: Server) -> None:
+    window = opened(browser, server.address)
+    until(window, "document.querySelectorAll('#results a').length >= 1")
+    early = json.dumps({"error": "it isn't transcribed yet"})
+    address = f"**/api/files/{server.waltz}"
+    window.route(address, lambda route: route.fulfill(status=409, body=early), times=1)
+    window.evaluate(f"location.hash = '{server.waltz}'")
+    until(window, "page.song?.notes.length > 40 && page.hands")
+    assert window.inner_text("#said") == ""
     window.context.close()
 
 

@@ -253,7 +253,7 @@ class Search:
 
     def _begun(self, node: int) -> tuple[np.ndarray, ...]:
         """Make the state of a first beat: its value, its period, what is before."""
-        value = self.on_peak[node] - self.config.edge * (self.times[node] - self.times[0])
+        value = self.on_peak[node] - self.cost_of_edge(self.times[node] - self.times[0])
         return np.array([value]), np.array([np.nan]), np.array([[-1, 0, 1]])
 
     def _after_pause(self, node: int) -> tuple[np.ndarray, ...]:
@@ -308,9 +308,13 @@ class Search:
         """Say what it costs that beats get longer, or shorter, in natural logarithms."""
         return self.config.change * change
 
+    def cost_of_edge(self, seconds: np.ndarray) -> np.ndarray:
+        """Say what music costs before the first beat, or after the last one."""
+        return self.config.edge * seconds
+
     def _path(self) -> np.ndarray:
         """Go back from the best state at the end, and put beats between the nodes of the path."""
-        left = self.config.edge * (self.times[-1] - self.times)
+        left = self.cost_of_edge(self.times[-1] - self.times)
         node, state = int(np.argmax(self.values[:, 0] - left)), 0
         found: list[float] = []
         while node >= 0:

@@ -27,6 +27,13 @@ _TAPPED, _BETWEEN = 0.999, 0.001
 _BESIDE = 0.45
 # Beats that lie so long before the first onset or after the last, in seconds, aren't looked for.
 _BESIDE_NOTES = 0.04
+# Music is even where so many gaps between onsets differ by less than so much from the usual one; chords are shorter, in
+# seconds.
+_MOSTLY, _EVENLY, _TOGETHER = 0.9, 0.1, 0.03
+# So much even music, in beats, may lie before the first beat, or after the last.
+_SPARE = 0.75
+# The activation of every onset of even music.
+_ANY_ONSET = 0.3
 _LOG_PERIODS = np.log2(PERIODS)
 
 
@@ -48,6 +55,8 @@ class FollowingConfig:
         What it costs that the next beat is longer, or shorter, by the square of the logarithm.
     reach
         Seconds after which the tempo of a stretch gives way to that of all stretches.
+    spare
+        How many beats of music may lie before the first beat, or after the last, at no cost.
     """
 
     search: BeatDecodingConfig = BeatDecodingConfig(  # noqa: RUF009 (frozen)
@@ -68,19 +77,25 @@ class FollowingConfig:
     heard: float = 0.5
     sudden: float = 8.0
     reach: float = 8.0
+    spare: float = 0.0
 
 
 class _Following(Search):
     """The search, with its own idea of tempi."""
 
-    def __init__(self, heard: Heard, tempo: np.ndarray, config: FollowingConfig) -> None:
+    def __init__(self, heard: Heard, tempo: np.ndarray, period: float, config: FollowingConfig) -> None:
         super().__init__(heard, config.search)
         self.tempo = tempo
         self._sudden = config.sudden
+        self._spare = config.spare * period
 
     def cost_of_change(self, change: np.ndarray) -> np.ndarray:
         """Say what it costs that beats get longer, or shorter, in natural logarithms."""
         return super().cost_of_change(change) + self._sudden * change**2
+
+    def cost_of_edge(self, seconds: np.ndarray) -> np.ndarray:
+        """Say what music costs before the first beat, or after the last one, beyond what is spare."""
+        return super().cost_of_edge(np.maximum(0.0, seconds - self._spare))
 
 
 def follow(
@@ -103,13 +118,17 @@ def follow(
     if not len(heard.beat):
         return _grid(np.concatenate([np.array(stretch) for stretch in stretches]))
     beat = heard.beat.astype(np.float32)
+    if _is_even(onsets):
+        # No rhythm tells beats from the notes between them: what the network guesses adds up note by note, and would
+        # outweigh what it costs to slip once.
+        beat, config = _of_onsets(beat, onsets), replace(config, heard=0.0, spare=_SPARE)
     for stretch in stretches:
         first, last = _reach(stretch)
         beat[max(0, round(first * FRAME_RATE)) : max(0, round(last * FRAME_RATE))] = _BETWEEN
     for stretch in stretches:
         frames = np.round(np.array(stretch) * FRAME_RATE).astype(int)
         beat[frames[frames < len(beat)]] = _TAPPED
-    found = _Following(replace(heard, beat=beat), _tempi(heard, stretches, config), config).beats()
+    found = _Following(replace(heard, beat=beat), _tempi(heard, stretches, config), _usual(stretches), config).beats()
     if len(onsets):
         found = found[(found >= onsets[0] - _BESIDE_NOTES) & (found <= onsets[-1] + _BESIDE_NOTES)]
     for stretch in stretches:
@@ -117,6 +136,21 @@ def follow(
         found = np.concatenate([found[(found < first) | (found > last)], stretch])
     found = np.sort(found)
     return _grid(onto_notes(found, onsets) if len(onsets) else found)
+
+
+def _is_even(onsets: np.ndarray) -> bool:
+    """Say whether notes follow each other evenly throughout, chords counted once."""
+    gaps = np.diff(onsets)
+    gaps = gaps[gaps > _TOGETHER]
+    return len(gaps) > 0 and float(np.mean(np.abs(gaps / np.median(gaps) - 1) < _EVENLY)) >= _MOSTLY
+
+
+def _of_onsets(beat: np.ndarray, onsets: np.ndarray) -> np.ndarray:
+    """Make an activation that says of beats only that they lie on notes."""
+    even = np.full_like(beat, _BETWEEN)
+    frames = np.round(onsets * FRAME_RATE).astype(int)
+    even[frames[frames < len(beat)]] = _ANY_ONSET
+    return even
 
 
 def _reach(stretch: Stretch) -> tuple[float, float]:
@@ -131,15 +165,21 @@ def _tempi(heard: Heard, stretches: Sequence[Stretch], config: FollowingConfig) 
     """Say what beats of each of the ``PERIODS`` are worth, for a second of music, (n, N_TEMPI)."""
     times = np.arange(len(heard.tempo)) * (len(heard.beat) / max(1, len(heard.tempo)) / FRAME_RATE)
     periods = np.array([float(np.log2(np.median(np.diff(stretch)))) for stretch in stretches])
-    # Taps in a slowing say little of the rest, and that is where most are needed: of two the faster is usual.
     away = np.array([np.maximum(0, np.maximum(stretch[0] - times, times - stretch[-1])) for stretch in stretches])
     near = away.argmin(0)
-    usual = float(np.sort(periods)[(len(periods) - 1) // 2])
+    usual = float(np.log2(_usual(stretches)))
     tapped = usual + np.exp(-away.min(0) / config.reach) * (periods[near] - usual)
     worth = config.heard * np.log(np.maximum(heard.tempo.astype(np.float32), 1e-2))
     worth -= config.tapped * 0.5 * ((_LOG_PERIODS - tapped[:, None]) / config.octaves) ** 2
     worth -= worth.max(1, keepdims=True)
     return np.asarray(config.search.tempo * worth, np.float32)
+
+
+def _usual(stretches: Sequence[Stretch]) -> float:
+    """Say how long tapped beats usually are, in seconds."""
+    periods = sorted(float(np.median(np.diff(stretch))) for stretch in stretches)
+    # Taps in a slowing say little of the rest, and that is where most are needed: of two the faster is usual.
+    return periods[(len(periods) - 1) // 2]
 
 
 def _grid(beats: np.ndarray) -> np.ndarray:

@@ -15,7 +15,7 @@ from transcribe.cli.options import Computing
 from transcribe.errors import InputError, UsageError, import_optional
 
 if TYPE_CHECKING:
-    from transcribe.serve.library import Library
+    from transcribe.serve.library import Entry, Library
 
 _FOLDER = Path("pitchai-results")
 
@@ -62,8 +62,7 @@ def serve(
     if source is not None and not source.is_file():
         raise InputError(f"{source}: no such file or folder")
     library = Library(folder or _FOLDER)
-    if source is not None:
-        _add(library, source)
+    shown = "" if source is None else f"#{_added(library, source).id}"
     listening = _listen(host, port)
     access = Access(
         host, listening.getsockname()[1], lambda link: say(f"the link was used; for another browser: {link}")
@@ -83,10 +82,11 @@ def serve(
             f"warning: every machine that reaches {host} can ask this server; only who has the link is let in, and "
             "what is sent can be read on the way"
         )
-    print_line(access.link)
+    link = access.link + shown
+    print_line(link)
     sys.stdout.flush()
     if not no_browser and access.open:
-        _show(access.link)
+        _show(link)
     config = uvicorn.Config(
         app,
         log_level="warning",
@@ -104,12 +104,15 @@ def serve(
     uvicorn.Server(config).run(sockets=[listening])
 
 
-def _add(library: Library, source: Path) -> None:
-    """Put a file into the folder; it is listened to as soon as the server runs."""
+def _added(library: Library, source: Path) -> Entry:
+    """Put a file into the folder, where it isn't yet; it is listened to as soon as the server runs."""
+    same = library.same(source)
+    if same is not None:
+        return same
     upload = library.begin(source.name)
     with source.open("rb") as file:
         shutil.copyfileobj(file, upload)
-    upload.finish()
+    return upload.finish()
 
 
 def _listen(host: str, port: int):  # type: ignore[no-untyped-def]
@@ -120,6 +123,7 @@ def _listen(host: str, port: int):  # type: ignore[no-untyped-def]
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listening.bind((host.strip("[]"), port))
+        listening.listen(128)  # who follows the link before the server runs waits for it
     except OSError as error:
         listening.close()
         raise UsageError(f"can't listen on {host}:{port}: {error.strerror or error}; try another --port") from None

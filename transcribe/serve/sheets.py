@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import threading
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
@@ -34,15 +36,20 @@ _PAGE_RATE, _PICTURE_RATE = 24_000, 16_000
 
 @dataclass
 class _Sheet:
-    """A result in memory: as heard, its edits, those undone, how often it changed, and what was made of it."""
+    """A result in memory: as heard, its edits, those undone, and what was made of it."""
 
     heard: Transcription
     undone: list[dict[str, Any]]
-    version: int
     edited: Transcription
     view: dict[str, Any] | None = None
     score: Engraved | None = None
     engraving: threading.Lock = field(default_factory=threading.Lock)
+
+    @property
+    def version(self) -> int:
+        """A number that tells edits from others, after the server was started anew too."""
+        text = json.dumps([self.heard.edits, self.undone], sort_keys=True)
+        return int(hashlib.sha256(text.encode()).hexdigest()[:12], 16)  # a number that JavaScript has exactly
 
 
 class Sheets:
@@ -56,7 +63,7 @@ class Sheets:
         sheet = self._kept.get(entry.id)
         if sheet is None:
             heard = entry.heard()
-            sheet = _Sheet(heard, entry.undone(), len(heard.edits), replay(replace(heard, edits=()), heard.edits))
+            sheet = _Sheet(heard, entry.undone(), replay(replace(heard, edits=()), heard.edits))
             self._kept[entry.id] = sheet
             while len(self._kept) > _KEPT:
                 self._kept.popitem(last=False)
@@ -101,7 +108,7 @@ class Sheets:
             edited = replay(plain, edits)
             heard = replace(plain, edits=tuple(dict(edit) for edit in edits))
             entry.keep(heard, undone)
-            sheet = _Sheet(heard, [dict(edit) for edit in undone], before.version + 1, edited)
+            sheet = _Sheet(heard, [dict(edit) for edit in undone], edited)
             self._kept[entry.id] = sheet
             return self._view(entry, sheet)
 

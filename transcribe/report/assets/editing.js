@@ -3,6 +3,8 @@
 
 const key = (note) => ({ pitch: note.pitch, onset: Math.round(note.onset * 1e4) / 1e4 });
 const exact = (seconds) => Math.round(seconds * 1e4) / 1e4;
+// The server is asked again after so many ms where it can't be reached.
+const TRY_AGAIN = 2000;
 // Operations that the page shows before the server has answered.
 const AT_ONCE = new Set(["add", "delete", "change", "accept", "chord"]);
 
@@ -56,11 +58,12 @@ class Editing {
 
   // One request at a time; what was changed meanwhile goes with the next one.
   async save() {
+    clearTimeout(this.timer);
     this.waiting = true;
     this.state.send("saving");
     if (this.saving) return;
     this.saving = true;
-    let view = null, refused = null;
+    let view = null, refused = null, known = false;
     while (this.waiting) {
       this.waiting = false;
       try {
@@ -74,13 +77,15 @@ class Editing {
     this.saving = false;
     if (refused) {
       // Somebody else was quicker: theirs stands. What else is refused isn't kept; what the server couldn't be told is
-      // sent again with the next edit.
+      // sent again until it is.
       if (refused.status === 409) this.reload();
       else if (refused.status >= 400 && refused.status < 500) { this.edits = this.edits.slice(0, -1); this.save(); }
-      this.warn(refused.status ? refused.message : say("not_saved"));
+      else { this.timer = setTimeout(() => this.save(), TRY_AGAIN); known = this.alone; this.alone = true; }
+      if (!known) this.warn(refused.status ? refused.message : say("not_saved"));
       this.state.send(refused.status ? refused.message : say("not_saved"));
       return;
     }
+    this.alone = false;
     this.show(view);
     this.state.send("saved");
   }

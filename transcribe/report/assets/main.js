@@ -83,10 +83,12 @@ class Page {
 
   edit(source) {
     const { player, roll } = this;
-    this.editing = new Editing({ send: source.save, show: (view) => this.renew(view), redraw: () => this.redraw(),
-      reload: async () => this.renew(await source.view()), warn });
-    this.editing.open(this.song);
-    this.editing.state.on((state) => this.saved(state));
+    // What is saved when another song is open, or none, changes nothing there.
+    const open = () => this.editing === editing, show = (view) => open() && this.renew(view);
+    const editing = (this.editing = new Editing({ send: source.save, show, redraw: () => this.redraw(),
+      reload: async () => show(await source.view()), warn }));
+    editing.open(this.song);
+    editing.state.on((state) => open() && this.saved(state));
     this.hands = new Hands(this.editing, roll, player, tell);
     roll.hands = this.hands;
     this.score.choose = (note) => this.hands.choose(note);

@@ -127,7 +127,8 @@ function served(page) {
       drawExports(id);
       page.open(view, serverSource(id, view), view.has_sound === false ? null : early);
     } catch (error) {
-      warn(error.message);
+      if (error.status === 409) files.opening = id; // it opens as soon as it is done
+      else warn(error.message);
       location.hash = "";
     }
   };
