@@ -7,7 +7,7 @@ from fractions import Fraction as F  # noqa: N817
 from transcribe.events import Note, Pedal, Transcription
 from transcribe.score.articulation import STACCATO
 from transcribe.score.notation import notate
-from transcribe.score.ornaments import ARPEGGIO, TREMOLO, TRILL, find_ornaments, split_graces
+from transcribe.score.ornaments import ARPEGGIO, TREMOLO, TRILL, find_ornaments, is_lone_grace, split_graces
 
 BEATS = tuple(1.0 + 0.5 * k for k in range(17))
 
@@ -66,3 +66,12 @@ def test_short_notes_are_staccato_unless_the_pedal_holds_them() -> None:
     voice = notate(played).hands[0][0]
     assert [chord.length for chord in voice[:-1]] == [F(1)] * 7
     assert [STACCATO in chord.marks for chord in voice[:-1]] == [True] * 4 + [False] * 3
+
+
+def test_a_lone_short_note_right_before_another_is_its_grace_and_one_of_a_run_is_not() -> None:
+    grace = [Note(1.0, 60, 1.4, 64), Note(1.96, 75, 2.0, 64), Note(2.0, 76, 2.5, 64)]
+    assert [is_lone_grace(grace, k) for k in (0, 1)] == [False, True]
+    run = [Note(0.05 * k, 60 + k, 0.05 * k + 0.05, 64) for k in range(4)]
+    assert not any(is_lone_grace(run, k) for k in range(3))
+    early = [Note(1.9, 75, 2.0, 64), Note(2.0, 76, 2.5, 64)]  # 100 ms
+    assert not is_lone_grace(early, 0)

@@ -21,13 +21,15 @@ from transcribe.score.bars import Bar, Chord, Notation
 from transcribe.score.beats import BeatGrid, is_grid
 from transcribe.score.lengths import choose_length, rhythms
 from transcribe.score.model import Told
-from transcribe.score.ornaments import Ornamented, find_ornaments, split_graces
+from transcribe.score.ornaments import Ornamented, find_ornaments, is_lone_grace, split_graces
 from transcribe.score.placing import bar_starts, place_notes, quarters_a_beat
 from transcribe.score.voices import Struck, find_voices
 from transcribe.theory.metres import bar_length
 
 # Where there are no beats: so many seconds each, and so many a bar.
 _BEAT, _METRE = 0.5, 4
+# A grace note has a place so many beats before its note's at the most.
+_GRACE = Fraction(1, 8)
 # Who would read more?
 MAX_BARS = 10_000
 
@@ -155,8 +157,11 @@ def _without_graces(
 ) -> list[int]:
     """Leave the notes of a hand, by their indices, that are no grace notes; add these to ``graces`` of their notes."""
     together: dict[Fraction, list[int]] = {}
-    for i, place in zip(indices, places, strict=True):
-        together.setdefault(place, []).append(i)
+    given = [notes[i] for i in indices]
+    # A grace note that was given a place of its own, right before its note's, belongs to it all the same.
+    mains = {k: k + 1 for k in range(len(given) - 1) if is_lone_grace(given, k) and places[k + 1] - places[k] <= _GRACE}
+    for k, i in enumerate(indices):
+        together.setdefault(places[mains.get(k, k)], []).append(i)
     left: list[int] = []
     for own in together.values():
         chord, found = split_graces([notes[i] for i in own])

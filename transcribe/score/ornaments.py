@@ -29,6 +29,8 @@ _HAND = 16
 # A grace note comes so many seconds before its note at the least, is so near in semitones, and is held for no more than
 # so much of it.
 _EARLY, _NEAR, _HELD_ON = 0.03, 4, 0.4
+# One that stands alone comes so many seconds before its note at the most; nothing comes so many times that before it.
+_LONE, _ALONE = 0.06, 4
 
 
 @dataclass(frozen=True)
@@ -165,6 +167,18 @@ def split_graces(notes: Sequence[Note]) -> tuple[list[int], dict[int, list[int]]
         else:
             graces[following] += [*graces.pop(i, []), i]
     return sorted(chord), dict(graces)
+
+
+def is_lone_grace(notes: Sequence[Note], number: int) -> bool:
+    """Tell whether a note of a hand is a grace note of the next one, and no note of a run; ordered by onset.
+
+    It comes at most 60 ms before it, and so much as four times that gap lies before it and in the next note.
+    """
+    note, following = notes[number], notes[number + 1]
+    gap = following.onset - note.onset
+    alone = number == 0 or note.onset - notes[number - 1].onset >= _ALONE * gap
+    long = following.offset - following.onset >= _ALONE * gap
+    return gap <= _LONE and alone and long and _is_grace(note, following)
 
 
 def _is_grace(note: Note, following: Note) -> bool:
