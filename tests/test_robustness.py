@@ -419,7 +419,7 @@ def test_what_other_runs_have_made_is_left(tmp_path: Path) -> None:
     for skipped in (3, 4):
         run = pitchai(*options, "--workers", "1")
         assert run.returncode == 0
-        assert f"{skipped} of 4 skipped" in run.stderr
+        assert f"{skipped} of 4 recordings skipped" in run.stderr
     assert len(lines_of(tmp_path / "out")) == 4
     assert before.items() <= files(tmp_path / "out").items()
 

@@ -141,7 +141,8 @@ def _prepare_one(job: tuple[Piece, Path, FeatureConfig, ReadLabels, Transform | 
         arrays = read_labels(piece.labels)
         samples = load_audio(piece.audio, features.sample_rate).samples
     except (InputError, OSError) as error:
-        return str(error) if piece.name in str(error) else f"{piece.name}: {error}"
+        named = piece.name in str(error) or piece.audio.name in str(error)
+        return str(error) if named else f"{piece.name}: {error}"
     values = transform(samples) if transform else _whole(samples, features)
     arrays["n_frames"] = np.array(len(values))
     part = path.with_suffix(f".{os.getpid()}.part.npy")

@@ -274,7 +274,7 @@ def test_from_a_store_to_a_store(tmp_path: Path, cluster: Any, store: str, capsy
     files.rm_file("bucket/out/1/001.mid")
     capsys.readouterr()
     assert cli(command[:-1]) == 3
-    assert "8 of 10 skipped" in capsys.readouterr().err
+    assert "8 of 10 recordings skipped" in capsys.readouterr().err
     assert files.cat_file("bucket/out/1/001.mid") == made["1/001.mid"]
     assert len(lines(files.cat_file("bucket/out/pitchai.jsonl.1").decode())) == 2
     # Nothing is replaced unasked, and what is begun anew leaves nothing of the old manifest.

@@ -41,7 +41,8 @@ def test_from_folders_to_a_guess(
     recogniser = Transcriber(tasks=("genre",), model=str(weights))
     for name in ("calm", "drums"):
         assert recogniser.transcribe_file(data / name / f"{name}.00004.wav").genres[0].label == name
-    assert main(["eval", "--dataset", "gtzan", "--data", str(data), "--split", "all", "--model", str(weights)]) == 0
+    # 3: one recording can't be read, and the figures are of the others.
+    assert main(["eval", "--dataset", "gtzan", "--data", str(data), "--split", "all", "--model", str(weights)]) == 3
     evaluated = capfd.readouterr()
     assert "accuracy: 1.0000" in evaluated.out
     assert "left out: calm.00100.mp3" in evaluated.err
