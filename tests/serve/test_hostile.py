@@ -17,13 +17,14 @@ from typing import Any
 import pytest
 
 from tests.conftest import ROOT
-from tests.serve.stand_in import opened
-from tests.serve.test_app import HERE, LIMITS, kept
 
-pytest.importorskip("starlette")
+for package in ("starlette", "httpx"):
+    pytest.importorskip(package)
 uvicorn = pytest.importorskip("uvicorn")
 from starlette.testclient import TestClient  # noqa: E402
 
+from tests.serve.stand_in import opened  # noqa: E402
+from tests.serve.test_app import HERE, LIMITS, kept  # noqa: E402
 from transcribe.serve.app import Limits, make_app  # noqa: E402
 from transcribe.serve.guard import COOKIE, Access  # noqa: E402
 from transcribe.serve.library import Library  # noqa: E402
