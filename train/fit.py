@@ -10,7 +10,7 @@ import dataclasses
 import json
 import shlex
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import fields
 from pathlib import Path
 from typing import Any, Protocol, TypeVar, cast, runtime_checkable
@@ -144,6 +144,15 @@ def run(
             fit(task(options), options, command)
         except (InputError, UsageError) as error:
             raise SystemExit(f"{program}: {error}") from None
+
+
+def add_recordings(parser: argparse.ArgumentParser, datasets: Iterable[str]) -> None:
+    """Add what is trained on, validated on and reported, for trainings on recordings with labels."""
+    add, kind = parser.add_argument, dataset(*datasets)
+    add("--train", type=kind, nargs="+", required=True, help="data sets, name:folder")
+    add("--valid", type=kind, nargs="+", required=True)
+    add("--report", type=titled, nargs="*", default=[], help="title:folder of pairs, reported in the card only")
+    add("--trained-on", nargs="*", default=[], help="data sets that the training pairs were made of, for the header")
 
 
 def add_sizes(parser: argparse.ArgumentParser, size: TrunkConfig) -> None:

@@ -246,14 +246,10 @@ def _begin(smaller: Path | None, features: FeatureConfig, config: TrunkConfig) -
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add = parser.add_argument
-    dataset = fit.dataset(*DATASETS)
-    add("--train", type=dataset, nargs="+", required=True, help="data sets, name:folder")
-    add("--valid", type=dataset, nargs="+", required=True)
-    add("--report", type=fit.titled, nargs="*", default=[], help="title:folder of pairs, reported in the card only")
+    fit.add_recordings(parser, DATASETS)
     add("--init-from", type=Path, help="weights or run to start from, of this size or smaller")
     add("--teacher", type=Path, help="weights or run to learn from, beside the labels")
     add("--teacher-share", type=float, default=0.7, help="of the targets, 0-1")
-    add("--trained-on", nargs="*", default=[], help="data sets that the training pairs were made of, for the header")
     fit.add_options(parser, loop.LoopConfig(optimizer="muon"), batch=6, frames=256)
     add("--recordings", choices=("auto", "card", "disk"), default="auto", help="where their features lie in training")
     fit.add_sizes(parser, TrunkConfig())
