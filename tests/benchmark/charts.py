@@ -36,7 +36,7 @@ from __future__ import annotations
 import argparse
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -213,13 +213,13 @@ class Figures:
     spelled: int = 0
     n_cells: int = 0
     extra: int = 0
-    faults: Counter[str] | None = None
+    faults: Counter[str] = field(default_factory=Counter)
 
     def add(self, other: Figures) -> None:
         """Count another song's too."""
         for name in ("n_chords", "placed", "change", "level", "spelled", "n_cells", "extra"):
             setattr(self, name, getattr(self, name) + getattr(other, name))
-        self.faults = (self.faults or Counter()) + (other.faults or Counter())
+        self.faults = self.faults + other.faults
 
     def row(self) -> list[str]:
         """Write it as a row of the table."""
@@ -231,12 +231,12 @@ class Figures:
             self.spelled / max(self.placed, 1),
             self.extra / max(self.n_cells, 1),
         )
-        return [*(f"{share:.3f}" for share in shares), *(f"{(self.faults or {}).get(f, 0) / n:.3f}" for f in FAULTS)]
+        return [*(f"{share:.3f}" for share in shares), *(f"{self.faults[f] / n:.3f}" for f in FAULTS)]
 
 
 def judge(heard: Transcription, truth: Truth) -> Figures:
     """Compare a song's chart with what is true."""
-    cells, lines, found = cells_of(heard), truth.lines, Figures(faults=Counter())
+    cells, lines, found = cells_of(heard), truth.lines, Figures()
     grid = BeatGrid(truth.beats.tolist())
     beats = grid.to_beats(np.array(heard.beats)) if heard.beats else np.zeros(0)
     bars = grid.to_beats(np.array([[cell.onset, cell.offset] for cell in cells])).reshape(-1, 2)
@@ -279,7 +279,6 @@ def judge(heard: Transcription, truth: Truth) -> Figures:
             fault = "phase"
         else:
             fault = "snapped" if root in near else "missed"
-        assert found.faults is not None
         found.faults[fault] += 1
     found.n_cells, found.extra = len(cells), len(cells) - len(hit)
     return found

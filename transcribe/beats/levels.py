@@ -50,7 +50,7 @@ def levelled(heard: Heard, places: np.ndarray, chords: Sequence[Chord]) -> np.nd
     if len(places) < 2 or np.nansum(changes_at(chords, places)) < _FEWEST:
         return places
     octaves = np.log2(np.diff(places))
-    octaves -= np.median(octaves)
+    octaves -= np.sort(octaves)[len(octaves) // 2]
     steps = np.round(octaves).astype(int)
     strays = np.abs(octaves - steps) > _STRAY
     if len(set(steps[~strays].tolist()) - {-1, 0, 1}) or strays.mean() > 1 - _STEADY:
@@ -63,7 +63,7 @@ def levelled(heard: Heard, places: np.ndarray, chords: Sequence[Chord]) -> np.nd
     fine = np.sort(np.concatenate([places, middles]))
     changes = changes_at(chords, BeatGrid(fine.tolist()).to_seconds(np.arange(2 * len(fine) - 1) / 2))
     gain = (_fit(changes, 16) - _fit(changes, 8)) / len(fine)
-    period = float(np.log(np.median(np.diff(fine))))
+    period = float(np.median(np.log(np.diff(fine))))
     likelier = _tempo(heard, period + np.log(2)) - _tempo(heard, period)
     return _every_second(heard, fine) if likelier + _CHORDS * gain > 0 else fine
 
