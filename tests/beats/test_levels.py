@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -24,7 +25,7 @@ BARS = (8, 8, 8, 8, 4, 4, 8)
 def chords_of(lengths: Sequence[int], step: float, first: float = 0.0) -> list[Chord]:
     """Chords that follow each other; each lasts so many steps."""
     edges = first + step * np.concatenate([[0], np.cumsum(lengths)])
-    return [Chord(a, b, LABELS[i % 4]) for i, (a, b) in enumerate(zip(edges[:-1], edges[1:], strict=True))]
+    return [Chord(a, b, LABELS[i % 4]) for i, (a, b) in enumerate(pairwise(edges))]
 
 
 def heard_of(places: np.ndarray, strong: np.ndarray) -> Heard:
