@@ -27,8 +27,9 @@ ORDER = [
     {"registry", "automatic", "edits"},
     {"transcriber"},
     {"batch"},
+    {"live"},
     {"files", "serve"},
-    {"assistant", "live"},
+    {"assistant"},
     {"cli"},
     {"__main__"},
 ]

@@ -193,7 +193,7 @@ def test_what_is_deleted_is_gone(client: TestClient, library: Library) -> None:
 def test_what_a_killed_server_left_is_removed(library: Library) -> None:
     upload = library.begin("half.wav")
     upload.write(b"half")
-    upload._file.close()
+    upload.file.close()
     assert list(library.folder.rglob("*.part"))
     assert Library(library.folder).entries() == []
     assert list(library.folder.iterdir()) == []
