@@ -16,22 +16,19 @@ import numpy as np
 import pytest
 import soundfile
 
-from tests.signals import melody, silence
+from tests.signals import melody
 from transcribe.events import Note
 from transcribe.matching import match_notes
 
 for package in ("starlette", "httpx", "websockets"):
     pytest.importorskip(package)
 uvicorn = pytest.importorskip("uvicorn")
-from starlette.testclient import TestClient, WebSocketDenialResponse  # noqa: E402
-from starlette.websockets import WebSocketDisconnect  # noqa: E402
-from websockets.exceptions import ConnectionClosed, InvalidStatus  # noqa: E402
+from websockets.exceptions import ConnectionClosed  # noqa: E402
 from websockets.sync.client import ClientConnection, connect  # noqa: E402
 
 from tests.serve.stand_in import opened  # noqa: E402
-from transcribe.serve import takes  # noqa: E402
 from transcribe.serve.app import Limits, make_app  # noqa: E402
-from transcribe.serve.guard import COOKIE, Access  # noqa: E402
+from transcribe.serve.guard import Access  # noqa: E402
 from transcribe.serve.library import Library  # noqa: E402
 from transcribe.serve.takes import SOCKETS, TakeLimits  # noqa: E402
 

@@ -76,7 +76,7 @@ class TakeLimits:
     patience: float = 20.0
 
 
-class Refused(Exception):
+class RefusedError(Exception):
     """A connection that is closed, with one of the protocol's numbers and a reason."""
 
     def __init__(self, code: int, reason: str) -> None:
@@ -109,7 +109,7 @@ class Takes:
         try:
             await self._listen(socket)
             await _close(socket, ENDED, "")
-        except Refused as refused:
+        except RefusedError as refused:
             await _close(socket, refused.code, refused.reason)
         except WebSocketDisconnect:
             pass
@@ -119,14 +119,14 @@ class Takes:
     async def _listen(self, socket: WebSocket) -> None:
         asked = _asked(await self._received(socket))
         if self.jobs.full:
-            raise Refused(LATER, "too many recordings wait; try again when some are done")
+            raise RefusedError(LATER, "too many recordings wait; try again when some are done")
         if shutil.disk_usage(self.library.folder).free < _ROOM:
-            raise Refused(LATER, "there is no room on the disk")
+            raise RefusedError(LATER, "there is no room on the disk")
         try:
             model = await run_in_threadpool(_model)
             take = _Take(model, asked, self.library.begin(asked.name), self.limits.seconds)
         except (PitchaiError, OSError) as error:
-            raise Refused(FAULT, str(error)) from None
+            raise RefusedError(FAULT, str(error)) from None
         wish, refused = await self._through(socket, take)
         entry = await run_in_threadpool(take.settle, wish)
         if entry is not None:
@@ -135,9 +135,9 @@ class Takes:
             raise refused
         await self._told(socket, {"kept": None if entry is None else entry.id})
         if take.fault:
-            raise Refused(FAULT, take.fault)
+            raise RefusedError(FAULT, take.fault)
 
-    async def _through(self, socket: WebSocket, take: _Take) -> tuple[str | None, Refused | None]:
+    async def _through(self, socket: WebSocket, take: _Take) -> tuple[str | None, RefusedError | None]:
         """Hear a take to its end; give what is wished, None where nobody said, and why it was refused, if it was."""
         take.begin()
         receiving = asyncio.create_task(self._receive(socket, take))
@@ -149,10 +149,10 @@ class Takes:
                 wish = receiving.result()
                 await run_in_threadpool(take.source.end, _PATIENCE)
             await telling
-        except Refused as refused:
+        except RefusedError as refused:
             return (DROP if refused.code == MALFORMED else None), refused
         except WebSocketDisconnect:
-            return wish, Refused(ENDED, "")  # nobody is there to be told
+            return wish, RefusedError(ENDED, "")  # nobody is there to be told
         finally:
             receiving.cancel()
             telling.cancel()
@@ -169,7 +169,7 @@ class Takes:
             try:
                 take.source.push(content)
             except InputError as error:
-                raise Refused(MALFORMED, str(error)) from None
+                raise RefusedError(MALFORMED, str(error)) from None
 
     async def _tell(self, socket: WebSocket, take: _Take) -> None:
         """Tell what there is to be told, up to the end of the take."""
@@ -180,7 +180,7 @@ class Takes:
         try:
             message = await asyncio.wait_for(socket.receive(), self.limits.patience)
         except TimeoutError:
-            raise Refused(REFUSED, "nothing came any more") from None
+            raise RefusedError(REFUSED, "nothing came any more") from None
         if message["type"] == "websocket.disconnect":
             raise WebSocketDisconnect(message.get("code", 1006))
         content: str | bytes | None = message.get("bytes")
@@ -190,7 +190,7 @@ class Takes:
         try:
             await asyncio.wait_for(socket.send_json(message), self.limits.patience)
         except TimeoutError:
-            raise Refused(REFUSED, "what was told isn't taken in") from None
+            raise RefusedError(REFUSED, "what was told isn't taken in") from None
         except RuntimeError:  # it was closed meanwhile
             raise WebSocketDisconnect(1006) from None
 
@@ -305,11 +305,11 @@ def _asked(content: str | bytes) -> _Asked:
     values = _table(content)
     latency, rate, name = (values.get(key) for key in ("latency", "rate", "name"))
     if latency not in LATENCIES or type(latency) is not int:
-        raise Refused(MALFORMED, f"latency is one of {', '.join(map(str, LATENCIES))} ms")
+        raise RefusedError(MALFORMED, f"latency is one of {', '.join(map(str, LATENCIES))} ms")
     if type(rate) is not int or not RATES[0] <= rate <= RATES[1]:
-        raise Refused(MALFORMED, f"rate is {RATES[0]} to {RATES[1]} Hz")
+        raise RefusedError(MALFORMED, f"rate is {RATES[0]} to {RATES[1]} Hz")
     if not isinstance(name, str):
-        raise Refused(MALFORMED, "name is a text")
+        raise RefusedError(MALFORMED, "name is a text")
     return _Asked(latency, rate, f"{name}{_SUFFIX}")
 
 
@@ -317,7 +317,7 @@ def _wish(content: str) -> str:
     """Read its last word."""
     wish = _table(content).get("end")
     if wish not in (KEEP, DROP):
-        raise Refused(MALFORMED, f"end is {KEEP} or {DROP}")
+        raise RefusedError(MALFORMED, f"end is {KEEP} or {DROP}")
     return str(wish)
 
 
@@ -327,7 +327,7 @@ def _table(content: str | bytes) -> Mapping[str, Any]:
     except (ValueError, RecursionError):
         values = None
     if not isinstance(values, dict):
-        raise Refused(MALFORMED, "a word is a table in JSON")
+        raise RefusedError(MALFORMED, "a word is a table in JSON")
     return values
 
 
