@@ -47,7 +47,7 @@ class RemoteSource(Queued):
         super().__init__(round(ROOM / BLOCK))
         self.name = "remote"
         self._given, self._rate, self._record = rate, sample_rate, record
-        self._place = 0
+        self._place, self._first = 0, 0.0
         self._resampler: Any = None
         if rate != sample_rate:
             import soxr
@@ -76,12 +76,14 @@ class RemoteSource(Queued):
         (place,) = struct.unpack_from("<I", content)
         if place < self._place:
             raise InputError("a block came twice")
-        now = time.monotonic()
-        if not self._began:
-            self._began = now - n_samples / self._given
-        end = place + n_samples
-        if end / self._given > now - self._began + _AHEAD:
+        end, now = place + n_samples, time.monotonic()
+        began = now - end / self._given
+        if not self._place:
+            self._first = self._began = now - n_samples / self._given
+        if began < self._first - _AHEAD:
             raise InputError("the sound comes sooner than it can have sounded")
+        # What was held back on the way least says best when it began.
+        self._began = min(self._began, began)
         lost, self._place = place - self._place, end
         samples = np.frombuffer(content, "<i2", offset=_HEAD)
         high = np.abs(samples.astype(np.int32))

@@ -252,8 +252,8 @@ class _Take:
             if self.session.engine.time >= self._seconds:
                 self._say(f"{self._seconds / 3600:g} hours are the most; the take ends here")
         except Exception as error:
-            self.fault = str(error) if isinstance(error, PitchaiError) else machine_fault(error)
-            self.fault = self.fault or f"a fault of pitchai: {type(error).__name__}: {error}"
+            said = str(error) if isinstance(error, PitchaiError) else machine_fault(error)
+            self.fault = said or f"a fault of pitchai: {type(error).__name__}: {error}"
         finally:
             self._put(None)
 

@@ -8,6 +8,12 @@ const STILL_EVERY = 0.5; // seconds between pictures, for those who want no moti
 
 // Notes rise from the keys that were struck.
 class Rising extends Falling {
+  // The keys stay on the screen.
+  resize() {
+    const { top, width } = this.element.getBoundingClientRect();
+    if (width) this.surface.resize(this.element.clientWidth, clamp(innerHeight - top - scrollY - 48, 260, 640));
+  }
+
   draw(g, width, height) {
     const { palette, song, position } = this;
     this.ground(g, width, height);
@@ -90,7 +96,8 @@ class Live {
     const most = MOST_WAITING * 2 * context.sampleRate;
     node.port.onmessage = ({ data }) => {
       take.began ??= context.currentTime - (data.byteLength - 4) / 2 / context.sampleRate;
-      if (this.take === take && this.state === "running" && socket.bufferedAmount < most) socket.send(data);
+      const open = this.take === take && this.state === "running" && socket.readyState === WebSocket.OPEN;
+      if (open && socket.bufferedAmount < most) socket.send(data);
     };
     context.createMediaStreamSource(take.stream).connect(node);
     find("live-word").textContent = "";
@@ -145,7 +152,7 @@ class Live {
     this.take.wish = wish;
     find("live-word").textContent = say("live_ending");
     this.release(this.take);
-    this.take.socket.send(JSON.stringify({ end: wish }));
+    if (this.take.socket.readyState === WebSocket.OPEN) this.take.socket.send(JSON.stringify({ end: wish }));
   }
 
   // Who goes elsewhere on the page keeps what was heard.
