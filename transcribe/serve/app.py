@@ -251,8 +251,8 @@ class _Server:
             edits, undone, version = values["edits"], values.get("undone", []), values.get("version")
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             raise HTTPException(400, "edits are a table with a list edits, and perhaps a list undone") from None
-        if not (isinstance(edits, list) and isinstance(undone, list)):
-            raise HTTPException(400, "edits and undone are lists")
+        if not (isinstance(edits, list) and isinstance(undone, list) and all(isinstance(e, dict) for e in undone)):
+            raise HTTPException(400, "edits and undone are lists of tables")
         view = await self._work(self.sheets.edit, entry, edits, undone, version)
         if view is None:
             raise HTTPException(409, "another browser has edited it meanwhile; load it again")

@@ -113,7 +113,7 @@ class Entry:
             found = json.loads(read_bytes(self.folder / _UNDONE))
         except (InputError, ValueError):
             return []
-        return found if isinstance(found, list) else []
+        return [edit for edit in found if isinstance(edit, dict)] if isinstance(found, list) else []
 
     def keep(self, result: Transcription, undone: Edits = ()) -> None:
         """Write the result with its edits, and those that were undone."""
