@@ -433,6 +433,53 @@ def test_other_sites_are_not_let_in_by_the_real_server(hostile: tuple[int, Libra
         assert refused.value.response.status_code == 403
 
 
+# What a hand-made client says, line by line, and the status or the code that answers it.
+UPGRADE = "GET /api/live HTTP/1.1\r\nHost: HERE\r\nOrigin: http://HERE\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+KEY, VERSION = f"Sec-WebSocket-Key: {'a' * 22}==\r\n", "Sec-WebSocket-Version: 13\r\n"
+MASK = b"\x01\x02\x03\x04"
+RAW: dict[str, tuple[str, bytes, bytes]] = {
+    "no key": (f"{UPGRADE}{VERSION}", b"", b" 400 "),
+    "a key that is none": (f"{UPGRADE}{VERSION}Sec-WebSocket-Key: a\r\n", b"", b" 400 "),
+    "another version": (f"{UPGRADE}{KEY}Sec-WebSocket-Version: 7\r\n", b"", b" 400 "),
+    "two origins": (f"{UPGRADE}{KEY}{VERSION}Origin: http://evil.example\r\n", b"", b" 400 "),
+    "two hosts": (f"{UPGRADE}{KEY}{VERSION}Host: evil.example\r\n", b"", b" 4"),
+    "a frame without a mask": (f"{UPGRADE}{KEY}{VERSION}", b"\x81\x02{}", struct.pack(">H", 1002)),
+    "a frame of no kind": (f"{UPGRADE}{KEY}{VERSION}", b"\x83\x80" + MASK, struct.pack(">H", 1002)),
+    "a frame that says it is huge": (
+        f"{UPGRADE}{KEY}{VERSION}",
+        b"\x82\xff" + bytes([0x7F] * 8) + MASK,
+        struct.pack(">H", 1009),
+    ),
+    "a message in parts that never ends": (
+        f"{UPGRADE}{KEY}{VERSION}",
+        b"\x02\xfe\x40\x00" + MASK + bytes(0x4000) + 5 * (b"\x00\xfe\x40\x00" + MASK + bytes(0x4000)),
+        struct.pack(">H", 1009),
+    ),
+    "text that is none": (f"{UPGRADE}{KEY}{VERSION}", b"\x81\x82" + MASK + b"\xff\xff", struct.pack(">H", 1007)),
+}
+
+
+@pytest.mark.parametrize("name", RAW)
+def test_what_no_browser_says_is_refused(hostile: tuple[int, Library], name: str) -> None:
+    port, library = hostile
+    head, content, answer = RAW[name]
+    with socket.create_connection(("127.0.0.1", port), timeout=20) as plug:
+        plug.sendall(head.replace("HERE", f"127.0.0.1:{port}").encode() + b"\r\n")
+        found = plug.recv(4096)
+        if content:
+            assert b" 101 " in found
+            plug.sendall(content)
+        while answer not in found and (part := plug.recv(4096)):
+            found += part
+    assert answer in found
+    until(lambda: nothing_hangs() and not list(library.folder.iterdir()))
+    with connected(port) as good:  # the server goes on
+        good.send(HELLO)
+        assert "ready" in json.loads(good.recv())
+        good.send(DROP)
+        said(good)
+
+
 def test_other_machines_need_the_cookie(tmp_path: Path) -> None:
     access = Access("192.0.2.7", 8732)
     base, there = "http://192.0.2.7:8732", "ws://192.0.2.7:8732"
