@@ -1,13 +1,15 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from itertools import pairwise
 
+import numpy as np
 import pytest
 
 from tests.conftest import FIVE_NOTES
-from transcribe.events import Chord, Metre, Transcription
+from transcribe.events import Chord, Metre, Note, Transcription
 from transcribe.formats.schema import schema
 from transcribe.report.document import plain
 from transcribe.report.view import bars_of, sections_of, view
@@ -59,9 +61,14 @@ def test_plain_values_are_those_of_asdict() -> None:
 
 
 def test_hands_are_looked_for_again_only_where_they_may_change(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked = []
+    asked: list[int] = []
     looked = placing.hands_of
-    monkeypatch.setattr(placing, "hands_of", lambda *given: asked.append(given) or looked(*given))
+
+    def counted(notes: Sequence[Note], transcription: Transcription) -> np.ndarray:
+        asked.append(len(notes))
+        return looked(notes, transcription)
+
+    monkeypatch.setattr(placing, "hands_of", counted)
     first, *rest = (replace(note, confidence=0.7) for note in FIVE_NOTES)
     hands = view(replace(SONG, notes=(first, *rest)))["hands"]
     n = len(asked)

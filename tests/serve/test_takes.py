@@ -518,6 +518,14 @@ def test_a_full_disk_is_told(library: Library, monkeypatch: pytest.MonkeyPatch) 
         until(lambda: not list(library.folder.iterdir()))
 
 
+def test_where_too_many_recordings_wait_no_take_begins(library: Library, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Jobs, "full", True)
+    with served(library) as port, connected(port) as plug:
+        plug.send(HELLO)
+        assert said(plug) == [{"code": 1013, "reason": "too many recordings wait; try again when some are done"}]
+    assert list(library.folder.iterdir()) == []
+
+
 def test_a_disk_without_room_is_told_at_once(library: Library, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(takes, "_ROOM", 1 << 60)
     with served(library) as port, connected(port) as plug:

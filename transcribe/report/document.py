@@ -38,7 +38,7 @@ def _names(kind: type) -> tuple[str, ...]:
 
 def plain(value: Any) -> Any:
     """Make tables of dataclasses, as ``dataclasses.asdict`` does, which takes several times as long."""
-    kind = type(value)
+    kind: Any = type(value)
     if kind in (float, int, str, bool, type(None)):
         return value
     if names := _names(kind):
