@@ -23,7 +23,7 @@ from train.bands.excerpts import (
 )
 from train.bands.losses import BandLosses, rarity
 from train.bands.task import begin_from
-from train.bands.validation import figures, match_strokes
+from train.bands.validation import figures
 from train.cache import Prepared
 from train.calibration import Predicted
 from transcribe.engine.features import FeatureConfig, FrameGrid
@@ -190,10 +190,9 @@ def test_figures_counted_by_hand() -> None:
     assert figures([]) == {}
 
 
-def test_strokes_match_once_within_50_ms() -> None:
-    assert match_strokes([1.0], [1.04]) == [(0, 0)]
-    assert len(match_strokes([1.0, 2.0], [1.04, 1.045, 2.06])) == 1
-    assert match_strokes([], [1.0]) == []
+def test_notes_of_nobody_are_a_pianos() -> None:
+    known, unknown = (Transcription(notes=(Note(0.5, 60, 1.0, 80, instrument=who),)) for who in ("piano", None))
+    assert figures([(unknown, known)])["note with family"] == figures([(unknown, known)])["piano"] == 1.0
 
 
 def test_drums_are_tuned_by_class() -> None:
