@@ -31,9 +31,10 @@ _PEDALLED = frozenset({"piano", "keys"})
 # What the share of a family in the recording counts, as a power: of the notes found in the validation set of any-1, 0
 # names 0.457 rightly, 0.5 0.490, 1 0.451. Then rounds of estimating it; no family's share is less than the last.
 _COMPANY, _ROUNDS, _LEAST_SHARE = 0.5, 8, 1e-3
-# The share of the onset threshold that is enough where a key begins to sound. In the validation set of any-1 notes and
-# frames are then 0.792 and 0.790, not 0.792 and 0.781; of another network 0.791 and 0.782, not 0.787 and 0.772.
-_SOFT = 0.5
+# A key sounds whose frames have so much; where it begins to, this share of the onset threshold is enough. In the
+# validation set of any-1 notes and frames are then 0.792 and 0.790, not 0.792 and 0.781; of another network 0.791 and
+# 0.782, not 0.787 and 0.772.
+_SOUNDS, _SOFT = 0.5, 0.5
 # Whoever labels singing, writes where the pitch is reached. In renders of singers whose vowels begin at the label, pYIN
 # finds it 48 ms later in the median; half of it, in seconds, is far from neither.
 _SUNG_LATER = 0.024
@@ -118,7 +119,7 @@ class EnsembleDecoder(NoteDecoder):
 
     def _onsets(self, onset: np.ndarray, frame: np.ndarray, at: Shifted) -> np.ndarray:
         """Mark peaks of the onset, and where frames rise and stay while the onset is half heard."""
-        sounds, reach = frame >= self.config.frame_threshold, self._reach
+        sounds, reach = frame >= _SOUNDS, self._reach
         rises = np.logical_and.reduce([at(sounds, shift) for shift in range(reach.sustain + 1)])
         rises &= ~np.logical_or.reduce([at(sounds, -shift) for shift in range(1, reach.before + 1)])
         near = np.maximum.reduce([at(onset, shift) for shift in range(-reach.before, reach.after + 1)])
