@@ -79,7 +79,7 @@ def measure_notes(truths: Heard, found: Heard, tolerance: float = 0.05) -> dict[
     pairs = [(truth.notes, heard.notes) for truth, heard in zip(truths, found, strict=True) if truth.notes]
     scores = [score_notes("", *pair, tolerance).scores for pair in pairs]
     figures = {name: float(np.mean([one[name].f1 for one in scores])) for name in ("note", "frame")}
-    if any(note.instrument for _, notes in pairs for note in notes):
+    if all(any(note.instrument for side in sides for note in side) for sides in zip(*pairs, strict=True)):
         named = sum(total(count_families(*pair, None, tolerance).values()).hits for pair in pairs)
         figures["named"] = named / max(1, sum(len(match_notes(*pair, None, tolerance)) for pair in pairs))
     return figures
@@ -92,7 +92,7 @@ def measure_bands(truths: Heard, found: Heard) -> dict[str, float]:
         return figures
     counts = [count_families(t.notes, f.notes) for t, f in zip(truths, found, strict=True) if t.notes]
     figures["with family"] = float(np.mean([total(one.values()).figures[2] for one in counts]))
-    for family in sorted({str(name) for one in counts for name, count in one.items() if count.n_reference}):
+    for family in sorted({name for one in counts for name, count in one.items() if name and count.n_reference}):
         figures[family] = total(one[family] for one in counts if family in one).figures[2]
     return figures | measure_drums(truths, found)
 
@@ -260,7 +260,9 @@ class Listeners:
             print(f"{trial.name} {number}/{len(trial.recordings)} {recording.name}", file=sys.stderr)
         truths = [recording.truth for recording in trial.recordings]
         heard = [self._heard[recording.audio] for recording in trial.recordings]
-        return {name: trial.measure(truths, [one[name] for one in heard]) for name in self._runners}
+        figures = {name: trial.measure(truths, [one[name] for one in heard]) for name in self._runners}
+        print(json.dumps({trial.name: figures}), file=sys.stderr)
+        return figures
 
 
 def main() -> None:
