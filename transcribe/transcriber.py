@@ -18,6 +18,7 @@ import numpy as np
 
 from transcribe.audio.reader import MAX_DURATION, WHOLE, AudioReader, Excerpt, MeteredBlocks, Mixer, resampled
 from transcribe.automatic import AUTO, Automatic, is_wanted, load_automatic
+from transcribe.company import overheard
 from transcribe.engine.devices import choose_device, choose_precision, device_of
 from transcribe.engine.inference import Infer, Outputs, infer_together
 from transcribe.engine.task import (
@@ -303,6 +304,8 @@ class Transcriber:
         reason = ""
         if self._automatic is not None:
             models, decoders, streams, reason = self._automatic.settled(models, decoders, streams)
+        else:
+            streams = overheard(models, streams)
         first, *others = streams
         del streams
         seconds = 0.0
