@@ -11,6 +11,7 @@ chords, excerpts of songs or held notes with pauses. ``train/instruments`` mixes
 from __future__ import annotations
 
 import argparse
+import itertools
 import multiprocessing
 import os
 from collections.abc import Sequence
@@ -83,8 +84,10 @@ SOUNDS = {
     "synth": Sound((62, 63, *range(80, 96)), 36, 96, 0.5),
     "banjo": Sound((105, 106, 107), 45, 84, 0.4, strummed=True),
 }
-# Folders of the Philharmonia's notes, and what they are here.
+# Folders of single notes (the Philharmonia's, free banks'), and what they are here.
 NOTES = {
+    "acoustic_guitar": "acoustic guitar", "electric_bass": "bass", "electric_guitar": "electric guitar",
+    "electric_piano": "electric piano", "piano": "piano", "strings": "string section", "vibraphone": "mallets",
     "banjo": "banjo", "bass_clarinet": "clarinet", "bassoon": "bassoon", "cello": "cello", "clarinet": "clarinet",
     "contrabassoon": "bassoon", "cor_anglais": "english horn", "double_bass": "double bass", "flute": "flute",
     "french_horn": "horn", "guitar": "acoustic guitar", "mandolin": "banjo", "oboe": "oboe",
@@ -350,7 +353,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--soundfonts", type=Path, nargs="*", default=[])
     parser.add_argument("--drums", type=Path, nargs="*", default=[], help="sound fonts with drums")
-    parser.add_argument("--notes", type=Path, help="folders of single notes, as the Philharmonia's")
+    parser.add_argument("--notes", type=Path, nargs="*", default=[], help="with folders of single notes in them")
     parser.add_argument("--pianos", type=Path, nargs="*", default=[], help="sampled pianos (train/synthesis/banks.py)")
     parser.add_argument("--midi", type=Path, required=True, help="folder of songs")
     parser.add_argument("--sounds", type=Path, help="folder with speech*.flac (train/synthesis/sounds.py)")
@@ -365,9 +368,8 @@ def main() -> None:
 
 def _write(options: argparse.Namespace) -> None:
     notes: dict[str, tuple[Path, ...]] = {}
-    for folder, name in NOTES.items() if options.notes else ():
-        found = tuple(sorted((options.notes / folder).glob("*.*"))) if (options.notes / folder).is_dir() else ()
-        if found:
+    for bank, (folder, name) in itertools.product(options.notes, NOTES.items()):
+        if found := tuple(sorted((bank / folder).glob("*.*"))):
             notes[name] = notes.get(name, ()) + found
     sources = _Sources(
         tuple(options.soundfonts),
