@@ -18,6 +18,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import soundfile
@@ -29,6 +30,9 @@ from train.synthesis import modelled, recorder, rooms
 from train.synthesis.performances import excerpt, read_midi
 from train.synthesis.piano import SAMPLE_RATE, Piano, load_pianos, play
 from train.synthesis.sounds import CLOSED_HIHAT, KICK, OPEN_HIHAT, SNARE, drums, synthesise
+
+if TYPE_CHECKING:
+    from train.synthesis.fonts import Font
 
 SECONDS = 20.0
 
@@ -182,6 +186,43 @@ def synthesised(
     return synthesise(soundfont, midi)[: int(SECONDS * SAMPLE_RATE)]
 
 
+def by_font(
+    path: Path,
+    program: int,
+    notes: Notes,
+    rng: np.random.Generator | None = None,
+    is_drum: bool = False,
+    touch: Touch | None = None,
+) -> np.ndarray:
+    """Play notes through a sound font within the process, its sound changed at random if ``rng`` is given.
+
+    What plays TiMidity's patches does so in a process of its own, and changes nothing.
+    """
+    # They read what is sounded here.
+    from train.synthesis.fonts import Timbre
+    from train.synthesis.players import STEP, Played
+    from train.synthesis.scores import Part
+
+    if path.suffix == ".cfg":
+        return synthesised(path, program, notes, is_drum, touch)
+    bends, controls = touch or ([], [])
+    grid = np.arange(0, SECONDS + STEP, STEP)
+    cents = np.interp(grid, *zip(*bends, strict=True)) if bends else None
+    loudness = np.interp(grid, *zip(*((t, (v / 127) ** 2) for t, _, v in controls), strict=True)) if controls else None
+    part = Part(np.array(sorted(notes), float).reshape(-1, 4), np.zeros((0, 2)), program, is_drum)
+    timbre = Timbre() if rng is None else Timbre.draw(rng)
+    if is_drum and rng is not None:
+        timbre = Timbre(filter=float(rng.uniform(-1500, 300)))
+    return _font(path).play(Played(part, "", program, cents, loudness), SECONDS, timbre)
+
+
+@cache
+def _font(path: Path) -> Font:
+    from train.synthesis.fonts import Font
+
+    return Font(path)
+
+
 def touch_of(sound: Sound, rng: np.random.Generator) -> Touch:
     """Tune the instrument; where a player shapes its notes, let vibrato, pitch and loudness wander as they do."""
     tuning = float(np.clip(rng.normal(0, 20), -60, 60))
@@ -241,7 +282,7 @@ def one_drum(soundfonts: Sequence[Path], keys: Sequence[int], rng: np.random.Gen
             notes = [(on, on + 0.2, int(key), int(rng.integers(50, 127))) for on in times]
             # Fonts of a single kit have it as their first preset, others in the bank of percussion.
             for program, is_drum in ((kit, True), (0, True), (0, False)):
-                played = synthesised(soundfont, program, notes, is_drum)
+                played = by_font(soundfont, program, notes, rng, is_drum)
                 if played.any():
                     return played
     return np.zeros(int(SECONDS * SAMPLE_RATE))
@@ -310,7 +351,7 @@ def solo(kind: str, name: str, sources: _Sources, rng: np.random.Generator) -> n
         else:
             notes = line(sound, rng)
         soundfont = sources.soundfonts[int(rng.integers(len(sources.soundfonts)))]
-        return synthesised(soundfont, int(rng.choice(sound.programs)), notes, touch=touch_of(sound, rng))
+        return by_font(soundfont, int(rng.choice(sound.programs)), notes, rng, touch=touch_of(sound, rng))
     if kind == "modelled":
         return modelled.play(name, line(SOUNDS[name], rng), SECONDS, rng)
     if kind == "real":
