@@ -75,6 +75,7 @@ class Spectra:
     """
 
     n_bands = FeatureConfig().n_mels
+    frequencies = FeatureConfig().mel_frequencies()
     floor = (FeatureConfig().floor_db + FeatureConfig().offset_db) / FeatureConfig().scale_db
 
     def linear(self, values: np.ndarray) -> np.ndarray:
@@ -95,8 +96,7 @@ class Spectra:
 
     def transposed(self, semitones: float) -> np.ndarray:
         """Tell for every band from where it is taken, in bands, to sound so much higher."""
-        frequencies = FeatureConfig().mel_frequencies()
-        return np.interp(frequencies / 2 ** (semitones / 12), frequencies, np.arange(self.n_bands))
+        return np.interp(self.frequencies / 2 ** (semitones / 12), self.frequencies, np.arange(self.n_bands))
 
     def varied(self, values: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """Play up to 4 semitones higher or lower, timbre and all, and up to a fifth faster or slower."""
@@ -111,12 +111,15 @@ class Spectra:
         return np.asarray(values[:, below] * (1 - share) + values[:, below + 1] * share)
 
     def augmented(self, batch: Tensor, generator: torch.Generator) -> Tensor:
-        """Vary gain, colour and noise floor, cut the band of some, and hide a little.
+        """Record otherwise, and hide a little.
 
         Colour and noise of a set of recordings tell its instruments from those of sound fonts: they are varied widely.
         """
-        batch = narrow(batch, generator, FeatureConfig().mel_frequencies())
-        return hide(augment(batch, generator, COLOUR, NOISIEST), generator, HIDDEN)
+        return hide(self.recorded(batch, generator), generator, HIDDEN)
+
+    def recorded(self, batch: Tensor, generator: torch.Generator) -> Tensor:
+        """Vary gain, colour and noise floor, and cut the band of some."""
+        return augment(narrow(batch, generator, self.frequencies), generator, COLOUR, NOISIEST)
 
     def plain(self, batch: Tensor) -> Tensor:
         """Bring to what the network expects, where nothing is varied."""
