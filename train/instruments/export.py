@@ -49,7 +49,7 @@ def logits_and_truth(
     return [np.concatenate(part) for part in zip(*rows, strict=True)]
 
 
-def calibrate(network: InstrumentsNetwork, clips: Sequence[Clip], bands: Sequence[Band], n_batches: int = 42) -> None:
+def calibrate(network: InstrumentsNetwork, clips: Sequence[Clip], bands: Sequence[Band], n_batches: int = 18) -> None:
     """Fit slope and bias of the logits of each vocabulary, and fold them into the last layer."""
     logits, truth = logits_and_truth(network, clips, bands, n_batches, seed=1)
     for part in VOCABULARIES.values():
@@ -63,7 +63,7 @@ def calibrate(network: InstrumentsNetwork, clips: Sequence[Clip], bands: Sequenc
 
 
 def reliability(
-    network: InstrumentsNetwork, clips: Sequence[Clip], bands: Sequence[Band], n_batches: int = 42
+    network: InstrumentsNetwork, clips: Sequence[Clip], bands: Sequence[Band], n_batches: int = 18
 ) -> dict[str, list[tuple[float, float, int]]]:
     """Tabulate what was said and what was right, on other excerpts than those of the calibration."""
     logits, truth = logits_and_truth(network, clips, bands, n_batches, seed=2)
