@@ -49,10 +49,11 @@ def to_onnx(model: WindowModel) -> bytes:
     assert isinstance(model.task, WindowTask)
     assert not isinstance(model.network, OnnxNetwork)
     network = model.network.to(memory_format=torch.contiguous_format)
-    log_mel = torch.zeros(1, 25 * WHOLE_FRAMES, model.features.n_mels)
+    # What follows another network says how much of it it reads.
+    window = torch.zeros(1, 25 * WHOLE_FRAMES, getattr(network, "n_inputs", model.features.n_mels))
     steps = torch.export.Dim("steps", min=2, max=4096)
     shapes = {"window": {1: WHOLE_FRAMES * steps}}
-    return graph_of(network, log_mel, INPUT, network.border, model.task.stride(network), shapes)
+    return graph_of(network, window, INPUT, network.border, model.task.stride(network), shapes)
 
 
 def graph_of(

@@ -111,10 +111,8 @@ class Transcriber:
             raise UsageError("give one task at least")
         asked = self.tasks[0] if not tasks else task_named(tasks[0]) if isinstance(tasks[0], str) else tasks[0]
         self._reads = asked if isinstance(asked, ReadingTask) else None
-        if isinstance(model, Model) and len(networks) == 1:
-            device = device_of(model.network)
-        else:
-            device = choose_device(device)
+        stays = isinstance(model, Model) and len(networks) == 1
+        device = choose_device(device) if not stays else device_of(model.network)  # type: ignore[union-attr]
         precision = choose_precision(precision)
         self._automatic: Automatic | None = None
         if is_wanted(networks[0].name, model):
