@@ -41,7 +41,7 @@ from transcribe.errors import UsageError
 from transcribe.events import Transcription
 from transcribe.registry import TASKS, CompletingTask, ReadingTask, RemarkingTask, Task, task_named
 from transcribe.score.analysis import Timing
-from transcribe.score.harmony import spelled
+from transcribe.score.harmony import on_beats, spelled
 
 Keep = Callable[[AnyActivations], None]
 
@@ -380,7 +380,7 @@ class Transcriber:
             result = replace(result, settings={**result.settings, AUTO: reason})
         if result.piano_alone is False:  # what is foretold, is of pianos
             result = replace(result, forecast=None)
-        result = spelled(result)
+        result = spelled(on_beats(result) if self.timing.snap else result)
         task = models[0].task
         remarks = task.remarks(result, level) if isinstance(task, RemarkingTask) else ()
         return replace(result, warnings=(*_silence(level), *remarks))
