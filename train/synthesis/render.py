@@ -111,13 +111,13 @@ def write_pair(out: Path, name: str, samples: np.ndarray, performance: Performan
     midi = pretty_midi.PrettyMIDI(resolution=resolution)
     piano = pretty_midi.Instrument(0)
     piano.notes = [pretty_midi.Note(int(v), int(p), float(on), float(off)) for on, off, p, v in performance.notes]
-    if performance.pedals is not None:  # a first CC64 says that the pedal is known, even if it is never used
-        piano.control_changes.append(pretty_midi.ControlChange(64, 0, 0.0))
-    for down, up in performance.pedals if performance.pedals is not None else ():
-        piano.control_changes += [
-            pretty_midi.ControlChange(64, 127, float(down)),
-            pretty_midi.ControlChange(64, 0, float(up)),
-        ]
+    if performance.moves is not None:
+        moves = performance.moves
+    elif performance.pedals is not None:  # a first CC64 says that the pedal is known, even if it is never used
+        moves = np.vstack([[0.0, 0.0], *([[down, 127.0], [up, 0.0]] for down, up in performance.pedals)])
+    else:
+        moves = np.zeros((0, 2))
+    piano.control_changes = [pretty_midi.ControlChange(64, int(depth), float(time)) for time, depth in moves]
     midi.instruments = [piano]
     midi.write(str(part))
     part.replace(out / f"{name}.mid")
