@@ -6,12 +6,14 @@ import math
 
 import numpy as np
 
+from train.chords.labels import IGNORED
 from transcribe.chords.decoder import N_CLASSES, NONE, QUALITIES
 from transcribe.chords.network import N_INPUTS
 from transcribe.chords.task import CHORDS
-from transcribe.engine.features import N_PITCHES
+from transcribe.engine.features import N_PITCHES, FrameGrid
 from transcribe.engine.inference import infer
 from transcribe.engine.weights import load_model
+from transcribe.notes.decoder import Activations
 from transcribe.notes.task import NOTES
 
 # Keys by which an excerpt is moved, at most.
@@ -20,7 +22,6 @@ _MOVED = 6
 _UNSURE_SHARE, _STOPPED_SHARE = 0.5, 0.3
 # Seconds of a stop, and between two.
 _STOP, _BETWEEN = (0.2, 1.5), (1.0, 6.0)
-_IGNORED = -1
 
 
 class Heard:
@@ -40,6 +41,13 @@ class Heard:
         """Hear a recording."""
         rows = [CHORDS.inputs({}, block) for block in infer([samples], load_model(NOTES, self.name), threads=1)]
         return np.concatenate([np.zeros((0, N_INPUTS), np.float32), *rows])
+
+
+def rows_heard(rows: np.ndarray, grid: FrameGrid) -> Activations:
+    """Make rows (n_frames, 176) what they were: what a notes network hears, as far as chords are told from it."""
+    onset, frame = rows[:, :N_PITCHES], rows[:, N_PITCHES:]
+    nothing = np.zeros_like(onset)
+    return Activations(onset, frame, nothing, nothing, nothing[:, 0], grid)
 
 
 def varied(
@@ -69,9 +77,9 @@ def varied(
             length = rng.uniform(*_STOP)
             last = first + max(1, round(length / seconds / stride))
             rows[first * stride : last * stride] = 0
-            known = target[:, first:last] != _IGNORED
-            target[0, first:last] = np.where(known[0], NONE, _IGNORED)
-            target[1, first:last] = _IGNORED
+            known = target[:, first:last] != IGNORED
+            target[0, first:last] = np.where(known[0], NONE, IGNORED)
+            target[1, first:last] = IGNORED
             time += length + rng.uniform(*_BETWEEN)
     return rows, target
 

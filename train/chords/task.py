@@ -34,7 +34,7 @@ from train.cache import Prepared, draw_spans, prepare, read_spans, shares_of
 from train.card import Making
 from train.chords import heard
 from train.chords.export import evaluate, export, to_model
-from transcribe.chords.datasets import read_chords
+from train.chords.labels import IGNORED, read_labels
 from transcribe.chords.decoder import change_counts, class_of, label_of, simplified
 from transcribe.chords.metrics import ClipReport, evaluate_clips
 from transcribe.chords.network import FRONTS, N_INPUTS, ChordsConfig, ChordsLogits, ChordsNetwork
@@ -43,26 +43,8 @@ from transcribe.engine.features import FeatureConfig
 from transcribe.engine.weights import build, load_tensors
 from transcribe.errors import UsageError
 from transcribe.registry import load_dataset
-from transcribe.theory.chords import Label, parse, parse_name
+from transcribe.theory.chords import Label, parse_name
 from transcribe.transcriber import Transcriber
-
-IGNORED = -1
-
-
-def read_labels(path: Path) -> dict[str, np.ndarray]:
-    """Read ``times`` (n, 2) in s, and ``classes`` and ``basses`` (n,): -1 where there is none, or nobody knows."""
-    chords = read_chords(path)
-    labels = [parse(chord.label) for chord in chords]
-    classes = [class_of(label) for label in labels]
-    return {
-        "times": np.array([(chord.onset, chord.offset) for chord in chords], float).reshape(-1, 2),
-        "classes": np.array([IGNORED if number is None else number for number in classes], np.int64),
-        "basses": np.array([_bass(label) for label in labels], np.int64),
-    }
-
-
-def _bass(label: Label) -> int:
-    return IGNORED if label.root is None else (label.root + label.bass) % 12
 
 
 def majmin(labels: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -200,13 +182,17 @@ class ChordsTask:
     def _pieces(self, folders: Sequence[Path]) -> list[Piece]:
         return _with_labels([p for folder in folders for p in load_dataset("chords", folder)], self.wanted)
 
+    def _hearers(self) -> list[heard.Heard]:
+        """List the notes networks that hear the recordings; none where the network reads the spectrum."""
+        return [heard.Heard(name) for name in self.options.heard] if self.options.features == "notes" else []
+
     def prepare(self) -> None:
         """Compute the features of the training folders, or hear them with the notes networks."""
         o = self.options
-        hearers = [heard.Heard(name) for name in o.heard] if o.features == "notes" else [None]
         pieces = self._pieces(o.train)
+        hearers: list[heard.Heard | None] = [*self._hearers()]
         self.prepared = [
-            one for hearer in hearers for one in prepare(pieces, o.cache, read_labels, self.features, hearer)
+            one for hearer in hearers or [None] for one in prepare(pieces, o.cache, read_labels, self.features, hearer)
         ]
         if self.options.task == "majmin":
             self.prepared = [dataclasses.replace(piece, labels=majmin(piece.labels)) for piece in self.prepared]
@@ -261,7 +247,7 @@ class ChordsTask:
         if self.options.export:
             making = Making.of(self.options, command)
             reports = [(title, load_dataset("chords", Path(folder))) for title, folder in self.options.report]
-            export(network, self.features, making, self.valid, reports)
+            export(network, self.features, making, self.valid, reports, self._hearers(), self.options.cache)
 
 
 def bare(config: dict[str, Any]) -> ChordsNetwork:

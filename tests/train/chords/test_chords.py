@@ -13,6 +13,7 @@ from tests.signals import RATE, strum
 from train import loop
 from train.chords import heard
 from train.chords import task as chords
+from train.chords.labels import read_labels
 from transcribe.chords.decoder import NONE, class_of
 from transcribe.chords.network import N_INPUTS, ChordsConfig, ChordsNetwork
 from transcribe.chords.task import CHORDS
@@ -61,7 +62,7 @@ def run(tmp_path: Path, *arguments: object) -> None:
 def test_targets_by_hand(tmp_path: Path) -> None:
     lab = tmp_path / "a.lab"
     lab.write_text("0 0.1 N\n0.1 0.4 C:maj/3\n0.4 1 X\n")
-    labels = chords.read_labels(lab)
+    labels = read_labels(lab)
     drawn = chords.targets(labels, 0, 8, SMALL, 0.02)
     # Steps of 80 ms have their middles at 0.03, 0.11, 0.19 …
     c = class_of(parse("C:maj"))
