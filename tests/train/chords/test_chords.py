@@ -125,9 +125,9 @@ def test_it_starts_from_a_notes_networks_trunk_frozen_at_first(tmp_path: Path) -
     assert free[-1] == {name for name, _ in network.trunk.named_parameters()}
 
 
-def rows_of(pitches: list[int], n_frames: int) -> np.ndarray:
+def rows_of(pitches: list[int], n_frames: int, rest: float = 0.01) -> np.ndarray:
     """What a notes network hears of keys that are struck and held."""
-    rows = np.full((n_frames, 2, N_PITCHES), 0.01, np.float32)
+    rows = np.full((n_frames, 2, N_PITCHES), rest, np.float32)
     for pitch in pitches:
         rows[0, 0, pitch - LOWEST_PITCH] = rows[:, 1, pitch - LOWEST_PITCH] = 0.9
     return rows.reshape(n_frames, N_INPUTS)
@@ -160,7 +160,7 @@ def test_what_is_heard_in_another_key_is_called_so_and_the_lowest_key_is_known()
     assert lowest[52 - LOWEST_PITCH] < 0.1
     assert keys[0, 2].max() <= 1  # the logarithmic axis
     with torch.inference_mode():
-        here, there = (network(torch.from_numpy(rows_of(pitches, 80)[None])) for pitches in ([48, 55], [50, 57]))
+        here, there = (network(torch.from_numpy(rows_of(pitches, 80, 0.0)[None])) for pitches in ([48, 55], [50, 57]))
     assert torch.allclose(here.chord[..., : 10 * 15], there.chord[..., 2 * 15 : 12 * 15], atol=1e-4)
     assert torch.allclose(here.bass[..., :10], there.bass[..., 2:], atol=1e-4)
 
