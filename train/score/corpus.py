@@ -22,7 +22,7 @@ from transcribe.beats.datasets import load_scores, read_beats, score_files
 from transcribe.beats.score_metrics import nearest_notes, passable, read_alignment
 from transcribe.datasets import Piece
 from transcribe.errors import InputError
-from transcribe.events import Key, Note
+from transcribe.events import Note
 from transcribe.formats.musicxml_reader import FAULTS, read_part, read_root, read_score_notes
 from transcribe.formats.reading import read_bytes
 from transcribe.formats.table import read_transcription
@@ -30,7 +30,7 @@ from transcribe.score.beats import BeatGrid
 from transcribe.score.features import Bars, bars_of, note_rows
 from transcribe.theory import metres
 from transcribe.theory.fifths import place_of
-from transcribe.theory.keys import find_keys, signature
+from transcribe.theory.keys import find_key, signature
 
 # Places are counted in so many parts of a beat, lengths in as many of a quarter: all phases and lengths are whole.
 TICKS = 1440
@@ -61,7 +61,7 @@ class Performed:
     spelled
         The place of its name on the line of fifths; :data:`UNSPELLED` where it isn't known.
     sharps
-        Of the signature of the key that is found around it.
+        Of the signature of the key that is found in the whole; flats are less than 0.
     """
 
     name: str
@@ -72,11 +72,11 @@ class Performed:
     staff: np.ndarray
     bars: Bars
     spelled: np.ndarray
-    sharps: np.ndarray
+    sharps: int
 
 
 # What is told of every note, beside the notes themselves.
-TOLD = ("place", "length", "staff", "spelled", "sharps")
+TOLD = ("place", "length", "staff", "spelled")
 
 
 def split_of(title: str) -> str:
@@ -116,15 +116,13 @@ def performed(piece: Piece) -> Performed:
             within = true.place / Fraction(bars.quarters[cell])
             place[index] = round((within + round(played[index] - float(within))) * TICKS)
     name = piece.audio.stem
-    sharps = sharps_around(notes, find_keys(notes))
-    return Performed(name, split_of(name.rpartition("__")[0]), rows, place, length, staff, bars, spelled, sharps)
+    title = name.rpartition("__")[0]
+    return Performed(name, split_of(title), rows, place, length, staff, bars, spelled, sharps_of(notes))
 
 
-def sharps_around(notes: Sequence[Note], keys: Sequence[Key]) -> np.ndarray:
-    """Count the sharps of the key around each note, (n_notes,); flats are less than 0."""
-    sections = np.searchsorted([key.onset for key in keys], [note.onset + 1e-6 for note in notes]) - 1
-    signatures = np.array([signature(key.label)[0] for key in keys] or [0])
-    return np.asarray(signatures[np.maximum(sections, 0)])
+def sharps_of(notes: Sequence[Note]) -> int:
+    """Count the sharps of the key that is found in notes; flats are less than 0."""
+    return signature(find_key(notes) or "C major")[0]
 
 
 def written(path: Path) -> Performed | None:
@@ -181,7 +179,7 @@ def written(path: Path) -> Performed | None:
         np.array([note.staff for _, note in known]),
         told,
         np.array([place_of(note.name) for _, note in known]),
-        sharps_around(notes, find_keys(notes)),
+        sharps_of(notes),
     )
 
 
@@ -190,6 +188,7 @@ def save(path: Path, pieces: Sequence[Performed]) -> None:
     arrays: dict[str, np.ndarray] = {
         "names": np.array([p.name for p in pieces]),
         "splits": np.array([p.split for p in pieces]),
+        "sharps": np.array([p.sharps for p in pieces]),
     }
     for i, piece in enumerate(pieces):
         arrays |= {f"{i}/{name}": getattr(piece, name) for name in ("notes", *TOLD)}
@@ -202,10 +201,11 @@ def load(path: Path) -> list[Performed]:
     """Read a corpus."""
     with np.load(path) as arrays:
         found = []
-        for i, (name, split) in enumerate(zip(arrays["names"].tolist(), arrays["splits"].tolist(), strict=True)):
+        titles = zip(*(arrays[part].tolist() for part in ("names", "splits", "sharps")), strict=True)
+        for i, (name, split, sharps) in enumerate(titles):
             bars = Bars(*(arrays[f"{i}/{field.name}"] for field in fields(Bars)))
             told = {part: arrays[f"{i}/{part}"] for part in TOLD}
-            found.append(Performed(name, split, arrays[f"{i}/notes"], bars=bars, **told))
+            found.append(Performed(name, split, arrays[f"{i}/notes"], bars=bars, sharps=sharps, **told))
         return found
 
 

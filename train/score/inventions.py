@@ -133,5 +133,5 @@ def _performed(style: _Style, written: list[_Note], n_bars: int) -> Performed:
     length = (notes[:, 1] * quarters[0]).astype(int)
     unknown = np.full(len(rows), UNSPELLED)
     return Performed(
-        "invented", "train", rows[order], notes[order, 0], length[order], notes[order, 3], bars, unknown, 0 * unknown
+        "invented", "train", rows[order], notes[order, 0], length[order], notes[order, 3], bars, unknown, 0
     )

@@ -17,6 +17,7 @@ from transcribe.score.notation import time_signature
 from transcribe.score.octaves import find_octave_lines
 from transcribe.score.ornaments import ARPEGGIO, TREMOLO, TRILL
 from transcribe.score.repeats import Content, Repeat, find_repeats
+from transcribe.theory.fifths import pitch_class
 from transcribe.theory.keys import signature
 from transcribe.theory.spelling import octave_of, tone_name
 
@@ -226,7 +227,7 @@ def _fill(
                 elements[own][one.chord.start] = element
                 if len(sounding) > 1:
                     element.stemDirection = ("up", "down")[number]
-                for grace in _graces(one.chord, key):
+                for grace in _graces(one.chord, names, key):
                     target.insert(one.chord.start - bar.start, grace)
             target.insert(one.chord.start - bar.start, element)
         _bracket_tuplets(target, bar)
@@ -299,12 +300,14 @@ def _element(one: Written, names: Sequence[str], unsure: Sequence[Note], ids: bo
     return element
 
 
-def _graces(chord: Chord, key: str) -> list[Element]:
+def _graces(chord: Chord, names: Sequence[str], key: str) -> list[Element]:
     from music21 import note
 
+    own = {pitch_class(names[i]): names[i] for i in chord.others}
     graces = [
         note.Note(
-            _pitch(pitch, tone_name(pitch, key)[0]), type="eighth" if len(chord.graces) == 1 else "16th"
+            _pitch(pitch, own.get(pitch % 12) or tone_name(pitch, key)[0]),
+            type="eighth" if len(chord.graces) == 1 else "16th",
         ).getGrace()
         for pitch in chord.graces
     ]
