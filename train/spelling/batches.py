@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import cast
 
 import numpy as np
 import torch
@@ -83,7 +84,7 @@ class Batches:
 
 def logits(network: nn.Module, features: Tensor, can: Tensor) -> Tensor:
     """Tell names, (batch, n, PLACES), of those that can be."""
-    return network(features).places.masked_fill(~can, _NEVER)
+    return cast(Tensor, network(features).places.masked_fill(~can, _NEVER))
 
 
 def losses(network: nn.Module, batch: tuple[Tensor, ...]) -> dict[str, Tensor]:

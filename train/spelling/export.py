@@ -29,8 +29,8 @@ def export(network: SpellingNetwork, making: Making, figures: Mapping[str, float
     write_weights(to_bytes(network.state_dict(), header), TASK, making)
     write_graph(making.folder, making.name, to_onnx(halved(network)))
     lines = [
-        "Share of the notes of pieces that training never had whose name is right; one performance a piece, the mean over",
-        "pieces.",
+        "Share of the notes of pieces that training never had whose name is right; one performance a piece, the mean",
+        "over pieces.",
         "",
         *table(tuple(figures), [[f"{value:.3f}" for value in figures.values()]]),
     ]

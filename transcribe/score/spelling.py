@@ -54,7 +54,9 @@ def spelling_features(rows: np.ndarray, sharps: int) -> np.ndarray:
     """
     onset, offset, pitch, _ = rows.T
     degree = (pitch - 7 * sharps).astype(int) % _PITCH_CLASSES
-    after, before = (np.clip(gap, 0.0, _LONGEST) for gap in (np.diff(onset, append=np.inf), np.diff(onset, prepend=-np.inf)))
+    after, before = (
+        np.clip(gap, 0.0, _LONGEST) for gap in (np.diff(onset, append=np.inf), np.diff(onset, prepend=-np.inf))
+    )
     held = np.clip(offset - onset, _SHORTEST, _LONGEST)
     gaps = [np.log2(np.maximum(gap, _SHORTEST)) / 3 for gap in (after, before)]
     columns = [*gaps, after > _TOGETHER, before > _TOGETHER, np.log2(held) / 2, (pitch - 60) / 24]
