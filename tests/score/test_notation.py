@@ -289,7 +289,7 @@ def test_bars_have_the_beats_of_their_own_metre() -> None:
         beats=tuple(beats),
         downbeats=downbeats,
         metres=metres,
-        beat_confidences=(1.0,) * len(beats),
+        beat_confidence=1.0,
     )
     bars = notate(whole).bars
     assert [(bar.length, bar.beat) for bar in bars[:4]] == [(F(9, 2), F(3, 2))] * 4
