@@ -216,6 +216,13 @@ def test_the_pedal_may_stand_before_its_notes_and_in_another_track() -> None:
     assert found.pedals == (Pedal(0.0, 1.5),)
 
 
+def test_how_far_the_pedal_is_down_is_told_where_one_channel_has_it() -> None:
+    one = track((0, control(64, 30)), (480, control(64, 90)), (0, control(64, 70)), (480, control(64, 0)))
+    assert read_midi(midi(one)).pedal_moves == [(0.0, 30), (0.5, 70), (1.0, 0)]
+    other = track((0, control(64, 127, channel=1)))
+    assert read_midi(midi(one, other)).pedal_moves == []
+
+
 def test_pedals_of_all_channels_but_the_drums_count() -> None:
     one = track((0, control(64, 64, 3)), (480, control(64, 63, 3)), (0, control(64, 127, 9)), (480, on(60)))
     assert from_midi(midi(one)).pedals == (Pedal(0.0, 0.5),)

@@ -1,17 +1,18 @@
 """Notes to render: performances and songs read from MIDI, and exercises made up on the spot.
 
 A performance is an array of notes ``(n, 4)`` (onset s, offset s, pitch, velocity; an offset is a key
-release) with the spans of the sustain pedal ``(m, 2)`` in seconds.
+release) with the spans of the sustain pedal ``(m, 2)`` in seconds and, where it is known, how far down it was.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from transcribe.events import Transcription
+from transcribe.formats import midi_reader
 from transcribe.formats.table import read_transcription
 
 LOWEST, HIGHEST = 21, 108
@@ -19,10 +20,15 @@ LOWEST, HIGHEST = 21, 108
 
 @dataclass(frozen=True)
 class Performance:
-    """Notes ``(n, 4)`` sorted by onset, and pedal spans ``(m, 2)``; None where nobody knows about the pedal."""
+    """Notes ``(n, 4)`` sorted by onset, and pedal spans ``(m, 2)``; None where nobody knows about the pedal.
+
+    ``moves`` ``(k, 2)`` says from when on (s) the pedal was how far down: 0 to 127, as in MIDI, where it is "down" from
+    64 on. None where only the spans are known.
+    """
 
     notes: np.ndarray
     pedals: np.ndarray | None
+    moves: np.ndarray | None = None
 
     @property
     def duration(self) -> float:
@@ -32,7 +38,9 @@ class Performance:
 
 def read_midi(path: Path) -> Performance:
     """Read all pitched notes and the sustain pedal of a MIDI file."""
-    return from_transcription(read_transcription(path))
+    performance = from_transcription(read_transcription(path))
+    moves = np.array(midi_reader.read_midi(path.read_bytes()).pedal_moves, float).reshape(-1, 2)
+    return replace(performance, moves=moves) if len(moves) else performance
 
 
 def from_transcription(heard: Transcription) -> Performance:
@@ -49,7 +57,14 @@ def excerpt(performance: Performance, start: float, seconds: float) -> Performan
     if performance.pedals is None:
         return Performance(notes, None)
     pedals = np.clip(performance.pedals - start, 0, seconds)
-    return Performance(notes, pedals[pedals[:, 1] > pedals[:, 0]])
+    pedals = pedals[pedals[:, 1] > pedals[:, 0]]
+    if performance.moves is None:
+        return Performance(notes, pedals)
+    times, depths = performance.moves.T
+    inside = (times > start) & (times < start + seconds)
+    first = depths[times <= start][-1:].sum()  # where it is at the start; up before anything is known
+    times = np.concatenate([[0.0], times[inside] - start, [seconds]])
+    return Performance(notes, pedals, np.column_stack([times, np.concatenate([[first], depths[inside], [0.0]])]))
 
 
 def vary(performance: Performance, rng: np.random.Generator) -> Performance:
@@ -64,9 +79,10 @@ def vary(performance: Performance, rng: np.random.Generator) -> Performance:
     notes[:, 3] = centre + shift + (notes[:, 3] - centre) * spread + rng.normal(0, 3, len(notes))
     notes[:, 3] = np.clip(np.round(notes[:, 3]), 4, 127)
     notes = notes[(notes[:, 2] >= LOWEST) & (notes[:, 2] <= HIGHEST)]
+    moves = None if performance.moves is None else performance.moves * [stretch, 1]
     if rng.random() < 0.15:
-        pedals = pedals[:0]
-    return Performance(without_overlaps(notes), pedals * stretch)
+        pedals, moves = pedals[:0], None
+    return Performance(without_overlaps(notes), pedals * stretch, moves)
 
 
 def without_overlaps(notes: np.ndarray, gap: float = 0.02) -> np.ndarray:

@@ -9,7 +9,7 @@ where the files are all as loud as can be and the notes weren't, and, if the ban
 from __future__ import annotations
 
 import csv
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -21,7 +21,8 @@ from train.synthesis.performances import Performance
 
 SAMPLE_RATE = 16000
 OVERSAMPLING = 2  # samples are kept at twice the rate, so that linear interpolation between them is clean
-LAST_DAMPER = 88  # strings above have no dampers
+# The last string with a damper is one of these keys, E6 to A6; those above ring on.
+LAST_DAMPERS = (88, 93)
 # Where the attack of every sample is put: its envelope passes -20 dB of its peak this many seconds after its start.
 ATTACK = 0.003
 # Of a layer with fewer notes it isn't known how loud its keys are beside each other.
@@ -29,6 +30,7 @@ _FEWEST_KEYS = 5
 # Cents that a whole piano is off at most, beside the 10 or so of its bank. Half a semitone would be the next key's:
 # features are corrected for the tuning.
 _MOST_DETUNED = 36
+_SILENT = 7.0  # nepers after which a note is over: 61 dB
 _RINGS = 6  # patterns of sympathetic ring to choose from
 
 
@@ -144,9 +146,10 @@ class Voicing:
     dead: np.ndarray  # (128,) keys that only knock
     dynamic_range: float  # dB from the softest to the loudest touch
     curve: float  # touch = (velocity / 127) ** curve
-    damping: float  # s to fall by 1/e, for the middle of the keyboard
-    half_damping: float  # the same under a half pedal
-    half_pedal: float  # share of the pedal's spans that are half
+    damping: np.ndarray  # (128,) s to fall by 1/e under the damper; infinite where there is none
+    half_damping: float  # the same for the middle of the keyboard under a half pedal
+    half_pedal: float  # share of the pedal's spans that are half, where nobody knows how far down it was
+    lift: tuple[float, float]  # how far down, 0 to 127, the pedal begins to lift the dampers, and has lifted them
     decay: float  # slower or faster than recorded, 1/s
     knock: float  # loudness of falling keys and dampers, 0 for none
     ring: float  # loudness of the sympathetic strings, 0 for none
@@ -163,16 +166,19 @@ class Voicing:
         if rng.random() < 0.1:  # a neglected instrument
             doubled[rng.integers(21, 109, 6)] = rng.uniform(8, 30, 6)
             dead[rng.integers(21, 109, rng.integers(0, 4))] = True
+        # The rise with the key and the range are such that renders are like the software pianos of MAPS, which differ:
+        # 0.2 to 1.8 dB an octave and 5.6 to 9.6 dB a doubling of the velocity (train/synthesis/loudness.py).
         return Voicing(
             cents=tuning + stretch + rng.normal(0, rng.uniform(1, 6), 128),
-            decibels=rng.normal(0, rng.uniform(0.3, 1.8), 128) + rng.uniform(-4, 4) * (keys - 60) / 48,
+            decibels=rng.normal(0, rng.uniform(0.3, 1.8), 128) + rng.uniform(-2, 9) * (keys - 60) / 48,
             doubled=doubled,
             dead=dead,
-            dynamic_range=rng.uniform(25, 48),
+            dynamic_range=rng.uniform(21, 47),
             curve=rng.uniform(0.7, 1.5),
-            damping=rng.uniform(0.03, 0.12),
+            damping=_damping(rng),
             half_damping=rng.uniform(0.3, 1.2),
             half_pedal=rng.uniform(0, 0.4) if rng.random() < 0.3 else 0.0,
+            lift=(rng.uniform(20, 50), rng.uniform(75, 105)),
             decay=rng.uniform(-0.4, 1.0),
             knock=10 ** (rng.uniform(-50, -22) / 20) if rng.random() < 0.6 else 0.0,
             ring=10 ** (rng.uniform(-46, -24) / 20) if rng.random() < 0.7 else 0.0,
@@ -192,7 +198,7 @@ def play(
     voicing = voicing or Voicing.draw(rng)
     out = np.zeros(int(seconds * SAMPLE_RATE) + 1, np.float32)
     pedals = np.zeros((0, 2)) if performance.pedals is None else performance.pedals
-    half = rng.random(len(pedals)) < voicing.half_pedal
+    dampers = _dampers(performance, voicing, rng)
     for onset, release, pitch, velocity in performance.notes:
         key = int(pitch)
         touch = (velocity / 127) ** voicing.curve
@@ -203,7 +209,7 @@ def play(
             _knock(out, onset, 0.3 * gain, rng)
             continue
         layer = float(np.clip(touch + rng.normal(0, 0.06), 0, 1))
-        damper = _damper(release, pedals, half, voicing, key)
+        damper = _fall(release, dampers, float(voicing.damping[key]))
         for side in (1, -1) if voicing.doubled[key] else (0,):
             cents = voicing.cents[key] + side * voicing.doubled[key]
             _strike(out, piano, (onset, key, touch), layer, gain, cents, damper, voicing.decay)
@@ -217,23 +223,46 @@ def play(
 
 def sounding(performance: Performance, voicing: Voicing) -> Performance:
     """Leave out the notes of dead keys: nobody hears them."""
-    return Performance(performance.notes[~voicing.dead[performance.notes[:, 2].astype(int)]], performance.pedals)
+    heard = ~voicing.dead[performance.notes[:, 2].astype(int)]
+    return replace(performance, notes=performance.notes[heard])
 
 
-# Spans of damping of a note: (since when, by 1/e in how many seconds).
-_Damper = list[tuple[float, float]]
+def _damping(rng: np.random.Generator) -> np.ndarray:
+    """Draw how fast the dampers are, key by key: slower in the bass, no two alike, none above the last."""
+    keys = np.arange(128)
+    damping = rng.uniform(0.03, 0.12) * 2 ** ((60 - keys) / rng.uniform(18, 36)) * np.exp(rng.normal(0, 0.2, 128))
+    damping[rng.integers(LAST_DAMPERS[0], LAST_DAMPERS[1] + 1) + 1 :] = np.inf
+    return np.asarray(damping)
 
 
-def _damper(release: float, pedals: np.ndarray, half: np.ndarray, voicing: Voicing, key: int) -> _Damper:
-    """When the damper falls: at the key's release or at the end of the pedal that is down then; half of it brakes."""
-    if key > LAST_DAMPER:
-        return []
-    tau = voicing.damping * 2 ** ((60 - key) / 24)
-    held = np.flatnonzero((pedals[:, 0] <= release) & (pedals[:, 1] > release))
-    if not len(held):
-        return [(release, tau)]
-    braked = [(release, voicing.half_damping)] if half[held[0]] else []
-    return [*braked, (float(pedals[held[0], 1]), tau)]
+# From when on, in seconds, the pedal leaves the dampers which share of what they do: (k,) and (k,).
+_Dampers = tuple[np.ndarray, np.ndarray]
+# By how much a note has been damped at these moments, in nepers, straight between them: (k,) and (k,).
+_Fall = tuple[np.ndarray, np.ndarray]
+
+
+def _dampers(performance: Performance, voicing: Voicing, rng: np.random.Generator) -> _Dampers:
+    """Tell what the pedal does to the dampers: how far down it is, where that is known, or else the spans."""
+    if performance.moves is not None:
+        first, last = voicing.lift
+        depths = np.clip((performance.moves[:, 1] - first) / (last - first), 0, 1)
+        return performance.moves[:, 0], (1 - depths) ** 3  # felt that hardly touches hardly damps
+    pedals = np.zeros((0, 2)) if performance.pedals is None else performance.pedals
+    half = rng.random(len(pedals)) < voicing.half_pedal
+    braked = np.where(half, min(1.0, float(np.median(voicing.damping[48:73])) / voicing.half_damping), 0.0)
+    return pedals.ravel(), np.column_stack([braked, np.ones(len(pedals))]).ravel()
+
+
+def _fall(release: float, dampers: _Dampers, damping: float) -> _Fall:
+    """Add up how a note is damped from the key's release on; the pedal may catch what is left of it."""
+    times, shares = dampers
+    place = int(np.searchsorted(times, release, side="right"))
+    knots = np.append(release, times[place:])
+    rates = np.append(shares[place - 1] if place else 1.0, shares[place:]) / damping
+    nepers = np.append(0.0, np.cumsum(rates[:-1] * np.diff(knots)))
+    if rates[-1]:
+        knots, nepers = np.append(knots, knots[-1] + _SILENT / rates[-1]), np.append(nepers, nepers[-1] + _SILENT)
+    return knots, nepers
 
 
 def _strike(
@@ -243,7 +272,7 @@ def _strike(
     layer: float,
     gain: float,
     cents: float,
-    damper: _Damper,
+    damper: _Fall,
     decay: float,
 ) -> None:
     """Add one note (onset, key, touch) to ``out``: resampled to its pitch, its decay bent, damped."""
@@ -251,8 +280,10 @@ def _strike(
     sample = piano.nearest(key, layer)
     ratio = OVERSAMPLING * 2 ** ((key - sample.pitch + cents / 100) / 12)
     start = int(np.ceil(onset * SAMPLE_RATE))
-    silent = damper[-1][0] - onset + 7 * damper[-1][1] if damper else 1e4
-    count = min(len(out) - start, int((len(sample.samples) - 2) / ratio), int(silent * SAMPLE_RATE))
+    knots, nepers = damper
+    silent = float(np.interp(_SILENT, nepers, knots, right=np.inf)) - onset
+    longest = min((len(out) - start) / SAMPLE_RATE, (len(sample.samples) - 2) / ratio / SAMPLE_RATE, silent)
+    count = int(longest * SAMPLE_RATE)
     if count <= 0:
         return
     position = (np.arange(count) + (start - onset * SAMPLE_RATE)) * ratio
@@ -260,10 +291,8 @@ def _strike(
     fraction = (position - index).astype(np.float32)
     sound = sample.samples[index] * (1 - fraction) + sample.samples[index + 1] * fraction
     time = np.arange(count, dtype=np.float32) / SAMPLE_RATE
-    envelope = -decay * time * 0.7
-    for since, tau in damper:
-        envelope = envelope - np.maximum(time - (since - onset), 0) / tau
-    sound = sound * np.exp(envelope)
+    damped = np.interp(time, knots - onset, nepers).astype(np.float32)
+    sound = sound * np.exp(-decay * time * 0.7 - damped)
     if not piano.layered:
         sound = _voice(sound, touch)
     out[start : start + count] += gain * sound
@@ -317,7 +346,7 @@ def _strings(pattern: int) -> np.ndarray:
     rng = np.random.default_rng(pattern)
     time = np.arange(2 * SAMPLE_RATE) / SAMPLE_RATE
     response = np.zeros(len(time))
-    for key in range(21, LAST_DAMPER + 1):
+    for key in range(21, LAST_DAMPERS[0] + 1):
         frequency = 440 * 2 ** ((key - 69 + rng.normal(0, 0.03)) / 12)
         fall = np.exp(-time / (0.9 * 2 ** ((60 - key) / 30)))
         for partial in range(1, 5):

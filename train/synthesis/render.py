@@ -92,13 +92,18 @@ def quiet_start(performance: Performance, latest: float, rng: np.random.Generato
 
 
 def write_pair(out: Path, name: str, samples: np.ndarray, performance: Performance) -> None:
-    """Write ``name.flac`` and ``name.mid``; the labels last, so that a pair is whole when they are there.
+    """Write ``name.flac`` and its labels; these last, so that a pair is whole when they are there."""
+    soundfile.write(out / f"{name}.flac", samples, SAMPLE_RATE, subtype="PCM_16")
+    write_labels(out, name, performance, len(samples) / SAMPLE_RATE)
 
-    Where nobody knows the velocities (all are 0) the labels are a table, ``name.tsv``: MIDI can't say so.
+
+def write_labels(out: Path, name: str, performance: Performance, seconds: float) -> None:
+    """Write ``name.mid``, of a recording of so many seconds, whole or not at all.
+
+    Where nobody knows the velocities (all are 0) it is a table, ``name.tsv``: MIDI can't say so.
     """
     import pretty_midi
 
-    soundfile.write(out / f"{name}.flac", samples, SAMPLE_RATE, subtype="PCM_16")
     part = out / f"{name}.part"
     if len(performance.notes) and not performance.notes[:, 3].any():
         np.savetxt(part, performance.notes, "%.6f\t%.6f\t%d\t%d", header="onset\toffset\tpitch\tvelocity")
@@ -106,18 +111,18 @@ def write_pair(out: Path, name: str, samples: np.ndarray, performance: Performan
         return
     # pretty_midi reads up to ten million ticks, of which a second has twice the resolution.
     resolution = 9600
-    while 2 * resolution * len(samples) / SAMPLE_RATE > 9.9e6:
+    while 2 * resolution * seconds > 9.9e6:
         resolution //= 2
     midi = pretty_midi.PrettyMIDI(resolution=resolution)
     piano = pretty_midi.Instrument(0)
     piano.notes = [pretty_midi.Note(int(v), int(p), float(on), float(off)) for on, off, p, v in performance.notes]
-    if performance.pedals is not None:  # a first CC64 says that the pedal is known, even if it is never used
-        piano.control_changes.append(pretty_midi.ControlChange(64, 0, 0.0))
-    for down, up in performance.pedals if performance.pedals is not None else ():
-        piano.control_changes += [
-            pretty_midi.ControlChange(64, 127, float(down)),
-            pretty_midi.ControlChange(64, 0, float(up)),
-        ]
+    if performance.moves is not None:
+        moves = performance.moves
+    elif performance.pedals is not None:  # a first CC64 says that the pedal is known, even if it is never used
+        moves = np.vstack([[0.0, 0.0], *([[down, 127.0], [up, 0.0]] for down, up in performance.pedals)])
+    else:
+        moves = np.zeros((0, 2))
+    piano.control_changes = [pretty_midi.ControlChange(64, int(depth), float(time)) for time, depth in moves]
     midi.instruments = [piano]
     midi.write(str(part))
     part.replace(out / f"{name}.mid")

@@ -38,6 +38,7 @@ _LONGEST = 31 * 24 * 3600.0
 # Before the first tempo event: microseconds a quarter.
 _TEMPO = 500_000
 PEDAL_CONTROL = 64
+PEDAL_DOWN = 64  # from this value on
 _ALL_SOUND_OFF, _RESET_CONTROLLERS, _ALL_NOTES_OFF = 120, 121, 123
 # Bytes before the header that are looked through: of RMID, of a MacBinary file.
 _HEADER_WITHIN = 1 << 16
@@ -84,6 +85,9 @@ class MidiFile:
         The strokes on drums and cymbals, ordered by onset.
     pedals
         Spans in which the pedal of any channel is down, in order.
+    pedal_moves
+        Every event of the pedal of the one channel that has any: seconds and how far it is down, 0 to 127. Empty
+        where several have.
     tells_pedal
         Whether there is any event of the pedal.
     texts
@@ -105,6 +109,7 @@ class MidiFile:
     notes: tuple[Note, ...]
     drums: tuple[Drum, ...]
     pedals: tuple[Pedal, ...]
+    pedal_moves: list[tuple[float, int]]
     tells_pedal: bool
     texts: list[tuple[float, str]]
     metres: list[tuple[int, int, int]]
@@ -182,8 +187,8 @@ class _Events:
     programs: Programs = field(default_factory=Programs)
     # Onset, key, velocity.
     strokes: list[tuple[int, int, int]] = field(default_factory=list)
-    # By channel: tick, and whether the pedal is down.
-    pedals: dict[int, list[tuple[int, bool]]] = field(default_factory=lambda: defaultdict(list))
+    # By channel: tick, and how far the pedal is down.
+    pedals: dict[int, list[tuple[int, int]]] = field(default_factory=lambda: defaultdict(list))
     n_events: int = 0
     n_tracks: int = 0
     # Where the sequence that is read begins and ends, and where the last event of a channel or a text is.
@@ -224,6 +229,7 @@ class _Events:
             notes,
             drums,
             _union([pedal for changes in self.pedals.values() for pedal in _spans(changes, clock, duration)]),
+            _moves(self.pedals, clock),
             bool(self.pedals),
             sorted(zip(times, (text for _, text in self.texts), strict=True), key=lambda text: text[0]),
             sorted(self.metres),
@@ -246,12 +252,22 @@ def _clock(division: int, tempi: list[tuple[int, int]]) -> Clock:
     return Clock(division, ticks, np.array(list(valid.values()), float) / 1e6 / division)
 
 
-def _spans(changes: list[tuple[int, bool]], clock: Clock, end: float) -> list[Pedal]:
+def _moves(channels: dict[int, list[tuple[int, int]]], clock: Clock) -> list[tuple[float, int]]:
+    """Bring the events of the pedal to seconds; of several at one tick the last is valid."""
+    if len(channels) != 1:
+        return []
+    (events,) = channels.values()
+    valid = dict(sorted(events, key=lambda event: event[0]))
+    return list(zip(clock.seconds(list(valid)).tolist(), valid.values(), strict=True))
+
+
+def _spans(changes: list[tuple[int, int]], clock: Clock, end: float) -> list[Pedal]:
     """Turn a channel's events of the pedal into spans; one that is never lifted is down until the end."""
     changes.sort(key=lambda change: change[0])
     spans: list[Pedal] = []
     down: float | None = None
-    for time, (_, is_down) in zip(clock.seconds([tick for tick, _ in changes]).tolist(), changes, strict=True):
+    for time, (_, value) in zip(clock.seconds([tick for tick, _ in changes]).tolist(), changes, strict=True):
+        is_down = value >= PEDAL_DOWN
         if is_down and down is None:
             down = time
         elif not is_down and down is not None:
@@ -380,9 +396,9 @@ class _Track:
         if channel == DRUM_CHANNEL:
             return
         if number == PEDAL_CONTROL:
-            self._events.pedals[self._port << 4 | channel].append((self._tick, value >= 64))
+            self._events.pedals[self._port << 4 | channel].append((self._tick, value))
         elif number == _RESET_CONTROLLERS and self._port << 4 | channel in self._events.pedals:
-            self._events.pedals[self._port << 4 | channel].append((self._tick, False))
+            self._events.pedals[self._port << 4 | channel].append((self._tick, 0))
         elif number in (_ALL_SOUND_OFF, _ALL_NOTES_OFF):
             for key in [key for key in self._sounding if key[0] == channel]:
                 self._release(key, self._tick)

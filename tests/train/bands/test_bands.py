@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +27,7 @@ from train.bands.validation import figures, match_strokes
 from train.cache import Prepared
 from train.calibration import Predicted
 from transcribe.engine.features import FeatureConfig, FrameGrid
+from transcribe.engine.weights import to_bytes
 from transcribe.errors import UsageError
 from transcribe.events import Drum, Note, Transcription
 from transcribe.notes.ensemble import EnsembleActivations, EnsembleDecodingConfig
@@ -149,8 +150,22 @@ def test_a_training_goes_on_from_weights_of_its_own_trunk(tmp_path: Path) -> Non
     trunks = [network.trunk.state_dict() for network in (given, begun)]
     assert all(torch.equal(trunks[0][name], trunks[1][name]) for name in trunks[0])
     assert all(torch.equal(value, fresh[name]) for name, value in begun.family.state_dict().items())
-    with pytest.raises(UsageError, match="another trunk"):
-        begin_from(path, EnsembleNetwork(FEATURES, replace(small, channels=16)))
+
+
+def test_a_larger_network_begins_with_the_notes_of_a_smaller_one(tmp_path: Path) -> None:
+    small = EnsembleConfig(8, 4, 4, (1,), 2, "softmax", 8, 8)
+    given = EnsembleNetwork(FEATURES, small).eval()
+    larger = EnsembleNetwork(FEATURES, replace(small, channels=16, family="clustered")).eval()
+    header = {"network": asdict(small), "features": asdict(FEATURES)}
+    path = tmp_path / "given.safetensors"
+    path.write_bytes(to_bytes(given.state_dict(), header, half=False))
+    begin_from(path, larger)
+    log_mel = torch.rand(1, 40, FEATURES.n_mels)
+    before, after = given(log_mel), larger(log_mel)
+    for head in ("onset", "frame", "offset", "velocity"):
+        torch.testing.assert_close(getattr(after, head), getattr(before, head), atol=1e-4, rtol=1e-4)
+    with pytest.raises(UsageError, match="can't begin with"):
+        begin_from(path, EnsembleNetwork(FEATURES, replace(small, channels=4)))
 
 
 @pytest.mark.parametrize("design", DESIGNS.values(), ids=DESIGNS)

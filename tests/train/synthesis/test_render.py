@@ -14,6 +14,7 @@ from train.synthesis import performances, recorder, render
 from train.synthesis.performances import Performance
 from train.synthesis.piano import (
     ATTACK,
+    LAST_DAMPERS,
     OVERSAMPLING,
     SAMPLE_RATE,
     Piano,
@@ -85,6 +86,79 @@ def test_dampers_and_the_pedal(piano: Piano) -> None:
 
     held, damped = energy_after(np.array([[0.3, 1.8]])), energy_after(np.zeros((0, 2)))
     assert held > 30 * damped
+
+
+PLAIN = replace(
+    Voicing.draw(np.random.default_rng(0)),
+    cents=np.zeros(128),
+    decibels=np.zeros(128),
+    doubled=np.zeros(128),
+    dead=np.zeros(128, bool),
+    damping=np.where(np.arange(128) <= LAST_DAMPERS[0], 0.1, np.inf),
+    knock=0.0,
+    ring=0.0,
+    half_pedal=0.0,
+    lift=(40.0, 90.0),
+)
+
+
+def level(piano: Piano, performance: Performance, first: float, last: float) -> float:
+    """How loud a performance is between two moments, in dB."""
+    samples = play(piano, performance, 3.0, np.random.default_rng(1), PLAIN)
+    power = np.mean(samples[int(first * SAMPLE_RATE) : int(last * SAMPLE_RATE)] ** 2)
+    return float(10 * np.log10(power + 1e-30))
+
+
+@pytest.mark.parametrize(
+    ("moves", "nepers"),
+    [
+        ([[0.0, 127]], 0.0),
+        ([[0.0, 90], [1.0, 127]], 0.0),
+        ([[0.0, 65]], 0.5**3 * 0.5 / 0.1),  # half way: an eighth of what the damper does, for half a second
+        ([[0.0, 65], [0.75, 90]], 0.5**3 * 0.25 / 0.1),
+        ([[0.7, 100]], 0.2 / 0.1),  # the key comes up at 0.5, and 0.2 s later the pedal catches what is left
+    ],
+)
+def test_the_pedal_damps_as_far_as_it_is_up(piano: Piano, moves: list[list[float]], nepers: float) -> None:
+    notes = np.array([[0.0, 0.5, 60, 100]])
+    free = level(piano, Performance(np.array([[0.0, 3.0, 60, 100]]), None), 1.0, 1.02)
+    damped = level(piano, Performance(notes, np.zeros((0, 2)), np.array(moves)), 1.0, 1.02)
+    tolerance = 0.05 if nepers in (0.0, 2.0) or len(moves) > 1 else 0.2  # it goes on falling while it is measured
+    assert free - damped == pytest.approx(20 * np.log10(np.e) * nepers, abs=tolerance)
+
+
+def test_the_treble_has_no_dampers_and_those_of_the_bass_are_slow(piano: Piano) -> None:
+    def fallen(key: int) -> float:
+        notes = [np.array([[0.0, end, key, 100]]) for end in (2.9, 0.3)]
+        free, damped = (level(piano, Performance(each, np.zeros((0, 2))), 0.8, 1.0) for each in notes)
+        return free - damped
+
+    assert fallen(LAST_DAMPERS[0] + 1) == pytest.approx(0.0, abs=0.01)
+    assert fallen(LAST_DAMPERS[0]) > 40
+    last = [np.flatnonzero(np.isfinite(Voicing.draw(np.random.default_rng(i)).damping))[-1] for i in range(200)]
+    assert (min(last), max(last)) == LAST_DAMPERS
+    damping = np.array([Voicing.draw(np.random.default_rng(i)).damping for i in range(200)])
+    assert 2.5 < np.median(damping[:, 24] / damping[:, 72]) < 6
+    assert 0.03 < np.median(damping[:, 60]) < 0.12
+
+
+def test_moves_of_the_pedal_are_read_cut_and_written(tmp_path: Path) -> None:
+    moves = np.array([[0.0, 0], [0.4, 30], [0.5, 70], [1.0, 100], [1.5, 60], [2.0, 10], [2.5, 127]])
+    notes = np.array([[0.2, 2.8, 60, 80], [1.2, 3.0, 64, 80]])
+    render.write_pair(tmp_path, "a", np.zeros(4 * SAMPLE_RATE, np.float32), Performance(notes, None, moves))
+    read = performances.read_midi(tmp_path / "a.mid")
+    assert read.moves is not None
+    assert read.pedals is not None
+    np.testing.assert_allclose(read.moves, moves, atol=1e-3)
+    np.testing.assert_allclose(read.pedals, [[0.5, 1.5], [2.5, 3.0]], atol=1e-3)
+    cut = performances.excerpt(read, 0.8, 2.0)
+    assert cut.moves is not None
+    assert cut.pedals is not None
+    np.testing.assert_allclose(cut.moves, [[0, 70], [0.2, 100], [0.7, 60], [1.2, 10], [1.7, 127], [2, 0]], atol=1e-3)
+    render.write_pair(tmp_path, "b", np.zeros(4 * SAMPLE_RATE, np.float32), cut)
+    again = performances.read_midi(tmp_path / "b.mid").pedals
+    assert again is not None
+    np.testing.assert_allclose(again, cut.pedals, atol=1e-3)
 
 
 def test_louder_touch_is_louder(piano: Piano) -> None:
