@@ -13,9 +13,17 @@ import pytest
 from transcribe.engine import weights
 from transcribe.engine.weights import default_name, load_tensors, manifest, read_header, weights_folder
 from transcribe.errors import WeightsError
-from transcribe.events import Note
+from transcribe.events import Key, Note
 from transcribe.score import spelling
-from transcribe.score.spelling import N_FEATURES, PLACES, default_network, possible, spelled_notes, spelling_features
+from transcribe.score.spelling import (
+    N_FEATURES,
+    PLACES,
+    default_network,
+    keys_as_spelled,
+    possible,
+    spelled_notes,
+    spelling_features,
+)
 from transcribe.theory.fifths import name_at, pitch_class, place_of
 from transcribe.theory.keys import key_of, transposed_key
 
@@ -57,6 +65,18 @@ def test_music_is_spelled_alike_in_every_key(sharps: int) -> None:
     moved = [replace(note, pitch=note.pitch + up) for note in music]
     here, there = spelled_notes(music, "C major"), spelled_notes(moved, key_of(sharps, minor=False))
     assert [place_of(name) - sharps for name in there] == [place_of(name) for name in here]
+
+
+def test_a_section_has_the_signature_that_its_notes_are_spelled_in() -> None:
+    scale = (0, 2, 4, 5, 7, 9, 11, 12, 11, 9, 7, 5, 4, 2, 0)
+    first, second = line([61 + step for step in scale] * 2), line([66 + step for step in scale] * 2)
+    notes = [*first, *(replace(note, onset=note.onset + 8, offset=note.offset + 8) for note in second)]
+    keys = (Key(0.0, 8.0, "Db major"), Key(8.0, 16.0, "F# major"))
+    names = spelled_notes(notes, "Db major")
+    assert {"Gb", "Cb"} < set(names[30:])
+    assert [key.label for key in keys_as_spelled(keys, notes, names)] == ["Db major", "Gb major"]
+    # As many sharps as flats, and all notes have sharps.
+    assert keys_as_spelled(keys[1:], notes[30:], spelled_notes(notes[30:], "B major")) == keys[1:]
 
 
 def test_names_are_names_of_their_pitch() -> None:

@@ -14,16 +14,18 @@ import numpy as np
 from transcribe.engine.onnx_backend import OnnxNetwork
 from transcribe.engine.weights import REINSTALL, default_name, manifest, verified_bytes
 from transcribe.errors import WeightsError
-from transcribe.events import Note
+from transcribe.events import Key, Note
 from transcribe.score.features import note_rows
-from transcribe.theory.fifths import name_at
-from transcribe.theory.keys import find_key, signature
+from transcribe.theory.fifths import LETTERS, name_at, place_of
+from transcribe.theory.keys import find_key, key_of, signature
 
 TASK = "spelling"
 # How far names lie from that of F in C major, and as far in every key, on the line of fifths: from the flattest on.
 PLACES = np.arange(-16, 22)
 # Names of more accidentals than two aren't written.
 _FLATTEST, _SHARPEST = -14, 20
+# No signature has more sharps or flats.
+_MOST_ACCIDENTALS = 7
 # Notes are struck together within so many seconds; one moves on within so many, and so many notes.
 _TOGETHER, _SOON, _AROUND = 0.03, 1.0, 24
 # What is longer or shorter, in seconds, says no more.
@@ -119,6 +121,28 @@ def spelled_notes(notes: Sequence[Note], key: str | None = None, network: Networ
     likely = np.where(possible(rows[:, 2], sharps), np.concatenate(blocks), -np.inf)
     names = [name_at(int(place)) for place in PLACES[likely.argmax(1)] + sharps]
     return [note.spelling or name for note, name in zip(notes, names, strict=True)]
+
+
+def keys_as_spelled(keys: Sequence[Key], notes: Sequence[Note], names: Sequence[str]) -> tuple[Key, ...]:
+    """Name keys of sections as their notes are spelled: F sharp major is G flat major where these have flats.
+
+    Parameters
+    ----------
+    keys
+        Sections in order.
+    notes, names
+        Ordered by onset, and how each is spelled.
+    """
+    onsets, places = np.array([note.onset for note in notes]), np.array([place_of(name) for name in names])
+    found = []
+    for key in keys:
+        own = places[(onsets >= key.onset) & (onsets < key.offset)]
+        sharps, minor = signature(key.label)
+        signatures = [n for n in (sharps, sharps - 12, sharps + 12) if abs(n) <= _MOST_ACCIDENTALS]
+        # Notes that a signature has: seven neighbours on the line of fifths.
+        best = max(signatures, key=lambda n: int(np.sum((own >= n) & (own < n + len(LETTERS)))))
+        found.append(key if best == sharps else Key(key.onset, key.offset, key_of(best, minor)))
+    return tuple(found)
 
 
 @cache
