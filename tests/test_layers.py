@@ -36,7 +36,7 @@ ORDER = [
 ]
 LEVEL = {room: level for level, rooms in enumerate(ORDER) for room in rooms}
 # The only modules that import torch as soon as they are imported.
-OF_TORCH = {"trunk", "torch_backend", "network", "ensemble_network"}
+OF_TORCH = {"trunk", "torch_backend", "network", "ensemble_network", "spelling_network"}
 
 
 def imports_of(path: Path, top_level_only: bool = False) -> set[str]:
