@@ -66,9 +66,7 @@ def _notes(onset: Tensor, offset: Tensor) -> tuple[Tensor, Tensor, Tensor, Tenso
     stops = _marks(offset).transpose(1, 2)
     time = torch.arange(n_frames, device=onset.device)
     # The first frame from each on that is marked.
-    following = [
-        torch.where(marks, time, n_frames).flip(2).cummin(2).values.flip(2) for marks in (starts, stops)
-    ]
+    following = [torch.where(marks, time, n_frames).flip(2).cummin(2).values.flip(2) for marks in (starts, stops)]
     batch, key, began = starts.nonzero(as_tuple=True)
     later = (began + 1).clamp(max=n_frames - 1)
     struck, ended = (after[batch, key, later] for after in following)

@@ -200,7 +200,8 @@ class NotesTask:
         """Draw excerpts of the recordings."""
         o = self.options
         try:
-            return choose_excerpts(self.prepared, self.features, o.batch, o.frames, o.seed, device, o.recordings)
+            n_frames = fit.n_frames(o, self.features.grid.frames_per_second)
+            return choose_excerpts(self.prepared, self.features, o.batch, n_frames, o.seed, device, o.recordings)
         except ValueError as error:
             raise InputError(f"{error}; see --train") from None
 
@@ -208,7 +209,8 @@ class NotesTask:
         """Compare with the labels, and with a teacher where there is one."""
         o = self.options
         if o.teacher is None:
-            return WithIntervals(o.interval_weight, self.features.grid.frames_per_second) if o.interval_weight else losses
+            rate = self.features.grid.frames_per_second
+            return WithIntervals(o.interval_weight, rate) if o.interval_weight else losses
         teacher: nn.Module = load_network(self.options.teacher).to(device)
         if self.options.compile:  # like the network that it teaches; under autocast it has the same precision
             teacher = cast(nn.Module, torch.compile(teacher))
@@ -274,7 +276,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--init-from", type=Path, help="weights or run to start from, of this size or smaller")
     add("--teacher", type=Path, help="weights or run to learn from, beside the labels")
     add("--teacher-share", type=float, default=0.7, help="of the targets, 0-1")
-    fit.add_options(parser, loop.LoopConfig(optimizer="muon"), batch=6, frames=256)
+    fit.add_options(parser, loop.LoopConfig(optimizer="muon"), batch=6, seconds=5.12)
     add("--interval-weight", type=float, default=0.0, help="of a loss of where notes end; 0 for none")
     add("--recordings", choices=("auto", "card", "disk"), default="auto", help="where their features lie in training")
     fit.add_sizes(parser, TrunkConfig())

@@ -57,7 +57,7 @@ def test_the_score_is_the_decoders() -> None:
 def test_without_notes_there_is_nothing_to_lose() -> None:
     frame = torch.zeros(1, N_FRAMES, 88, requires_grad=True)
     loss = interval_loss(frame, torch.zeros(1, N_FRAMES, 88), drawn(NOTES[:0]), RATE)
-    loss.backward()
+    loss.backward()  # type: ignore[no-untyped-call]
     assert float(loss.detach()) == 0
     assert frame.grad is not None
     assert not frame.grad.any()
@@ -69,7 +69,7 @@ def test_gradients_move_the_end_to_where_it_is() -> None:
     frame, offset = (values.clone().requires_grad_(True) for values in logits(NOTES - [0, 0.3, 0, 0], 2.0))
     target = drawn(NOTES)
     before = interval_loss(frame, offset, target, RATE)
-    before.backward()
+    before.backward()  # type: ignore[no-untyped-call]
     assert frame.grad is not None
     assert offset.grad is not None
     with torch.no_grad():
