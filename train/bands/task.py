@@ -5,18 +5,19 @@
 
 Recordings and labels are those of :mod:`train.synthesis.bands`, or others whose MIDI has a track for each instrument.
 Features are computed once and kept in ``--cache``. A run that was stopped goes on where it was when the same command is
-called again. ``--export any-1`` tunes the thresholds on the validation set and writes weights, graph and model card.
+called again. ``--export any-3`` tunes the thresholds on the validation set and writes weights, graph and model card.
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from train import fit, loop
 from train.bands import export
@@ -26,12 +27,15 @@ from train.bands.validation import measure
 from train.cache import Prepared, prepare
 from train.card import Making
 from train.notes.export import to_model
+from train.notes.grow import grow
 from train.notes.task import load
 from transcribe.engine.features import FeatureConfig
-from transcribe.engine.weights import build, load_tensors
+from transcribe.engine.trunk import TrunkConfig
+from transcribe.engine.weights import build, load_tensors, log_mel_config, read_header
 from transcribe.errors import InputError, UsageError
 from transcribe.notes.datasets import DATASETS
 from transcribe.notes.ensemble_network import FAMILY_HEADS, EnsembleConfig, EnsembleNetwork
+from transcribe.notes.network import NotesNetwork
 from transcribe.registry import load_dataset
 from transcribe.transcriber import Transcriber
 
@@ -59,7 +63,14 @@ class BandsTask:
         network = EnsembleNetwork(self.features, config)
         if o.init_from:
             begin_from(o.init_from, network)
+        for name in o.frozen:
+            getattr(network, name).requires_grad_(False)
         return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
+
+    def frozen(self, network: EnsembleNetwork) -> loop.Frozen | None:
+        """Keep what ``--frozen`` names as it is."""
+        parts = [getattr(network, name) for name in self.options.frozen]
+        return (lambda step: parts) if parts else None
 
     def batches(self, network: EnsembleNetwork, device: torch.device) -> loop.Batches:
         """Draw excerpts of the recordings."""
@@ -102,18 +113,34 @@ class BandsTask:
 def begin_from(weights: Path, network: EnsembleNetwork) -> None:
     """Copy what has the same name and shape in weights of this kind; what hasn't stays as it is, and is named.
 
+    Of a smaller network the notes are taken, grown to the size of this one.
+
     Raises
     ------
     UsageError
-        If the trunk is another one.
+        If the trunk is another one, and no smaller one.
     """
     own, given = network.state_dict(), load_tensors(weights)
+    if any(name not in given or given[name].shape != own[name].shape for name in own if name.startswith("trunk")):
+        given = _grown(weights, network)
     fitting = {name: given[name] for name, value in own.items() if name in given and given[name].shape == value.shape}
-    if not all(name in fitting for name in own if name.startswith("trunk")):
-        raise UsageError(f"{weights} has another trunk; see --init-from and the sizes")
     network.load_state_dict(fitting, strict=False)
     left = sorted({name.split(".")[0] for name in own if name not in fitting})
     print(f"begun from {weights}" + (f", but for {', '.join(left)}" if left else ""), file=sys.stderr)
+
+
+def _grown(weights: Path, network: EnsembleNetwork) -> dict[str, Tensor]:
+    """Make of the notes of smaller weights those of a network of this size."""
+    header, config = read_header(weights.read_bytes()), asdict(network.config)
+    names = [field.name for field in fields(TrunkConfig)]
+    features = log_mel_config(header)
+    smaller = NotesNetwork(features, build(TrunkConfig, {name: header["network"][name] for name in names}))
+    own = smaller.state_dict()
+    smaller.load_state_dict({name: value for name, value in load_tensors(weights).items() if name in own})
+    try:
+        return grow(smaller, features, build(TrunkConfig, {name: config[name] for name in names})).state_dict()
+    except ValueError as error:
+        raise UsageError(f"{weights}: {error}; see --init-from and the sizes") from None
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -125,7 +152,8 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add = parser.add_argument
     fit.add_recordings(parser, DATASETS)
-    add("--init-from", type=Path, help="weights of this task to start from")
+    add("--init-from", type=Path, help="weights of this task to start from, of this size or smaller")
+    add("--frozen", nargs="*", choices=("trunk", "head", "pedal"), default=[], help="what stays as it is")
     fit.add_options(parser, loop.LoopConfig(optimizer="muon"), batch=6, seconds=5.12)
     parser.set_defaults(card=Path(__file__).with_name("sources.md"))
     add("--recordings", choices=("auto", "card", "disk"), default="auto", help="where their features lie in training")

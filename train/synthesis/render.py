@@ -92,13 +92,18 @@ def quiet_start(performance: Performance, latest: float, rng: np.random.Generato
 
 
 def write_pair(out: Path, name: str, samples: np.ndarray, performance: Performance) -> None:
-    """Write ``name.flac`` and ``name.mid``; the labels last, so that a pair is whole when they are there.
+    """Write ``name.flac`` and its labels; these last, so that a pair is whole when they are there."""
+    soundfile.write(out / f"{name}.flac", samples, SAMPLE_RATE, subtype="PCM_16")
+    write_labels(out, name, performance, len(samples) / SAMPLE_RATE)
 
-    Where nobody knows the velocities (all are 0) the labels are a table, ``name.tsv``: MIDI can't say so.
+
+def write_labels(out: Path, name: str, performance: Performance, seconds: float) -> None:
+    """Write ``name.mid``, of a recording of so many seconds, whole or not at all.
+
+    Where nobody knows the velocities (all are 0) it is a table, ``name.tsv``: MIDI can't say so.
     """
     import pretty_midi
 
-    soundfile.write(out / f"{name}.flac", samples, SAMPLE_RATE, subtype="PCM_16")
     part = out / f"{name}.part"
     if len(performance.notes) and not performance.notes[:, 3].any():
         np.savetxt(part, performance.notes, "%.6f\t%.6f\t%d\t%d", header="onset\toffset\tpitch\tvelocity")
@@ -106,7 +111,7 @@ def write_pair(out: Path, name: str, samples: np.ndarray, performance: Performan
         return
     # pretty_midi reads up to ten million ticks, of which a second has twice the resolution.
     resolution = 9600
-    while 2 * resolution * len(samples) / SAMPLE_RATE > 9.9e6:
+    while 2 * resolution * seconds > 9.9e6:
         resolution //= 2
     midi = pretty_midi.PrettyMIDI(resolution=resolution)
     piano = pretty_midi.Instrument(0)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -22,11 +22,13 @@ from train.bands.excerpts import (
     read_labels,
 )
 from train.bands.losses import BandLosses, rarity
-from train.bands.task import begin_from
+from train.bands.task import BandsTask, _parser, begin_from
 from train.bands.validation import figures, match_strokes
 from train.cache import Prepared
 from train.calibration import Predicted
+from train.loop import LoopConfig, train
 from transcribe.engine.features import FeatureConfig, FrameGrid
+from transcribe.engine.weights import to_bytes
 from transcribe.errors import UsageError
 from transcribe.events import Drum, Note, Transcription
 from transcribe.notes.ensemble import EnsembleActivations, EnsembleDecodingConfig
@@ -149,8 +151,41 @@ def test_a_training_goes_on_from_weights_of_its_own_trunk(tmp_path: Path) -> Non
     trunks = [network.trunk.state_dict() for network in (given, begun)]
     assert all(torch.equal(trunks[0][name], trunks[1][name]) for name in trunks[0])
     assert all(torch.equal(value, fresh[name]) for name, value in begun.family.state_dict().items())
-    with pytest.raises(UsageError, match="another trunk"):
-        begin_from(path, EnsembleNetwork(FEATURES, replace(small, channels=16)))
+
+
+def test_a_larger_network_begins_with_the_notes_of_a_smaller_one(tmp_path: Path) -> None:
+    small = EnsembleConfig(8, 4, 4, (1,), 2, "softmax", 8, 8)
+    given = EnsembleNetwork(FEATURES, small).eval()
+    larger = EnsembleNetwork(FEATURES, replace(small, channels=16, family="clustered")).eval()
+    header = {"network": asdict(small), "features": asdict(FEATURES)}
+    path = tmp_path / "given.safetensors"
+    path.write_bytes(to_bytes(given.state_dict(), header, half=False))
+    begin_from(path, larger)
+    log_mel = torch.rand(1, 40, FEATURES.n_mels)
+    before, after = given(log_mel), larger(log_mel)
+    for head in ("onset", "frame", "offset", "velocity"):
+        torch.testing.assert_close(getattr(after, head), getattr(before, head), atol=1e-4, rtol=1e-4)
+    with pytest.raises(UsageError, match="can't begin with"):
+        begin_from(path, EnsembleNetwork(FEATURES, replace(small, channels=4)))
+
+
+def test_what_is_frozen_stays_as_it_was(tmp_path: Path) -> None:
+    sizes = ["--channels", "8", "--stem-channels", "4", "--mix-channels", "4", "--dilations", "1"]
+    (tmp_path / "none.mid").write_bytes(b"")
+    (tmp_path / "none.wav").write_bytes(b"")
+    data = ["--train", f"pairs:{tmp_path}", "--valid", f"pairs:{tmp_path}", "--run", str(tmp_path / "run")]
+    task = BandsTask(_parser().parse_args([*data, *sizes, "--frozen", "trunk", "head", "pedal"]))
+    network = task.network()
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    log_mel = torch.rand(2, 32, FEATURES.n_mels)
+    target, drums = torch.zeros(2, 6, 32, 88), torch.zeros(2, 3, 32, 5)
+    batch = log_mel, target, torch.full((2, 32, 88), PIANO, dtype=torch.uint8), drums
+    config = LoopConfig(steps=3, warmup=1, average=0.0)
+    learned = train(network, lambda step, rank: batch, losses, config, None, frozen=task.frozen(network)).state_dict()
+    same = {name.split(".")[0] for name, value in learned.items() if torch.equal(value, before[name])}
+    moved = {name.split(".")[0] for name, value in learned.items() if not torch.equal(value, before[name])}
+    assert {"trunk", "head", "pedal"} <= same
+    assert moved == {"family", "drums"}
 
 
 @pytest.mark.parametrize("design", DESIGNS.values(), ids=DESIGNS)
