@@ -259,8 +259,8 @@ def checked(transcription: Transcription) -> Transcription:
     if not all(_is_number(share) and 0 <= share <= 1 for share in foretold):
         raise InputError("a forecast is no number from 0 to 1")
     for cents in (*(section.cents for section in t.tunings), *([] if t.tuning is None else [t.tuning])):
-        if not (type(cents) is int and abs(cents) <= 50):
-            raise InputError("a tuning is no whole number of cents from -50 to 50")
+        if not (type(cents) is int and -55 <= cents <= 50):
+            raise InputError("a tuning is no whole number of cents from -55 to 50")
     if not all(isinstance(edit, dict) and isinstance(edit.get("op"), str) for edit in t.edits):
         raise InputError("an edit is no operation with a name")
     if not all(isinstance(text, str) for text in t.warnings):
