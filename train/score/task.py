@@ -100,7 +100,7 @@ def main(arguments: list[str] | None = None) -> None:
     defaults = ScoreConfig()
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     start = loop.LoopConfig(steps=2000, learning_rate=3e-3, warmup=100, average=0.995, validate_every=250)
-    fit.add_options(parser, start, batch=16, frames=None)
+    fit.add_options(parser, start, batch=16, seconds=None)
     parser.add_argument("--corpus", type=Path, required=True, help="made by train.score.corpus")
     parser.add_argument("--threads", type=int, default=1, help="of the CPU")
     parser.add_argument("--notes", type=int, default=512, help="an excerpt")
