@@ -18,6 +18,7 @@ import numpy as np
 
 from transcribe.audio.reader import MAX_DURATION, WHOLE, AudioReader, Excerpt, MeteredBlocks, Mixer, resampled
 from transcribe.automatic import AUTO, Automatic, is_wanted, load_automatic
+from transcribe.company import overheard
 from transcribe.engine.devices import choose_device, choose_precision, device_of
 from transcribe.engine.inference import Infer, Outputs, follow, infer_together
 from transcribe.engine.task import (
@@ -290,7 +291,7 @@ class Transcriber:
         for block in itertools.chain(first, blocks):
             decoder.push(block)
             seconds += block.seconds
-        return spelled(self._added(Transcription(duration=seconds), model, decoder.fields(seconds)))
+        return spelled(self._completed(_added(Transcription(duration=seconds), model, decoder.fields(seconds))))
 
     def _reader(self, path: str | Path, model: AnyModel) -> AudioReader:
         return AudioReader(
@@ -331,6 +332,8 @@ class Transcriber:
         reason = ""
         if self._automatic is not None:
             models, decoders, streams, reason = self._automatic.settled(models, decoders, streams)
+        else:
+            streams = overheard(models, streams)
         for follower in followers:
             read = [id(model) for model in self._followed_by(follower)]
             place = next(i for i, model in enumerate(models) if id(model) in read)
@@ -375,7 +378,8 @@ class Transcriber:
             fields = decoder.fields(length)
             if model.task.name not in [task.name for task in self.tasks]:  # it was only asked who plays
                 fields = {name: value for name, value in fields.items() if name == "novelty"}
-            result = self._added(result, model, fields)
+            result = _added(result, model, fields)
+        result = self._completed(result)
         if reason:
             result = replace(result, settings={**result.settings, AUTO: reason})
         if result.piano_alone is False:  # what is foretold, is of pianos
@@ -402,24 +406,18 @@ class Transcriber:
         said = (*warnings, *(tuple(_silence(level)) or remarks))
         if result is None:
             result = Transcription(duration=level.n_samples / model.features.sample_rate)
-        result = self._added(result, model, fields)
+        result = _added(result, model, fields)
         new = (remark for remark in said if remark not in result.warnings)
         return replace(result, warnings=(*result.warnings, *new))
 
-    def _added(self, result: Transcription, model: AnyModel, fields: Fields) -> Transcription:
-        """Put what was found into a transcription, with the model and the settings that it comes from."""
-        task, decoding = model.task, asdict(model.decoding)
-        settings = {task.settings_key: decoding} if task.settings_key else decoding
-        result = replace(
-            result,
-            **fields,
-            models={**result.models, task.name: model.name},
-            settings={**result.settings, **settings},
-        )
-        for other in TASKS:  # what follows from these events
-            if isinstance(other, CompletingTask) and task.name in other.requires:
-                result = other.complete(result, self.timing)
-        return result
+    def _completed(self, result: Transcription) -> Transcription:
+        """Add what follows from all that was heard."""
+        for task in TASKS:
+            if isinstance(task, CompletingTask) and set(task.requires) <= result.models.keys():
+                result = task.complete(result, self.timing)
+        models = result.models
+        order = [*(task.name for task in TASKS), *models]
+        return replace(result, models={name: models[name] for name in order if name in models})
 
 
 def transcribe_file(path: str | Path, *, progress: Progress | None = None, **options: Any) -> Transcription:
@@ -455,6 +453,14 @@ def _with_required(tasks: Sequence[str | Task] | None) -> list[Task]:
 
 def _source_of(model: AnyModel) -> Source | None:
     return model.task.follows(model.header) if isinstance(model.task, FollowingTask) else None
+
+
+def _added(result: Transcription, model: AnyModel, fields: Fields) -> Transcription:
+    """Put what was found into a transcription, with the model and the settings that it comes from."""
+    task, decoding = model.task, asdict(model.decoding)
+    settings = {task.settings_key: decoding} if task.settings_key else decoding
+    models = {**result.models, task.name: model.name}
+    return replace(result, **fields, models=models, settings={**result.settings, **settings})
 
 
 def _with_settings(model: AnyModel, settings: Mapping[str, object]) -> AnyModel:

@@ -211,7 +211,8 @@ class ChordsTask:
     def batches(self, network: ChordsNetwork, device: torch.device) -> loop.Batches:
         """Draw excerpts of the recordings."""
         o = self.options
-        return Excerpts(self.prepared, self.features, network.config, o.batch, o.frames, o.seed, device)
+        n_frames = fit.n_frames(o, self.features.grid.frames_per_second)
+        return Excerpts(self.prepared, self.features, network.config, o.batch, n_frames, o.seed, device)
 
     def frozen(self, network: ChordsNetwork) -> loop.Frozen | None:
         """Free the trunk's layers one by one, where that is asked for."""
@@ -308,7 +309,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--normalised", action=flag, default=False, help="take every frame's mean level away")
     add("--init-from", type=Path, help="weights of a notes or a chords network, or a run of one, to start from")
     add("--unfreeze-every", type=int, default=0, help="steps; 0: nothing is frozen")
-    fit.add_options(parser, loop.LoopConfig(steps=6000), batch=6, frames=800)
+    fit.add_options(parser, loop.LoopConfig(steps=6000), batch=6, seconds=16.0)
     fit.add_sizes(parser, ChordsConfig())
     add("--valid-pieces", type=int, default=12)
     return parser

@@ -55,7 +55,7 @@ def clips(tmp_path: Path) -> Path:
 
 
 def run(tmp_path: Path, *arguments: object) -> None:
-    shared = ["--run", tmp_path / "run", "--cache", tmp_path / "cache", "--batch", 2, "--frames", 120, *TINY]
+    shared = ["--run", tmp_path / "run", "--cache", tmp_path / "cache", "--batch", 2, "--seconds", 2.4, *TINY]
     chords.main([str(argument) for argument in (*arguments, *shared)])
 
 
