@@ -76,7 +76,8 @@ class BandsTask:
         """Draw excerpts of the recordings."""
         o = self.options
         try:
-            return choose_band_excerpts(self.prepared, self.features, o.batch, o.frames, o.seed, device, o.recordings)
+            n_frames = fit.n_frames(o, self.features.grid.frames_per_second)
+            return choose_band_excerpts(self.prepared, self.features, o.batch, n_frames, o.seed, device, o.recordings)
         except ValueError as error:
             raise InputError(f"{error}; see --train") from None
 
@@ -153,7 +154,7 @@ def _parser() -> argparse.ArgumentParser:
     fit.add_recordings(parser, DATASETS)
     add("--init-from", type=Path, help="weights of this task to start from, of this size or smaller")
     add("--frozen", nargs="*", choices=("trunk", "head", "pedal"), default=[], help="what stays as it is")
-    fit.add_options(parser, loop.LoopConfig(optimizer="muon"), batch=6, frames=256)
+    fit.add_options(parser, loop.LoopConfig(optimizer="muon"), batch=6, seconds=5.12)
     parser.set_defaults(card=Path(__file__).with_name("sources.md"))
     add("--recordings", choices=("auto", "card", "disk"), default="auto", help="where their features lie in training")
     size = EnsembleConfig()

@@ -20,7 +20,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from train import loop
+from train import fit, loop
 from train.cache import Transform
 from train.fit import dataset
 from train.instruments.mixtures import LAYOUTS, SINGLE, Mixtures, Spectra, load
@@ -184,7 +184,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--inputs", nargs="+", choices=INPUTS, default=list(INPUTS), metavar="NAME")
     parser.add_argument("--steps", type=int, default=800)
     parser.add_argument("--batch", type=int, default=16)
-    parser.add_argument("--frames", type=int, default=256)
+    fit.add_seconds(parser, 5.12)
     parser.add_argument("--precision", choices=("float32", "bfloat16"), default="float32")
     parser.add_argument("--cache", type=Path, default=Path("runs/features"))
     parser.add_argument("--device", default="auto")
@@ -199,7 +199,8 @@ def main(arguments: list[str] | None = None) -> None:
         held_out = load(layout, folder, options.cache, way.transform)
         torch.manual_seed(0)
         network, front = way.network(), way.front()
-        batches = Mixtures(clips, front, options.batch, options.frames, 0, device, SINGLE)
+        n_frames = fit.n_frames(options, FEATURES.grid.frames_per_second)
+        batches = Mixtures(clips, front, options.batch, n_frames, 0, device, SINGLE)
         # Runs this short are followed closely.
         config = loop.LoopConfig(options.steps, learning_rate=2e-3, average=0.99, precision=options.precision)
         began = time.monotonic()

@@ -143,7 +143,8 @@ class InstrumentsTask:
         """Mix excerpts of the clips."""
         o = self.options
         sizes = MIXED if o.mixtures else SINGLE
-        return Mixtures(self.clips, Spectra(), o.batch, o.frames, o.seed, device, sizes, bands=self.bands)
+        n_frames = fit.n_frames(o, self.features.grid.frames_per_second)
+        return Mixtures(self.clips, Spectra(), o.batch, n_frames, o.seed, device, sizes, bands=self.bands)
 
     def losses(self, device: torch.device) -> loop.Losses:
         """Compare with what is true of the mixtures."""
@@ -189,5 +190,5 @@ def _parser() -> argparse.ArgumentParser:
     add("--channels", type=int, nargs=5, default=list(size.channels))
     add("--width", type=int, default=size.width)
     defaults = loop.LoopConfig(steps=2500, average=0.995, validate_every=500)
-    fit.add_options(parser, defaults, batch=32, frames=256)
+    fit.add_options(parser, defaults, batch=32, seconds=5.12)
     return parser

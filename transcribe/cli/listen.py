@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
@@ -41,8 +41,9 @@ if TYPE_CHECKING:
 
 NOTES = task_named("notes")
 _NOTES_MODELS = (
-    "small, medium or large, of pianos; any, of any instruments, and auto, which takes it where no piano plays alone, "
-    "if they are installed; or a .safetensors file."
+    "small, medium or large, of pianos, or small-free and so on, whose weights anybody may use, in business too; any, "
+    "of any instruments, and auto, which takes it where no piano plays alone, if they are installed; or a .safetensors "
+    "file."
 )
 # What can be heard beside the notes; what is made from notes is there anyway.
 _OTHERS = tuple(task for task in TASKS if task is not NOTES and not task.requires)
@@ -120,6 +121,9 @@ def _transcribe(
     sound: Sound,
     settings: object,
     computing: Computing,
+    no_snap: Annotated[
+        bool, typer.Option("--no-snap", help="Leave chords where they are heard to change, not on the beats near by.")
+    ] = False,
     version: Annotated[
         bool, typer.Option("--version", help="Print the version.", is_eager=True, callback=_version)
     ] = False,
@@ -137,7 +141,8 @@ def _transcribe(
         if pictures.spectrogram:
             _check_spectrogram(run.jobs, forms)
         sound.check(forms, all(job.recording.rereadable for job in run.jobs))
-        opened = _opener(run, tasks, given(settings), timing(known, rhythm, len(run.jobs)), heard)
+        known_timing = replace(timing(known, rhythm, len(run.jobs)), snap=not no_snap)
+        opened = _opener(run, tasks, given(settings), known_timing, heard)
         work = running.work_of(
             run,
             opened,
