@@ -1,13 +1,9 @@
 """Figures of the instruments' network on clips, records, single notes, bands and pianos, in one run.
 
-    python tests/benchmark/instruments.py --data DATA --made runs --model instruments-4
+    python tests/benchmark/instruments.py --data DATA --made runs --model instruments-3
 
 ``--data`` has the folders ``instruments-clips``, ``irmas-100``, ``mdb-drums`` and those of piano recordings
-<<<<<<< HEAD
 (``maps-real-dev``, ``omaps-dev``); ``--made`` those of ``train/instruments/labelled.py``: ``notes-test`` and
-=======
-(``maps-real-dev``, ``omaps-dev``); ``--made`` those of ``train/instruments/labelled.py``, ``notes-test`` and
->>>>>>> main
 ``four-test``. What is missing is left out. A piano alone is right where nothing but the piano is as likely as the
 threshold.
 """
