@@ -58,11 +58,12 @@ class DecodingConfig:
     """Thresholds (0-1) and times (s) of the decoder; the tuned ones are stored in the weights file.
 
     Where ``offset_weight`` is 0, notes end by ``offset_threshold``, else by that weight and the ``offset_doubt``;
-    ``frame_threshold`` counts for both (:mod:`transcribe.notes.ends`). ``onset_shift`` is added to every onset (calibrated on renders, whose truth is
-    exact); ``velocity_curve`` to every velocity: a polynomial in the key, in octaves above middle C, without a
-    constant, the linear factor first, in 0-1. ``confidence`` are the coefficients of a logistic regression on 1, the
-    logit of the onset's activation and that of the mean frame activation after it. ``forecast`` are those of
-    :mod:`transcribe.notes.forecast`, none where nothing is foretold: the mean confidence is moved to what it says.
+    ``frame_threshold`` counts for both (:mod:`transcribe.notes.ends`). ``onset_shift`` is added to every onset
+    (calibrated on renders, whose truth is exact); ``velocity_curve`` to every velocity: a polynomial in the key, in
+    octaves above middle C, without a constant, the linear factor first, in 0-1. ``confidence`` are the coefficients of
+    a logistic regression on 1, the logit of the onset's activation and that of the mean frame activation after it.
+    ``forecast`` are those of :mod:`transcribe.notes.forecast`, none where nothing is foretold: the mean confidence is
+    moved to what it says.
     """
 
     #: Whether what is decoded has instruments.

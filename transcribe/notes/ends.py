@@ -201,7 +201,7 @@ class SegmentedEnds:
         return np.where(over, np.minimum(ends, struck), np.inf)
 
     def _likeliest(self, gains: np.ndarray) -> int:
-        """Choose the end, in frames from the note's, that most of what is likely is near; ``gains`` are those of all."""
+        """Choose the end, in frames from the onset, that most of what is likely is near; ``gains`` are of all ends."""
         likely = np.exp((gains - gains.max()) / self._doubt)
         (ends,) = np.nonzero(likely > _LEAST)
         likely = likely[ends]
