@@ -6,10 +6,12 @@ a recording is gone through once, in flat memory, and may come through a pipe.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from transcribe.company import weighed
 from transcribe.engine.weights import load_model, manifest
 from transcribe.errors import UsageError
 from transcribe.events import Transcription
@@ -56,7 +58,8 @@ class Automatic:
             nothing sounds, it is the piano's.
         """
         place = _place(models, self.listener)
-        novelty = self._listen(streams[place], decoders[place])
+        again, ahead = itertools.tee(streams[place])
+        novelty = self._listen(ahead, decoders[place])
         heard = Transcription(novelty=novelty)
         chosen, other = (self.any, self.piano) if heard.piano_alone is False else (self.piano, self.any)
         if novelty is None:
@@ -66,6 +69,10 @@ class Automatic:
             reason = f"{alone} (something else is likelier in {novelty:.0%} of the sound)"
         # What isn't read from mustn't be kept: its windows would be.
         left = [i for i in range(len(models)) if i != _place(models, other)]
+        streams = [ahead if i == place else stream for i, stream in enumerate(streams)]
+        if chosen is self.any:
+            i = _place(models, chosen)
+            streams[i] = weighed(streams[i], again)
         kept = ([models[i] for i in left], [decoders[i] for i in left], [streams[i] for i in left])
         return (*kept, f"{chosen.name}: {reason}")
 

@@ -8,7 +8,7 @@ from typing import cast
 
 import numpy as np
 
-from train.bands.validation import f1, match_strokes, measure
+from train.bands.validation import measure
 from train.calibration import Predicted, predict
 from train.card import Making, held_out_reliability, table, write_card, write_weights
 from train.notes import export as notes
@@ -18,6 +18,7 @@ from transcribe.engine.features import FeatureConfig
 from transcribe.engine.weights import header_of, parse_model, to_bytes
 from transcribe.events import Drum, Transcription
 from transcribe.notes.ensemble import DrumDecoder, EnsembleActivations, EnsembleDecodingConfig
+from transcribe.notes.ensemble_metrics import Counts, count_strokes, match_strokes
 from transcribe.notes.ensemble_network import EnsembleNetwork
 from transcribe.notes.task import NOTES
 from transcribe.theory.families import DRUMS
@@ -55,13 +56,10 @@ def tune_drums(predicted: Sequence[Predicted[Transcription]], config: EnsembleDe
     for row, threshold in zip(counts, candidates, strict=True):
         for piece in predicted:
             estimate = _strokes(piece, threshold, shift)
-            for column, drum in zip(row, DRUMS, strict=True):
-                wanted = [stroke.onset for stroke in piece.reference.drums if stroke.label == drum]
-                found = [stroke.onset for stroke in estimate if stroke.label == drum]
-                column += len(match_strokes(wanted, found)), len(wanted), len(found)
+            row += list(count_strokes(piece.reference.drums, estimate).values())
     thresholds = []
     for k, before in enumerate(config.drum_thresholds):
-        scores = [f1(*map(int, row[k])) for row in counts]
+        scores = [Counts(*row[k].tolist()).figures[2] for row in counts]
         thresholds.append(candidates[int(np.argmax(scores))] if counts[0, k, 1] else before)
     return replace(config, drum_shift=shift, drum_thresholds=tuple(thresholds))
 

@@ -4,34 +4,17 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from transcribe.datasets import Piece
-from transcribe.events import Transcription
-from transcribe.matching import match_notes
+from transcribe.events import Note, Transcription
 from transcribe.notes.datasets import read_labels
+from transcribe.notes.ensemble_metrics import Counts, count_families, count_strokes, total
 from transcribe.notes.metrics import score
 from transcribe.theory.families import DRUMS, FAMILIES
 from transcribe.transcriber import Transcriber
-
-# Seconds within which a stroke must be found.
-_WINDOW = 0.05
-
-
-def f1(hits: int, n_reference: int, n_estimate: int) -> float:
-    """Compute F1; 0 where there is nothing on either side."""
-    return 2 * hits / max(1, n_reference + n_estimate)
-
-
-def match_strokes(reference: Sequence[float], estimate: Sequence[float]) -> list[tuple[int, int]]:
-    """Match onsets within 50 ms, each once: places in both; empty where either is."""
-    from mir_eval.util import match_events
-
-    if not len(reference) or not len(estimate):
-        return []
-    found: list[tuple[int, int]] = match_events(np.asarray(reference), np.asarray(estimate), _WINDOW)
-    return found
 
 
 def figures(pairs: Iterable[tuple[Transcription, Transcription]]) -> dict[str, float]:
@@ -47,30 +30,25 @@ def figures(pairs: Iterable[tuple[Transcription, Transcription]]) -> dict[str, f
     means: dict[str, list[float]] = defaultdict(list)
     counts: dict[str, np.ndarray] = defaultdict(lambda: np.zeros(3, int))
     for reference, estimate in pairs:
-        hits = 0
-        for family in FAMILIES:
-            wanted, found = (
-                [note for note in notes if (note.instrument or "piano") == family]
-                for notes in (reference.notes, estimate.notes)
-            )
-            right = len(match_notes(wanted, found))
-            counts[family] += right, len(wanted), len(found)
-            hits += right
-        for drum in DRUMS:
-            wanted_at, found_at = (
-                [stroke.onset for stroke in strokes if stroke.label == drum]
-                for strokes in (reference.drums, estimate.drums)
-            )
-            counts[drum] += len(match_strokes(wanted_at, found_at)), len(wanted_at), len(found_at)
+        wanted, found = (_named(notes) for notes in (reference.notes, estimate.notes))
+        families = count_families(wanted, found)
+        for name, count in (families | count_strokes(reference.drums, estimate.drums)).items():
+            counts[str(name)] += count
         if reference.notes:
             scores = score("", reference, estimate).scores
             means["note"].append(scores["note"].f1)
             means["frame"].append(scores["frame"].f1)
-            means["note with family"].append(f1(hits, len(reference.notes), len(estimate.notes)))
+            means["note with family"].append(total(families.values()).figures[2])
     found_figures = {name: float(np.mean(values)) for name, values in means.items()}
-    found_figures |= {name: f1(*map(int, count)) for name, count in counts.items() if count[1]}
+    known = ((name, Counts(*counts[name].tolist())) for name in (*FAMILIES, *DRUMS) if name in counts)
+    found_figures |= {name: count.figures[2] for name, count in known if count.n_reference}
     main = [found_figures[drum] for drum in DRUMS[:3] if drum in found_figures]
     return found_figures | ({"drums": float(np.mean(main))} if main else {})
+
+
+def _named(notes: Iterable[Note]) -> list[Note]:
+    """Give the notes of which no instrument is known to the piano: so are the labels of pianos."""
+    return [note if note.instrument else replace(note, instrument="piano") for note in notes]
 
 
 def measure(transcriber: Transcriber, pieces: Sequence[Piece]) -> dict[str, float]:

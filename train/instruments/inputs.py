@@ -21,10 +21,9 @@ import torch
 from torch import Tensor, nn
 
 from train import fit, loop
-from train.augment import augment
 from train.cache import Transform
 from train.fit import dataset
-from train.instruments.mixtures import COLOUR, LAYOUTS, NOISIEST, SINGLE, Mixtures, Spectra, load
+from train.instruments.mixtures import LAYOUTS, SINGLE, Mixtures, Spectra, load
 from train.instruments.task import accuracy, losses
 from transcribe.engine.devices import choose_device
 from transcribe.engine.features import FeatureConfig
@@ -86,14 +85,15 @@ class Unmasked(Spectra):
     """Log-mel of which nothing is hidden: without SpecAugment."""
 
     def augmented(self, batch: Tensor, generator: torch.Generator) -> Tensor:
-        """Vary gain, colour and noise floor."""
-        return augment(batch, generator, COLOUR, NOISIEST)
+        """Record otherwise."""
+        return self.recorded(batch, generator)
 
 
 class ConstantQ(Spectra):
     """Constant-Q magnitudes."""
 
     n_bands = CQT_BINS
+    frequencies = 32.703 * 2 ** (np.arange(CQT_BINS) / 12)  # from C1 on
 
     def transposed(self, semitones: float) -> np.ndarray:
         """Tell for every band from where it is taken: a band is a semitone."""

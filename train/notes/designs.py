@@ -144,7 +144,7 @@ class LimitedContext(nn.Module):
         self.network.trunk.context = _Nothing()  # type: ignore[assignment]
         self.reach, self.place = 3 + 2 * sum(dilations), place
         self.border = 2 * self.reach
-        self.silence = (features.floor_db + features.offset_db) / features.scale_db
+        self.silence = features.silence
 
     def forward(self, log_mel: Tensor) -> NotesLogits:
         """(B, T, n_mels) -> logits of as many frames."""

@@ -211,7 +211,7 @@ class NoteDecoder:
 
         self._ends.read(frame, offset, at, first)
 
-        time, pitch = np.nonzero(self._peaks(onset, at).T)[::-1]  # sorted by pitch, then time
+        time, pitch = np.nonzero(self._begins(onset, frame, at).T)[::-1]  # sorted by pitch, then time
         row = time + context
         before, peak, after = onset[row - 1, pitch], onset[row, pitch], onset[row + 1, pitch]
         start = first + time + sub_frame(before, peak, after) + self._shift
@@ -239,12 +239,16 @@ class NoteDecoder:
         self._pending = pending[n:]
         self._first += n
 
-    def _peaks(self, onset: np.ndarray, at: Shifted) -> np.ndarray:
+    def _begins(self, onset: np.ndarray, frame: np.ndarray, at: Shifted) -> np.ndarray:
         config = self.config
-        is_peak = peaks(onset, at, max(config.onset_threshold, 1e-6), self._reach.peak)
-        is_peak[:, : max(0, config.min_pitch - LOWEST_PITCH)] = False
-        is_peak[:, max(0, config.max_pitch - LOWEST_PITCH + 1) :] = False
-        return is_peak
+        begins = self._onsets(onset, frame, at)
+        begins[:, : max(0, config.min_pitch - LOWEST_PITCH)] = False
+        begins[:, max(0, config.max_pitch - LOWEST_PITCH + 1) :] = False
+        return begins
+
+    def _onsets(self, onset: np.ndarray, frame: np.ndarray, at: Shifted) -> np.ndarray:
+        """Mark where notes begin."""
+        return peaks(onset, at, max(self.config.onset_threshold, 1e-6), self._reach.peak)
 
     def _sources(self, frame: np.ndarray, pitch: np.ndarray) -> np.ndarray:
         """Keep what is known of who plays the notes that begin at frames (n,) of the recording; a number for each."""

@@ -26,7 +26,7 @@ from transcribe.events import Note, Pedal, Transcription
 from transcribe.matching import match_notes, to_arrays
 from transcribe.notes.datasets import extend_by_pedal, read_labels
 from transcribe.notes.decoder import Activations
-from transcribe.notes.ensemble_metrics import score_drums, score_families
+from transcribe.notes.ensemble_metrics import OFFSET_RATIO, score_drums, score_families, score_together
 from transcribe.report.statistics import Difference, calibration_error, interval, paired, reliability_table
 from transcribe.report.summary import counted, minutes
 from transcribe.report.tables import Table
@@ -45,6 +45,7 @@ METRICS = {
     **NOTE_METRICS,
     "note_instrument": "note + instrument",
     "note_offset_instrument": "note + offset + instrument",
+    "multi": "the same and drums (mt3's multi F1)",
     "pedal": "pedal",
     "pedal_onset": "pedal onsets",
     "pedal_onset_offset": "pedal onsets + offsets",
@@ -106,15 +107,17 @@ def score(
     found = score_notes(name, ours, theirs, onset_tolerance)
     scores = {} if reference.drums and not reference.notes else dict(found.scores)
     if any(note.instrument for note in ours):
-        scores["note_instrument"] = Score(*score_families(ours, theirs))
-        scores["note_offset_instrument"] = Score(*score_families(ours, theirs, 0.2))
+        scores["note_instrument"] = Score(*score_families(ours, theirs, None, onset_tolerance))
+        scores["note_offset_instrument"] = Score(*score_families(ours, theirs, OFFSET_RATIO, onset_tolerance))
+        sides = (ours, reference.drums), (theirs, estimate.drums)
+        scores["multi"] = Score(*score_together(*sides, onset_tolerance))
     if reference.pedals:
         scores["pedal"] = score_pedals(reference.pedals, estimate.pedals)
         scores |= score_pedal_events(reference.pedals, estimate.pedals)
     if reference.drums:
         scores |= {label: Score(*figures) for label, figures in score_drums(reference.drums, estimate.drums).items()}
-    sides = {"the labels": reference, "what was heard": estimate}
-    extended = tuple(side for side, own in sides.items() if pedal_extended and own.pedals)
+    said = {"the labels": reference, "what was heard": estimate}
+    extended = tuple(side for side, own in said.items() if pedal_extended and own.pedals)
     told = estimate.forecast
     forecast = None if told is None else (told.precision, told.recall)
     return replace(found, scores=scores, seconds=estimate.duration, extended=extended, forecast=forecast)

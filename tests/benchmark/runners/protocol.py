@@ -13,20 +13,24 @@ from typing import Any
 Notes = list[tuple[float, float, int, int]]
 
 
-def serve(load: Callable[[str], tuple[Any, float]], hear: Callable[[Any], Any], decode: Callable[[Any], Notes]) -> None:
+def serve(
+    load: Callable[[str], tuple[Any, float]],
+    hear: Callable[[Any], Any],
+    decode: Callable[[Any], Notes | dict[str, Any]],
+) -> None:
     """Answer for each path on stdin.
 
     ``load`` reads a recording and says how many seconds it lasts; ``hear`` is its features and network, ``decode`` the
-    rest. What is measured begins after ``load``.
+    rest: notes, or several fields of the answer. What is measured begins after ``load``.
     """
     for line in sys.stdin:
         samples, seconds = load(line.rstrip("\n"))
         cpu, wall = time.process_time(), time.perf_counter()
         heard = hear(samples)
         network_cpu = time.process_time() - cpu
-        notes = decode(heard)
+        found = decode(heard)
         answer = {
-            "notes": notes,
+            **(found if isinstance(found, dict) else {"notes": found}),
             "seconds": seconds,
             "cpu": time.process_time() - cpu,
             "network_cpu": network_cpu,
