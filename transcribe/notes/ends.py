@@ -27,8 +27,8 @@ _SHORTEST = 0.04
 _OVER = 100.0
 # Ends are as good as the same so near each other, in seconds or as a share of the note's length: as metrics have it.
 _NEAR, _NEAR_SHARE = 0.05, 0.2
-# Ends less likely than the likeliest by this factor don't count.
-_LEAST = 1e-3
+# Ends less likely than the likeliest don't count where the logarithm of the ratio is below this: a thousandth.
+_LEAST = -7.0
 
 
 @dataclass(frozen=True)
@@ -202,9 +202,11 @@ class SegmentedEnds:
 
     def _likeliest(self, gains: np.ndarray) -> int:
         """Choose the end, in frames from the onset, that most of what is likely is near; ``gains`` are of all ends."""
-        likely = np.exp((gains - gains.max()) / self._doubt)
-        (ends,) = np.nonzero(likely > _LEAST)
-        likely = likely[ends]
+        best = int(gains.argmax())
+        (ends,) = (gains > gains[best] + self._doubt * _LEAST).nonzero()
+        if ends[-1] - ends[0] <= max(self._near, _NEAR_SHARE * (int(ends[0]) + self._shortest)):
+            return self._shortest + best  # all are near each other
+        likely = np.exp((gains[ends] - gains[best]) / self._doubt)
         near = np.maximum(self._near, _NEAR_SHARE * (ends + self._shortest))
         firsts = np.maximum(np.ceil(ends - near), 0).astype(int)
         lasts = np.minimum(np.floor(ends + near).astype(int) + 1, len(gains))
