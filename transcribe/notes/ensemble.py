@@ -125,7 +125,7 @@ class EnsembleDecoder(NoteDecoder):
         near = np.maximum.reduce([at(onset, shift) for shift in range(-reach.before, reach.after + 1)])
         threshold = self.config.onset_threshold
         rises &= (near >= _SOFT * threshold) & (near < threshold)
-        return super()._onsets(onset, frame, at) | rises
+        return np.asarray(super()._onsets(onset, frame, at) | rises)
 
     def _sources(self, frame: np.ndarray, pitch: np.ndarray) -> np.ndarray:
         """Keep the probabilities of families in the mean over the first frames of each note; their rows."""
