@@ -28,14 +28,14 @@ _ARGUMENTS = [
 
 
 @contextmanager
-def chromium() -> Iterator[Any]:
-    """A browser that runs; the test is skipped where there is none."""
+def chromium(*more: str) -> Iterator[Any]:
+    """A browser that runs, with ``more`` arguments; the test is skipped where there is none."""
     api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
     program = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
     if program is None:
         pytest.skip("no Chromium is installed")
     with api.sync_playwright() as playwright:
-        running = playwright.chromium.launch(executable_path=program, args=_ARGUMENTS)
+        running = playwright.chromium.launch(executable_path=program, args=[*_ARGUMENTS, *more])
         yield running
         running.close()
 

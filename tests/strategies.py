@@ -32,4 +32,4 @@ def transcriptions(draw: st.DrawFn) -> Transcription:
         pedals.append(Pedal(round(onset, 4), round(time, 4)))
     found = draw(notes())
     duration = max([note.offset for note in found] + [pedal.offset for pedal in pedals], default=0.0)
-    return Transcription(notes=found, pedals=tuple(pedals), duration=duration, tuning=draw(st.integers(-50, 50)))
+    return Transcription(notes=found, pedals=tuple(pedals), duration=duration, tuning=draw(st.integers(-55, 50)))

@@ -28,14 +28,15 @@ ORDER = [
     {"automatic"},
     {"transcriber"},
     {"batch"},
+    {"live"},
     {"files", "serve"},
-    {"assistant", "live"},
+    {"assistant"},
     {"cli"},
     {"__main__"},
 ]
 LEVEL = {room: level for level, rooms in enumerate(ORDER) for room in rooms}
 # The only modules that import torch as soon as they are imported.
-OF_TORCH = {"trunk", "torch_backend", "network", "ensemble_network"}
+OF_TORCH = {"trunk", "torch_backend", "network", "ensemble_network", "spelling_network"}
 
 
 def imports_of(path: Path, top_level_only: bool = False) -> set[str]:

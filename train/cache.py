@@ -82,7 +82,7 @@ def read_spans(
 
 def silence(features: FeatureConfig) -> float:
     """Give what the features have where nothing sounds."""
-    return (features.floor_db + features.offset_db) / features.scale_db
+    return features.silence
 
 
 def prepare(

@@ -26,6 +26,8 @@ from transcribe.engine.trunk import TrunkConfig
 from transcribe.errors import InputError, UsageError
 
 N = TypeVar("N", bound=nn.Module)
+# Excerpts have a multiple of so many frames, whatever the stride of the trunk.
+_MULTIPLE = 8
 
 
 class Task(Protocol[N]):
@@ -108,7 +110,7 @@ def fit(task: Task[N], options: argparse.Namespace, command: str = "") -> None:
 
 def _batches_of(options: argparse.Namespace) -> dict[str, Any]:
     """Choose the options that say what each step learns from."""
-    return {name: getattr(options, name) for name in ("batch", "frames", "seed") if hasattr(options, name)}
+    return {name: getattr(options, name) for name in ("batch", "seconds", "seed") if hasattr(options, name)}
 
 
 def _check_batches(options: argparse.Namespace) -> None:
@@ -191,15 +193,18 @@ def chosen_features(options: argparse.Namespace) -> FeatureConfig:
         raise UsageError(f"{error}; see --hop, --window, --n-mels, --f-min and --f-max") from None
 
 
-def add_options(parser: argparse.ArgumentParser, defaults: loop.LoopConfig, batch: int, frames: int | None) -> None:
-    """Add the options that all training programs share; :func:`chosen` reads the loop's from them."""
+def add_options(parser: argparse.ArgumentParser, defaults: loop.LoopConfig, batch: int, seconds: float | None) -> None:
+    """Add the options that all training programs share; :func:`chosen` reads the loop's from them.
+
+    ``seconds`` are those of an excerpt; None where there are no excerpts.
+    """
     add = parser.add_argument
     add("--run", type=Path, required=True, help="folder for checkpoints and TensorBoard files")
     add("--cache", type=Path, default=Path("runs/features"), help="folder for features")
     add("--steps", type=int, default=defaults.steps)
     add("--batch", type=int, default=batch, help="excerpts a step")
-    if frames is not None:
-        add("--frames", type=int, default=frames, help="frames an excerpt")
+    if seconds is not None:
+        add_seconds(parser, seconds)
     add("--learning-rate", type=float, default=defaults.learning_rate, help="the highest")
     add("--optimizer", choices=("adamw", "muon"), default=defaults.optimizer)
     add("--average", type=float, default=defaults.average, help="decay of the moving average of the weights")
@@ -215,6 +220,17 @@ def add_options(parser: argparse.ArgumentParser, defaults: loop.LoopConfig, batc
     add("--device", default="auto")
     add("--seed", type=int, default=0)
     add_export_options(parser)
+
+
+def add_seconds(parser: argparse.ArgumentParser, default: float) -> None:
+    """Add how long an excerpt is; :func:`n_frames` reads it."""
+    parser.add_argument("--seconds", type=float, default=default, help="of audio an excerpt")
+
+
+def n_frames(options: argparse.Namespace, frames_per_second: float) -> int:
+    """Count the frames of an excerpt: the nearest number that networks of any stride can halve, at least that."""
+    seconds: float = options.seconds
+    return max(1, round(seconds * frames_per_second / _MULTIPLE)) * _MULTIPLE
 
 
 def add_export_options(parser: argparse.ArgumentParser) -> None:

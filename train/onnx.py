@@ -20,10 +20,13 @@ import torch
 from torch import Tensor, nn
 
 from transcribe.engine.onnx_backend import INPUT, METADATA, OnnxNetwork
-from transcribe.engine.task import WindowModel, WindowTask
+from transcribe.engine.task import FollowingTask, WindowModel, WindowTask
 from transcribe.engine.weights import load_model, weights_folder
 from transcribe.engine.windows import WHOLE_FRAMES
 from transcribe.registry import task_named
+
+# What a graph calls its input that reads what another hears.
+FOLLOWED = "heard"
 
 
 class _Activations(nn.Module):
@@ -49,10 +52,12 @@ def to_onnx(model: WindowModel) -> bytes:
     assert isinstance(model.task, WindowTask)
     assert not isinstance(model.network, OnnxNetwork)
     network = model.network.to(memory_format=torch.contiguous_format)
-    log_mel = torch.zeros(1, 25 * WHOLE_FRAMES, model.features.n_mels)
+    follows = isinstance(model.task, FollowingTask) and model.task.follows(model.header) is not None
+    name, width = (FOLLOWED, network.n_inputs) if follows else (INPUT, model.features.n_mels)
+    window = torch.zeros(1, 25 * WHOLE_FRAMES, width)
     steps = torch.export.Dim("steps", min=2, max=4096)
     shapes = {"window": {1: WHOLE_FRAMES * steps}}
-    return graph_of(network, log_mel, INPUT, network.border, model.task.stride(network), shapes)
+    return graph_of(network, window, name, network.border, model.task.stride(network), shapes)
 
 
 def graph_of(

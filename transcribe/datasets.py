@@ -31,6 +31,8 @@ class Piece:
         The labels themselves, where they are words: instruments, a genre.
     vocabulary
         What the tags are words of, where the task has several vocabularies.
+    absent
+        Words that are known not to be true; where None, all that aren't in ``tags``, else of the others nobody knows.
     read
         Reads the labels, where they are of a form of the data set's own.
     """
@@ -41,6 +43,7 @@ class Piece:
     split: str
     tags: tuple[str, ...] = ()
     vocabulary: str = ""
+    absent: tuple[str, ...] | None = None
     read: Callable[[Path], Transcription] | None = None
 
 

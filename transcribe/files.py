@@ -44,7 +44,7 @@ def save(
     detail
         How fine the rhythms of scores are: above 1 finer, below simpler.
     title
-        Stands above scores and charts; the file's name where None.
+        Stands above scores and charts, the file's name where None; and in MIDI, where it is given.
     composer, repeats, show_confidence, lead_sheet
         Of scores: the composer; whether what returns unchanged at once stands between repeat signs; whether notes that
         are unsure are grey; whether there is nothing but the melody and chord symbols.
@@ -70,7 +70,7 @@ def save(
         raise UsageError(f"{target.name}: there are no chords to write")
     scene = Scene(target.stem, summary=tuple(summary(transcription)))
     page = Page(target.stem if title is None else title, composer, repeats, show_confidence, lead_sheet)
-    rendering = Rendering(lambda: scene, detail, page=page, capo=capo, one_track=one_track)
+    rendering = Rendering(lambda: scene, detail, page=page, capo=capo, one_track=one_track, title=title or "")
     write_atomically(target, form.content(transcription, rendering), overwrite)
 
 

@@ -20,7 +20,7 @@ from transcribe.audio.reader import MAX_DURATION, WHOLE, AudioReader, Excerpt, M
 from transcribe.automatic import AUTO, Automatic, is_wanted, load_automatic
 from transcribe.company import overheard
 from transcribe.engine.devices import choose_device, choose_precision, device_of
-from transcribe.engine.inference import Infer, Outputs, infer_together
+from transcribe.engine.inference import Infer, Outputs, follow, infer_together
 from transcribe.engine.task import (
     Activations,
     AnyActivations,
@@ -28,9 +28,11 @@ from transcribe.engine.task import (
     Decoder,
     ExcerptTask,
     Fields,
+    FollowingTask,
     Model,
     NetworkTask,
     Progress,
+    Source,
     WindowModel,
     WindowTask,
 )
@@ -40,7 +42,7 @@ from transcribe.errors import UsageError
 from transcribe.events import Transcription
 from transcribe.registry import TASKS, CompletingTask, ReadingTask, RemarkingTask, Task, task_named
 from transcribe.score.analysis import Timing
-from transcribe.score.harmony import spelled
+from transcribe.score.harmony import on_beats, spelled
 
 Keep = Callable[[AnyActivations], None]
 
@@ -110,8 +112,9 @@ class Transcriber:
             raise UsageError("give one task at least")
         asked = self.tasks[0] if not tasks else task_named(tasks[0]) if isinstance(tasks[0], str) else tasks[0]
         self._reads = asked if isinstance(asked, ReadingTask) else None
-        if not isinstance(model, Model) or len(networks) > 1:
-            device, precision = choose_device(device), choose_precision(precision)
+        stays = isinstance(model, Model) and len(networks) == 1
+        device = choose_device(device) if not stays else device_of(model.network)  # type: ignore[union-attr]
+        precision = choose_precision(precision)
         self._automatic: Automatic | None = None
         if is_wanted(networks[0].name, model):
             found = load_automatic(device, precision)
@@ -129,14 +132,27 @@ class Transcriber:
             loaded.insert(1, self._automatic.any)
             if all(one is not self._automatic.listener for one in loaded):
                 loaded.append(self._automatic.listener)
-        #: The models that hear windows, together, and those that hear excerpts, each in a pass of its own.
-        self.window_models: list[WindowModel] = [one for one in loaded if isinstance(one.task, WindowTask)]
+        windowed = [one for one in loaded if isinstance(one.task, WindowTask)]
+        #: The models that hear windows, together, and those that read what these hear.
+        self.window_models: list[WindowModel] = [one for one in windowed if _source_of(one) is None]
+        self.followers: list[WindowModel] = [one for one in windowed if _source_of(one) is not None]
+        for follower in self.followers:
+            source = _source_of(follower)
+            if source is not None and all(one.task.name != source.task for one in self.window_models):
+                followed = task_named(source.task)
+                assert isinstance(followed, NetworkTask)
+                self.window_models.append(load_model(followed, source.model or None, device, precision))
+        #: The models that hear excerpts, each in a pass of its own.
         self.excerpt_models: list[AnyModel] = [one for one in loaded if isinstance(one.task, ExcerptTask)]
         self.device = device_of(self.model.network)
         for other in self.window_models[1:]:
             rates = other.features.sample_rate, self.window_models[0].features.sample_rate
             if rates[0] != rates[1]:
                 raise UsageError(f"{other.name} listens at {rates[0]} Hz, not at {rates[1]}")
+        for follower in self.followers:
+            for other in self._followed_by(follower):
+                if follower.features.grid != other.features.grid:
+                    raise UsageError(f"{follower.name} can't read what {other.name} hears: it has other frames")
 
     @property
     def sample_rate(self) -> int:
@@ -242,13 +258,12 @@ class Transcriber:
         """
         _decoder_of(self.model)
         tunings, blocks = tuned(blocks, self.sample_rate)
-        if self._automatic is None:
-            (found,) = self._run(blocks, [self.model], tunings)
-            return found
-        models = [self._automatic.piano, self._automatic.any, self._automatic.listener]
-        _, _, streams, _ = self._automatic.settled(
-            models, list(map(_decoder_of, models)), self._run(blocks, models, tunings)
-        )
+        followers = [self.model] if any(one is self.model for one in self.followers) else []
+        if self._automatic is not None:
+            models = [self._automatic.piano, self._automatic.any, self._automatic.listener]
+        else:
+            models = self._followed_by(self.model) if followers else [self.model]
+        _, _, streams, _ = self._heard(blocks, models, followers, tunings)
         return streams[0]
 
     def activations_of(self, path: str | Path) -> Iterator[AnyActivations]:
@@ -276,7 +291,7 @@ class Transcriber:
         for block in itertools.chain(first, blocks):
             decoder.push(block)
             seconds += block.seconds
-        return spelled(self._added(Transcription(duration=seconds), model, decoder.fields(seconds)))
+        return spelled(self._completed(_added(Transcription(duration=seconds), model, decoder.fields(seconds))))
 
     def _reader(self, path: str | Path, model: AnyModel) -> AudioReader:
         return AudioReader(
@@ -292,20 +307,53 @@ class Transcriber:
             return self._infer(blocks, *models, tunings=tunings)
         return infer_together(blocks, *models, tunings=tunings, threads=self.threads)
 
+    def _followed_by(self, follower: WindowModel) -> list[WindowModel]:
+        """Choose the models whose activations another reads: one, or two where one of them is chosen later."""
+        source = _source_of(follower)
+        return [model for model in self.window_models if source is not None and model.task.name == source.task]
+
+    def _heard(
+        self,
+        blocks: Iterable[np.ndarray],
+        models: Sequence[WindowModel],
+        followers: Sequence[WindowModel],
+        tunings: Tunings,
+    ) -> tuple[list[WindowModel], list[Decoder[AnyActivations]], Outputs, str]:
+        """Run networks, and those that read what they hear.
+
+        Returns
+        -------
+        tuple
+            The models that something is asked of, the first task's first, their decoders and activations, and which
+            was chosen and why, in words.
+        """
+        models, decoders = list(models), list(map(_decoder_of, models))
+        streams = self._run(blocks, models, tunings)
+        reason = ""
+        if self._automatic is not None:
+            models, decoders, streams, reason = self._automatic.settled(models, decoders, streams)
+        else:
+            streams = overheard(models, streams)
+        for follower in followers:
+            read = [id(model) for model in self._followed_by(follower)]
+            place = next(i for i, model in enumerate(models) if id(model) in read)
+            streams[place], heard = itertools.tee(streams[place])
+            models.append(follower)
+            decoders.append(_decoder_of(follower))
+            streams.append(follow(heard, follower, threads=self.threads))
+        names = [task.name for task in self.tasks]
+        asked = [i for i, model in enumerate(models) if model.task.name in names or self._automatic is not None]
+        asked.sort(key=lambda i: names.index(models[i].task.name) if models[i].task.name in names else len(names))
+        # What nobody reads mustn't be kept: its windows would be.
+        return [models[i] for i in asked], [decoders[i] for i in asked], [streams[i] for i in asked], reason
+
     def _hear_windows(
         self, blocks: Iterable[np.ndarray], duration: float | None, progress: Progress | None, keep: Keep | None
     ) -> Transcription:
         level = MeteredBlocks(blocks)
         rate = self.window_models[0].features.sample_rate
         tunings, samples = tuned(level, rate)
-        models = self.window_models
-        decoders = [_decoder_of(model) for model in models]
-        streams = self._run(samples, models, tunings)
-        reason = ""
-        if self._automatic is not None:
-            models, decoders, streams, reason = self._automatic.settled(models, decoders, streams)
-        else:
-            streams = overheard(models, streams)
+        models, decoders, streams, reason = self._heard(samples, self.window_models, self.followers, tunings)
         first, *others = streams
         del streams
         seconds = 0.0
@@ -330,13 +378,14 @@ class Transcriber:
             fields = decoder.fields(length)
             if model.task.name not in [task.name for task in self.tasks]:  # it was only asked who plays
                 fields = {name: value for name, value in fields.items() if name == "novelty"}
-            result = self._added(result, model, fields)
+            result = _added(result, model, fields)
+        result = self._completed(result)
         if reason:
             result = replace(result, settings={**result.settings, AUTO: reason})
         if result.piano_alone is False:  # what is foretold, is of pianos
             result = replace(result, forecast=None)
-        result = spelled(result)
-        task = self.window_models[0].task
+        result = spelled(on_beats(result) if self.timing.snap else result)
+        task = models[0].task
         remarks = task.remarks(result, level) if isinstance(task, RemarkingTask) else ()
         return replace(result, warnings=(*_silence(level), *remarks))
 
@@ -357,24 +406,18 @@ class Transcriber:
         said = (*warnings, *(tuple(_silence(level)) or remarks))
         if result is None:
             result = Transcription(duration=level.n_samples / model.features.sample_rate)
-        result = self._added(result, model, fields)
+        result = _added(result, model, fields)
         new = (remark for remark in said if remark not in result.warnings)
         return replace(result, warnings=(*result.warnings, *new))
 
-    def _added(self, result: Transcription, model: AnyModel, fields: Fields) -> Transcription:
-        """Put what was found into a transcription, with the model and the settings that it comes from."""
-        task, decoding = model.task, asdict(model.decoding)
-        settings = {task.settings_key: decoding} if task.settings_key else decoding
-        result = replace(
-            result,
-            **fields,
-            models={**result.models, task.name: model.name},
-            settings={**result.settings, **settings},
-        )
-        for other in TASKS:  # what follows from these events
-            if isinstance(other, CompletingTask) and task.name in other.requires:
-                result = other.complete(result, self.timing)
-        return result
+    def _completed(self, result: Transcription) -> Transcription:
+        """Add what follows from all that was heard."""
+        for task in TASKS:
+            if isinstance(task, CompletingTask) and set(task.requires) <= result.models.keys():
+                result = task.complete(result, self.timing)
+        models = result.models
+        order = [*(task.name for task in TASKS), *models]
+        return replace(result, models={name: models[name] for name in order if name in models})
 
 
 def transcribe_file(path: str | Path, *, progress: Progress | None = None, **options: Any) -> Transcription:
@@ -406,6 +449,18 @@ def _with_required(tasks: Sequence[str | Task] | None) -> list[Task]:
         found |= {name: task_named(name) for name in task.requires if name not in found}
         found.setdefault(task.name, task)
     return list(found.values())
+
+
+def _source_of(model: AnyModel) -> Source | None:
+    return model.task.follows(model.header) if isinstance(model.task, FollowingTask) else None
+
+
+def _added(result: Transcription, model: AnyModel, fields: Fields) -> Transcription:
+    """Put what was found into a transcription, with the model and the settings that it comes from."""
+    task, decoding = model.task, asdict(model.decoding)
+    settings = {task.settings_key: decoding} if task.settings_key else decoding
+    models = {**result.models, task.name: model.name}
+    return replace(result, **fields, models=models, settings={**result.settings, **settings})
 
 
 def _with_settings(model: AnyModel, settings: Mapping[str, object]) -> AnyModel:

@@ -1,14 +1,19 @@
 from __future__ import annotations
 
+import warnings
+from itertools import pairwise
 from pathlib import Path
 
+import mir_eval
 import numpy as np
 import pytest
 import soundfile
+from hypothesis import given, reject, settings
+from hypothesis import strategies as st
 
 from tests.signals import RATE, silence, strum, white_noise
 from transcribe.chords.datasets import read_chords
-from transcribe.chords.metrics import evaluate_chords, evaluate_clips, score_chords
+from transcribe.chords.metrics import SEGMENTATIONS, evaluate_chords, evaluate_clips, score_chords
 from transcribe.errors import InputError
 from transcribe.events import Chord
 from transcribe.registry import load_dataset
@@ -22,6 +27,13 @@ PROGRESSIONS = {
     "D:min7 G:7 C:maj7": [[50, 57, 60, 65], [43, 53, 59, 62], [48, 55, 59, 64]],
     "E:min B:min D:maj": [[40, 47, 52, 55, 59, 64], [47, 54, 59, 62, 66], [50, 57, 62, 66]],
 }
+
+# What is written in Harte's syntax: plain labels, and kinds of chords that begin on any root.
+LABELS = ["N", "X", "C", "C:maj", "C:maj", "A:min", "A:min/b3", "G:7", "F#/5", "Bb:(1,5)", "D:1"]
+KINDS = [
+    "maj", "min", "7", "maj7", "min7", "dim", "aug", "sus2", "sus4", "hdim7", "dim7", "minmaj7", "maj6", "min6", "9",
+    "maj9", "min11", "13", "maj/3", "min7/b7", "maj(9)", "min(*5)", "7(#9)", "sus4(b7)",
+]  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -52,6 +64,45 @@ def test_scores_by_hand() -> None:
         score_chords([Chord(1, 1, "C:maj")], reference)
     with pytest.raises(InputError, match="no chords"):
         score_chords([], reference)
+
+
+def test_a_chord_that_is_written_again_goes_on() -> None:
+    by_bar = [Chord(2 * i, 2 * i + 2, label) for i, label in enumerate(["C:maj"] * 4 + ["A:min"] * 2 + ["N"] * 2)]
+    once = [Chord(0, 8, "C:maj"), Chord(8, 12, "A:min"), Chord(12, 16, "N")]
+    for reference, estimate in ((by_bar, once), (once, by_bar), (by_bar, by_bar)):
+        scores = score_chords(reference, estimate)
+        assert [scores[name][0] for name in SEGMENTATIONS] == [1.0, 1.0, 1.0]
+    # Of 8 s, 4 s and 4 s the longest parts that are found are 6, 4 and 4 s; the other way round, all.
+    cut = [Chord(0, 2, "G:maj"), *once[1:], Chord(2, 8, "C:maj")]
+    scores = score_chords(once, sorted(cut))
+    assert [scores[name][0] for name in SEGMENTATIONS] == pytest.approx([14 / 16, 1.0, 14 / 16])
+
+
+@st.composite
+def sequences(draw: st.DrawFn) -> list[Chord]:
+    """Chords that abut, from somewhere on; the same may be written again."""
+    edges = sorted(draw(st.sets(st.integers(0, 400), min_size=2, max_size=12)))
+    label = st.sampled_from(LABELS) | st.builds(
+        "{}:{}".format, st.sampled_from(["C", "C#", "Eb", "Gb"]), st.sampled_from(KINDS)
+    )
+    return [Chord(a / 16, b / 16, draw(label)) for a, b in pairwise(edges)]
+
+
+@given(sequences(), sequences())
+@settings(max_examples=300, deadline=None)
+def test_all_figures_are_those_of_mir_eval(reference: list[Chord], estimate: list[Chord]) -> None:
+    sides = [(np.array([(c.onset, c.offset) for c in side]), [c.label for c in side]) for side in (reference, estimate)]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            true = mir_eval.chord.evaluate(*sides[0], *sides[1])
+        except ValueError:  # it takes no estimate that begins or ends where the reference does, and goes on
+            reject()
+    scores = score_chords(reference, estimate)
+    assert {name: value for name, (value, _) in scores.items()} == pytest.approx(
+        {name: true[name] for name in scores}, abs=1e-9
+    )
+    assert score_chords(reference, reference)["seg"][0] == 1.0
 
 
 def test_songs_and_clips_are_found_and_scored(tmp_path: Path, recogniser: Transcriber) -> None:

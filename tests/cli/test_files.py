@@ -4,6 +4,7 @@ import json
 import re
 from pathlib import Path
 
+import mido
 import pytest
 
 from tests.cli.conftest import Call, one_line
@@ -159,6 +160,11 @@ def test_convert_makes_pages(call: Call, tmp_path: Path) -> None:
     assert "<staves>" not in page.read_text()
     assert call("convert", source, midi, "--simplify", "--tempo", 120, "--overwrite")[0] == 0
     assert len([n for n in read_transcription(midi).notes if n.pitch < 70]) >= 12
+    # MIDI says no more than it was told.
+    assert mido.MidiFile(midi).tracks[0].name == ""
+    assert call("convert", source, midi, "--title", "Wälzer", "--overwrite")[0] == 0
+    assert mido.MidiFile(midi, charset="utf-8").tracks[0].name == "Wälzer"
+    assert read_transcription(midi) == read_transcription(source)
 
 
 @pytest.mark.parametrize("option", ["--composer=x", "--lead-sheet", "--no-repeats", "--show-confidence", "--one-track"])

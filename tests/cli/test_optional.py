@@ -35,6 +35,7 @@ from transcribe.files import save
         ("typst", "convert song.json song.pdf", "'pitchai[score]'"),
         ("uvicorn", "serve", "'pitchai[serve]'"),
         ("starlette", "serve song.wav", "'pitchai[serve]'"),
+        ("websockets", "serve", "'pitchai[serve]'"),
         ("librosa", "genre song.wav", "'pitchai[genre]'"),
         ("librosa", "song.wav --genre -o song.mid", "'pitchai[genre]'"),
         ("mcp", "mcp .", "'pitchai[mcp]'"),

@@ -22,10 +22,15 @@ def detuned(samples: np.ndarray, cents: float) -> np.ndarray:
     return np.asarray(np.interp(times, np.arange(len(samples)), samples), np.float32)
 
 
-@given(cents=st.integers(-45, 45).filter(lambda c: abs(c) >= 15))
+@given(cents=st.integers(-50, 40).filter(lambda c: abs(c) >= 15))
 @settings(max_examples=15)
 def test_a_piano_out_of_tune_is_found_out(cents: int) -> None:
     assert find_tuning(detuned(PIANO, cents), RATE) == pytest.approx(cents, abs=4)
+
+
+@pytest.mark.parametrize(("cents", "found"), [(-52, -52), (-47, -47), (43, 43), (48, -52)])
+def test_a_quarter_tone_flat_is_flat(cents: int, found: int) -> None:
+    assert find_tuning(sine(440 * 2 ** (cents / 1200), 3.0), RATE) == pytest.approx(found, abs=1)
 
 
 @pytest.mark.parametrize(("frequency", "cents"), [(440, 0), (450, 39), (430, -40), (880 * 2 ** (20 / 1200), 20)])

@@ -33,6 +33,7 @@ from transcribe.score.beats import Beats
 music21 = pytest.importorskip("music21")
 pytest.importorskip("verovio")
 
+BEATS = tuple(0.5 * k for k in range(33))
 # Few bars of a jig tell little of how many beats make one.
 KNOWN = {"jig": Timing(metre="6/8")}
 
@@ -135,6 +136,29 @@ def test_triplets_that_go_on_are_numbered_in_two_bars_alone() -> None:
         for bar in root.iter("measure")
     ]
     assert [bar for bar in shown if bar] == [[True] * 4] * 2 + [[False] * 4] * 4
+
+
+@pytest.mark.parametrize(
+    ("tones", "key", "main", "mark"),
+    [
+        ((74, 72), "C major", "C5", None),  # begun with its upper note
+        ((69, 70), "C major", "A4", "flat"),
+        ((71, 73), "A minor", "B4", "sharp"),
+        ((73, 74), "F major", "C#5", None),
+    ],
+)
+def test_trills_are_of_their_lower_note_and_show_the_accidental_of_the_upper(
+    tones: tuple[int, int], key: str, main: str, mark: str | None
+) -> None:
+    notes = [Note(0.5 * k, pitch, 0.5 * k + 0.45, 70) for k, pitch in enumerate((60, 64, 67, 64))]
+    notes += [Note(2 + 0.07 * k, tones[k % 2], 2.06 + 0.07 * k, 70) for k in range(14)]
+    notes.append(Note(3.0, 67, 3.5, 70))
+    whole = Transcription(tuple(sorted(notes)), beats=BEATS[:9], downbeats=BEATS[:9:4], key=key)
+    root = ElementTree.fromstring(score.to_musicxml(whole))
+    (trilled,) = (note for note in root.iter("note") if note.find("notations/ornaments/trill-mark") is not None)
+    sign = {"1": "#", "-1": "b"}.get(trilled.findtext("pitch/alter") or "", "")
+    assert f"{trilled.findtext('pitch/step')}{sign}{trilled.findtext('pitch/octave')}" == main
+    assert trilled.findtext("notations/ornaments/accidental-mark") == mark
 
 
 def test_a_pick_up_has_number_0() -> None:

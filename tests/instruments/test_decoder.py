@@ -149,12 +149,24 @@ def test_novelty_is_the_share_of_the_sound_in_which_another_family_is_likelier()
     assert TagDecoder(TagDecodingConfig()).fields(0.0)["novelty"] is None
 
 
+@pytest.mark.parametrize(("violin", "labels"), [((0, 8), ["piano"]), ((0, 30), ["piano", "violin"])])
+def test_beside_a_piano_alone_nothing_is_heard(violin: tuple[int, int], labels: list[str]) -> None:
+    block = activations(piano=(0, 40), violin=violin)
+    block.families[slice(*violin), FAMILIES.index("string")] = 0.95
+    decoder = TagDecoder(TagDecodingConfig())
+    decoder.push(block)
+    found = decoder.fields(6.4)["instruments"]
+    assert isinstance(found, tuple)
+    assert sorted(tag.label for tag in found if isinstance(tag, Tag)) == labels
+
+
 TAGS = (Tag(0.0, 9.0, "piano", 0.9), Tag(1.0, 3.0, "drums", 0.6), Tag(2.0, 3.0, "cello", 0.7))
 
 
 def test_of_a_piano_alone_nothing_else_is_said() -> None:
     song = Transcription(instruments=TAGS, duration=10.0, novelty=0.1)
-    assert who_plays(song) == ["piano 90%"]
+    assert who_plays(song) == ["solo piano 90%"]
+    assert who_plays(replace(song, instruments=(), notes=(Note(0.0, 60, 1.0, 80, 1.0, "piano"),))) == ["solo piano"]
     assert who_plays(replace(song, novelty=0.5)) == ["piano 90%", "drums 60%", "cello 70%"]
     assert who_plays(replace(song, novelty=None)) == ["piano 90%", "drums 60%", "cello 70%"]
     assert who_plays(Transcription()) == []
@@ -164,8 +176,10 @@ def test_notes_and_what_is_heard_say_together_who_plays() -> None:
     counts = {"piano": 50, "strings": 40, "bass": 6, "reed": 1, "flute": 3}
     notes = tuple(Note(0.1 * k, 60, 0.1 * k + 0.1, 80, 1.0, name) for name, n in counts.items() for k in range(n))
     song = Transcription(notes=notes, instruments=(*TAGS[:1], TAGS[2], Tag(0.0, 1.0, "flute", 0.8)), duration=10.0)
-    assert who_plays(song) == [
-        "piano: 50 notes", "strings (cello 70%): 40 notes", "bass: 6 notes", "flute: 3 notes"
-    ]  # fmt: skip
+    assert who_plays(song) == ["piano: 50 notes", "strings (cello 70%): 40 notes", "flute: 3 notes"]
     drums = replace(song, drums=tuple(Drum(0.1 * k, "hi-hat", 80) for k in range(20)))
-    assert "drums: 20 strokes" in who_plays(drums)
+    assert who_plays(drums) == who_plays(song)  # nobody heard a drum
+    assert "drums: 20 strokes" in who_plays(replace(drums, instruments=TAGS))
+    unasked = replace(drums, instruments=())
+    assert who_plays(unasked) == ["piano: 50 notes", "strings: 40 notes", "drums: 20 strokes", "bass: 6 notes"]
+    assert who_plays(replace(unasked, models={"instruments": "instruments-3"})) == []

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -8,7 +9,7 @@ from hypothesis import strategies as st
 
 from transcribe.errors import UsageError
 from transcribe.events import Chord, Key, Note, Transcription
-from transcribe.score.harmony import chord_tones, spelled, transposed
+from transcribe.score.harmony import chord_tones, on_beats, spelled, transposed
 from transcribe.theory.chords import parse
 
 
@@ -79,3 +80,38 @@ def test_transposing_there_and_back(labels: list[str], semitones: int) -> None:
         assert parse(after.label) == parse(before.label).transposed(semitones)
     back = transposed(moved, -semitones)
     assert (back.chords, back.key, back.keys) == (known.chords, known.key, known.keys)
+
+
+def changing(*edges: float, **told: object) -> Transcription:
+    chords = tuple(
+        Chord(a, b, label) for (a, b), label in zip(pairwise(edges), ["C:maj", "A:min", "F:maj", "G:7"], strict=False)
+    )
+    beats = {"beats": tuple(0.5 * i for i in range(1, 20)), "beat_confidence": 0.9}
+    return Transcription(chords=chords, duration=edges[-1], **{**beats, **told})  # type: ignore[arg-type]
+
+
+def edges_of(transcription: Transcription) -> list[float]:
+    return [chord.onset for chord in transcription.chords] + [transcription.chords[-1].offset]
+
+
+def test_chords_change_on_the_beats() -> None:
+    assert edges_of(on_beats(changing(0.0, 1.92, 4.11, 6.25, 9.0))) == [0.0, 2.0, 4.0, 6.25, 9.0]
+    # Before the first beat and after the last none is near.
+    assert edges_of(on_beats(changing(0.0, 0.2, 9.7, 12.0, 13.0))) == [0.0, 0.2, 9.7, 12.0, 13.0]
+    assert edges_of(on_beats(changing(0.0, 1.94, 2.06, 4.02, 5.0))) == [0.0, 1.94, 2.06, 4.0, 5.0]
+
+
+def test_where_beats_are_guessed_chords_stay() -> None:
+    heard = changing(0.0, 1.92, 4.11, 6.25, 9.0, beat_confidence=0.3)
+    assert on_beats(heard) == heard
+    assert on_beats(changing(0.0, 1.92, 4.11, 6.25, 9.0, beats=())) == replace(heard, beats=(), beat_confidence=0.9)
+    assert on_beats(Transcription(beats=(1.0, 2.0), beat_confidence=1.0)).chords == ()
+
+
+@given(st.lists(st.floats(0.01, 20), min_size=2, max_size=5, unique=True), st.lists(st.floats(0, 20), max_size=30))
+def test_chords_on_beats_abut_as_before(edges: list[float], beats: list[float]) -> None:
+    before = changing(0.0, *sorted(edges)[:4], beats=tuple(sorted(set(beats))))
+    after = edges_of(on_beats(before))
+    assert len(after) == len(edges_of(before))
+    assert all(a < b for a, b in pairwise(after))
+    assert max(abs(a - b) for a, b in zip(after, edges_of(before), strict=True)) <= 0.15

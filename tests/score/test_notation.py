@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from tests.strategies import transcriptions
 from transcribe.beats.analysis import analysed
 from transcribe.errors import InputError
-from transcribe.events import Note, Transcription
+from transcribe.events import Metre, Note, Transcription
 from transcribe.score.analysis import Timing, metre
 from transcribe.score.articulation import STACCATO
 from transcribe.score.barring import cut, in_bars
@@ -269,3 +269,28 @@ def test_usual_names_of_keys() -> None:
 def test_what_is_no_key(key: str) -> None:
     with pytest.raises(ValueError, match="is no key"):
         signature(key)
+
+
+def test_a_chord_held_for_a_bar_of_nine_eighths_is_cut_at_its_beats() -> None:
+    bar = Bar(F(0), F(9, 2), F(3, 2), 1, "9/8")
+    assert cut(F(0), F(9, 2), bar) == [(F(0), F(3)), (F(3), F(9, 2))]
+
+
+def test_bars_have_the_beats_of_their_own_metre() -> None:
+    # Four bars of nine eighths, then eight of two quarters.
+    beats = [0.9 * k for k in range(13)]
+    beats += [beats[-1] + 0.6 * k for k in range(1, 17)]
+    metres = (Metre(0.0, 10.8, "9/8"), Metre(10.8, 20.4, "2/4"))
+    notes = [Note(beat, 48 + k % 2, beat + 0.5, 70) for k, beat in enumerate(beats[:-1])]
+    notes += [Note(2.7 * k + 0.001, 72, 2.7 * k + 2.65, 70) for k in range(4)]
+    downbeats = (*beats[:12:3], *beats[12::2])
+    whole = Transcription(
+        tuple(sorted(notes)),
+        beats=tuple(beats),
+        downbeats=downbeats,
+        metres=metres,
+        beat_confidence=1.0,
+    )
+    bars = notate(whole).bars
+    assert [(bar.length, bar.beat) for bar in bars[:4]] == [(F(9, 2), F(3, 2))] * 4
+    assert {(bar.length, bar.beat) for bar in bars[4:12]} == {(F(2), F(1))}

@@ -6,12 +6,11 @@ from fractions import Fraction
 
 import numpy as np
 
-from transcribe.events import Key, Metre, Note, Transcription
+from transcribe.events import Metre, Note, Transcription
 from transcribe.score.hands import find_hands
 from transcribe.score.notation import keys_of_bars, notate
 from transcribe.score.quantise import quantize, quantize_hands
 from transcribe.theory.keys import find_keys
-from transcribe.theory.spelling import spelled_notes
 
 F = Fraction
 
@@ -73,16 +72,6 @@ def test_an_arpeggio_across_middle_c_is_one_hands() -> None:
     notes = sorted(low + wave)
     right = find_hands(notes)
     assert [bool(hand) for note, hand in zip(notes, right, strict=True)] == [note.pitch != 36 for note in notes]
-
-
-def test_notes_outside_of_the_key_are_spelled_by_where_they_go() -> None:
-    rising = [Note(0.5 * k, pitch, 0.5 * k + 0.5, 80) for k, pitch in enumerate((60, 61, 62, 66, 67))]
-    falling = [Note(0.5 * k, pitch, 0.5 * k + 0.5, 80) for k, pitch in enumerate((69, 68, 67, 63, 62))]
-    key = (Key(0.0, 3.0, "C major"),)
-    assert spelled_notes(rising, key) == ["C", "C#", "D", "F#", "G"]
-    assert spelled_notes(falling, key) == ["A", "Ab", "G", "Eb", "D"]
-    # B flat in G minor, as its chord has it, not A sharp.
-    assert spelled_notes([Note(0.0, 70, 1.0, 80)], (Key(0.0, 1.0, "G minor"),)) == ["Bb"]
 
 
 def test_each_section_has_its_key() -> None:

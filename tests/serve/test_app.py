@@ -116,11 +116,11 @@ def test_edits_are_done_and_kept(client: TestClient, library: Library) -> None:
     assert len(stored.notes) == 5  # as heard
     assert stored.edits == (DELETE,)
     undone = client.post(f"{address}/edits", json={"edits": [], "undone": [DELETE]}).json()
-    assert undone["undone"] == 1
+    assert undone["undone"] == [DELETE]
     assert undone["transcription"] == view["transcription"]
     # Another server finds all of it.
     again = TestClient(make_app(Library(library.folder), opened, Access("127.0.0.1", 8732)), base_url=HERE)
-    assert again.get(address).json()["undone"] == 1
+    assert again.get(address).json()["undone"] == [DELETE]
 
 
 def test_two_browsers_do_not_mix(client: TestClient, library: Library) -> None:
@@ -193,7 +193,7 @@ def test_what_is_deleted_is_gone(client: TestClient, library: Library) -> None:
 def test_what_a_killed_server_left_is_removed(library: Library) -> None:
     upload = library.begin("half.wav")
     upload.write(b"half")
-    upload._file.close()
+    upload.file.close()
     assert list(library.folder.rglob("*.part"))
     assert Library(library.folder).entries() == []
     assert list(library.folder.iterdir()) == []

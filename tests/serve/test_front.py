@@ -249,6 +249,8 @@ def test_notes_are_corrected_with_the_keys_undone_and_kept(window: Any, server: 
     save(window)
     assert window.evaluate(f"Boolean(page.song.byKey({json.dumps({k: first[k] for k in ('pitch', 'onset')})}))")
     assert server.edits(server.waltz) == []
+    window.reload()  # which forgets nothing
+    until(window, "page.song && !find('redo').disabled")
     for _ in range(5):
         window.keyboard.press("Control+y")
     save(window)

@@ -60,6 +60,7 @@ HOSTILE: dict[str, tuple[str, str, dict[str, str], bytes, int]] = {
     "edits of a form": ("POST", "/api/files/ID/edits", {"Content-Type": "text/plain"}, b'{"edits": []}', 415),
     "edits that are none": ("POST", "/api/files/ID/edits", JSON, b"\xff{", 400),
     "edits that are too deep": ("POST", "/api/files/ID/edits", JSON, b"[" * 9_000, 400),
+    "undone edits that are none": ("POST", "/api/files/ID/edits", JSON, b'{"edits": [], "undone": [1]}', 400),
     "edits that are a list": ("POST", "/api/files/ID/edits", JSON, b"[]", 400),
     "an operation that is none": ("POST", "/api/files/ID/edits", JSON, b'{"edits": [{"op": "exec"}]}', 422),
     "a note that isn't there": (

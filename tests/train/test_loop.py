@@ -115,7 +115,7 @@ class TinyTask:
 def run(folder: Path, *words: str) -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--width", type=int, default=3)
-    fit.add_options(parser, loop.LoopConfig(steps=3, warmup=1), batch=4, frames=None)
+    fit.add_options(parser, loop.LoopConfig(steps=3, warmup=1), batch=4, seconds=None)
     options = parser.parse_args(["--run", str(folder), "--device", "cpu", *words])
     fit.fit(TinyTask(options), options)
 
@@ -143,6 +143,14 @@ def test_a_run_with_other_settings_is_refused_before_anything_is_written(
     run(tmp_path)
     assert (tmp_path / "config.json").read_text() == '{"width":   3}'
     assert torch.load(tmp_path / "checkpoint.pt", weights_only=True)["step"] == 3
+
+
+@pytest.mark.parametrize(("seconds", "rate", "frames"), [(5.12, 50, 256), (5.0, 50, 248), (5.12, 100, 512), (0, 50, 8)])
+def test_excerpts_are_as_long_as_seconds_say_whatever_the_hop(seconds: float, rate: float, frames: int) -> None:
+    parser = argparse.ArgumentParser()
+    fit.add_options(parser, loop.LoopConfig(), batch=4, seconds=9.0)
+    options = parser.parse_args(["--run", "here", "--seconds", str(seconds)])
+    assert fit.n_frames(options, rate) == frames
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")

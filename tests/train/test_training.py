@@ -418,7 +418,8 @@ def test_calibration_error() -> None:
 def test_from_maestros_tree_to_weights(tmp_path: Path) -> None:
     data = make_maestro(tmp_path / "maestro")
     command = ["--train", f"maestro:{data}", "--valid", f"maestro:{data}", "--run", str(tmp_path / "run")]
-    command += ["--cache", str(tmp_path / "cache"), "--steps", "4", "--batch", "2", "--frames", "64", "--device", "cpu"]
+    command += ["--cache", str(tmp_path / "cache"), "--steps", "4", "--batch", "2", "--seconds", "1.28"]
+    command += ["--device", "cpu"]
     command += ["--channels", "4", "--mix-channels", "2", "--dilations", "1", "2", "--validate-every", "2"]
     notes.main([*command, "--export", "notes-9", "--licence", "CC0", "--weights", str(tmp_path / "weights")])
     model = load_model(NOTES, str(tmp_path / "weights" / "notes-9.safetensors"))
@@ -457,7 +458,7 @@ def test_two_processes_train_together(tmp_path: Path) -> None:
         port = free.getsockname()[1]
     command = [sys.executable, "-m", "train.notes", "--train", f"maestro:{data}", "--valid", f"maestro:{data}"]
     command += ["--run", str(tmp_path / "run"), "--cache", str(tmp_path / "cache"), "--steps", "3", "--batch", "1"]
-    command += ["--frames", "64", "--channels", "4", "--mix-channels", "2", "--dilations", "1", "--device", "cpu"]
+    command += ["--seconds", "1.28", "--channels", "4", "--mix-channels", "2", "--dilations", "1", "--device", "cpu"]
     processes = []
     for rank in range(2):
         place = {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": "2", "MASTER_PORT": str(port)}

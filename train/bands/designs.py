@@ -12,7 +12,7 @@ from pathlib import Path
 
 import torch
 
-from train import loop
+from train import fit, loop
 from train.bands import export
 from train.bands.excerpts import choose_band_excerpts, read_labels
 from train.bands.losses import BandLosses, rarity
@@ -54,13 +54,14 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--compile", action="store_true", help="torch.compile")
     parser.add_argument("--optimizer", choices=("adamw", "muon"), default="muon")
     parser.add_argument("--batch", type=int, default=6)
-    parser.add_argument("--frames", type=int, default=256)
+    fit.add_seconds(parser, 5.12)
     parser.add_argument("--device", default="auto")
     options = parser.parse_args(arguments)
     features, device = FeatureConfig(), torch.device(choose_device(options.device))
     pieces = [piece for name, folder in options.train for piece in load(name, folder, "train")]
     prepared = prepare(pieces, options.cache, read_labels)
-    batches = choose_band_excerpts(prepared, features, options.batch, options.frames, 0, device)
+    n_frames = fit.n_frames(options, features.grid.frames_per_second)
+    batches = choose_band_excerpts(prepared, features, options.batch, n_frames, 0, device)
     losses = BandLosses(rarity(prepared).to(device))
     name, folder = options.valid
     valid = load(name, folder, "validation")[:: options.every]

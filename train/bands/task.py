@@ -63,13 +63,21 @@ class BandsTask:
         network = EnsembleNetwork(self.features, config)
         if o.init_from:
             begin_from(o.init_from, network)
+        for name in o.frozen:
+            getattr(network, name).requires_grad_(False)
         return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
+
+    def frozen(self, network: EnsembleNetwork) -> loop.Frozen | None:
+        """Keep what ``--frozen`` names as it is."""
+        parts = [getattr(network, name) for name in self.options.frozen]
+        return (lambda step: parts) if parts else None
 
     def batches(self, network: EnsembleNetwork, device: torch.device) -> loop.Batches:
         """Draw excerpts of the recordings."""
         o = self.options
         try:
-            return choose_band_excerpts(self.prepared, self.features, o.batch, o.frames, o.seed, device, o.recordings)
+            n_frames = fit.n_frames(o, self.features.grid.frames_per_second)
+            return choose_band_excerpts(self.prepared, self.features, o.batch, n_frames, o.seed, device, o.recordings)
         except ValueError as error:
             raise InputError(f"{error}; see --train") from None
 
@@ -145,7 +153,8 @@ def _parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     fit.add_recordings(parser, DATASETS)
     add("--init-from", type=Path, help="weights of this task to start from, of this size or smaller")
-    fit.add_options(parser, loop.LoopConfig(optimizer="muon"), batch=6, frames=256)
+    add("--frozen", nargs="*", choices=("trunk", "head", "pedal"), default=[], help="what stays as it is")
+    fit.add_options(parser, loop.LoopConfig(optimizer="muon"), batch=6, seconds=5.12)
     parser.set_defaults(card=Path(__file__).with_name("sources.md"))
     add("--recordings", choices=("auto", "card", "disk"), default="auto", help="where their features lie in training")
     size = EnsembleConfig()

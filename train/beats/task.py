@@ -89,7 +89,7 @@ def main(arguments: list[str] | None = None) -> None:
     defaults = BeatsConfig()
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     start = loop.LoopConfig(steps=3200, learning_rate=3e-3, warmup=120, average=0.998, validate_every=650)
-    fit.add_options(parser, start, batch=8, frames=None)
+    fit.add_options(parser, start, batch=8, seconds=None)
     parser.add_argument("--corpus", type=Path, required=True, help="made by train.beats.corpus")
     parser.add_argument("--threads", type=int, default=1, help="of the CPU")
     parser.add_argument("--warmup", type=int, default=start.warmup, help="steps")

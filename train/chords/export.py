@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import product
+from pathlib import Path
 
 import numpy as np
 
+from train.cache import prepare
 from train.calibration import Predicted, fit_logistic, predict
 from train.card import Making, held_out_reliability, table, write_card, write_weights
+from train.chords.heard import Heard, rows_heard
+from train.chords.labels import read_labels
 from train.onnx import add_graph
 from train.progress import Progress
 from transcribe.chords.decoder import ChordDecoder, ChordDecodingConfig, at, class_of
@@ -28,6 +32,7 @@ from transcribe.chords.network import ChordsNetwork
 from transcribe.chords.task import CHORDS, ChordsModel
 from transcribe.datasets import Piece
 from transcribe.engine.features import FeatureConfig
+from transcribe.engine.inference import follow
 from transcribe.engine.weights import header_of, parse_model, to_bytes
 from transcribe.events import Chord
 from transcribe.report.statistics import reliability_table
@@ -47,6 +52,20 @@ def to_model(
     """Make what users load of a network in training: half precision, normalisation folded in."""
     header = header_of(CHORDS, network.config, decoding or ChordDecodingConfig(), features)
     return parse_model(CHORDS, to_bytes(network.state_dict(), header), "in training", device)
+
+
+def predict_heard(model: ChordsModel, pieces: Sequence[Piece], hearer: Heard, cache: Path) -> list[PredictedChords]:
+    """Run a network over what a notes network hears of every piece, from the cache where it is there."""
+    predicted = []
+    prepare(pieces, cache, read_labels, model.features, hearer)
+    for piece in pieces:
+        for found in prepare([piece], cache, read_labels, model.features, hearer):
+            heard = rows_heard(found.span(0, found.n_frames).astype(np.float32), model.features.grid)
+            duration = found.n_frames / model.features.grid.frames_per_second
+            reference = read_reference(piece, duration)
+            name = f"{piece.name} {hearer.__qualname__}"
+            predicted.append(Predicted(name, reference, list(follow([heard], model)), duration))
+    return predicted
 
 
 def decode(transcriber: Transcriber, piece: PredictedChords, decoding: ChordDecodingConfig) -> list[Chord]:
@@ -102,10 +121,19 @@ def export(
     making: Making,
     valid: Sequence[Piece],
     reports: Sequence[tuple[str, Sequence[Piece]]] = (),
+    heard: Sequence[Heard] = (),
+    cache: Path = Path("runs/features"),
 ) -> None:
-    """Tune on ``valid``, then write weights, graph, card and the line in the manifest; ``reports`` go into the card."""
+    """Tune on ``valid``, then write weights, graph, card and the line in the manifest; ``reports`` go into the card.
+
+    What follows a notes network is tuned on what each of ``heard`` hears of ``valid``, which may lie in the cache.
+    """
     transcriber = Transcriber(tasks=("chords",), model=to_model(network, features))
-    predicted = predict(transcriber, valid, read_reference)
+    predicted: list[PredictedChords] = []
+    for hearer in heard:
+        predicted += predict_heard(transcriber.model, valid, hearer, cache)
+    if not heard:
+        predicted = predict(transcriber, valid, read_reference)
     decoding = tune(transcriber, predicted)
     bins = reliability_table(*judged(transcriber, predicted[1::2], decoding))
     content = to_bytes(
@@ -114,7 +142,12 @@ def export(
     write_weights(content, "chords", making)
     add_graph(making.folder, making.name)
     final = Transcriber(tasks=("chords",), model=parse_model(CHORDS, content, making.name))
-    figures = [("validation", evaluate(valid, final)), *((title, evaluate(pieces, final)) for title, pieces in reports)]
+    if all(piece.labels.is_dir() for piece in valid):
+        figures = [("validation", evaluate(valid, final))]
+    else:
+        scores = [score_chords(piece.reference, decode(final, piece, decoding)) for piece in predicted]
+        figures = [("validation", ChordReport({piece.name: {} for piece in predicted}, mean_scores(scores)))]
+    figures += [(title, evaluate(pieces, final)) for title, pieces in reports]
     right = "Right means root and quality in the middle of the chord."
     sections = {
         "Search, tuned on the validation set": [f"`{decoding}`"],

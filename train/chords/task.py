@@ -2,11 +2,14 @@
 
     python -m train.chords recipes/chords.toml
     python -m train.chords --train runs/songs-train --valid runs/songs-valid --run runs/chords \
-        --init-from weights/notes-small-10.safetensors --export chords-2
+        --features notes --heard any medium --export chords-2
 
 A folder holds recordings beside ``.lab`` files of their names (what :mod:`train.synthesis.arrangements` writes;
 Isophonics, RWC and Billboard, once laid out so), or folders of clips named by their chord (``Am/``, ``A#_maj/``). A run
 that was stopped goes on where it was when the same command is called again.
+
+``--features notes`` reads what notes networks hear, each recording by every one of ``--heard``; ``mel`` is a network
+with a trunk of its own, which may begin as another's (``--init-from``).
 
 ``--task clips --labels Am,Bb,C,Dm,Em,F,G`` trains on folders of clips and tells these chords apart; ``--test`` says
 how well on other folders. ``--export`` tunes the decoder on the validation set and writes weights and model card.
@@ -29,36 +32,19 @@ from train import fit, loop
 from train.augment import augment
 from train.cache import Prepared, draw_spans, prepare, read_spans, shares_of
 from train.card import Making
+from train.chords import heard
 from train.chords.export import evaluate, export, to_model
-from transcribe.chords.datasets import read_chords
+from train.chords.labels import IGNORED, read_labels
 from transcribe.chords.decoder import change_counts, class_of, label_of, simplified
 from transcribe.chords.metrics import ClipReport, evaluate_clips
-from transcribe.chords.network import ChordsConfig, ChordsLogits, ChordsNetwork
+from transcribe.chords.network import FRONTS, N_INPUTS, ChordsConfig, ChordsLogits, ChordsNetwork
 from transcribe.datasets import Piece
 from transcribe.engine.features import FeatureConfig
 from transcribe.engine.weights import build, load_tensors
 from transcribe.errors import UsageError
 from transcribe.registry import load_dataset
-from transcribe.theory.chords import Label, parse, parse_name
+from transcribe.theory.chords import Label, parse_name
 from transcribe.transcriber import Transcriber
-
-IGNORED = -1
-
-
-def read_labels(path: Path) -> dict[str, np.ndarray]:
-    """Read ``times`` (n, 2) in s, and ``classes`` and ``basses`` (n,): -1 where there is none, or nobody knows."""
-    chords = read_chords(path)
-    labels = [parse(chord.label) for chord in chords]
-    classes = [class_of(label) for label in labels]
-    return {
-        "times": np.array([(chord.onset, chord.offset) for chord in chords], float).reshape(-1, 2),
-        "classes": np.array([IGNORED if number is None else number for number in classes], np.int64),
-        "basses": np.array([_bass(label) for label in labels], np.int64),
-    }
-
-
-def _bass(label: Label) -> int:
-    return IGNORED if label.root is None else (label.root + label.bass) % 12
 
 
 def majmin(labels: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -113,16 +99,23 @@ class Excerpts:
         self.shares = shares_of(lengths)
 
     def __call__(self, step: int, rank: int = 0) -> tuple[Tensor, Tensor]:
-        """Features (batch, n_frames, n_mels) and targets (batch, 2, n_steps)."""
+        """Draw inputs (batch, n_frames, n_inputs) and targets (batch, 2, n_steps)."""
         rng = np.random.default_rng([self.seed, step, rank])
         grid, stride = self.features.grid, self.config.stride
         spans = draw_spans(self.pieces, self.shares, self.n_frames, self.n_batch, rng)
-        log_mel = read_spans(self.pieces, spans, self.n_frames, self.features)
         target = np.full((self.n_batch, 2, self.n_frames // stride), IGNORED, np.int64)
         for row, (index, first) in enumerate(spans):
             piece = self.pieces[index]
             n_steps = min(self.n_frames, piece.n_frames - first) // stride
             target[row, :, :n_steps] = targets(piece.labels, first, n_steps, self.config, 1 / grid.frames_per_second)
+        if self.config.front == "notes":
+            rows = np.zeros((self.n_batch, self.n_frames, N_INPUTS), np.float32)
+            for row, (index, first) in enumerate(spans):
+                span = self.pieces[index].span(first, self.n_frames)
+                rows[row, : len(span)] = span
+                rows[row], target[row] = heard.varied(rows[row], target[row], 1 / grid.frames_per_second, rng)
+            return torch.from_numpy(rows).to(self.device), torch.from_numpy(target).to(self.device)
+        log_mel = read_spans(self.pieces, spans, self.n_frames, self.features)
         batch = augment(
             torch.from_numpy(log_mel).to(self.device), torch.Generator().manual_seed(int(rng.integers(1 << 62)))
         )
@@ -189,9 +182,18 @@ class ChordsTask:
     def _pieces(self, folders: Sequence[Path]) -> list[Piece]:
         return _with_labels([p for folder in folders for p in load_dataset("chords", folder)], self.wanted)
 
+    def _hearers(self) -> list[heard.Heard]:
+        """List the notes networks that hear the recordings; none where the network reads the spectrum."""
+        return [heard.Heard(name) for name in self.options.heard] if self.options.features == "notes" else []
+
     def prepare(self) -> None:
-        """Compute the features of the training folders."""
-        self.prepared = prepare(self._pieces(self.options.train), self.options.cache, read_labels, self.features)
+        """Compute the features of the training folders, or hear them with the notes networks."""
+        o = self.options
+        pieces = self._pieces(o.train)
+        hearers: list[heard.Heard | None] = [*self._hearers()]
+        self.prepared = [
+            one for hearer in hearers or [None] for one in prepare(pieces, o.cache, read_labels, self.features, hearer)
+        ]
         if self.options.task == "majmin":
             self.prepared = [dataclasses.replace(piece, labels=majmin(piece.labels)) for piece in self.prepared]
 
@@ -199,7 +201,8 @@ class ChordsTask:
         """Make the network, with the trunk of ``--init-from``, and count the changes of chord in the labels."""
         o = self.options
         sizes = o.channels, o.stem_channels, o.mix_channels, tuple(o.dilations), o.stride
-        network = ChordsNetwork(self.features, ChordsConfig(*sizes, front=o.features, normalised=o.normalised))
+        more = {"width": o.width, "reach": tuple(o.reach), "front": o.features, "normalised": o.normalised}
+        network = ChordsNetwork(self.features, ChordsConfig(*sizes, **more))
         if o.init_from is not None:
             initialise(network, o.init_from)
         network.changes.copy_(torch.from_numpy(change_counts([_sequence(piece.labels) for piece in self.prepared])))
@@ -208,7 +211,8 @@ class ChordsTask:
     def batches(self, network: ChordsNetwork, device: torch.device) -> loop.Batches:
         """Draw excerpts of the recordings."""
         o = self.options
-        return Excerpts(self.prepared, self.features, network.config, o.batch, o.frames, o.seed, device)
+        n_frames = fit.n_frames(o, self.features.grid.frames_per_second)
+        return Excerpts(self.prepared, self.features, network.config, o.batch, n_frames, o.seed, device)
 
     def frozen(self, network: ChordsNetwork) -> loop.Frozen | None:
         """Free the trunk's layers one by one, where that is asked for."""
@@ -244,7 +248,7 @@ class ChordsTask:
         if self.options.export:
             making = Making.of(self.options, command)
             reports = [(title, load_dataset("chords", Path(folder))) for title, folder in self.options.report]
-            export(network, self.features, making, self.valid, reports)
+            export(network, self.features, making, self.valid, reports, self._hearers(), self.options.cache)
 
 
 def bare(config: dict[str, Any]) -> ChordsNetwork:
@@ -263,7 +267,7 @@ def _checked(options: argparse.Namespace) -> ChordsTask:
     if options.export and not options.valid:
         raise UsageError("--export tunes the search on --valid, and there is none")
     if options.unfreeze_every and options.features != "mel":
-        raise UsageError("--unfreeze-every is about the trunk, which chroma features don't have")
+        raise UsageError("--unfreeze-every is about the trunk, which is read by --features mel alone")
     return ChordsTask(options)
 
 
@@ -298,11 +302,14 @@ def _parser() -> argparse.ArgumentParser:
     add("--report", type=fit.titled, nargs="*", default=[], help="title:folder, reported in the card only")
     add("--task", choices=("full", "majmin", "clips"), default="full", help="what is told apart")
     add("--labels", default="", help="with --task clips: the chords, such as Am,Bb,C")
-    add("--features", choices=("mel", "chroma"), default="mel", help="what the network reads")
+    add("--features", choices=FRONTS, default="mel", help="what the network reads")
+    add("--heard", nargs="+", default=["any", "medium"], help="with --features notes: the notes networks that hear")
+    add("--width", type=int, default=ChordsConfig.width, help="channels a pitch class")
+    add("--reach", type=int, nargs="+", default=list(ChordsConfig.reach), help="dilations of the blocks over them")
     add("--normalised", action=flag, default=False, help="take every frame's mean level away")
     add("--init-from", type=Path, help="weights of a notes or a chords network, or a run of one, to start from")
     add("--unfreeze-every", type=int, default=0, help="steps; 0: nothing is frozen")
-    fit.add_options(parser, loop.LoopConfig(steps=6000), batch=6, frames=800)
+    fit.add_options(parser, loop.LoopConfig(steps=6000), batch=6, seconds=16.0)
     fit.add_sizes(parser, ChordsConfig())
     add("--valid-pieces", type=int, default=12)
     return parser

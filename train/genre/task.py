@@ -210,5 +210,5 @@ def _parser() -> argparse.ArgumentParser:
     add("--features", choices=("mel", "cqt"), default="mel")
     add("--channels", type=int, nargs="+", default=[32, 48, 64, 96])
     defaults = loop.LoopConfig(steps=3000, learning_rate=1e-3, average=0.995, validate_every=500)
-    fit.add_options(parser, defaults, batch=16, frames=None)
+    fit.add_options(parser, defaults, batch=16, seconds=None)
     return parser

@@ -1,4 +1,6 @@
-"""Calibrate a trained instruments network on mixtures of validation clips; write its weights, graph, manifest and card.
+"""Calibrate a trained instruments network on validation data; write its weights, graph, manifest and card.
+
+It is calibrated on three kinds at once, each weighing alike: single clips, mixtures of clips, and bands.
 
 A slope and a bias for each vocabulary, by maximum likelihood, are folded into the last layer, so that what has a
 confidence of 0.8 is right 8 times out of 10.
@@ -13,7 +15,8 @@ import torch
 
 from train.calibration import fit_logistic
 from train.card import Making, reliability_lines, table, write_card, write_weights
-from train.instruments.mixtures import MIXED, Clip, Mixtures, Spectra
+from train.instruments.bands import Band
+from train.instruments.mixtures import MIXED, SINGLE, Clip, Mixtures, Spectra
 from train.onnx import add_graph
 from transcribe.datasets import Piece
 from transcribe.engine.features import FeatureConfig
@@ -28,12 +31,16 @@ from transcribe.transcriber import Transcriber
 VOCABULARIES = {"families": slice(0, len(FAMILIES)), "instruments": slice(len(FAMILIES), None)}
 
 
-def logits_and_truth(network: InstrumentsNetwork, clips: Sequence[Clip], n_batches: int, seed: int) -> list[np.ndarray]:
-    """Listen to random mixtures of clips: logits and targets, (n, labels) each."""
-    batches = Mixtures(clips, Spectra(), 16, 256, seed, torch.device("cpu"), MIXED)
+def logits_and_truth(
+    network: InstrumentsNetwork, clips: Sequence[Clip], bands: Sequence[Band], n_batches: int, seed: int
+) -> list[np.ndarray]:
+    """Listen to random clips alone, mixtures of them and bands in turn: logits and targets, (n, labels) each."""
+    cpu = torch.device("cpu")
+    kinds = [Mixtures(clips, Spectra(), 16, 256, seed, cpu, sizes) for sizes in (SINGLE, MIXED)]
+    kinds += [Mixtures((), Spectra(), 16, 256, seed, cpu, MIXED, bands=bands)] if bands else []
     rows = []
     for number in range(n_batches):
-        log_mel, target = batches(number)
+        log_mel, target = kinds[number % len(kinds)](number)
         with torch.inference_mode():
             logits = network(log_mel)
         rows.append(
@@ -42,9 +49,9 @@ def logits_and_truth(network: InstrumentsNetwork, clips: Sequence[Clip], n_batch
     return [np.concatenate(part) for part in zip(*rows, strict=True)]
 
 
-def calibrate(network: InstrumentsNetwork, clips: Sequence[Clip], n_batches: int = 40) -> None:
+def calibrate(network: InstrumentsNetwork, clips: Sequence[Clip], bands: Sequence[Band], n_batches: int = 18) -> None:
     """Fit slope and bias of the logits of each vocabulary, and fold them into the last layer."""
-    logits, truth = logits_and_truth(network, clips, n_batches, seed=1)
+    logits, truth = logits_and_truth(network, clips, bands, n_batches, seed=1)
     for part in VOCABULARIES.values():
         known = truth[:, part] >= 0
         bias, slope = fit_logistic(logits[:, part][known][:, None], truth[:, part][known])
@@ -56,10 +63,10 @@ def calibrate(network: InstrumentsNetwork, clips: Sequence[Clip], n_batches: int
 
 
 def reliability(
-    network: InstrumentsNetwork, clips: Sequence[Clip], n_batches: int = 40
+    network: InstrumentsNetwork, clips: Sequence[Clip], bands: Sequence[Band], n_batches: int = 18
 ) -> dict[str, list[tuple[float, float, int]]]:
-    """Tabulate what was said and what was right, on other mixtures than those of the calibration."""
-    logits, truth = logits_and_truth(network, clips, n_batches, seed=2)
+    """Tabulate what was said and what was right, on other excerpts than those of the calibration."""
+    logits, truth = logits_and_truth(network, clips, bands, n_batches, seed=2)
     tables = {}
     for name, part in VOCABULARIES.items():
         known = truth[:, part] >= 0
@@ -72,18 +79,19 @@ def export(
     network: InstrumentsNetwork,
     making: Making,
     valid: Sequence[Clip],
+    bands: Sequence[Band] = (),
     reports: Sequence[tuple[str, Sequence[Piece]]] = (),
 ) -> None:
-    """Calibrate on ``valid``, then write weights, graph, card and the line in the manifest."""
-    calibrate(network, valid)
+    """Calibrate on ``valid`` and ``bands``, then write weights, graph, card and the line in the manifest."""
+    calibrate(network, valid, bands)
     header = header_of(INSTRUMENTS, network.config, TagDecodingConfig(), FeatureConfig(), made=making.header())
     content = to_bytes(network.state_dict(), header)
     write_weights(content, "instruments", making)
     add_graph(making.folder, making.name)
     transcriber = Transcriber(tasks=("instruments",), model=parse_model(INSTRUMENTS, content, making.name))
     figures = [(title, evaluate_instruments(clips, transcriber)) for title, clips in reports]
-    confidence = ["On mixtures of one to five validation clips that the calibration wasn't fitted on:"]
-    for vocabulary, bins in reliability(network, valid).items():
+    confidence = ["On single clips, mixtures and bands of the validation that the calibration wasn't fitted on:"]
+    for vocabulary, bins in reliability(network, valid, bands).items():
         confidence += ["", f"{vocabulary}, expected calibration error {calibration_error(bins):.3f}:", ""]
         confidence += reliability_lines(bins, "steps")
     write_card(making, network, _figures(figures), {"Confidence": confidence})

@@ -20,11 +20,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from train import loop
-from train.augment import augment
+from train import fit, loop
 from train.cache import Transform
 from train.fit import dataset
-from train.instruments.mixtures import COLOUR, LAYOUTS, NOISIEST, SINGLE, Mixtures, Spectra, load
+from train.instruments.mixtures import LAYOUTS, SINGLE, Mixtures, Spectra, load
 from train.instruments.task import accuracy, losses
 from transcribe.engine.devices import choose_device
 from transcribe.engine.features import FeatureConfig
@@ -86,14 +85,15 @@ class Unmasked(Spectra):
     """Log-mel of which nothing is hidden: without SpecAugment."""
 
     def augmented(self, batch: Tensor, generator: torch.Generator) -> Tensor:
-        """Vary gain, colour and noise floor."""
-        return augment(batch, generator, COLOUR, NOISIEST)
+        """Record otherwise."""
+        return self.recorded(batch, generator)
 
 
 class ConstantQ(Spectra):
     """Constant-Q magnitudes."""
 
     n_bands = CQT_BINS
+    frequencies = 32.703 * 2 ** (np.arange(CQT_BINS) / 12)  # from C1 on
 
     def transposed(self, semitones: float) -> np.ndarray:
         """Tell for every band from where it is taken: a band is a semitone."""
@@ -184,7 +184,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--inputs", nargs="+", choices=INPUTS, default=list(INPUTS), metavar="NAME")
     parser.add_argument("--steps", type=int, default=800)
     parser.add_argument("--batch", type=int, default=16)
-    parser.add_argument("--frames", type=int, default=256)
+    fit.add_seconds(parser, 5.12)
     parser.add_argument("--precision", choices=("float32", "bfloat16"), default="float32")
     parser.add_argument("--cache", type=Path, default=Path("runs/features"))
     parser.add_argument("--device", default="auto")
@@ -199,7 +199,8 @@ def main(arguments: list[str] | None = None) -> None:
         held_out = load(layout, folder, options.cache, way.transform)
         torch.manual_seed(0)
         network, front = way.network(), way.front()
-        batches = Mixtures(clips, front, options.batch, options.frames, 0, device, SINGLE)
+        n_frames = fit.n_frames(options, FEATURES.grid.frames_per_second)
+        batches = Mixtures(clips, front, options.batch, n_frames, 0, device, SINGLE)
         # Runs this short are followed closely.
         config = loop.LoopConfig(options.steps, learning_rate=2e-3, average=0.99, precision=options.precision)
         began = time.monotonic()

@@ -18,10 +18,10 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from train.instruments.mixtures import truth_of
+from train.instruments.truth import truth_of
 from train.progress import Progress
 from train.synthesis.piano import SAMPLE_RATE
-from train.synthesis.solos import SOUNDS, line, synthesised, touch_of
+from train.synthesis.solos import SOUNDS, by_font, line, touch_of
 from transcribe.instruments.datasets import IRMAS_CODES
 from transcribe.instruments.decoder import FAMILIES
 
@@ -54,14 +54,14 @@ def one_note(soundfont: Path, name: str, rng: np.random.Generator) -> np.ndarray
     """Play one note of an instrument, 4 s."""
     sound = SOUNDS[name]
     note = (0.0, 3.0, int(rng.integers(sound.low, sound.high + 1)), int(rng.choice(VELOCITIES)))
-    return of_length(synthesised(soundfont, int(rng.choice(sound.programs)), [note]), 4.0)
+    return of_length(by_font(soundfont, int(rng.choice(sound.programs)), [note]), 4.0)
 
 
 def phrase(soundfont: Path, name: str, rng: np.random.Generator) -> np.ndarray:
     """Play 3 s of an instrument, as loud as any other."""
     sound = SOUNDS[name]
     notes = [note for note in line(sound, rng, 8.0) if note[0] < 7]
-    played = synthesised(soundfont, int(rng.choice(sound.programs)), notes, touch=touch_of(sound, rng))
+    played = by_font(soundfont, int(rng.choice(sound.programs)), notes, touch=touch_of(sound, rng))
     loud = np.flatnonzero(np.abs(played) > 0.02 * np.abs(played).max(initial=0))
     return normalised(of_length(played[loud[0] if len(loud) else 0 :], 3.0))
 

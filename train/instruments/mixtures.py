@@ -14,33 +14,18 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from train.augment import augment, hide
+from train.augment import augment, hide, narrow
 from train.cache import Prepared, Transform, draw_first, keep_path, prepare
+from train.instruments.bands import Band, excerpt
+from train.instruments.truth import N_LABELS, Truth, combined, truth_of
 from transcribe.datasets import Piece
 from transcribe.engine.features import FeatureConfig
 from transcribe.errors import UsageError
 from transcribe.instruments.datasets import DATASETS
-from transcribe.instruments.decoder import FAMILIES, INSTRUMENTS
 from transcribe.instruments.network import STRIDE
 
 # Of data sets: folders of train/synthesis/solos.py, and those that evaluation reads.
-LAYOUTS = ("solos", *DATASETS)
-N_LABELS = len(FAMILIES) + len(INSTRUMENTS)
-_INSTRUMENTS = list(INSTRUMENTS)
-# Folders of train/synthesis/solos.py that are none of the instruments: (instrument, family), None where it is open.
-OTHERS: dict[str, tuple[str | None, str | None]] = {
-    "plucked double bass": ("double bass", None),
-    "electric piano": (None, "keyboard"),
-    "harpsichord": (None, "keyboard"),
-    "accordion": (None, "reed"),
-    "harmonica": (None, "reed"),
-    "english horn": (None, "reed"),
-    "viola": (None, "string"),
-    "tuba": (None, "brass"),
-    "brass section": (None, "brass"),
-    "recorder": (None, "flute"),
-    "banjo": (None, "guitar"),
-}
+LAYOUTS = ("solos", "bands", *(name for name in DATASETS if name not in ("openmic", "spans")))
 # A unit of the features is 20 dB: the exponent of its power, to the base of e.
 _NATURAL = np.float32(4.605170)
 SOUNDING_DB, AUDIBLE_DB, GAIN_DB = 40.0, 25.0, 6.0
@@ -50,54 +35,8 @@ COLOUR, NOISIEST, HIDDEN = 0.25, 0.8, ((1, 20), (1, 20), (2, 30), (2, 30))
 WEIGHTS = {"piano": 4.0, "double bass": 0.5, "plucked double bass": 0.5}
 # How many clips a mixture has, and how often.
 SINGLE = {0: 0.06, 1: 0.94}
+BANDS = 0.5
 MIXED = {0: 0.04, 1: 0.34, 2: 0.32, 3: 0.15, 4: 0.1, 5: 0.05}
-
-
-@dataclass(frozen=True)
-class Truth:
-    """What a clip's name says: labels that are there, and labels that nobody knows of; indices into all labels."""
-
-    there: tuple[int, ...]
-    open: tuple[int, ...]
-
-
-def truth_of(name: str, vocabulary: str = "instruments") -> Truth:
-    """Tell which labels a clip of this name has.
-
-    Raises
-    ------
-    UsageError
-        If the name is none that is known.
-    """
-    n_families = len(FAMILIES)
-    if name == "noise":
-        return Truth((), ())
-    if name == "speech":
-        return Truth((), (FAMILIES.index("vocal"), n_families + _INSTRUMENTS.index("voice")))
-    instrument, family = OTHERS.get(name, (name, INSTRUMENTS.get(name)))
-    if vocabulary == "families":
-        instrument, family = None, name
-    if (instrument is None or instrument in INSTRUMENTS) and (family is None or family in FAMILIES):
-        there = [n_families + _INSTRUMENTS.index(instrument)] if instrument else []
-        unknown = []
-        if family:
-            there.append(FAMILIES.index(family))
-        else:  # bowed it is a string, plucked a bass
-            unknown += [FAMILIES.index("bass"), FAMILIES.index("string")]
-        if instrument is None:
-            unknown += [n_families + i for i, kin in enumerate(INSTRUMENTS.values()) if kin == family]
-        if instrument == "drums":
-            unknown += [n_families + _INSTRUMENTS.index(drum) for drum in ("bass drum", "snare drum", "hi-hat")]
-        if instrument in ("bass drum", "snare drum", "hi-hat"):
-            there.append(n_families + _INSTRUMENTS.index("drums"))
-        return Truth(tuple(there), tuple(unknown))
-    raise UsageError(f"{name!r} is neither an instrument nor a family, nor one of {', '.join(OTHERS)}")
-
-
-def combined(truths: Sequence[Truth]) -> Truth:
-    """Put together what several names say of one clip."""
-    there = {label for truth in truths for label in truth.there}
-    return Truth(tuple(sorted(there)), tuple(sorted({label for truth in truths for label in truth.open} - there)))
 
 
 @dataclass(frozen=True)
@@ -136,6 +75,7 @@ class Spectra:
     """
 
     n_bands = FeatureConfig().n_mels
+    frequencies = FeatureConfig().mel_frequencies()
     floor = (FeatureConfig().floor_db + FeatureConfig().offset_db) / FeatureConfig().scale_db
 
     def linear(self, values: np.ndarray) -> np.ndarray:
@@ -156,24 +96,30 @@ class Spectra:
 
     def transposed(self, semitones: float) -> np.ndarray:
         """Tell for every band from where it is taken, in bands, to sound so much higher."""
-        frequencies = FeatureConfig().mel_frequencies()
-        return np.interp(frequencies / 2 ** (semitones / 12), frequencies, np.arange(self.n_bands))
+        return np.interp(self.frequencies / 2 ** (semitones / 12), self.frequencies, np.arange(self.n_bands))
 
     def varied(self, values: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """Play up to 4 semitones higher or lower, timbre and all, and up to a fifth faster or slower."""
         semitones, speed = np.clip(rng.normal(0, 1.5), -4, 4), 2 ** rng.uniform(-0.3, 0.3)
+        return self.higher(values[np.arange(0, len(values), speed).astype(int)], semitones)
+
+    def higher(self, values: np.ndarray, semitones: float) -> np.ndarray:
+        """Play so much higher, timbre and all."""
         place = self.transposed(semitones)
         below = np.minimum(place.astype(int), self.n_bands - 2)
         share = (place - below).astype(np.float32)
-        rows = values[np.arange(0, len(values), speed).astype(int)]
-        return np.asarray(rows[:, below] * (1 - share) + rows[:, below + 1] * share)
+        return np.asarray(values[:, below] * (1 - share) + values[:, below + 1] * share)
 
     def augmented(self, batch: Tensor, generator: torch.Generator) -> Tensor:
-        """Vary gain, colour and noise floor, and hide a little.
+        """Record otherwise, and hide a little.
 
         Colour and noise of a set of recordings tell its instruments from those of sound fonts: they are varied widely.
         """
-        return hide(augment(batch, generator, COLOUR, NOISIEST), generator, HIDDEN)
+        return hide(self.recorded(batch, generator), generator, HIDDEN)
+
+    def recorded(self, batch: Tensor, generator: torch.Generator) -> Tensor:
+        """Vary gain, colour and noise floor, and cut the band of some."""
+        return augment(narrow(batch, generator, self.frequencies), generator, COLOUR, NOISIEST)
 
     def plain(self, batch: Tensor) -> Tensor:
         """Bring to what the network expects, where nothing is varied."""
@@ -193,7 +139,8 @@ def audible(own: np.ndarray, whole: np.ndarray, loudest: float) -> np.ndarray:
 class Mixtures:
     """Random mixtures of clips as batches; which ones depends on the seed, the step and the rank alone.
 
-    Every name has the same chance, however many clips it has, but for those in ``WEIGHTS``.
+    Every name has the same chance, however many clips it has, but for those in ``WEIGHTS``. A share of ``BANDS`` are
+    excerpts of ``bands`` where there are any; all of them where there are no clips.
     """
 
     def __init__(
@@ -206,6 +153,7 @@ class Mixtures:
         device: torch.device,
         sizes: dict[int, float],
         augmented: bool = True,
+        bands: Sequence[Band] = (),
     ) -> None:
         self.front, self.n_batch, self.n_frames, self.seed = front, n_batch, n_frames, seed
         self.device, self.sizes, self.augmented = device, sizes, augmented
@@ -213,8 +161,9 @@ class Mixtures:
         for clip in clips:
             self.by_name.setdefault(clip.name, []).append(clip)
         self.names = sorted(self.by_name)
+        self.bands, self.share = bands, 0.0 if not bands else BANDS if clips else 1.0
         weights = np.array([WEIGHTS.get(name, 1.0) for name in self.names])
-        self.chances = weights / weights.sum()
+        self.chances = weights / weights.sum() if len(weights) else weights
         self._levels: dict[str, float] = {}
 
     def __call__(self, step: int, rank: int = 0) -> tuple[Tensor, Tensor]:
@@ -223,6 +172,9 @@ class Mixtures:
         log_mel = np.zeros((self.n_batch, self.n_frames, self.front.n_bands), np.float32)
         target = np.zeros((self.n_batch, self.n_frames // STRIDE, N_LABELS), np.float32)
         for row in range(self.n_batch):
+            if self.bands and rng.random() < self.share:
+                log_mel[row], target[row] = self.of_a_band(rng)
+                continue
             size = int(rng.choice(list(self.sizes), p=list(self.sizes.values())))
             log_mel[row], target[row] = self.mixture(size, rng)
         batch = torch.from_numpy(log_mel).to(self.device)
@@ -236,6 +188,13 @@ class Mixtures:
             values = clip.prepared.span(0, clip.prepared.n_frames).astype(np.float32)
             self._levels[key] = float(self.front.levels(self.front.linear(values)).max())
         return self._levels[key]
+
+    def of_a_band(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+        """Draw an excerpt of a band, up to 2 semitones higher or lower."""
+        log_mel, target = excerpt(self.bands[int(rng.integers(len(self.bands)))], self.n_frames, rng)
+        if self.augmented:
+            log_mel = self.front.higher(log_mel, float(np.clip(rng.normal(0, 0.7), -2, 2)))
+        return log_mel, target
 
     def mixture(self, size: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         """Mix excerpts of ``size`` clips of different names: features and targets."""

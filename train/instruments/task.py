@@ -4,7 +4,8 @@
     python -m train.instruments --train solos:runs/solos-train --valid solos:runs/solos-valid --run runs/instruments-1
     python -m train.instruments ... --run runs/instruments-2 --mixtures --init-from runs/instruments-1
 
-Data are ``solos:folder`` (of ``train/synthesis/solos.py``), ``clips:folder``, ``nsynth:folder`` or ``irmas:folder``.
+Data are ``solos:folder`` and ``bands:folder`` (of ``train/synthesis/solos.py`` and ``bands.py``), ``clips:folder``,
+``nsynth:folder`` or ``irmas:folder``.
 A clip's features are computed once and kept in ``--cache``. ``--export`` calibrates the heads on mixtures of the
 validation clips and writes weights and model card.
 """
@@ -23,6 +24,7 @@ from torch import Tensor, nn
 
 from train import fit, loop
 from train.card import Making
+from train.instruments.bands import Band, load_bands
 from train.instruments.export import export
 from train.instruments.mixtures import LAYOUTS, MIXED, SINGLE, Clip, Mixtures, Spectra, load
 from transcribe.engine.features import FeatureConfig
@@ -30,6 +32,9 @@ from transcribe.engine.weights import build, load_tensors
 from transcribe.instruments.datasets import DATASETS
 from transcribe.instruments.decoder import FAMILIES
 from transcribe.instruments.network import STRIDE, InstrumentsConfig, InstrumentsLogits, InstrumentsNetwork
+
+# The layout of recordings of bands.
+BANDS = "bands"
 
 
 def losses(network: nn.Module, batch: tuple[Tensor, ...]) -> dict[str, Tensor]:
@@ -89,16 +94,32 @@ class InstrumentsTask:
     @cached_property
     def clips(self) -> list[Clip]:
         """The training clips, prepared."""
-        return [clip for name, folder in self.options.train for clip in load(name, folder, self.options.cache)]
+        return self._clips(self.options.train)
+
+    @cached_property
+    def bands(self) -> list[Band]:
+        """The bands to train on, prepared."""
+        return self._bands(self.options.train)
 
     @cached_property
     def valid(self) -> list[Clip]:
         """The validation clips, prepared."""
-        return [clip for name, folder in self.options.valid for clip in load(name, folder, self.options.cache)]
+        return self._clips(self.options.valid)
+
+    @cached_property
+    def valid_bands(self) -> list[Band]:
+        """The bands to calibrate on, prepared."""
+        return self._bands(self.options.valid)
+
+    def _clips(self, data: Sequence[tuple[str, Path]]) -> list[Clip]:
+        return [clip for name, folder in data if name != BANDS for clip in load(name, folder, self.options.cache)]
+
+    def _bands(self, data: Sequence[tuple[str, Path]]) -> list[Band]:
+        return [band for name, folder in data if name == BANDS for band in load_bands(folder, self.options.cache)]
 
     def prepare(self) -> None:
-        """Compute the features of all clips."""
-        _ = self.clips, self.valid
+        """Compute the features of all clips and bands."""
+        _ = self.clips, self.bands, self.valid, self.valid_bands
 
     def network(self) -> InstrumentsNetwork:
         """Make the network, from a run or a weights file where one is given."""
@@ -122,7 +143,8 @@ class InstrumentsTask:
         """Mix excerpts of the clips."""
         o = self.options
         sizes = MIXED if o.mixtures else SINGLE
-        return Mixtures(self.clips, Spectra(), o.batch, o.frames, o.seed, device, sizes)
+        n_frames = fit.n_frames(o, self.features.grid.frames_per_second)
+        return Mixtures(self.clips, Spectra(), o.batch, n_frames, o.seed, device, sizes, bands=self.bands)
 
     def losses(self, device: torch.device) -> loop.Losses:
         """Compare with what is true of the mixtures."""
@@ -141,7 +163,7 @@ class InstrumentsTask:
         if self.options.export:
             data = [(title, fit.dataset(*DATASETS)(name)) for title, name in self.options.report]
             reports = [(title, DATASETS[layout].pieces(folder)) for title, (layout, folder) in data]
-            export(network.cpu(), Making.of(self.options, command), self.valid, reports)
+            export(network.cpu(), Making.of(self.options, command), self.valid, self.valid_bands, reports)
 
 
 def bare(config: dict[str, Any]) -> InstrumentsNetwork:
@@ -168,5 +190,5 @@ def _parser() -> argparse.ArgumentParser:
     add("--channels", type=int, nargs=5, default=list(size.channels))
     add("--width", type=int, default=size.width)
     defaults = loop.LoopConfig(steps=2500, average=0.995, validate_every=500)
-    fit.add_options(parser, defaults, batch=32, frames=256)
+    fit.add_options(parser, defaults, batch=32, seconds=5.12)
     return parser

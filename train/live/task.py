@@ -104,7 +104,8 @@ class LiveTask(NotesTask):
         if not self.said:
             return super().batches(cast(Any, network), device)
         o = self.options
-        sizes = (self.prepared, self.features, o.batch, o.frames, o.seed, device)
+        n_frames = fit.n_frames(o, self.features.grid.frames_per_second)
+        sizes = (self.prepared, self.features, o.batch, n_frames, o.seed, device)
         return TaughtExcerpts(*sizes, said=self.said, share=o.teacher_share)
 
     def losses(self, device: torch.device) -> loop.Losses:
@@ -148,7 +149,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--init-from", type=Path, help="weights of a notes network, or a run of this program, to start from")
     add("--teacher", help="shipped notes network to learn from, beside the labels: small, medium, large")
     add("--teacher-share", type=float, default=0.7, help="of the targets, 0-1")
-    fit.add_options(parser, loop.LoopConfig(optimizer="muon"), batch=6, frames=256)
+    fit.add_options(parser, loop.LoopConfig(optimizer="muon"), batch=6, seconds=5.12)
     add("--recordings", choices=("auto", "card", "disk"), default="auto", help="where their features lie in training")
     fit.add_sizes(parser, LiveConfig())
     add("--valid-pieces", type=int, default=8)

@@ -44,7 +44,7 @@ def teach(pieces: Sequence[Prepared], teacher: str) -> list[Path]:
             continue
         frames = [(piece.span(0, piece.n_frames).astype(np.float32), 0, piece.n_frames)]
         border, rows = model.network.border, []
-        for window, count in cut_windows(iter(frames), border, model.features):
+        for window, count in cut_windows(iter(frames), border, model.features.silence):
             heads = [head[border : border + count].reshape(count, -1) for head in model.network(window)]
             rows.append(np.concatenate(heads, axis=1))
         part = path.with_suffix(f".{os.getpid()}.part.npy")

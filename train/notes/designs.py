@@ -23,7 +23,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from train import loop
+from train import fit, loop
 from train.cache import prepare
 from train.calibration import predict
 from train.fit import dataset
@@ -144,7 +144,7 @@ class LimitedContext(nn.Module):
         self.network.trunk.context = _Nothing()  # type: ignore[assignment]
         self.reach, self.place = 3 + 2 * sum(dilations), place
         self.border = 2 * self.reach
-        self.silence = (features.floor_db + features.offset_db) / features.scale_db
+        self.silence = features.silence
 
     def forward(self, log_mel: Tensor) -> NotesLogits:
         """(B, T, n_mels) -> logits of as many frames."""
@@ -231,13 +231,14 @@ def main() -> None:
     parser.add_argument("--precision", choices=("float32", "bfloat16"), default="float32")
     parser.add_argument("--compile", action="store_true", help="torch.compile")
     parser.add_argument("--batch", type=int, default=6)
-    parser.add_argument("--frames", type=int, default=256)
+    fit.add_seconds(parser, 5.12)
     parser.add_argument("--device", default="auto")
     options = parser.parse_args()
     features, device = FeatureConfig(), torch.device(choose_device(options.device))
     pieces = [piece for name, folder in options.train for piece in load(name, folder, "train")]
     prepared = prepare(pieces, options.cache, read_labels)
-    batches = choose_excerpts(prepared, features, options.batch, options.frames, 0, device)
+    n_frames = fit.n_frames(options, features.grid.frames_per_second)
+    batches = choose_excerpts(prepared, features, options.batch, n_frames, 0, device)
     (valid, *reported) = [
         load(name, folder, "validation")[:: options.every] for name, folder in (options.valid, *options.report)
     ]

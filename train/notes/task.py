@@ -28,6 +28,7 @@ from train.card import Making
 from train.notes import export
 from train.notes.excerpts import choose_excerpts
 from train.notes.grow import grow
+from train.notes.intervals import interval_loss
 from train.synthesis.performances import from_transcription
 from transcribe.datasets import Piece
 from transcribe.engine.features import FeatureConfig
@@ -73,6 +74,28 @@ def note_losses(logits: NotesLogits, target: Tensor) -> dict[str, Tensor]:
         "velocity": 15 * entropy(logits.velocity, velocity, weight) / weight.sum().clamp(min=1),
         "pedal": 0.3 * entropy(logits.pedal, pedal[..., 0].clamp(min=0), known) / n_slices,
     }
+
+
+class WithIntervals:
+    """Losses, and beside them :func:`train.notes.intervals.interval_loss` of the same predictions.
+
+    Parameters
+    ----------
+    weight
+        Of the ends of notes beside the other losses.
+    frames_per_second
+        Of the features.
+    """
+
+    def __init__(self, weight: float, frames_per_second: float) -> None:
+        self.weight, self.rate = weight, frames_per_second
+
+    def __call__(self, network: nn.Module, batch: tuple[Tensor, ...]) -> dict[str, Tensor]:
+        """Compute :func:`losses` and that of the intervals."""
+        log_mel, target = batch
+        logits: NotesLogits = network(log_mel)
+        interval = self.weight * interval_loss(logits.frame, logits.offset, target, self.rate)
+        return {**note_losses(logits, target), "interval": interval}
 
 
 class Distilled:
@@ -177,14 +200,17 @@ class NotesTask:
         """Draw excerpts of the recordings."""
         o = self.options
         try:
-            return choose_excerpts(self.prepared, self.features, o.batch, o.frames, o.seed, device, o.recordings)
+            n_frames = fit.n_frames(o, self.features.grid.frames_per_second)
+            return choose_excerpts(self.prepared, self.features, o.batch, n_frames, o.seed, device, o.recordings)
         except ValueError as error:
             raise InputError(f"{error}; see --train") from None
 
     def losses(self, device: torch.device) -> loop.Losses:
         """Compare with the labels, and with a teacher where there is one."""
-        if self.options.teacher is None:
-            return losses
+        o = self.options
+        if o.teacher is None:
+            rate = self.features.grid.frames_per_second
+            return WithIntervals(o.interval_weight, rate) if o.interval_weight else losses
         teacher: nn.Module = load_network(self.options.teacher).to(device)
         if self.options.compile:  # like the network that it teaches; under autocast it has the same precision
             teacher = cast(nn.Module, torch.compile(teacher))
@@ -250,7 +276,8 @@ def _parser() -> argparse.ArgumentParser:
     add("--init-from", type=Path, help="weights or run to start from, of this size or smaller")
     add("--teacher", type=Path, help="weights or run to learn from, beside the labels")
     add("--teacher-share", type=float, default=0.7, help="of the targets, 0-1")
-    fit.add_options(parser, loop.LoopConfig(optimizer="muon"), batch=6, frames=256)
+    fit.add_options(parser, loop.LoopConfig(optimizer="muon"), batch=6, seconds=5.12)
+    add("--interval-weight", type=float, default=0.0, help="of a loss of where notes end; 0 for none")
     add("--recordings", choices=("auto", "card", "disk"), default="auto", help="where their features lie in training")
     fit.add_sizes(parser, TrunkConfig())
     fit.add_features(parser)

@@ -9,16 +9,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from train.score.corpus import TICKS, Performed
+from train.score.corpus import TICKS, TOLD, WRITTEN, Performed
 from train.score.inventions import invent
 from transcribe.score.features import LENGTHS, N_FEATURES, PHASES, Bars, note_features
 
 # A piece is heard at another pitch, another tempo, less exactly, with notes missing; on beats that stray, that are
 # halved or doubled, without bars.
 _TRANSPOSED, _FASTER, _JITTER, _HELD, _MISSING = 6, 0.25, 0.012, 0.25, 0.04
-_BEAT_JITTER, _OTHER_LEVEL, _WITHOUT_BARS = 0.012, 0.2, 0.15
-# So much of training is made up.
-_INVENTED = 0.2
+_BEAT_JITTER, _OTHER_LEVEL, _WITHOUT_BARS, _OTHER_BARS, _BETWEEN = 0.025, 0.2, 0.12, 0.1, 0.06
+# So much of training is made up, and so much is scores that nobody plays.
+_INVENTED, _WRITTEN = 0.12, 0.2
 # Lengths this near to one of LENGTHS, as ratios, are it.
 _NEAR = 1.02
 _PHASE = np.full(TICKS, -1)
@@ -52,15 +52,43 @@ def excerpt(piece: Performed, n_notes: int, rng: np.random.Generator) -> Perform
     low = cut.indices(len(piece.bars.beats))[0]
     bars = Bars(*(getattr(piece.bars, name)[cut] for name in ("beats", "number", "count", "quarters", "compound")))
     place = np.where(piece.place[part] >= 0, piece.place[part] - low * TICKS, -1)
-    return replace(
-        piece, notes=piece.notes[part], place=place, length=piece.length[part], staff=piece.staff[part], bars=bars
-    )
+    told = {name: getattr(piece, name)[part] for name in TOLD} | {"place": place}
+    return replace(piece, notes=piece.notes[part], bars=bars, **told)
+
+
+def interpreted(piece: Performed, rng: np.random.Generator) -> Performed:
+    """Play what a machine would: the tempo drifts, notes stray, hands let go early, one is louder."""
+    beats, notes = piece.bars.beats, piece.notes.copy()
+    drift = np.cumsum(rng.normal(0, rng.choice([0.004, 0.012, 0.025]), len(beats) - 1))
+    pace = np.exp(drift - drift.mean() + rng.normal(0, 0.02, len(beats) - 1))
+    warped = beats[0] + np.concatenate([[0.0], np.cumsum(np.diff(beats) * pace)])
+    held = notes[:, 1] - notes[:, 0]
+    held *= rng.uniform(0.4, 1.05, 2)[(piece.staff == 1).astype(int)] * np.exp(rng.normal(0, 0.12, len(held)))
+    for column, times in ((1, notes[:, 0] + held), (0, notes[:, 0])):
+        # Beyond the outer beats it goes on as there.
+        inside = np.clip(times, beats[0], beats[-1])
+        notes[:, column] = np.interp(inside, beats, warped) + times - inside
+    # A hand's chord is rolled a little, and one hand may come late.
+    late = rng.normal(0, 0.008, 2)[(piece.staff == 1).astype(int)]
+    notes[:, 0] += late + rng.normal(0, rng.uniform(0.003, 0.02), len(notes))
+    notes[:, 1] = np.maximum(notes[:, 1], notes[:, 0] + 0.03)
+    loud = rng.normal([58, 70], 6)[(piece.staff == 1).astype(int)] + rng.normal(0, 6, len(notes))
+    notes[:, 3] = np.clip(loud, 10, 120)
+    order = np.lexsort((notes[:, 2], notes[:, 0]))
+    told = {name: getattr(piece, name)[order] for name in TOLD}
+    return replace(piece, notes=notes[order], bars=replace(piece.bars, beats=warped), **told)
 
 
 def varied(piece: Performed, rng: np.random.Generator) -> Performed:
     """Play an excerpt otherwise, and tell other beats of it."""
+    if piece.split == WRITTEN:
+        piece = interpreted(piece, rng)
     piece = _on_another_level(piece, rng) if rng.random() < _OTHER_LEVEL else piece
+    piece = _between_beats(piece) if rng.random() < _BETWEEN else piece
     bars = piece.bars
+    if rng.random() < _OTHER_BARS:
+        shift = int(rng.integers(1, 4))
+        bars = replace(bars, number=np.where(bars.count > 0, (bars.number + shift) % np.maximum(bars.count, 1), 0))
     if rng.random() < _WITHOUT_BARS:
         bars = replace(bars, number=0 * bars.number, count=0 * bars.count)
     notes = piece.notes.copy()
@@ -80,10 +108,20 @@ def varied(piece: Performed, rng: np.random.Generator) -> Performed:
     beats = beats + np.clip(rng.normal(0, rng.uniform(0, _BEAT_JITTER), len(beats)), -0.2 * room, 0.2 * room)
     order = np.lexsort((notes[:, 2], notes[:, 0]))
     order = order[rng.random(n) > rng.uniform(0, _MISSING)] if n > 2 else order
-    return replace(
-        piece, notes=notes[order], place=piece.place[order], length=piece.length[order], staff=piece.staff[order],
-        bars=replace(bars, beats=beats),
-    )  # fmt: skip
+    told = {name: getattr(piece, name)[order] for name in TOLD}
+    return replace(piece, notes=notes[order], bars=replace(bars, beats=beats), **told)
+
+
+def _between_beats(piece: Performed) -> Performed:
+    """Tell that the beats lie halfway between where they do."""
+    bars = piece.bars
+    if len(bars.beats) < 3:
+        return piece
+    middles = (bars.beats[1:] + bars.beats[:-1]) / 2
+    told = Bars(middles, bars.number[:-1], bars.count[:-1], bars.quarters[:-1], bars.compound[:-1])
+    # What lay on a beat lies half a beat before the next one of these.
+    place = np.where(piece.place >= TICKS // 2, piece.place - TICKS // 2, -1)
+    return replace(piece, place=place, bars=told)
 
 
 def _on_another_level(piece: Performed, rng: np.random.Generator) -> Performed:
@@ -128,6 +166,9 @@ class Batches:
         counts = {title: titles.count(title) for title in titles}
         # A long piece has more to say than a short one, and many performances less than as many pieces.
         odds = np.array([np.sqrt(len(p.notes) / counts[t]) for p, t in zip(self.pieces, titles, strict=True)])
+        written = np.array([piece.split == WRITTEN for piece in self.pieces])
+        for own, share in ((written, _WRITTEN), (~written, 1 - _WRITTEN)):
+            odds[own] *= share / max(odds[own].sum(), 1e-9)
         self.odds = odds / odds.sum()
 
     def __call__(self, step: int, rank: int) -> tuple[Tensor, ...]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from train.score.corpus import TICKS, Performed
+from train.score.corpus import TICKS, UNSPELLED, Performed
 from transcribe.score.features import Bars
 
 # Beats a bar, whether they divide in three, beats a minute.
@@ -131,4 +131,7 @@ def _performed(style: _Style, written: list[_Note], n_bars: int) -> Performed:
     count = np.full(n, style.n_beats)
     bars = Bars(beats, numbers % style.n_beats, count, quarters, np.full(n, style.triple))
     length = (notes[:, 1] * quarters[0]).astype(int)
-    return Performed("invented", "train", rows[order], notes[order, 0], length[order], notes[order, 3], bars)
+    unknown = np.full(len(rows), UNSPELLED)
+    return Performed(
+        "invented", "train", rows[order], notes[order, 0], length[order], notes[order, 3], bars, unknown, 0
+    )

@@ -21,8 +21,10 @@ from train.card import Making
 from train.score.batches import Batches
 from train.score.corpus import Performed, load
 from train.score.export import export
+from train.score.growing import grown
 from train.score.losses import losses, validate
-from transcribe.engine.weights import build
+from transcribe.engine.weights import build, load_tensors, read_header
+from transcribe.errors import UsageError
 from transcribe.score.network import ScoreConfig, ScoreNetwork
 
 
@@ -42,16 +44,27 @@ class Training:
         self._config = ScoreConfig(options.channels, tuple(options.dilations), options.dropout)
         torch.set_num_threads(options.threads)
         pieces = load(options.corpus)
-        self._pieces = [piece for piece in pieces if piece.split == "train" or options.all]
+        self._pieces = [piece for piece in pieces if piece.split != "valid" or options.all]
         self._held_out = first_performances([piece for piece in pieces if piece.split == "valid"])
 
     def prepare(self) -> None:
         """Do nothing: the corpus is small, and in memory."""
 
     def network(self) -> ScoreNetwork:
-        """Make the network, from nothing or from a run."""
+        """Make the network: from nothing, or grown from a run's or from weights."""
         start: Path | None = self._options.init_from
-        return ScoreNetwork(self._config) if start is None else loop.load_run(start, self.build).train()
+        if start is None:
+            return ScoreNetwork(self._config)
+        try:
+            return grown(loop.load_run(start, self.build) if start.is_dir() else self._weights(start), self._config)
+        except ValueError as error:
+            raise UsageError(f"{error}; see --init-from and the sizes") from None
+
+    def _weights(self, path: Path) -> ScoreNetwork:
+        """Read the network of a file of weights."""
+        network = self.build(read_header(path.read_bytes())["network"])
+        network.load_state_dict(load_tensors(path))
+        return network
 
     def batches(self, network: ScoreNetwork, device: torch.device) -> Batches:
         """Draw excerpts, and play them otherwise."""
@@ -87,12 +100,12 @@ def main(arguments: list[str] | None = None) -> None:
     defaults = ScoreConfig()
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     start = loop.LoopConfig(steps=2000, learning_rate=3e-3, warmup=100, average=0.995, validate_every=250)
-    fit.add_options(parser, start, batch=16, frames=None)
+    fit.add_options(parser, start, batch=16, seconds=None)
     parser.add_argument("--corpus", type=Path, required=True, help="made by train.score.corpus")
     parser.add_argument("--threads", type=int, default=1, help="of the CPU")
     parser.add_argument("--notes", type=int, default=512, help="an excerpt")
     parser.add_argument("--warmup", type=int, default=start.warmup, help="steps")
-    parser.add_argument("--init-from", type=Path, help="run to start from")
+    parser.add_argument("--init-from", type=Path, help="run or weights to start from, of this size or smaller")
     parser.add_argument("--channels", type=int, default=defaults.channels)
     parser.add_argument("--dilations", type=int, nargs="+", default=list(defaults.dilations))
     parser.add_argument("--dropout", type=float, default=defaults.dropout)

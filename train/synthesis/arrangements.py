@@ -41,6 +41,7 @@ from train.synthesis.songs import (
     made_up,
     picked,
     read_song,
+    rested,
     songs_of,
     strummed,
     vary,
@@ -190,6 +191,8 @@ def _render_one(index: int, options: argparse.Namespace) -> int:
             whole = vary(read_song(options.midi[int(rng.integers(len(options.midi)))]), rng, options.enriched_share)
             end = whole.chords[-1][1]
             song = excerpt(whole, rng.uniform(0, max(0.0, end - EXCERPT)), EXCERPT)
+        if options.rest_share and rng.random() < options.rest_share:
+            song = rested(song, rng)
         soundfont = options.soundfonts[int(rng.integers(len(options.soundfonts)))]
         samples, chords = render(song, soundfont, rng, studio, options.alone_share, _banks(options))
     soundfile.write(options.out / f"{name}.flac", samples, SAMPLE_RATE, subtype="PCM_16")
@@ -236,6 +239,7 @@ def main() -> None:
     parser.add_argument("--made-up-share", type=float, default=0.35, help="random chords instead of songs")
     parser.add_argument("--silent-share", type=float, default=0.06, help="noise, speech, drums: no chord")
     parser.add_argument("--enriched-share", type=float, default=0.4, help="songs with richer chords than written")
+    parser.add_argument("--rest-share", type=float, default=0.0, help="songs in which everybody pauses now and then")
     parser.add_argument("--alone-share", type=float, default=0.35, help="a lone instrument instead of a band")
     parser.add_argument("--rooms", type=Path, help="impulse responses made by train.synthesis.rooms")
     parser.add_argument("--sounds", type=Path, help="folder of speech and drums made by train.synthesis.sounds")

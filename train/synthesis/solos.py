@@ -11,12 +11,14 @@ chords, excerpts of songs or held notes with pauses. ``train/instruments`` mixes
 from __future__ import annotations
 
 import argparse
+import itertools
 import multiprocessing
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import soundfile
@@ -28,6 +30,9 @@ from train.synthesis import modelled, recorder, rooms
 from train.synthesis.performances import excerpt, read_midi
 from train.synthesis.piano import SAMPLE_RATE, Piano, load_pianos, play
 from train.synthesis.sounds import CLOSED_HIHAT, KICK, OPEN_HIHAT, SNARE, drums, synthesise
+
+if TYPE_CHECKING:
+    from train.synthesis.fonts import Font
 
 SECONDS = 20.0
 
@@ -83,8 +88,10 @@ SOUNDS = {
     "synth": Sound((62, 63, *range(80, 96)), 36, 96, 0.5),
     "banjo": Sound((105, 106, 107), 45, 84, 0.4, strummed=True),
 }
-# Folders of the Philharmonia's notes, and what they are here.
+# Folders of single notes (the Philharmonia's, free banks'), and what they are here.
 NOTES = {
+    "acoustic_guitar": "acoustic guitar", "electric_bass": "bass", "electric_guitar": "electric guitar",
+    "electric_piano": "electric piano", "piano": "piano", "strings": "string section", "vibraphone": "mallets",
     "banjo": "banjo", "bass_clarinet": "clarinet", "bassoon": "bassoon", "cello": "cello", "clarinet": "clarinet",
     "contrabassoon": "bassoon", "cor_anglais": "english horn", "double_bass": "double bass", "flute": "flute",
     "french_horn": "horn", "guitar": "acoustic guitar", "mandolin": "banjo", "oboe": "oboe",
@@ -179,6 +186,43 @@ def synthesised(
     return synthesise(soundfont, midi)[: int(SECONDS * SAMPLE_RATE)]
 
 
+def by_font(
+    path: Path,
+    program: int,
+    notes: Notes,
+    rng: np.random.Generator | None = None,
+    is_drum: bool = False,
+    touch: Touch | None = None,
+) -> np.ndarray:
+    """Play notes through a sound font within the process, its sound changed at random if ``rng`` is given.
+
+    What plays TiMidity's patches does so in a process of its own, and changes nothing.
+    """
+    # They read what is sounded here.
+    from train.synthesis.fonts import Timbre
+    from train.synthesis.players import STEP, Played
+    from train.synthesis.scores import Part
+
+    if path.suffix == ".cfg":
+        return synthesised(path, program, notes, is_drum, touch)
+    bends, controls = touch or ([], [])
+    grid = np.arange(0, SECONDS + STEP, STEP)
+    cents = np.interp(grid, *zip(*bends, strict=True)) if bends else None
+    loudness = np.interp(grid, *zip(*((t, (v / 127) ** 2) for t, _, v in controls), strict=True)) if controls else None
+    part = Part(np.array(sorted(notes), float).reshape(-1, 4), np.zeros((0, 2)), program, is_drum)
+    timbre = Timbre() if rng is None else Timbre.draw(rng)
+    if is_drum and rng is not None:
+        timbre = Timbre(filter=float(rng.uniform(-1500, 300)))
+    return _font(path).play(Played(part, "", program, cents, loudness), SECONDS, timbre)
+
+
+@cache
+def _font(path: Path) -> Font:
+    from train.synthesis.fonts import Font
+
+    return Font(path)
+
+
 def touch_of(sound: Sound, rng: np.random.Generator) -> Touch:
     """Tune the instrument; where a player shapes its notes, let vibrato, pitch and loudness wander as they do."""
     tuning = float(np.clip(rng.normal(0, 20), -60, 60))
@@ -238,7 +282,7 @@ def one_drum(soundfonts: Sequence[Path], keys: Sequence[int], rng: np.random.Gen
             notes = [(on, on + 0.2, int(key), int(rng.integers(50, 127))) for on in times]
             # Fonts of a single kit have it as their first preset, others in the bank of percussion.
             for program, is_drum in ((kit, True), (0, True), (0, False)):
-                played = synthesised(soundfont, program, notes, is_drum)
+                played = by_font(soundfont, program, notes, rng, is_drum)
                 if played.any():
                     return played
     return np.zeros(int(SECONDS * SAMPLE_RATE))
@@ -307,7 +351,7 @@ def solo(kind: str, name: str, sources: _Sources, rng: np.random.Generator) -> n
         else:
             notes = line(sound, rng)
         soundfont = sources.soundfonts[int(rng.integers(len(sources.soundfonts)))]
-        return synthesised(soundfont, int(rng.choice(sound.programs)), notes, touch=touch_of(sound, rng))
+        return by_font(soundfont, int(rng.choice(sound.programs)), notes, rng, touch=touch_of(sound, rng))
     if kind == "modelled":
         return modelled.play(name, line(SOUNDS[name], rng), SECONDS, rng)
     if kind == "real":
@@ -350,7 +394,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--soundfonts", type=Path, nargs="*", default=[])
     parser.add_argument("--drums", type=Path, nargs="*", default=[], help="sound fonts with drums")
-    parser.add_argument("--notes", type=Path, help="folders of single notes, as the Philharmonia's")
+    parser.add_argument("--notes", type=Path, nargs="*", default=[], help="with folders of single notes in them")
     parser.add_argument("--pianos", type=Path, nargs="*", default=[], help="sampled pianos (train/synthesis/banks.py)")
     parser.add_argument("--midi", type=Path, required=True, help="folder of songs")
     parser.add_argument("--sounds", type=Path, help="folder with speech*.flac (train/synthesis/sounds.py)")
@@ -365,9 +409,8 @@ def main() -> None:
 
 def _write(options: argparse.Namespace) -> None:
     notes: dict[str, tuple[Path, ...]] = {}
-    for folder, name in NOTES.items() if options.notes else ():
-        found = tuple(sorted((options.notes / folder).glob("*.*"))) if (options.notes / folder).is_dir() else ()
-        if found:
+    for bank, (folder, name) in itertools.product(options.notes, NOTES.items()):
+        if found := tuple(sorted((bank / folder).glob("*.*"))):
             notes[name] = notes.get(name, ()) + found
     sources = _Sources(
         tuple(options.soundfonts),

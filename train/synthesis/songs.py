@@ -16,6 +16,8 @@ Span = tuple[float, float, Label]
 # (onset s, offset s, pitch, velocity)
 Notes = list[tuple[float, float, int, int]]
 
+# A guitar's open strings.
+STRINGS = (40, 45, 50, 55, 59, 64)
 # How often a made-up chord has which quality.
 QUALITIES = {
     "maj": 5, "min": 5, "7": 3, "maj7": 3, "min7": 3, "sus4": 2, "sus2": 2, "dim": 2, "aug": 2, "maj6": 1.5,
@@ -91,6 +93,30 @@ def vary(song: Song, rng: np.random.Generator, enriched: float = 0.4) -> Song:
     return Song(chords, song.beats * stretch, tracks)
 
 
+def rested(song: Song, rng: np.random.Generator) -> Song:
+    """Let chords end early, many or few of them: a rest of a quarter of a second to two, in which nobody plays on."""
+    often = rng.uniform(0.2, 0.8)
+    chords: list[Span] = []
+    rests: list[tuple[float, float]] = []
+    for on, off, label in song.chords:
+        rest = min(rng.uniform(0.25, 2.0), 0.6 * (off - on))
+        if label == NO_CHORD or rest < 0.25 or rng.random() > often:
+            chords.append((on, off, label))
+            continue
+        chords += [(on, off - rest, label), (off - rest, off, NO_CHORD)]
+        rests.append((off - rest, off))
+
+    def left(notes: Notes) -> Notes:
+        kept = []
+        for on, off, pitch, velocity in notes:
+            if not any(start <= on < end for start, end in rests):
+                end = min([off, *(start for start, _ in rests if on < start)])
+                kept.append((on, end, pitch, velocity))
+        return kept
+
+    return Song(chords, song.beats, {name: left(notes) for name, notes in song.tracks.items()})
+
+
 def made_up(seconds: float, rng: np.random.Generator) -> Song:
     """Any chords in any order, one to eight beats each, sometimes with rests between them."""
     beat = 60 / rng.uniform(55, 170)
@@ -136,14 +162,46 @@ def voicing(label: Label, low: int, high: int, n_notes: int, rng: np.random.Gene
     return sorted(set(chosen))
 
 
+def fretted(label: Label, fret: int) -> list[int] | None:
+    """Finger a chord on a guitar, four frets from ``fret`` on, or the first three with open strings (0).
+
+    Strings below the lowest that has the root, or the bass, are left out. None where a pitch class isn't to be had.
+
+    Examples
+    --------
+    >>> fretted(parse("A:min"), 0), fretted(parse("F:maj"), 1)
+    ([45, 52, 57, 60, 64], [41, 48, 53, 57, 60, 65])
+    """
+    classes = {((label.root or 0) + interval) % 12 for interval in label.intervals}
+    lowest = ((label.root or 0) + label.bass) % 12
+    frets = range(4) if fret == 0 else range(fret, fret + 4)
+    pitches: list[int] = []
+    for string in STRINGS:
+        found = [string + f for f in frets if (string + f) % 12 in (classes if pitches else {lowest})]
+        pitches += found[:1]
+    return pitches if len(pitches) > 3 and {pitch % 12 for pitch in pitches} >= classes else None
+
+
+def _on_a_guitar(label: Label, first: int, low: int, n_notes: int, rng: np.random.Generator) -> list[int]:
+    """Finger a chord as near to a fret as can be; in any position where it can't be fingered."""
+    for fret in sorted(range(9), key=lambda fret: abs(fret - first)):
+        if (pitches := fretted(label, fret)) is not None:
+            return pitches
+    return _with_bass(voicing(label, low, low + 28, n_notes, rng), label, low)
+
+
 def strummed(song: Song, rng: np.random.Generator) -> Notes:
-    """Strum a guitar: four to six strings, down and up, in a rhythm that stays."""
+    """Strum a guitar: four to six strings, as hands finger them or in any position, in a rhythm that stays."""
     notes: Notes = []
     low, n_notes = int(rng.integers(40, 50)), int(rng.integers(4, 7))
+    by_hand, first = rng.random() < 0.5, int(rng.choice([0, 0, 0, 1, 2, 3, 5, 7]))
     pattern, spread = rng.random(8) < rng.uniform(0.2, 0.9), rng.uniform(0.004, 0.045)
     once, clumsy = rng.random() < 0.3, rng.random() < 0.4
     for on, off, label in _sounding(song.chords):
-        pitches = _with_bass(voicing(label, low, low + 28, n_notes, rng), label, low)
+        if by_hand:
+            pitches = _on_a_guitar(label, first, low, n_notes, rng)
+        else:
+            pitches = _with_bass(voicing(label, low, low + 28, n_notes, rng), label, low)
         # Strings that aren't quite pressed down hardly sound: any but the root's may be among them.
         weak = {p % 12 for p in pitches if clumsy and rng.random() < 0.3} - {label.root}
         times = [on] if once else [on, *(t for i, t in enumerate(_eighths(song.beats, on, off)) if pattern[i % 8])]

@@ -1,10 +1,15 @@
-"""What notes themselves say of bars: low, long and loud notes, new harmonies, and how beats are divided; pure."""
+"""What notes and chords say of bars: low, long and loud notes, new harmonies, and how beats are divided; pure."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+
+from transcribe.events import Chord
+from transcribe.score.beats import BeatGrid
+from transcribe.theory.chords import parse
 
 # Notes lower than this are a bass.
 _BASS = 52
@@ -32,15 +37,18 @@ class Accents:
         How new the harmony is; likewise.
     thirds
         Onsets on thirds of the beat less those on halves and quarters, from -1 to 1, (n,).
+    change
+        Whether a chord of another root begins there: 1, or 0; NaN where no chord is known, (n,).
     """
 
     weight: np.ndarray
     turn: np.ndarray
     thirds: np.ndarray
+    change: np.ndarray
 
 
-def accents_of(notes: np.ndarray, times: np.ndarray) -> Accents:
-    """Weigh the notes at beats.
+def accents_of(notes: np.ndarray, times: np.ndarray, chords: Sequence[Chord] = ()) -> Accents:
+    """Weigh the notes at beats, and the changes of chords.
 
     Parameters
     ----------
@@ -48,10 +56,14 @@ def accents_of(notes: np.ndarray, times: np.ndarray) -> Accents:
         Shape (n_notes, 4): onset s, offset s, pitch, velocity.
     times
         The beats, in seconds and in order, (n,).
+    chords
+        Ordered by onset; none where they aren't known.
     """
     n_beats = len(times)
+    nothing = np.zeros(n_beats)
+    change = changes_at(chords, times)
     if n_beats < 2 or not len(notes):
-        return Accents(*(np.zeros(n_beats) for _ in range(3)))
+        return Accents(nothing, nothing, nothing, change)
     places = np.interp(notes[:, _ONSET], times, np.arange(n_beats), left=-1.0, right=float(n_beats))
     nearest = np.clip(np.round(places).astype(int), 0, n_beats - 1)
     lengths = np.minimum(notes[:, _OFFSET] - notes[:, _ONSET], _LONGEST)
@@ -67,7 +79,24 @@ def accents_of(notes: np.ndarray, times: np.ndarray) -> Accents:
     )
     cells = np.clip(np.floor(places).astype(int), 0, n_beats - 1)
     divided = np.bincount(cells, thirds.astype(float) - halves, n_beats)
-    return Accents(_standard(np.sqrt(weight)), _standard(_turns(classes)), np.clip(divided, -1, 1))
+    return Accents(_standard(np.sqrt(weight)), _standard(_turns(classes)), np.clip(divided, -1, 1), change)
+
+
+def changes_at(chords: Sequence[Chord], times: np.ndarray) -> np.ndarray:
+    """Say at which beats a chord of another root begins, (n,): 1 there, 0 while it lasts, NaN elsewhere."""
+    found = np.full(len(times), np.nan)
+    if len(times) < 2:
+        return found
+    before = None
+    edges = np.array([(chord.onset, chord.offset) for chord in chords]).reshape(-1, 2)
+    for chord, (first, end) in zip(chords, np.round(BeatGrid(times.tolist()).to_beats(edges)).astype(int), strict=True):
+        root = parse(chord.label).root
+        if root is not None:
+            found[max(first, 0) : max(end, 0)] = 0.0
+            if root != before and 0 <= first < len(times):
+                found[first] = 1.0
+        before = root
+    return found
 
 
 def _turns(classes: np.ndarray) -> np.ndarray:

@@ -48,7 +48,9 @@ def _with_beats(transcription: Transcription, timing: Timing, model: BeatsModel 
     if known is None or timing.tells_bars:
         given = () if timing.tempo is not None else transcription.beats if known is None else known.beats
         model = model or (default_beats_model() if notes or drums else None)
-        found = find_beats(notes, model.network, timing, given, drums=drums) if model is not None else Beats()
+        found = Beats()
+        if model is not None:
+            found = find_beats(notes, model.network, timing, given, drums=drums, chords=transcription.chords)
         if model is not None and found.beats:
             transcription = replace(transcription, models={**transcription.models, "beats": model.name})
         known = replace(found, confidence=1.0, confidences=()) if known is not None else found

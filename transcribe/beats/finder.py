@@ -11,8 +11,9 @@ from transcribe.beats.accents import accents_of
 from transcribe.beats.bars import BarDecodingConfig, FoundBars, find_bars
 from transcribe.beats.decoder import BeatDecoder, BeatDecodingConfig, FoundBeats, Heard, found_in, logit
 from transcribe.beats.features import FRAME_RATE, drum_array, note_array
+from transcribe.beats.levels import levelled
 from transcribe.beats.windows import Network, predict_blocks
-from transcribe.events import Drum, Metre, Note
+from transcribe.events import Chord, Drum, Metre, Note
 from transcribe.score.analysis import Timing
 from transcribe.score.beats import BeatGrid, Beats, is_grid, steadied, whole_microseconds
 from transcribe.theory import metres as names
@@ -41,6 +42,7 @@ def find_beats(
     search: BeatDecodingConfig = BeatDecodingConfig(),  # noqa: B008
     bars: BarDecodingConfig = BarDecodingConfig(),  # noqa: B008
     drums: Sequence[Drum] = (),
+    chords: Sequence[Chord] = (),
 ) -> Beats:
     """Find the beats and the bars of notes and drums.
 
@@ -58,6 +60,8 @@ def find_beats(
         Settings of the two searches.
     drums
         Ordered by onset.
+    chords
+        What is known of them: they change where bars begin.
 
     Returns
     -------
@@ -80,13 +84,15 @@ def find_beats(
         places = onto_notes(places, times)
         # Where nothing is played any more, nothing says where a beat would be.
         places = steadied(places[places <= times[-1] + _NEAR].tolist())
+        if known.level is None:
+            places = levelled(heard, places, chords)
     if known.level is not None:
         places = at_level(heard, places, known.level)
     # The even beats of a recording that begins with one may begin some milliseconds before it.
     places = np.round(np.maximum(places, 0.0), 6)
     if not is_grid(places.tolist()):
         return Beats()
-    return with_bars(heard, notes, places, known, bars)
+    return with_bars(heard, notes, places, known, bars, chords=chords)
 
 
 def listened(notes: Sequence[Note], network: Network, drums: Sequence[Drum] = ()) -> Heard:
@@ -118,6 +124,7 @@ def with_bars(
     bars: BarDecodingConfig = BarDecodingConfig(),  # noqa: B008
     anchors: Sequence[float] = (),
     lengths: Sequence[int] = (),
+    chords: Sequence[Chord] = (),
 ) -> Beats:
     """Find the bars of beats.
 
@@ -135,6 +142,8 @@ def with_bars(
         Times of which the nearest beats begin bars.
     lengths
         How many beats bars have, where that is known and the metre isn't.
+    chords
+        Ordered by onset.
     """
     found = heard.at(places)
     metre = None if known.metre is None else (names.beats_in_bar(known.metre), names.is_compound(known.metre))
@@ -143,7 +152,7 @@ def with_bars(
         begun = float(BeatGrid(places.tolist()).to_beats(np.array([note.onset for note in notes[:1]] or [0.0]))[0])
         first = max(0, round(begun + known.pickup))
     nearest = {int(np.abs(places - time).argmin()) for time in anchors}
-    barred = find_bars(found, bars, accents_of(note_array(notes), places), metre, first, nearest, lengths)
+    barred = find_bars(found, bars, accents_of(note_array(notes), places, chords), metre, first, nearest, lengths)
     known_confidence = 1.0 if known.tempo is not None else None
     return _with_bars(places, barred, _probabilities(found), known.metre, known_confidence)
 

@@ -21,7 +21,7 @@ from transcribe.beats.datasets import read_beats, score_files
 from transcribe.datasets import Piece
 from transcribe.engine.task import Listener, Progress
 from transcribe.errors import InputError
-from transcribe.events import Key, Note, Transcription
+from transcribe.events import Note, Transcription
 from transcribe.formats.musicxml_reader import ScoreNote, read_score_notes
 from transcribe.formats.reading import decode, read_bytes
 from transcribe.report.summary import counted
@@ -30,8 +30,8 @@ from transcribe.score.analysis import Timing
 from transcribe.score.bars import Notation
 from transcribe.score.beats import MAX_GAP, MIN_GAP, Beats
 from transcribe.score.notation import keys_of_bars, notate, time_signature
+from transcribe.score.spelling import spelled_notes
 from transcribe.theory.keys import signature
-from transcribe.theory.spelling import spelled_notes
 
 METRICS = {
     "place": "place in the bar",
@@ -228,8 +228,7 @@ def written_notes(result: Transcription, notation: Notation) -> dict[int, Writte
     starts = [bar.start for bar in notation.bars]
     keys = keys_of_bars(result, notation)
     metres = [time_signature(bar, notation.bars) for bar in notation.bars]
-    key = (Key(0.0, result.duration, result.key),) if result.key else ()
-    names = spelled_notes(result.notes, result.keys or key)
+    names = spelled_notes(result.notes, result.key)
     found = {}
     for hand, voices in enumerate(notation.hands):
         for voice, chords in enumerate(voices):

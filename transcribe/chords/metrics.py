@@ -79,7 +79,8 @@ class ClipReport(Figures):
 def score_chords(reference: Sequence[Chord], estimate: Sequence[Chord]) -> dict[str, tuple[float, float]]:
     """Compare two sequences of chords, from the first true one to the last.
 
-    What the reference leaves open isn't counted; what the estimate leaves open is no chord.
+    What the reference leaves open isn't counted; what the estimate leaves open is no chord. A chord that is written
+    again, as in every bar anew, goes on: the segmentation's figures are about changes.
 
     Returns
     -------
@@ -110,8 +111,12 @@ def score_chords(reference: Sequence[Chord], estimate: Sequence[Chord]) -> dict[
             compared = getattr(chord, name)(ours, theirs)
             seconds = float(durations[compared >= 0].sum())
             scores[name] = (float(chord.weighted_accuracy(compared, durations)) if seconds else 0.0, seconds)
+        spans = [
+            chord.merge_chord_intervals(reference_intervals, reference_labels),
+            chord.merge_chord_intervals(intervals, labels),
+        ]
         for name in SEGMENTATIONS:
-            scores[name] = (float(getattr(chord, name)(reference_intervals, intervals)), 1.0)
+            scores[name] = (float(getattr(chord, name)(*spans)), 1.0)
     return scores
 
 

@@ -1,11 +1,13 @@
-"""The chords network: features in, logits of chords and basses out. No files, no decoding.
+"""The chords network: what the notes network hears in, or features; logits of chords and basses out. No files.
 
 Arrays inside are (batch, channels, steps, pitches or pitch classes), written (B, C, T, P) and (B, W, T, 12).
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -22,6 +24,12 @@ _PARTS = {
     "dim7": ("dim", 9), "maj6": ("maj", 9), "min6": ("min", 9), "sus4(b7)": ("sus4", 10),
 }  # fmt: skip
 _OCTAVES = 9  # from C0, so that the keyboard begins at its tenth semitone
+# What it reads of a frame of the notes: the onset and the frame activation of every key.
+N_INPUTS = 2 * N_PITCHES
+# What is made of them for a key: both, the frame's on a logarithmic axis, how likely no lower key sounds.
+_READINGS = 4
+_FAINTEST = 1e-3  # where the logarithmic axis begins
+FRONTS = ("mel", "chroma", "notes")
 
 
 @dataclass(frozen=True)
@@ -29,7 +37,8 @@ class ChordsConfig(TrunkConfig):
     """Size of a :class:`ChordsNetwork`: its trunk's, then ``width`` channels a pitch class.
 
     ``reach``: dilations in time, one a block over the pitch classes. ``front``: ``mel`` for the trunk, ``chroma`` for
-    the spectrum folded to pitch classes and nothing else. ``normalised``: every frame's mean level is taken away.
+    the spectrum folded to pitch classes and nothing else, ``notes`` for what the notes network hears; these two have no
+    trunk. ``normalised``: every frame's mean level is taken away.
     """
 
     channels: int = 32
@@ -53,8 +62,8 @@ class ChordsConfig(TrunkConfig):
         super().__post_init__()
         if not all(isinstance(size, int) and 1 <= size <= 1024 for size in (self.width, *self.reach)):
             raise ValueError("width and reach must be whole numbers between 1 and 1024")
-        if self.front not in ("mel", "chroma") or not isinstance(self.normalised, bool):
-            raise ValueError("front must be mel or chroma, normalised true or false")
+        if self.front not in FRONTS or not isinstance(self.normalised, bool):
+            raise ValueError(f"front must be one of {', '.join(FRONTS)}, normalised true or false")
 
 
 @dataclass(frozen=True)
@@ -87,7 +96,7 @@ class PitchClassBlock(nn.Module):
 
 
 class ChordsNetwork(nn.Module):
-    """Chords from a log-mel spectrogram: a trunk over pitches, folded to pitch classes, the same for every root.
+    """Chords from what is heard of every pitch, folded to pitch classes, the same for every root.
 
     Parameters
     ----------
@@ -102,10 +111,13 @@ class ChordsNetwork(nn.Module):
     def __init__(self, features: FeatureConfig, config: ChordsConfig) -> None:
         super().__init__()
         width = config.width
-        self.config = config
+        self.config, self.n_mels = config, features.n_mels
         if config.front == "mel":
             self.trunk = Trunk(features, config)
             self.fold = nn.Conv2d(config.channels * _OCTAVES, width, 1, bias=False)
+        elif config.front == "notes":
+            step = (config.stride, 1)
+            self.fold = nn.Conv2d(_READINGS * _OCTAVES, width, step, stride=step, bias=False)
         else:
             self.harmonics = HarmonicStack(features)
             self.fold = nn.Conv2d(_OCTAVES, width, 1, bias=False)
@@ -119,6 +131,11 @@ class ChordsNetwork(nn.Module):
         parts = [_PARTS.get(quality, (quality, None)) for quality in QUALITIES]
         self._triads = [TRIADS.index(triad) for triad, _ in parts]
         self._fourths = [_FOURTHS.index(fourth) for _, fourth in parts]
+
+    @property
+    def n_inputs(self) -> int:
+        """How many numbers a frame of the input has."""
+        return N_INPUTS if self.config.front == "notes" else self.n_mels
 
     @property
     def border(self) -> int:
@@ -136,11 +153,11 @@ class ChordsNetwork(nn.Module):
             fold_all(self)
         return self
 
-    def forward(self, log_mel: Tensor) -> ChordsLogits:
-        """(B, T, n_mels) -> logits of T / stride steps; T is a multiple of the stride."""
+    def forward(self, frames: Tensor) -> ChordsLogits:
+        """(B, T, n_inputs) -> logits of T / stride steps; T is a multiple of the stride."""
         if self.config.normalised:
-            log_mel = log_mel - log_mel.mean(dim=-1, keepdim=True)
-        x = self._folded(self.trunk(log_mel) if self.config.front == "mel" else self._spectrum(log_mel))
+            frames = frames - frames.mean(dim=-1, keepdim=True)
+        x = self._folded(self._heard(frames))
         for block in self.blocks:
             x = block(x)
         parts = self.parts(x).transpose(1, 2)  # (B, T, parts, 12)
@@ -149,12 +166,26 @@ class ChordsNetwork(nn.Module):
         none = self.none(torch.cat([x.mean(-1), x.amax(-1)], dim=1).transpose(1, 2))
         return ChordsLogits(torch.cat([chord.transpose(2, 3).flatten(2), none], dim=-1), self.bass(x).squeeze(1))
 
+    def _heard(self, frames: Tensor) -> Tensor:
+        """(B, T, n_inputs) -> (B, C, T, P)."""
+        if self.config.front == "notes":
+            return self._keys(frames)
+        return cast(Tensor, self.trunk(frames)) if self.config.front == "mel" else self._spectrum(frames)
+
     def _spectrum(self, log_mel: Tensor) -> Tensor:
         """(B, T, n_mels) -> (B, 1, T / stride, P): the fundamental's bin of every pitch."""
         start = self.harmonics.starts[HARMONICS.index(1)]
         spectrum = (log_mel @ self.harmonics.interpolation)[..., start : start + self.harmonics.n_bins]
         pitches = spectrum.reshape(*spectrum.shape[:2], N_PITCHES, BINS_PER_SEMITONE).amax(-1)
         return nn.functional.avg_pool2d(pitches.unsqueeze(1), (self.config.stride, 1))
+
+    def _keys(self, heard: Tensor) -> Tensor:
+        """(B, T, 176) -> (B, 4, T, P): what is heard of the keys, and which of them is the lowest."""
+        onset, frame = heard[..., :N_PITCHES], heard[..., N_PITCHES:]
+        faint = 1 - torch.log10(frame.clamp(min=_FAINTEST)) / math.log10(_FAINTEST)
+        silent = torch.log1p(-frame.clamp(max=0.999))
+        lowest = frame * torch.exp(torch.cumsum(silent, dim=-1) - silent)
+        return torch.stack([onset, frame, faint, lowest], dim=1)
 
     def _folded(self, x: Tensor) -> Tensor:
         """(B, C, T, P) -> (B, width, T, 12): every octave has its own weights, every pitch class the same."""

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from transcribe.engine.task import Header, Heads, Lazy, Listener, Model, Option, Progress
+from transcribe.engine.task import AnyActivations, Header, Heads, Lazy, Listener, Model, Option, Progress, Source
 from transcribe.formats.format import Format, plain
 from transcribe.formats.table import FORMATS
 from transcribe.report.summary import clock
@@ -14,6 +14,8 @@ from transcribe.report.tables import Report, Table
 from transcribe.theory.chords import chord_name, names
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from transcribe.audio.reader import MeteredBlocks
     from transcribe.chords.decoder import ChordActivations, ChordDecoder, ChordDecodingConfig
     from transcribe.chords.network import ChordsNetwork
@@ -57,6 +59,16 @@ class ChordsTask:
         from transcribe.engine.weights import build
 
         return ChordsNetwork(self.features(header), build(ChordsConfig, header["network"]))
+
+    def follows(self, header: Header) -> Source | None:
+        """Say that the network reads notes, where it does; those of any instruments where none are asked for."""
+        return Source("notes", "any") if header["network"]["front"] == "notes" else None
+
+    def inputs(self, header: Header, heard: AnyActivations) -> np.ndarray:
+        """Take the onset and the frame activations of every key."""
+        import numpy as np
+
+        return np.concatenate([heard.onset, heard.frame], axis=1)
 
     def stride(self, network: ChordsNetwork) -> int:
         """Count the frames of a step of the output."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
@@ -120,6 +120,9 @@ def _transcribe(
     sound: Sound,
     settings: object,
     computing: Computing,
+    no_snap: Annotated[
+        bool, typer.Option("--no-snap", help="Leave chords where they are heard to change, not on the beats near by.")
+    ] = False,
     version: Annotated[
         bool, typer.Option("--version", help="Print the version.", is_eager=True, callback=_version)
     ] = False,
@@ -137,7 +140,8 @@ def _transcribe(
         if pictures.spectrogram:
             _check_spectrogram(run.jobs, forms)
         sound.check(forms, all(job.recording.rereadable for job in run.jobs))
-        opened = _opener(run, tasks, given(settings), timing(known, rhythm, len(run.jobs)), heard)
+        known_timing = replace(timing(known, rhythm, len(run.jobs)), snap=not no_snap)
+        opened = _opener(run, tasks, given(settings), known_timing, heard)
         work = running.work_of(
             run,
             opened,

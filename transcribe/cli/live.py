@@ -167,12 +167,7 @@ def _printing() -> Watch:
     """Print events as lines of JSON."""
 
     def watch(event: Event, now: float) -> None:
-        line: dict[str, object] = {"event": event.kind.value, "time": round(event.time, 4), "told": round(now, 4)}
-        if event.pitch:
-            line["pitch"] = event.pitch
-        if event.velocity:
-            line |= {"velocity": event.velocity, "confidence": round(event.confidence, 3)}
-        print_line(json.dumps(line))
+        print_line(json.dumps(event.values(now)))
 
     return watch
 

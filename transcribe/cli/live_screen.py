@@ -9,7 +9,7 @@ from collections import deque
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from transcribe.live.harmony import find_chord, find_key_lately, lately
+from transcribe.live.harmony import Harmony
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 _LOWEST, _HIGHEST = 21, 108
 _BLACK = (1, 3, 6, 8, 10)
 _ROWS = 24
-# Seconds between searches for the key.
-_KEY_EVERY = 2.0
 _METER = 24
 # Soft to loud, and what lies beneath.
 _COLOURS = ("#31688e", "#35b779", "#fde725")
@@ -35,9 +33,7 @@ class Screen:
     def __init__(self) -> None:
         self._live: Live | None = None
         self._rows: deque[dict[int, int]] = deque(maxlen=2 * _ROWS)
-        self._key: str | None = None
-        self._key_time = 0.0
-        self._chord = "–"
+        self._harmony = Harmony()
 
     def __enter__(self) -> Screen:
         from rich.console import Console
@@ -78,17 +74,14 @@ class Screen:
         from rich.text import Text
 
         engine, health = session.engine, session.health
-        notes, time = engine.sent.notes, engine.time
-        if time - self._key_time > _KEY_EVERY:
-            self._key, self._key_time = find_key_lately(engine.score.notes, time), time
-        chord = find_chord([*engine.sent.sounding, *lately(notes, time)], self._key)
-        self._chord = chord or self._chord
+        notes, time, harmony = engine.sent.notes, engine.time, self._harmony
+        harmony.look(engine.sent, engine.score, time)
         said = Text()
         said.append(f"{int(time) // 60}:{time % 60:04.1f}", "bold")
         said.append(f"   {len(notes)} notes   chord ")
-        said.append(f"{self._chord:<8}", "bold")
+        said.append(f"{harmony.chord or '–':<8}", "bold")
         said.append("key ")
-        said.append(f"{self._key or '–':<10}", "bold")
+        said.append(f"{harmony.key or '–':<10}", "bold")
         said.append("pedal" if engine.sent.pedal_down else "     ")
         said.append(f"   {engine.latency} ms")
         level = Text("level ")

@@ -331,7 +331,8 @@ class Charts:
     title: Annotated[
         str | None,
         typer.Option(
-            help="Of a score or a chart; what the recording's tags say, or the file's name, if not given.",
+            help="Of a score, a chart or MIDI; a score and a chart have what the recording's tags say, or the file's "
+            "name, if not given.",
             show_default=False,
         ),
     ] = None
@@ -358,10 +359,11 @@ class Charts:
             If nothing is written that a title or a capo is for, or a title is given for several.
         """
         forms = list(forms)
-        titled = any(form.charted or form.detailed for form in forms)
+        titled = any(form.charted or form.detailed or form.handed for form in forms)
         if (self.capo and not any(form.charted for form in forms)) or (self.title is not None and not titled):
             raise UsageError(
-                "--title and --capo are for charts, --title for scores too: write one with -o song.cho or song.pdf"
+                "--title and --capo are for charts, --title for scores and notes in MIDI too: write one with "
+                "-o song.cho or song.pdf"
             )
         if self.title is not None and n_recordings > 1:
             raise UsageError("--title takes one recording")
@@ -419,7 +421,14 @@ def rendering_of(rhythm: Rhythm, charts: Charts, scores: Scores, one_ear: bool =
     page = Page(
         charts.title or "", scores.composer or "", not scores.no_repeats, scores.show_confidence, scores.lead_sheet
     )
-    return Rendering(detail=rhythm.detail, page=page, capo=charts.capo, one_track=scores.one_track, one_ear=one_ear)
+    return Rendering(
+        detail=rhythm.detail,
+        page=page,
+        capo=charts.capo,
+        one_track=scores.one_track,
+        title=charts.title or "",
+        one_ear=one_ear,
+    )
 
 
 @dataclass(frozen=True)

@@ -49,10 +49,13 @@ def serve(
     """Open a page to hear, correct and follow transcriptions: [bold]pitchai serve song.wav[/]."""
     from transcribe.serve.guard import Access, is_loopback
 
-    uvicorn = import_optional("uvicorn", "pitchai serve needs starlette and uvicorn", "serve")
-    import_optional("starlette", "pitchai serve needs starlette and uvicorn", "serve")
+    needed = "pitchai serve needs starlette, uvicorn and websockets"
+    uvicorn = import_optional("uvicorn", needed, "serve")
+    import_optional("starlette", needed, "serve")
+    import_optional("websockets", needed, "serve")
     from transcribe.serve.app import Limits, make_app
     from transcribe.serve.library import Library
+    from transcribe.serve.takes import SOCKETS
     from transcribe.transcriber import Transcriber
 
     if source is not None and source.is_dir():
@@ -96,7 +99,7 @@ def serve(
         limit_concurrency=128,
         timeout_keep_alive=15,
         timeout_graceful_shutdown=3,
-        ws="none",
+        **SOCKETS,
         lifespan="on",
         proxy_headers=False,
         h11_max_incomplete_event_size=32_768,

@@ -170,7 +170,7 @@ def _found(known: Known) -> Beats:
     timing = Timing(metre=known.metre, pickup=known.pickup)
     anchors = [time for time in known.anchors if _near_beat(places, time)]
     lengths = () if known.metre is not None else known.lengths
-    found = with_bars(heard, t.notes, places, timing, _BARS, anchors, lengths)
+    found = with_bars(heard, t.notes, places, timing, _BARS, anchors, lengths, t.chords)
     return _trusted(found, known.stretches)
 
 

@@ -88,6 +88,11 @@ class FeatureConfig:
         """The time base of these features."""
         return FrameGrid(self.sample_rate, self.hop_length)
 
+    @property
+    def silence(self) -> float:
+        """What every band has where nothing sounds."""
+        return (self.floor_db + self.offset_db) / self.scale_db
+
     def span_samples(self, n_frames: int) -> int:
         """Count the samples that ``n_frames`` frames need: ``n_fft / 2`` before the first centre, as many after."""
         return (n_frames - 1) * self.hop_length + self.n_fft

@@ -16,7 +16,7 @@ import numpy as np
 from transcribe.engine.devices import device_of, n_threads
 from transcribe.engine.features import FeatureConfig
 from transcribe.engine.onnx_backend import OnnxNetwork, run_graph
-from transcribe.engine.task import Activations, Frames, WindowModel, WindowTask
+from transcribe.engine.task import Activations, FollowingTask, Frames, WindowModel, WindowTask
 from transcribe.engine.tuning import Tunings, tuned
 from transcribe.engine.windows import STEP_FRAMES, Chunk, cut_chunks, cut_windows, spectrogram
 
@@ -116,6 +116,26 @@ def infer_span(span: Span, *models: WindowModel, batch_size: int = GPU_BATCH, th
     return _infer(chunks, models, batch_size, threads, span.n_before, span.n_before + span.n_windows)
 
 
+def follow(
+    heard: Iterable[Activations], model: WindowModel, batch_size: int = GPU_BATCH, threads: int | None = None
+) -> Iterator[Activations]:
+    """Run a network that reads another's activations over the stream of them: its own, as many frames.
+
+    Parameters
+    ----------
+    heard
+        What the other's network hears, block by block, on the grid of ``model.features``.
+    model
+        Of a :class:`~transcribe.engine.task.FollowingTask`.
+    batch_size, threads
+        As for :func:`infer_together`.
+    """
+    task = model.task
+    assert isinstance(task, FollowingTask)
+    rows = ((task.inputs(model.header, block), 0, len(block)) for block in heard)
+    return _run(cut_windows(rows, model.network.border, 0.0), model, batch_size, threads)
+
+
 def _infer(
     chunks: Sequence[Iterable[Chunk]],
     models: Sequence[WindowModel],
@@ -132,7 +152,7 @@ def _infer(
     }
     found = []
     for model, front in zip(models, fronts, strict=True):
-        windows = islice(cut_windows(shared[front].pop(), model.network.border, model.features), first, last)
+        windows = islice(cut_windows(shared[front].pop(), model.network.border, model.features.silence), first, last)
         found.append(_run(windows, model, batch_size, threads))
     return found
 

@@ -198,6 +198,31 @@ class WindowTask(NetworkTask, Protocol):
         """Begin to decode a recording."""
 
 
+@dataclass(frozen=True)
+class Source:
+    """Whose activations a network reads: those of a ``task``.
+
+    ``model`` of that task listens where the task isn't asked for; its default where empty.
+    """
+
+    task: str
+    model: str = ""
+
+
+@runtime_checkable
+class FollowingTask(WindowTask, Protocol):
+    """A task with networks that read what another task's network hears, in the same pass, instead of the spectrum.
+
+    Such a network sees windows of rows, one a frame of the other's grid, with zeros before the recording and after it.
+    """
+
+    def follows(self, header: Header) -> Source | None:
+        """Say what a weights file's network reads; None for the spectrum."""
+
+    def inputs(self, header: Header, heard: AnyActivations) -> np.ndarray:
+        """Make rows, float32 (n_frames, n_inputs), of a block of the other's activations."""
+
+
 @runtime_checkable
 class ExcerptTask(NetworkTask, Protocol):
     """A task that hears excerpts of a recording, in a pass of its own over the file."""

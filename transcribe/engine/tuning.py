@@ -1,8 +1,9 @@
 """How far a recording is out of tune: old pianos, tapes that run slow, orchestras at 443 Hz.
 
 Where the peaks of the spectrum lie between the semitones of A = 440 Hz, averaged round the circle that a semitone is,
-weighted by the root of their magnitude (the idea behind librosa's ``estimate_tuning``, without its histogram). What is
-half a semitone off and more counts from the next semitone.
+weighted by the root of their magnitude (the idea behind librosa's ``estimate_tuning``, without its histogram). Strings
+slacken and pianos sink: what is a quarter-tone flat is flat, though it be measured a little more; what is as far above
+counts from the next semitone.
 
 A recording may start late, and may change. So the tuning is decided on a fixed grid of segments of the file's own time:
 the first minute with a pitch decides, and what is clearly elsewhere for 20 s decides anew.
@@ -37,6 +38,8 @@ _RANGE = 30.0
 _KNOWN = 0.06
 # The networks don't mind less, in cents.
 _CENTS = 8
+# The sharpest that counts from the semitone below, in cents: 5 less than half a semitone, the error of a measurement.
+_SHARPEST = 45
 # A change must be larger, in cents, and its peaks must agree better: singers and strings wander within a piece.
 _CHANGE, _AGREED = 15, 0.2
 
@@ -58,8 +61,9 @@ class _Evidence:
 
     @property
     def direction(self) -> float:
-        """Cents above the nearest semitone, -50 … 50, whether known or not."""
-        return float(np.angle(self.vector)) / (2 * np.pi) * 100
+        """Cents above a semitone, -55 … 45, whether known or not."""
+        cents = float(np.angle(self.vector)) / (2 * np.pi) * 100
+        return cents - 100 if cents > _SHARPEST else cents
 
     @property
     def cents(self) -> int | None:
@@ -119,7 +123,7 @@ def find_tuning(samples: np.ndarray, sample_rate: int) -> int | None:
     Returns
     -------
     int or None
-        -50 … 50; 0 where it is less than 8; None where nothing can be said: of noise, of half a second, of sample
+        -55 … 45; 0 where it is less than 8; None where nothing can be said: of noise, of half a second, of sample
         rates under 8 kHz.
     """
     return _evidence(samples, sample_rate).cents

@@ -129,12 +129,12 @@ def _log_mel(features: FeatureConfig, device: str, tuning: float) -> Callable[[n
     return there
 
 
-def cut_windows(frames: Iterable[tuple[Array, int, int]], border: int, features: FeatureConfig) -> Iterator[Frames]:
+def cut_windows(frames: Iterable[tuple[Array, int, int]], border: int, silence: float) -> Iterator[Frames]:
     """Cut what :func:`spectrogram` yields into windows on the grid.
 
     They are (frames with ``border`` at both ends, how many it answers for). The last one is no longer than it need be.
+    Beyond the frames that there are stands the value of ``silence``.
     """
-    silence = (features.floor_db + features.offset_db) / features.scale_db
     length = STEP_FRAMES + 2 * border
     held: Array = None
     n_frames = 0

@@ -52,7 +52,8 @@ class Rendering:
     ``scene`` makes what pictures and reports show, when one is written; ``detail`` says how fine the rhythms of scores
     are, above 1 finer, below simpler; ``activations`` are the network's, None where they weren't kept. ``page`` is how
     scores look, and its title stands above a chart too; ``capo`` is the fret that a chart's chords are fingered above;
-    ``one_track``: both hands of a MIDI file are in one; ``one_ear``: sound has the recording left, the notes right.
+    ``one_track``: both hands of a MIDI file are in one, and ``title`` is what it says of itself; ``one_ear``: sound has
+    the recording left, the notes right.
     """
 
     scene: Callable[[], Scene] | None = None
@@ -61,6 +62,7 @@ class Rendering:
     page: Page = PLAIN
     capo: int = 0
     one_track: bool = False
+    title: str = ""
     one_ear: bool = False
 
 
@@ -94,7 +96,7 @@ class Format:
     charted
         Whether a title and a ``capo`` make a difference: it is a chart.
     handed
-        Whether ``one_track`` makes a difference: it is MIDI.
+        Whether ``one_track`` and ``title`` make a difference: it is MIDI.
     audible
         Whether ``one_ear`` makes a difference: it is sound.
     check
@@ -146,7 +148,7 @@ def detailed(function: str) -> Writer:
 
 
 def handed(function: str) -> Writer:
-    """Make a writer of a function that takes, too, whether the hands have a track each."""
+    """Make a writer of a function that takes, too, whether the hands have a track each, and a title."""
     return partial(_handed, function)
 
 
@@ -182,7 +184,7 @@ def _detailed(function: str, transcription: Transcription, rendering: Rendering)
 
 
 def _handed(function: str, transcription: Transcription, rendering: Rendering) -> bytes:
-    return bytes(_call(function, transcription, not rendering.one_track))
+    return bytes(_call(function, transcription, not rendering.one_track, rendering.title))
 
 
 def _charted(function: str, transcription: Transcription, rendering: Rendering) -> bytes:
@@ -257,8 +259,8 @@ def checked(transcription: Transcription) -> Transcription:
     if not all(_is_number(share) and 0 <= share <= 1 for share in foretold):
         raise InputError("a forecast is no number from 0 to 1")
     for cents in (*(section.cents for section in t.tunings), *([] if t.tuning is None else [t.tuning])):
-        if not (type(cents) is int and abs(cents) <= 50):
-            raise InputError("a tuning is no whole number of cents from -50 to 50")
+        if not (type(cents) is int and -55 <= cents <= 50):
+            raise InputError("a tuning is no whole number of cents from -55 to 50")
     if not all(isinstance(edit, dict) and isinstance(edit.get("op"), str) for edit in t.edits):
         raise InputError("an edit is no operation with a name")
     if not all(isinstance(text, str) for text in t.warnings):

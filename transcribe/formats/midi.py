@@ -39,17 +39,17 @@ _STATUS = (0x80, 0xB0, 0x90)
 _TEXT, _NAME, _END, _TEMPO, _METRE, _KEY = 0x01, 0x03, 0x2F, 0x51, 0x58, 0x59
 
 
-def to_midi(transcription: Transcription, two_hands: bool = False) -> bytes:
+def to_midi(transcription: Transcription, two_hands: bool = False, title: str = "") -> bytes:
     """Write a track for each instrument, the pedal as CC64, and the chords as text events in Harte's syntax.
 
     Where no instrument is known, there is one track, a piano's; with ``two_hands`` a piano that plays alone has two,
     the right hand's first, where both play. Each has a channel of its own, so that one can be muted; drums are on
     channel 10. The first track holds the tempo, the metres where there are downbeats, the keys, each from a bar line
-    on, and the chords.
+    on, and the chords; its name is the title, where there is one.
     """
     t = transcription
     parts = parts_of(t)
-    return _file(t, by_hand(parts, t) if two_hands else parts, t.pedals, t.chords, _key_changes(t))
+    return _file(t, by_hand(parts, t) if two_hands else parts, t.pedals, t.chords, _key_changes(t), title)
 
 
 def block_chords(transcription: Transcription) -> bytes:
@@ -74,10 +74,12 @@ def _file(
     pedals: Sequence[Pedal] = (),
     chords: Sequence[Chord] = (),
     keys: Sequence[tuple[float, str]] = (),
+    title: str = "",
 ) -> bytes:
     events: list[Note | Pedal | Chord] = [*(note for part in parts for note in part.notes), *pedals, *chords]
     tempo_map = TempoMap(t, max((event.offset for event in events), default=0.0))
-    first = [(tick, _meta(_TEMPO, tempo.to_bytes(3))) for tick, tempo in tempo_map.tempi]
+    first = [(0, _meta(_NAME, title.encode("utf-8", "replace")))] if title else []
+    first += [(tick, _meta(_TEMPO, tempo.to_bytes(3))) for tick, tempo in tempo_map.tempi]
     first += [
         (tick, _meta(_METRE, bytes([numerator, unit.bit_length() - 1, 24, 8])))
         for tick, numerator, unit in tempo_map.metres

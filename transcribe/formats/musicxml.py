@@ -1,7 +1,7 @@
 """Transcriptions as scores, in MusicXML, by music21.
 
 Piano on two staves, the hands told apart, to which several instruments are reduced; the part of one that needs no two
-staves has one. Pitches are spelled by the key, chords stand above.
+staves has one. Pitches are spelled by the key and what is around them, chords stand above.
 """
 
 from __future__ import annotations
@@ -14,14 +14,15 @@ from dataclasses import replace
 
 from transcribe.audio.tags import one_line
 from transcribe.errors import UsageError
-from transcribe.events import Key, Transcription
+from transcribe.events import Transcription
 from transcribe.formats.format import PLAIN, Page
 from transcribe.formats.musicxml_marks import mark_chords, mark_dynamics, mark_pedals, mark_tempo
 from transcribe.formats.musicxml_staff import PIANO, Element, make_staff, repeats_of
 from transcribe.score.bars import Chord, Notation
 from transcribe.score.melody import find_chords, find_melody
 from transcribe.score.notation import keys_of_bars, notate
-from transcribe.theory.spelling import spelled_notes
+from transcribe.score.spelling import keys_as_spelled, spelled_notes
+from transcribe.theory.spelling import spelled_chords
 
 # What music21 says of itself and of the day: the same notes are to be the same bytes. Its second title is the first.
 _DATED = re.compile(rb"\s*<(encoding-date|movement-title)>[^<]*</[a-z-]+>")
@@ -133,8 +134,11 @@ def _score(t: Transcription, notation: Notation, page: Page) -> Element:
     if page.title or page.composer:
         score.metadata = metadata.Metadata()
         score.metadata.title, score.metadata.composer = page.title, page.composer
+    names = spelled_notes(t.notes, t.key)
+    sections = keys_as_spelled(t.keys, t.notes, names)
+    if sections != t.keys:
+        t = replace(t, keys=sections, chords=spelled_chords(t.chords, sections))
     keys = keys_of_bars(t, notation)
-    names = spelled_notes(t.notes, t.keys or ((Key(0.0, t.duration, t.key),) if t.key else ()))
     repeats = repeats_of(notation, keys) if page.repeats else []
     unsure = t.notes if page.show_confidence else ()
     name = _name(t)

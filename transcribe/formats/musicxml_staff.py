@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import bisect
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from itertools import pairwise
@@ -17,6 +17,7 @@ from transcribe.score.notation import time_signature
 from transcribe.score.octaves import find_octave_lines
 from transcribe.score.ornaments import ARPEGGIO, TREMOLO, TRILL
 from transcribe.score.repeats import Content, Repeat, find_repeats
+from transcribe.theory.fifths import pitch_class, place_of
 from transcribe.theory.keys import signature
 from transcribe.theory.spelling import octave_of, tone_name
 
@@ -217,7 +218,7 @@ def _fill(
     for number, own in enumerate(sounding):
         target = measure if len(sounding) == 1 else stream.Voice(id=str(number + 1))
         for one in voices[own]:
-            element = _element(one, names, unsure, ids)
+            element = _element(one, names, key, unsure, ids)
             if not one.chord.pitches:
                 element.style.hideObjectOnPrint = number > 0
                 if one.chord.length == bar.length and bar.number:  # a pick-up is no whole bar
@@ -226,7 +227,7 @@ def _fill(
                 elements[own][one.chord.start] = element
                 if len(sounding) > 1:
                     element.stemDirection = ("up", "down")[number]
-                for grace in _graces(one.chord, key):
+                for grace in _graces(one.chord, names, key):
                     target.insert(one.chord.start - bar.start, grace)
             target.insert(one.chord.start - bar.start, element)
         _bracket_tuplets(target, bar)
@@ -266,13 +267,18 @@ def _hide_tuplets(measure: Element) -> None:
             tuplet.bracket, tuplet.tupletActualShow = False, None
 
 
-def _element(one: Written, names: Sequence[str], unsure: Sequence[Note], ids: bool) -> Element:
+def _element(one: Written, names: Sequence[str], key: str, unsure: Sequence[Note], ids: bool) -> Element:
     from music21 import articulations, chord, expressions, note, tie
 
     length = one.chord.length
     if not one.chord.pitches:
         return note.Rest(quarterLength=length)
-    named = [_pitch(number, names[i]) for number, i in zip(one.chord.pitches, one.chord.indices, strict=True)]
+    own = _own_names(one.chord, names)
+    # A trill may begin with its upper note: its name is that of another one of its notes.
+    named = [
+        _pitch(number, names[i] if pitch_class(names[i]) == number % 12 else own[number % 12])
+        for number, i in zip(one.chord.pitches, one.chord.indices, strict=True)
+    ]
     notes = [note.Note(pitch, quarterLength=length) for pitch in named]
     kind = {(True, True): "continue", (False, True): "start", (True, False): "stop"}.get((one.from_before, one.to_next))
     if kind is not None:
@@ -291,7 +297,7 @@ def _element(one: Written, names: Sequence[str], unsure: Sequence[Note], ids: bo
         element.expressions.append(expressions.Tremolo(numberOfMarks=_TREMOLO_BEAMS))
     if not one.from_before:
         if TRILL in marks:
-            element.expressions.append(expressions.Trill())
+            element.expressions.append(_trill(element, own, key))
         if ARPEGGIO in marks and len(notes) > 1:
             element.expressions.append(expressions.ArpeggioMark())
         if STACCATO in marks:
@@ -299,12 +305,37 @@ def _element(one: Written, names: Sequence[str], unsure: Sequence[Note], ids: bo
     return element
 
 
-def _graces(chord: Chord, key: str) -> list[Element]:
+def _own_names(chord: Chord, names: Sequence[str]) -> dict[int, str]:
+    """Tell how the notes of a chord and of its ornaments are spelled, by their pitch classes."""
+    return {pitch_class(names[i]): names[i] for i in (*chord.others, *chord.indices)}
+
+
+def _trill(element: Element, own: Mapping[int, str], key: str) -> Element:
+    """Make a trill of a note or of a chord's highest that has one; with the accidental of its upper note."""
+    from music21 import expressions, pitch
+
+    sharps = signature(key)[0]
+    classes = [tone.midi % 12 for tone in element.pitches]
+    for main in reversed(element.pitches):
+        uppers = [own[pc] for pc in ((main.midi + 1) % 12, (main.midi + 2) % 12) if pc in own and pc not in classes]
+        if uppers and not sharps <= place_of(uppers[0]) < sharps + 7:
+            trill = expressions.Trill(accidental=pitch.Accidental(uppers[0][1:].replace("b", "-") or "natural"))
+            trill.accidental.displayStatus = True
+            trill.resolveOrnamentalPitches(element)
+            return trill
+        if uppers:
+            break
+    return expressions.Trill()
+
+
+def _graces(chord: Chord, names: Sequence[str], key: str) -> list[Element]:
     from music21 import note
 
+    own = _own_names(chord, names)
     graces = [
         note.Note(
-            _pitch(pitch, tone_name(pitch, key)[0]), type="eighth" if len(chord.graces) == 1 else "16th"
+            _pitch(pitch, own.get(pitch % 12) or tone_name(pitch, key)[0]),
+            type="eighth" if len(chord.graces) == 1 else "16th",
         ).getGrace()
         for pitch in chord.graces
     ]

@@ -29,9 +29,10 @@ INSTRUMENTS = {
 }  # fmt: skip
 VOCABULARIES = {"families": FAMILIES, "instruments": tuple(INSTRUMENTS)}
 UNKNOWN = "unknown"
+_OF_A_PIANO = "keyboard"
 # What NSynth's families are called where notes have them.
 _AS_OF_NOTES = {"keyboard": "piano", "string": "strings", "synth lead": "synth", "vocal": "voice"}
-# A family with so many of the notes is named, whether it is heard or not.
+# A family with so many of the notes is named where nobody listened for instruments.
 _NAMED_FROM = 0.05
 _HARDLY = 0.01
 
@@ -124,8 +125,14 @@ class TagDecoder:
         return sorted(tags)
 
     def fields(self, duration: float) -> dict[str, tuple[Tag, ...] | float | None]:
-        """End the decoding, fields of a transcription: who plays, and how much else than a keyboard there is."""
-        return {"instruments": tuple(self.finish(duration)), "novelty": self.share_of_others("keyboard")}
+        """End the decoding, fields of a transcription: who plays, and how much else than a keyboard there is.
+
+        Where a piano plays alone, its hammers and its room are often heard as others, which are left out.
+        """
+        tags, novelty = self.finish(duration), self.share_of_others(_OF_A_PIANO)
+        if Transcription(novelty=novelty).piano_alone:
+            tags = [tag for tag in tags if INSTRUMENTS.get(tag.label, tag.label) == _OF_A_PIANO]
+        return {"instruments": tuple(tags), "novelty": novelty}
 
     def share_of_others(self, family: str) -> float | None:
         """Tell in which share of the sound another family than one is the likeliest.
@@ -180,19 +187,23 @@ def likelihoods(blocks: Iterable[TagActivations], vocabulary: str) -> dict[str, 
 def who_plays(t: Transcription) -> list[str]:
     """Say who plays, by the notes and by what is heard of instruments together; the most first.
 
-    Where notes have instruments, a family is named that has enough of them, or some and is heard too; with it what is
-    heard of its instruments. Else it is what is heard; where a piano plays alone, its hammers and its room are often
-    heard as others, which are left out.
+    A piano alone is said to be one. Where notes have instruments, a family is named that has notes and is heard too;
+    with it what is heard of its instruments. Where nobody listened for instruments, one is named that has enough of
+    the notes; where notes have none, what is heard.
     """
-    heard = {label: f"{label} {sure:.0%}" for label, sure, _ in summed_up(t.instruments, t.duration)}
+    found = summed_up(t.instruments, t.duration)
+    heard = {label: f"{label} {sure:.0%}" for label, sure, _ in found}
+    if t.piano_alone and (heard or t.tells_instruments):
+        return [f"solo {heard.get('piano', 'piano')}"]
     if not t.tells_instruments:
-        return [said for label, said in heard.items() if not t.piano_alone or _family(label) == "piano"]
+        return list(heard.values())
+    listened = bool(heard) or "instruments" in t.models
     counts = Counter(note.instrument or "piano" for note in t.notes)
     counts["drums"] = len(t.drums)
     said = []
     for family, count in counts.most_common():
         known = [heard[label] for label in heard if _family(label) == family]
-        if count and (known or count >= _NAMED_FROM * counts.total()):
+        if count and (known or (not listened and count >= _NAMED_FROM * counts.total())):
             of = "strokes" if family == "drums" else "notes"
             more = f" ({', '.join(known)})" if known and known != [heard.get(family)] else ""
             said.append(f"{family}{more}: {count} {of}")

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from transcribe.engine.features import FeatureConfig, FrameGrid
     from transcribe.events import Transcription
     from transcribe.instruments.decoder import TagActivations, TagDecoder, TagDecodingConfig
-    from transcribe.instruments.metrics import TagReport
+    from transcribe.instruments.metrics import SpanReport, TagReport
     from transcribe.instruments.network import InstrumentsNetwork
 
 InstrumentsModel = Model["TagDecodingConfig", "FeatureConfig"]
@@ -98,10 +98,12 @@ class InstrumentsTask:
         transcriber: Listener[TagActivations],
         *,
         progress: Progress | None = None,
-    ) -> TagReport:
-        """Hear every clip and compare its likeliest labels with the true ones."""
-        from transcribe.instruments.metrics import evaluate_instruments
+    ) -> TagReport | SpanReport:
+        """Hear every clip and compare its likeliest labels with the true ones, or who plays when."""
+        from transcribe.instruments.metrics import evaluate_instruments, evaluate_spans
 
+        if all(piece.read is not None for piece in pieces):
+            return evaluate_spans(pieces, transcriber, progress)
         return evaluate_instruments(pieces, transcriber, progress)
 
 

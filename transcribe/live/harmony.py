@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from transcribe.events import Note
+from transcribe.live.tracker import Score
 from transcribe.theory.chords import ROOTS, SHORTHANDS, Label, chord_name
 from transcribe.theory.keys import find_key
 from transcribe.theory.spelling import root_in_key
 
 # Seconds whose notes tell the key, and those that a note counts for after its end in the chord: of broken ones too.
 KEY_SPAN, _LINGERS = 30.0, 0.35
+# Seconds between searches for the key.
+_KEY_EVERY = 2.0
 # Qualities that are told; the simpler first.
 _QUALITIES = ("maj", "min", "7", "min7", "maj7", "dim", "sus4", "aug", "hdim7", "dim7", "min6", "maj6", "sus2")
 
@@ -62,3 +65,18 @@ def find_key_lately(notes: Sequence[Note], time: float) -> str | None:
             break
         recent.append(note)
     return find_key(sorted(recent)) if len(recent) >= 8 else None
+
+
+class Harmony:
+    """Chord and key as they go: the last chord that was one, and the key of the last half minute."""
+
+    def __init__(self) -> None:
+        self.chord: str | None = None
+        self.key: str | None = None
+        self._looked = 0.0
+
+    def look(self, sent: Score, score: Score, time: float) -> None:
+        """Look at what was told and what is known of it at a time of the take, a little later than the last."""
+        if time - self._looked > _KEY_EVERY:
+            self.key, self._looked = find_key_lately(score.notes, time), time
+        self.chord = find_chord([*sent.sounding, *lately(sent.notes, time)], self.key) or self.chord

@@ -150,14 +150,18 @@ class Session:
         if self._say is not None:
             self._say(text)
 
+    def remarks(self) -> list[str]:
+        """Say what is wrong with the sound, a line each."""
+        health, found = self.health, []
+        if health.lost:
+            found.append(f"{health.lost:.1f} s of sound were lost in {health.n_gaps} gaps; silence stands for them")
+        if health.n_clipped:
+            found.append(f"clipped: {health.n_clipped} samples are at full scale")
+        return found
+
     def result(self, model: str) -> Transcription:
         """Make what was heard a transcription, before beats and keys are looked for."""
-        score, health = self.engine.score, self.health
-        warnings = []
-        if health.lost:
-            warnings.append(f"{health.lost:.1f} s of sound were lost in {health.n_gaps} gaps; silence stands for them")
-        if health.n_clipped:
-            warnings.append(f"clipped: {health.n_clipped} samples are at full scale")
+        score, warnings = self.engine.score, self.remarks()
         if not score.notes:
             warnings.append("no notes were heard")
         end = self.engine.time

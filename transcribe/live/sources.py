@@ -21,7 +21,7 @@ from transcribe.errors import InputError, UsageError, import_optional
 
 # Seconds of a block, and of what may wait in the queue before blocks are lost.
 BLOCK = 0.01
-_ROOM = 4.0
+ROOM = 4.0
 # What a sound card keeps for a program that doesn't come.
 CARD = 0.25
 
@@ -68,8 +68,8 @@ class Source(Protocol):
         """Count the blocks that wait."""
 
 
-class _Queued:
-    """What both sources share: a queue that loses blocks when it is full, and says so with the next."""
+class Queued:
+    """What all sources share: a queue that loses blocks when it is full, and says so with the next."""
 
     def __init__(self, n_blocks: int) -> None:
         self._queue: queue.Queue[Block | BaseException] = queue.Queue(n_blocks)
@@ -107,7 +107,7 @@ class _Queued:
         return self._queue.qsize()
 
 
-class FileSource(_Queued):
+class FileSource(Queued):
     """A recording, played at its own pace, or as quickly as it is heard where ``paced`` is false.
 
     Raises
@@ -117,7 +117,7 @@ class FileSource(_Queued):
     """
 
     def __init__(self, path: Path, sample_rate: int, paced: bool = True, max_duration: float = 24 * 3600.0) -> None:
-        super().__init__(round(_ROOM / BLOCK))
+        super().__init__(round(ROOM / BLOCK))
         from transcribe.audio.reader import AudioReader
 
         self.name = path.name
@@ -180,7 +180,7 @@ class FileSource(_Queued):
                 continue
 
 
-class DeviceSource(_Queued):
+class DeviceSource(Queued):
     """A sound card's input, by PortAudio: at our rate where the card has it, else resampled from its own.
 
     Raises
@@ -192,7 +192,7 @@ class DeviceSource(_Queued):
     """
 
     def __init__(self, device: str | None, sample_rate: int) -> None:
-        super().__init__(round(_ROOM / BLOCK))
+        super().__init__(round(ROOM / BLOCK))
         self._sound = sounddevice()
         self._rate = sample_rate
         self._expected: float | None = None

@@ -44,6 +44,15 @@ class Event:
     velocity: int = 0
     confidence: float = 1.0
 
+    def values(self, told: float) -> dict[str, object]:
+        """Give what is told of it as plain values, and when that was, in seconds of the sound."""
+        found: dict[str, object] = {"event": self.kind.value, "time": round(self.time, 4), "told": round(told, 4)}
+        if self.pitch:
+            found["pitch"] = self.pitch
+        if self.velocity:
+            found |= {"velocity": self.velocity, "confidence": round(self.confidence, 3)}
+        return found
+
 
 @dataclass(frozen=True)
 class Said:

@@ -34,11 +34,11 @@ ASSETS, SAMPLES = Path(__file__).parent / "assets", Path(__file__).parent / "pia
 #: In the order in which they are loaded.
 SCRIPTS = (
     "helpers.js", "song.js", "palette.js", "sampler.js", "shifter.js", "player.js", "roll-pointer.js", "roll-frame.js",
-    "roll.js", "falling.js", "score.js", "editing.js", "panels.js", "beats-panel.js", "files.js", "keys.js", "main.js",
-    "start.js",
+    "roll.js", "falling.js", "score.js", "editing.js", "panels.js", "beats-panel.js", "files.js", "live.js", "keys.js",
+    "main.js", "start.js",
 )  # fmt: skip
 # Those that correct and that talk to a server have nothing to do in a file.
-_SERVED_ONLY = frozenset({"editing.js", "beats-panel.js", "files.js"})
+_SERVED_ONLY = frozenset({"editing.js", "beats-panel.js", "files.js", "live.js"})
 STYLE = "page.css"
 _HIT, _MISS, _EXTRA = range(1, 4)  # as song.js knows them
 _LEGEND = ("hit", "miss", "extra")

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from functools import lru_cache
 from itertools import pairwise
 from typing import Any
 
 from transcribe.events import Metre, Note, Transcription
-from transcribe.report.document import to_dict
+from transcribe.report.document import plain, to_dict
 from transcribe.score import placing
 from transcribe.score.chart import Places, has_bars, make_chart
 from transcribe.score.doubts import doubts_of
@@ -39,24 +39,24 @@ def view(
     -------
     dict
         ``title``, ``duration`` in s; ``transcription``, the result in the JSON's schema, its notes with an ``id``,
-        their index; ``edits``; ``undone``, a number; ``bars`` and ``sections`` with onset and offset; ``hands``, one a
+        their index; ``edits`` and ``undone``; ``bars`` and ``sections`` with onset and offset; ``hands``, one a
         note; ``doubts``, the most doubtful first.
     """
-    plain = replace(transcription, edits=())
-    document = to_dict(plain)
+    bare = replace(transcription, edits=())
+    document = to_dict(bare)
     for number, note in enumerate(document["notes"]):
         note["id"] = number
-    end = max([plain.duration, *(note.offset for note in plain.notes)])
+    end = max([bare.duration, *(note.offset for note in bare.notes)])
     return {
         "title": title,
         "duration": round(end, 4),
         "transcription": document,
         "edits": [dict(edit) for edit in edits],
-        "undone": len(undone),
-        "bars": bars_of(plain),
-        "sections": sections_of(plain),
-        "hands": list(hands_of(plain.notes, plain.beats, plain.downbeats, plain.metres)),
-        "doubts": [_rounded(asdict(doubt)) for doubt in doubts_of(plain)],
+        "undone": [dict(edit) for edit in undone],
+        "bars": bars_of(bare),
+        "sections": sections_of(bare),
+        "hands": list(hands_of(_played(bare.notes), bare.beats, bare.downbeats, bare.metres)),
+        "doubts": [_rounded(plain(doubt)) for doubt in doubts_of(bare)],
     }
 
 
@@ -111,6 +111,11 @@ def hands_of(
     """Name the hand that plays each note, as a score has it: ``right`` or ``left``."""
     right = placing.hands_of(notes, Transcription(notes=notes, beats=beats, downbeats=downbeats, metres=metres))
     return tuple("right" if one else "left" for one in right)
+
+
+def _played(notes: Sequence[Note]) -> tuple[Note, ...]:
+    """Leave out what hands don't depend on, so that they aren't looked for again after each edit of it."""
+    return tuple(replace(note, confidence=1.0, spelling=None) for note in notes)
 
 
 def _rounded(values: View) -> View:

@@ -42,6 +42,8 @@ class Timing:
         How far quantised notes are moved: 1 all the way.
     grid
         Of quantised notes, in quarters; without it they lie where a score shows them.
+    snap
+        Whether chords that are heard change on the beats, where one is near.
 
     Raises
     ------
@@ -59,6 +61,7 @@ class Timing:
     key: str | None = None
     strength: float = 1.0
     grid: Fraction | None = None
+    snap: bool = True
 
     def __post_init__(self) -> None:
         if self.tempo is not None and not MIN_TEMPO <= self.tempo <= MAX_TEMPO:

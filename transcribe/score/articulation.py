@@ -5,8 +5,7 @@ from __future__ import annotations
 import bisect
 from collections.abc import Sequence
 from dataclasses import replace
-
-import numpy as np
+from statistics import median
 
 from transcribe.events import Note, Pedal
 from transcribe.score.bars import Chord, Notation
@@ -28,8 +27,8 @@ def articulated(notation: Notation, notes: Sequence[Note], pedals: Sequence[Peda
 
     def marked(chord: Chord) -> Chord:
         own = [notes[i] for i in chord.indices]
-        end = float(np.median([note.offset for note in own]))
-        start = float(np.median([note.onset for note in own]))
+        end = median(note.offset for note in own)
+        start = median(note.onset for note in own)
         before = bisect.bisect(downs, end) - 1
         held = before >= 0 and ups[before] > end
         played = notation.quarters(end) - notation.quarters(start)

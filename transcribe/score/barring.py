@@ -101,7 +101,8 @@ def _strongest(start: Fraction, end: Fraction, bar: Bar) -> Fraction:
     """Find the strongest place strictly inside a span of a bar."""
     thirds = any((edge / bar.beat).denominator % 3 == 0 for edge in (start, end))
     parts = (3, 6, 12) if thirds else (2, 4, 8, 16, 32) if bar.beat == 1 else (3, 6, 12, 24)
-    units = [bar.length / 2] if bar.length % 4 == 0 or bar.beat != 1 else []
+    halves = bar.length % 4 == 0 or (bar.beat != 1 and bar.length % (2 * bar.beat) == 0)
+    units = [bar.length / 2] if halves else []
     units += [bar.beat * 2, bar.beat, *(bar.beat / part for part in parts)]
     for unit in units:
         place = (start // unit + 1) * unit

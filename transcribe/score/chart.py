@@ -7,6 +7,7 @@ less than half of it, is left out.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import pairwise
 
 import numpy as np
@@ -148,12 +149,18 @@ def _lines(places: Places, first: int, last: int) -> list[int]:
 
 def _sections(bars: tuple[Bar, ...]) -> tuple[Section, ...]:
     # A sixth or a seventh more, or another bass, doesn't make another section.
-    simple = [[_simple(label) for label in bar] for bar in bars]
+    simple = tuple(tuple(map(_simple, bar)) for bar in bars)
     found, start = [], 0
-    for name, n_bars in sections_of(simple):
+    for name, n_bars in _named(simple):
         found.append(Section(name, bars[start : start + n_bars]))
         start += n_bars
     return tuple(found)
+
+
+@lru_cache(8)
+def _named(simple: tuple[Bar, ...]) -> tuple[tuple[str, int], ...]:
+    """Cut bars into sections; who edits notes asks again and again for the same."""
+    return tuple(sections_of(simple))
 
 
 def _simple(label: str) -> str:

@@ -13,6 +13,7 @@ import math
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import median
 
 import numpy as np
 
@@ -82,7 +83,7 @@ def doubts_of_notes(notes: Sequence[Note]) -> list[Doubt]:
         Ordered by onset.
     """
     onsets = np.array([note.onset for note in notes])
-    velocities = np.array([note.velocity for note in notes], float)
+    velocities = [note.velocity for note in notes]
     first, last = np.searchsorted(onsets, onsets - _TOGETHER), np.searchsorted(onsets, onsets + _TOGETHER, "right")
     before, after = np.searchsorted(onsets, onsets - _AROUND), np.searchsorted(onsets, onsets + _AROUND, "right")
     struck: dict[int, float] = {}
@@ -97,7 +98,7 @@ def doubts_of_notes(notes: Sequence[Note]) -> list[Doubt]:
         octaves = [other.velocity - note.velocity for other in chord if note.pitch - other.pitch == 12]
         partial = any(note.pitch - other.pitch in _PARTIALS for other in chord)
         sure = min(max(note.confidence, _CERTAIN), 1 - _CERTAIN)
-        softer = float(np.median(velocities[before[i] : after[i]])) - note.velocity
+        softer = median(velocities[before[i] : after[i]]) - note.velocity
         odds = _CONSTANT + _CONFIDENCE * math.log(sure / (1 - sure)) + _PARTIAL * partial + _SOFT * softer / _VELOCITIES
         if octaves:
             odds += _OCTAVE + _SOFTER_OCTAVE * max(0, *octaves) / _VELOCITIES

@@ -51,20 +51,15 @@ TOLD, _LEAST = 0.5, 0.001
 class _Ways:
     """Ways to have played up to here, cheapest first, and their ``cost``, (n_ways,).
 
-    Of the left hand and the right, (n_ways, 2): ``place``, where it lies; ``end`` and ``pitch`` of what it holds
-    longest; ``struck``, when it last played.
+    ``hands``: of the left hand and the right, (4, n_ways, 2): where it lies; when what it holds longest ends, and the
+    pitch of that; when it last played.
     """
 
     cost: np.ndarray
-    place: np.ndarray
-    end: np.ndarray
-    pitch: np.ndarray
-    struck: np.ndarray
+    hands: np.ndarray
 
 
-_START = _Ways(
-    np.zeros(1), np.array([_HOME]), np.full((1, 2), -1.0), np.array([[0.0, 127.0]]), np.full((1, 2), -10.0)
-)  # fmt: skip
+_START = _Ways(np.zeros(1), np.array([[_HOME], [(-1.0, -1.0)], [(0.0, 127.0)], [(-10.0, -10.0)]]))
 
 
 @dataclass(frozen=True)
@@ -73,8 +68,7 @@ class _Struck:
 
     ``time`` of the first, the lowest ``pitch``; ``alone``, what a division costs whatever was before, (n_divisions,);
     of the left hand and the right, (2, n_divisions): whether it plays (``played``), its ``low`` and ``high``
-    pitches, where it ``lies``, when what it holds longest ends (``end``), that note's ``pitches``, and when its first
-    note begins (``onset``).
+    pitches; and what :class:`_Ways` has of ``hands``, (4, n_divisions, 2).
     """
 
     time: float
@@ -83,10 +77,7 @@ class _Struck:
     played: np.ndarray
     low: np.ndarray
     high: np.ndarray
-    lies: np.ndarray
-    end: np.ndarray
-    pitches: np.ndarray
-    onset: np.ndarray
+    hands: np.ndarray
 
 
 def find_hands(notes: Sequence[Note], right_handed: np.ndarray | None = None) -> np.ndarray:
@@ -117,15 +108,16 @@ def find_hands(notes: Sequence[Note], right_handed: np.ndarray | None = None) ->
     ways, steps = _START, []
     for group in groups:
         order = sorted(group, key=lambda i: notes[i].pitch)
-        told = np.array([doubts[0][order[:n]].sum() + doubts[1][order[n:]].sum() for n in range(len(order) + 1)])
+        left, right = doubts[0][order], doubts[1][order]
+        told = np.array([left[:n].sum() + right[n:].sum() for n in range(len(order) + 1)])
         ways, came, division = _followed(ways, _described([notes[i] for i in order], told))
         steps.append((order, came, division))
-    right = np.zeros(len(notes), bool)
+    played = np.zeros(len(notes), bool)
     way = 0
     for order, came, division in reversed(steps):
-        right[order[division[way] :]] = True
+        played[order[division[way] :]] = True
         way = came[way]
-    return np.where(said, saying, right)
+    return np.where(said, saying, played)
 
 
 def _doubts(right_handed: np.ndarray | None, n_notes: int) -> np.ndarray:
@@ -174,7 +166,8 @@ def _described(struck: Sequence[Note], told: np.ndarray) -> _Struck:
         if 0 < division < n_notes:
             alone[division] += w["close"] * max(0, _EASY_REACH - (struck[division].pitch - struck[division - 1].pitch))
     columns = np.array(rows).transpose(2, 0, 1)
-    return _Struck(struck[0].onset, struck[0].pitch, np.array(alone), columns[0] > 0, *columns[1:])
+    hands = columns[3:].transpose(0, 2, 1)
+    return _Struck(struck[0].onset, struck[0].pitch, np.array(alone), columns[0] > 0, columns[1], columns[2], hands)
 
 
 def _followed(ways: _Ways, struck: _Struck) -> tuple[_Ways, list[int], list[int]]:
@@ -187,25 +180,18 @@ def _followed(ways: _Ways, struck: _Struck) -> tuple[_Ways, list[int], list[int]
     """
     n_divisions = len(struck.alone)
     flat = _costs(ways, struck).ravel()
-    place = np.where(struck.played, struck.lies, ways.place[:, :, None])
-    rounded = np.rint(place).astype(int)
+    rounded = np.rint(np.where(struck.played, struck.hands[0].T, ways.hands[0][:, :, None]))
     keys = (rounded[:, 0] * 256 + rounded[:, 1]).ravel().tolist()
-    kept: dict[int, int] = {}
+    kept: dict[float, int] = {}
     for i in flat.argsort(kind="stable").tolist():
         if keys[i] not in kept:
             kept[keys[i]] = i
             if len(kept) == _BEAM:
                 break
-    came, division = np.divmod(list(kept.values()), n_divisions)
-    played = struck.played[:, division].T
-    followed = _Ways(
-        flat[list(kept.values())],
-        place[came, :, division],
-        np.where(played, struck.end[:, division].T, ways.end[came]),
-        np.where(played, struck.pitches[:, division].T, ways.pitch[came]),
-        np.where(played, struck.onset[:, division].T, ways.struck[came]),
-    )
-    return followed, came.tolist(), division.tolist()
+    chosen = np.array(list(kept.values()))
+    came, division = np.divmod(chosen, n_divisions)
+    hands = np.where(struck.played.T[division], struck.hands[:, division], ways.hands[:, came])
+    return _Ways(flat[chosen], hands), came.tolist(), division.tolist()
 
 
 def _costs(ways: _Ways, struck: _Struck) -> np.ndarray:
@@ -215,19 +201,21 @@ def _costs(ways: _Ways, struck: _Struck) -> np.ndarray:
     what it holds itself. Between the hands: that they alternate fast, and how near to each other they do.
     """
     w = FEATURES
-    own = w["leap"] * np.abs(struck.lies - ways.place[:, :, None])
-    holds = ways.end > struck.time + TOGETHER
+    place, end, held, last = ways.hands
+    own = w["leap"] * np.abs(struck.hands[0].T - place[:, :, None])
+    holds = end > struck.time + TOGETHER
     if holds.any():
         # What the hand still holds has to be in reach, and what the other holds isn't to be crossed.
-        pitch = ways.pitch[:, :, None]
+        pitch = held[:, :, None]
         far = np.maximum(np.maximum(struck.high, pitch) - np.minimum(struck.low, pitch) - _REACH, 0)
         own += w["held"] * holds[:, :, None] * far
         own[:, 0] += w["crossed"] * holds[:, 1, None] * np.maximum(struck.high[0] - pitch[:, 1], 0)
         own[:, 1] += w["crossed"] * holds[:, 0, None] * np.maximum(pitch[:, 0] - struck.low[1], 0)
-    total = (own * struck.played).sum(1) + (ways.cost[:, None] + struck.alone)
-    other = ways.struck[:, ::-1]
-    alternating = (other > ways.struck) / (1 + (struck.time - other) / _FAST)
-    near = np.maximum(1 - np.abs(struck.pitch - ways.place[:, ::-1]) / _EASY_REACH, 0)
+    own *= struck.played
+    total = own[:, 0] + own[:, 1] + (ways.cost[:, None] + struck.alone)
+    other = last[:, ::-1]
+    alternating = (other > last) / (1 + (struck.time - other) / _FAST)
+    near = np.maximum(1 - np.abs(struck.pitch - place[:, ::-1]) / _EASY_REACH, 0)
     fast = alternating * (w["alternating"] + w["near_alternating"] * near)
     total[:, 0] += fast[:, 1]
     total[:, -1] += fast[:, 0]

@@ -1,12 +1,15 @@
-"""Chords and their keys: which keys chords are in, how they are spelled there, how music is transposed; pure."""
+"""Chords, their keys and beats: how chords are spelled, on which beats they change, how music is transposed; pure."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import pairwise
+
+import numpy as np
 
 from transcribe.errors import UsageError
-from transcribe.events import Chord, Key, Note, Transcription
+from transcribe.events import GUESSED_BELOW, Chord, Key, Note, Transcription
 from transcribe.theory.chords import parse
 from transcribe.theory.keys import find_key, find_keys, transposed_key
 from transcribe.theory.spelling import spelled_chords
@@ -14,6 +17,8 @@ from transcribe.theory.spelling import spelled_chords
 _HIGHEST_PITCH = 127
 # Different chords that tell a key.
 _FEWEST_CHORDS = 3
+# A change of chord belongs to a beat that is no farther away, in seconds, and in beats: what lies between is meant.
+_NEAR, _NEAR_BEATS = 0.15, 0.25
 
 
 def spelled(transcription: Transcription) -> Transcription:
@@ -34,6 +39,27 @@ def spelled(transcription: Transcription) -> Transcription:
     # One strum is spelled in its own key, but says nothing of any music's.
     enough = t.notes or len({chord.label for chord in t.chords}) >= _FEWEST_CHORDS
     return replace(t, key=find_key(notes), keys=keys) if enough else t
+
+
+def on_beats(transcription: Transcription) -> Transcription:
+    """Let chords change on the beats that are found, where a beat is near; where beats are guessed all stays.
+
+    The order stays, and every chord keeps some time: of two changes that are nearest to one beat neither is moved.
+    """
+    t = transcription
+    beats = np.array(t.beats)
+    if len(beats) < 2 or not t.chords or (t.beat_confidence or 0.0) < GUESSED_BELOW:
+        return t
+    changes = np.array([chord.onset for chord in t.chords[1:]])
+    after = np.searchsorted(beats, changes).clip(1, len(beats) - 1)
+    nearest = np.where(changes - beats[after - 1] < beats[after] - changes, after - 1, after)
+    near = np.abs(beats[nearest] - changes) <= np.minimum(_NEAR, _NEAR_BEATS * (beats[after] - beats[after - 1]))
+    near &= np.bincount(nearest, near, len(beats))[nearest] == 1
+    edges = [t.chords[0].onset, *np.where(near, beats[nearest], changes).tolist(), t.chords[-1].offset]
+    if any(later <= earlier for earlier, later in pairwise(edges)):
+        return t
+    spans = zip(t.chords, pairwise(edges), strict=True)
+    return replace(t, chords=tuple(replace(chord, onset=on, offset=off) for chord, (on, off) in spans))
 
 
 def chord_tones(chords: Sequence[Chord]) -> tuple[Note, ...]:

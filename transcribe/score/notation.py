@@ -24,7 +24,7 @@ from transcribe.score.model import Told
 from transcribe.score.ornaments import Ornamented, find_ornaments, is_lone_grace, split_graces
 from transcribe.score.placing import bar_starts, place_notes, quarters_a_beat
 from transcribe.score.voices import Struck, find_voices
-from transcribe.theory.metres import bar_length
+from transcribe.theory.metres import bar_length, beat_length, is_compound
 
 # Where there are no beats: so many seconds each, and so many a bar.
 _BEAT, _METRE = 0.5, 4
@@ -89,7 +89,7 @@ def notate(transcription: Transcription, detail: float = 1.0) -> Notation:
     lines = [Fraction(0), *((edge - origin) * quarters for edge in edges[1:])]
     labels = _labels(transcription, grid, [edge for edge, _ in pairwise(edges)])
     bars = tuple(
-        Bar(start, stop - start, quarters if compound else Fraction(1), number, label)
+        Bar(start, stop - start, _beat_of(label, stop - start, quarters if compound else Fraction(1)), number, label)
         for (number, (start, stop)), label in zip(enumerate(pairwise(lines), 0 if pick_up else 1), labels, strict=True)
     )
     hands = tuple(
@@ -150,6 +150,13 @@ def _labels(transcription: Transcription, grid: BeatGrid, edges: Sequence[Fracti
     times = grid.to_seconds(np.array([float(edge) for edge in edges])) + 1e-3
     sections = np.searchsorted([metre.onset for metre in metres], times) - 1
     return [metres[max(0, int(section))].label for section in sections]
+
+
+def _beat_of(label: str, length: Fraction, usual: Fraction) -> Fraction:
+    """Choose the beat of a bar, in quarters: its own metre's where it has one, for not all bars have the same."""
+    if not label or bar_length(label) != length:
+        return usual
+    return beat_length(label) if is_compound(label) else Fraction(1)
 
 
 def _without_graces(

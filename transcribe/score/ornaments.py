@@ -85,9 +85,8 @@ def _repeated(notes: Sequence[Note], found: dict[int, Ornamented]) -> None:
             trill = interval <= _NEIGHBOUR
             both = sorted([*by_pitch[low], *by_pitch.get(low + interval, ())])
             for run in _alternating(notes, [i for i in both if i in found and not found[i].mark]):
-                steps = np.diff([notes[i].onset for i in run])
                 fewest, slowest = (_FEWEST, _TRILLED) if trill else (_FEWEST_TREMBLED, _TREMBLED)
-                if len(run) < fewest or steps.mean() > slowest:
+                if len(run) < fewest or np.diff([notes[i].onset for i in run]).mean() > slowest:
                     continue
                 first, last = notes[run[0]], notes[run[-1]]
                 velocity = int(np.median([notes[i].velocity for i in run]))

@@ -8,7 +8,7 @@ import shutil
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import quote
@@ -18,13 +18,14 @@ from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import FileResponse, JSONResponse, Response
-from starlette.routing import Route
+from starlette.routing import Route, WebSocketRoute
 
 from transcribe.errors import InputError, PitchaiError, UsageError
 from transcribe.serve.guard import Access, Guard
 from transcribe.serve.jobs import Jobs, Open
 from transcribe.serve.library import DONE, Entry, Library, clean_name
 from transcribe.serve.sheets import EXPORTED, Sheets
+from transcribe.serve.takes import TakeLimits, Takes
 
 Answer = TypeVar("Answer")
 _ASSETS = Path(__file__).parent.parent / "report" / "assets"
@@ -69,12 +70,15 @@ class Limits:
         Seconds in which some of a body has to come.
     slowest
         Bytes a second, from ``patience`` on, that are too few.
+    takes
+        What is listened to while it sounds.
     """
 
     upload: int = 4 << 30
     body: int = 16 << 20
     patience: float = 20.0
     slowest: float = 2_000.0
+    takes: TakeLimits = field(default_factory=TakeLimits)
 
 
 def make_app(library: Library, open_transcriber: Open, access: Access, limits: Limits = Limits()) -> Guard:
@@ -102,6 +106,7 @@ def make_app(library: Library, open_transcriber: Open, access: Access, limits: L
         Route(f"{of_file}/score.json", server.score_places),
         Route(f"{of_file}/edits", server.edit, methods=["POST"]),
         Route(f"{of_file}/export/{{format:str}}", server.export),
+        WebSocketRoute("/api/live", server.takes.listen),
     ]
     handlers: Mapping[Any, Any] = {HTTPException: _refusal, PitchaiError: _fault, ClientDisconnect: _gone}
     app = Starlette(routes=routes, lifespan=lifespan, exception_handlers=handlers)
@@ -137,6 +142,7 @@ class _Server:
         self.jobs = jobs
         self.limits = limits
         self.sheets = Sheets()
+        self.takes = Takes(library, jobs, limits.takes)
         self._working = asyncio.Semaphore(2)
 
     async def _work(self, function: Callable[..., Answer], *arguments: object) -> Answer:
@@ -245,8 +251,8 @@ class _Server:
             edits, undone, version = values["edits"], values.get("undone", []), values.get("version")
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             raise HTTPException(400, "edits are a table with a list edits, and perhaps a list undone") from None
-        if not (isinstance(edits, list) and isinstance(undone, list)):
-            raise HTTPException(400, "edits and undone are lists")
+        if not (isinstance(edits, list) and isinstance(undone, list) and all(isinstance(e, dict) for e in undone)):
+            raise HTTPException(400, "edits and undone are lists of tables")
         view = await self._work(self.sheets.edit, entry, edits, undone, version)
         if view is None:
             raise HTTPException(409, "another browser has edited it meanwhile; load it again")

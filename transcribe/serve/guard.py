@@ -120,9 +120,10 @@ class Guard:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve a request."""
+        if scope["type"] == "websocket":
+            await self._connect(scope, receive, send)
+            return
         if scope["type"] != "http":
-            if scope["type"] == "websocket":
-                return
             await self.app(scope, receive, send)
             return
 
@@ -156,6 +157,24 @@ class Guard:
         )
         await sending({"type": "http.response.body", "body": content})
 
+    async def _connect(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Let a page's connection through; a browser always says whose page asks, and so must everybody."""
+        refused = self._refused(scope)
+        if refused is None and not any(name == b"origin" for name, _ in scope["headers"]):
+            refused = 403, "no page asks", []
+        if refused is None:
+            await self.app(scope, receive, send)
+            return
+        status, text, _ = refused
+        await receive()  # the request to connect
+        if "websocket.http.response" not in scope.get("extensions", {}):
+            await send({"type": "websocket.close", "code": 1008, "reason": text})
+            return
+        more = [(name.lower().encode(), value.encode()) for name, value in HEADERS.items()]
+        headers = [(b"content-type", b"application/json"), (b"connection", b"close"), *more]
+        await send({"type": "websocket.http.response.start", "status": status, "headers": headers})
+        await send({"type": "websocket.http.response.body", "body": json.dumps({"error": text}).encode()})
+
     def _refused(self, scope: Scope) -> tuple[int, str, list[tuple[bytes, bytes]]] | None:
         """Say why a request isn't answered; None where it is."""
         headers: dict[str, list[str]] = {}
@@ -165,10 +184,11 @@ class Guard:
         if len(hosts) != 1 or not self.access.is_host(hosts[0]):
             return 421, "this server goes by another name", []
         origins = headers.get("origin", [])
-        if any(origin.lower() != f"{scope['scheme']}://{hosts[0].lower()}" for origin in origins):
+        scheme = {"ws": "http", "wss": "https"}.get(scope["scheme"], scope["scheme"])
+        if any(origin.lower() != f"{scheme}://{hosts[0].lower()}" for origin in origins):
             return 403, "another site asks", []
         site, mode = (headers.get(f"sec-fetch-{what}", [""])[0] for what in ("site", "mode"))
-        visiting = mode == "navigate" and scope["path"] == "/" and scope["method"] == "GET"
+        visiting = mode == "navigate" and scope["path"] == "/" and scope.get("method") == "GET"
         if site in ("cross-site", "same-site") and not visiting:
             return 403, "another site asks", []
         if self.access.open:
@@ -179,7 +199,7 @@ class Guard:
         self, scope: Scope, headers: dict[str, list[str]]
     ) -> tuple[int, str, list[tuple[bytes, bytes]]] | None:
         given = parse_qs(scope["query_string"].decode("latin-1")).get("token")
-        if given and scope["path"] == "/":
+        if given and scope["type"] == "http" and scope["path"] == "/":
             session = self.access.exchange(given[0])
             if session is not None:
                 cookie = f"{COOKIE}={session}; HttpOnly; SameSite=Strict; Path=/"

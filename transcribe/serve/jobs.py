@@ -185,7 +185,8 @@ def work(pipe: Connection, open_transcriber: Open) -> None:
                 result = transcriber.transcribe_file(source, progress=watch)
                 if source.suffix not in _PLAYED:
                     _copy_sound(source, entry.sound_copy)
-            entry.keep(result)
+            warnings = dict.fromkeys((*entry.about.warnings, *result.warnings))
+            entry.keep(replace(result, warnings=tuple(warnings)))
             pipe.send(("done", result.duration))
         except Exception as error:
             message = str(error) if isinstance(error, PitchaiError) else machine_fault(error)

@@ -42,7 +42,10 @@ Edits = Sequence[Mapping[str, Any]]
 
 @dataclass(frozen=True)
 class About:
-    """What is known of an entry: the name of its file, its title, when it came, how far it is, and why it failed."""
+    """What is known of an entry: the name of its file, its title, when it came, how far it is, and why it failed.
+
+    ``warnings`` are remarks on the sound that were made while it was recorded.
+    """
 
     name: str
     title: str
@@ -50,6 +53,7 @@ class About:
     status: str = QUEUED
     message: str = ""
     duration: float = 0.0
+    warnings: Sequence[str] = ()
 
 
 class Entry:
@@ -109,7 +113,7 @@ class Entry:
             found = json.loads(read_bytes(self.folder / _UNDONE))
         except (InputError, ValueError):
             return []
-        return found if isinstance(found, list) else []
+        return [edit for edit in found if isinstance(edit, dict)] if isinstance(found, list) else []
 
     def keep(self, result: Transcription, undone: Edits = ()) -> None:
         """Write the result with its edits, and those that were undone."""
@@ -196,7 +200,7 @@ class Library:
 
 
 class Upload:
-    """A recording on its way in: it has no name before it is whole."""
+    """A recording on its way in, written to ``file``: it has no name before it is whole."""
 
     def __init__(self, entry: Entry, name: str) -> None:
         self.entry = entry
@@ -204,22 +208,22 @@ class Upload:
         suffix = Path(self.name).suffix.lower()
         self._suffix = suffix if suffix in AUDIO_SUFFIXES | RESULT_SUFFIXES else ""
         self._part = entry.folder / f"upload{_PART}"
-        self._file = open(os.open(self._part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb")  # noqa: SIM115
+        self.file = open(os.open(self._part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb")  # noqa: SIM115
 
     def write(self, content: bytes) -> None:
         """Take more of it."""
-        self._file.write(content)
+        self.file.write(content)
 
-    def finish(self) -> Entry:
+    def finish(self, warnings: Sequence[str] = ()) -> Entry:
         """Give it its name, and put it down as waiting."""
-        self._file.close()
+        self.file.close()
         self._part.rename(self.entry.folder / f"{_RECORDING}{self._suffix}")
-        self.entry.describe(About(self.name, Path(self.name).stem or self.name, time.time()))
+        self.entry.describe(About(self.name, Path(self.name).stem or self.name, time.time(), warnings=warnings))
         return self.entry
 
     def cancel(self) -> None:
         """Remove all of it."""
-        self._file.close()
+        self.file.close()
         shutil.rmtree(self.entry.folder, ignore_errors=True)
 
 

@@ -19,6 +19,11 @@ def place_of(name: str) -> int:
     return LETTERS.index(name[0]) + len(LETTERS) * (name.count("#") - name.count("b"))
 
 
+def pitch_class(name: str) -> int:
+    """Give the pitch class of a name: 0 is C, and B sharp."""
+    return (place_of(name) * 7 + 5) % 12
+
+
 def readable(place: int) -> int:
     """Give the place of the same pitch class whose name has one accidental at the most."""
     while place >= 2 * len(LETTERS):

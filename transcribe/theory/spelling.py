@@ -2,7 +2,8 @@
 
 A key spells twelve neighbours on the line of fifths (:mod:`transcribe.theory.fifths`), and they lie where its signature
 does: tones reach as far to the flats as a melody's usual accidentals, roots of chords farther, for chords are
-borrowed from the minor key, and diminished chords less far, for they stand on leading tones.
+borrowed from the minor key, and diminished chords less far, for they stand on leading tones. Notes of a score are
+spelled by what is around them as well: :mod:`transcribe.score.spelling`.
 """
 
 from __future__ import annotations
@@ -10,19 +11,15 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from transcribe.events import Chord, Key, Note
+from transcribe.events import Chord, Key
 from transcribe.theory.chords import Label, parse
-from transcribe.theory.fifths import LETTERS, name_at, place_of, readable
+from transcribe.theory.fifths import name_at, pitch_class, readable
 from transcribe.theory.keys import signature
 
 # The flattest name of each kind in C major and A minor, by its place: tones from E flat to
 # G sharp in major, from B flat to D sharp in minor; roots from D flat to F sharp; of diminished chords from B flat to
 # D sharp.
 _MAJOR_TONES, _MINOR_TONES, _ROOTS, _LEADING_ROOTS = -2, -1, -4, -1
-
-# A note that moves on by a semitone within so many seconds, among so many notes, but not sooner, is spelled by that: at
-# most so far from the middle of the key on the line of fifths. Chosen on 70 performances of ASAP's training pieces.
-_SOON, _FOLLOWING, _TOGETHER, _FARTHEST = 1.0, 24, 0.03, 8
 
 _NAME = re.compile(r"[A-G](#{0,2}|b{0,2})")
 
@@ -49,48 +46,7 @@ def spells(name: object, pitch: int) -> bool:
     """Tell whether a name, such as ``F#`` or ``Bbb``, is one of a MIDI number's: with two accidentals at the most."""
     if not isinstance(name, str) or _NAME.fullmatch(name) is None:
         return False
-    return (place_of(name) * 7 + 5 - pitch) % 12 == 0
-
-
-def spelled_notes(notes: Sequence[Note], keys: Sequence[Key]) -> list[str]:
-    """Spell notes in the keys of their sections: a name each, without the octave.
-
-    A note that isn't of the key and moves on by a semitone is spelled as its leading tone is: raised where it rises,
-    lowered where it falls. What the user said of a note's spelling is obeyed.
-
-    Parameters
-    ----------
-    notes
-        Ordered by onset.
-    keys
-        Sections in order; without any it is C major.
-    """
-    found, section = [], 0
-    for i, note in enumerate(notes):
-        while section + 1 < len(keys) and keys[section].offset <= note.onset:
-            section += 1
-        key = keys[section].label if keys else "C major"
-        sharps, minor = signature(key)
-        place = _place(note.pitch, key, _MINOR_TONES if minor else _MAJOR_TONES)
-        if not sharps <= place < sharps + len(LETTERS):
-            step = _next_step(notes, i)
-            middle = sharps + len(LETTERS) // 2 + minor
-            other = place - 12 if place > middle else place + 12
-            if step and abs(other - middle) <= _FARTHEST:
-                place = max(place, other) if step > 0 else min(place, other)
-        found.append(note.spelling or name_at(place))
-    return found
-
-
-def _next_step(notes: Sequence[Note], i: int) -> int:
-    """Tell whether a note is soon followed by one a semitone above (1) or below (-1); 0 where it isn't."""
-    for other in notes[i + 1 : i + 1 + _FOLLOWING]:
-        later = other.onset - notes[i].onset
-        if later > _SOON:
-            break
-        if later > _TOGETHER and abs(other.pitch - notes[i].pitch) == 1:
-            return other.pitch - notes[i].pitch
-    return 0
+    return pitch_class(name) == pitch % 12
 
 
 def root_in_key(label: Label, key: str) -> str:

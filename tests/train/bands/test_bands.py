@@ -25,10 +25,11 @@ from train.bands.excerpts import (
     read_labels,
 )
 from train.bands.losses import BandLosses, rarity
-from train.bands.task import begin_from
+from train.bands.task import BandsTask, _parser, begin_from
 from train.bands.validation import figures
 from train.cache import Prepared
 from train.calibration import Predicted
+from train.loop import LoopConfig, train
 from transcribe.engine.features import FeatureConfig, FrameGrid
 from transcribe.engine.weights import to_bytes
 from transcribe.errors import UsageError
@@ -169,6 +170,25 @@ def test_a_larger_network_begins_with_the_notes_of_a_smaller_one(tmp_path: Path)
         torch.testing.assert_close(getattr(after, head), getattr(before, head), atol=1e-4, rtol=1e-4)
     with pytest.raises(UsageError, match="can't begin with"):
         begin_from(path, EnsembleNetwork(FEATURES, replace(small, channels=4)))
+
+
+def test_what_is_frozen_stays_as_it_was(tmp_path: Path) -> None:
+    sizes = ["--channels", "8", "--stem-channels", "4", "--mix-channels", "4", "--dilations", "1"]
+    (tmp_path / "none.mid").write_bytes(b"")
+    (tmp_path / "none.wav").write_bytes(b"")
+    data = ["--train", f"pairs:{tmp_path}", "--valid", f"pairs:{tmp_path}", "--run", str(tmp_path / "run")]
+    task = BandsTask(_parser().parse_args([*data, *sizes, "--frozen", "trunk", "head", "pedal"]))
+    network = task.network()
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    log_mel = torch.rand(2, 32, FEATURES.n_mels)
+    target, drums = torch.zeros(2, 6, 32, 88), torch.zeros(2, 3, 32, 5)
+    batch = log_mel, target, torch.full((2, 32, 88), PIANO, dtype=torch.uint8), drums
+    config = LoopConfig(steps=3, warmup=1, average=0.0)
+    learned = train(network, lambda step, rank: batch, losses, config, None, frozen=task.frozen(network)).state_dict()
+    same = {name.split(".")[0] for name, value in learned.items() if torch.equal(value, before[name])}
+    moved = {name.split(".")[0] for name, value in learned.items() if not torch.equal(value, before[name])}
+    assert {"trunk", "head", "pedal"} <= same
+    assert moved == {"family", "drums"}
 
 
 @pytest.mark.parametrize("design", DESIGNS.values(), ids=DESIGNS)

@@ -11,11 +11,15 @@ import torch
 
 from tests.signals import RATE, strum
 from train import loop
+from train.chords import heard
 from train.chords import task as chords
+from train.chords.labels import read_labels
 from transcribe.chords.decoder import NONE, class_of
-from transcribe.chords.network import ChordsConfig, ChordsNetwork
+from transcribe.chords.network import N_INPUTS, ChordsConfig, ChordsNetwork
 from transcribe.chords.task import CHORDS
-from transcribe.engine.features import FeatureConfig
+from transcribe.engine.features import LOWEST_PITCH, N_PITCHES, FeatureConfig
+from transcribe.engine.onnx_backend import OnnxNetwork
+from transcribe.engine.task import Source
 from transcribe.engine.trunk import TrunkConfig
 from transcribe.engine.weights import header_of, load_model, to_bytes
 from transcribe.errors import UsageError, WeightsError
@@ -23,6 +27,7 @@ from transcribe.notes.decoder import DecodingConfig
 from transcribe.notes.network import NotesNetwork
 from transcribe.notes.task import NOTES
 from transcribe.theory.chords import parse
+from transcribe.transcriber import Transcriber
 
 TINY = ["--channels", "4", "--stem-channels", "4", "--mix-channels", "2", "--dilations", "1", "2"]
 SMALL = ChordsConfig(4, 4, 2, (1, 2), width=8, reach=(1,))
@@ -50,14 +55,14 @@ def clips(tmp_path: Path) -> Path:
 
 
 def run(tmp_path: Path, *arguments: object) -> None:
-    shared = ["--run", tmp_path / "run", "--cache", tmp_path / "cache", "--batch", 2, "--frames", 120, *TINY]
+    shared = ["--run", tmp_path / "run", "--cache", tmp_path / "cache", "--batch", 2, "--seconds", 2.4, *TINY]
     chords.main([str(argument) for argument in (*arguments, *shared)])
 
 
 def test_targets_by_hand(tmp_path: Path) -> None:
     lab = tmp_path / "a.lab"
     lab.write_text("0 0.1 N\n0.1 0.4 C:maj/3\n0.4 1 X\n")
-    labels = chords.read_labels(lab)
+    labels = read_labels(lab)
     drawn = chords.targets(labels, 0, 8, SMALL, 0.02)
     # Steps of 80 ms have their middles at 0.03, 0.11, 0.19 …
     c = class_of(parse("C:maj"))
@@ -118,6 +123,66 @@ def test_it_starts_from_a_notes_networks_trunk_frozen_at_first(tmp_path: Path) -
     assert free[0] == set()
     assert all(a < b for a, b in itertools.pairwise(free))
     assert free[-1] == {name for name, _ in network.trunk.named_parameters()}
+
+
+def rows_of(pitches: list[int], n_frames: int, rest: float = 0.01) -> np.ndarray:
+    """What a notes network hears of keys that are struck and held."""
+    rows = np.full((n_frames, 2, N_PITCHES), rest, np.float32)
+    for pitch in pitches:
+        rows[0, 0, pitch - LOWEST_PITCH] = rows[:, 1, pitch - LOWEST_PITCH] = 0.9
+    return rows.reshape(n_frames, N_INPUTS)
+
+
+def test_an_excerpt_in_another_key_and_with_stops() -> None:
+    rows = rows_of([45, 52, 60], 400)
+    a, c = (class_of(parse(label)) for label in ("A:min", "C:min"))
+    assert np.array_equal(heard.moved(rows, 3)[:, 24 + 3 : 88], rows_of([48, 55, 63], 400)[:, 24 + 3 : 88])
+    assert np.array_equal(heard.moved(heard.moved(rows, -5), 5)[:, 5:88], rows[:, 5:88])
+    assert heard.moved_target(np.array([[a, NONE, -1], [9, -1, -1]]), 3).tolist() == [[c, NONE, -1], [0, -1, -1]]
+    n_stopped = 0
+    for seed in range(20):
+        found, target = heard.varied(rows, np.array([[a] * 100, [9] * 100]), 0.02, np.random.default_rng(seed))
+        assert 0 <= found.min() <= found.max() <= 1
+        silent = ~found.reshape(100, 4, -1).any((1, 2))
+        assert np.array_equal(target[0] == NONE, silent)
+        assert np.array_equal(target[1] == -1, silent)
+        n_stopped += int(silent.any())
+    assert 2 < n_stopped < 12
+
+
+def test_what_is_heard_in_another_key_is_called_so_and_the_lowest_key_is_known() -> None:
+    torch.manual_seed(0)
+    network = ChordsNetwork(FeatureConfig(), ChordsConfig(width=8, reach=(1,), front="notes")).eval()
+    assert network.n_inputs == N_INPUTS
+    keys = network._keys(torch.from_numpy(rows_of([45, 52, 60], 8)[None]))
+    lowest = keys[0, 3, 4]
+    assert int(lowest.argmax()) == 45 - LOWEST_PITCH
+    assert lowest[52 - LOWEST_PITCH] < 0.1
+    assert keys[0, 2].max() <= 1  # the logarithmic axis
+    with torch.inference_mode():
+        here, there = (network(torch.from_numpy(rows_of(pitches, 80, 0.0)[None])) for pitches in ([48, 55], [50, 57]))
+    assert torch.allclose(here.chord[..., : 10 * 15], there.chord[..., 2 * 15 : 12 * 15], atol=1e-4)
+    assert torch.allclose(here.bass[..., :10], there.bass[..., 2:], atol=1e-4)
+
+
+def test_a_network_learns_from_what_is_heard_and_follows(songs: Path, tmp_path: Path) -> None:
+    weights = tmp_path / "weights"
+    run(tmp_path, "--train", songs, "--valid", songs, "--steps", 2, "--features", "notes", "--heard", "small",
+        "--width", 8, "--reach", 1, "--validate-every", 0, "--export", "chords-9", "--weights", weights)  # fmt: skip
+    model = load_model(CHORDS, str(weights / "chords-9.safetensors"))
+    assert CHORDS.follows(model.header) == Source("notes", "any")
+    graph = OnnxNetwork((weights / "chords-9.onnx").read_bytes())
+    rows = rows_of([45, 52, 60], 160)
+    with torch.inference_mode():
+        expected = model.network(torch.from_numpy(rows[None])).activations()
+    for ours, theirs in zip(graph(rows), expected, strict=True):
+        np.testing.assert_allclose(ours, theirs[0], atol=1e-5)
+    both = Transcriber(tasks=("notes", "chords"), model="small", device="cpu")
+    both.followers = [model]
+    both.window_models = both.window_models[:1]
+    result = both.transcribe_file(songs / "0.wav")
+    assert result.models["chords"] == "chords-9"
+    assert result.chords[-1].offset == result.duration
 
 
 def test_folding_keeps_the_answer() -> None:

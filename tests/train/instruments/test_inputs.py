@@ -47,7 +47,7 @@ def test_every_input_is_trained(tmp_path: Path, capsys: pytest.CaptureFixture[st
     if importlib.util.find_spec("librosa"):
         names.append("constant-Q")
     common = ["--train", data, "--valid", data, "--cache", str(tmp_path / "c")]
-    inputs.main([*common, "--inputs", *names, "--steps", "2", "--batch", "2", "--frames", "64"])
+    inputs.main([*common, "--inputs", *names, "--steps", "2", "--batch", "2", "--seconds", "1.28"])
     rows = [line.split("|") for line in capsys.readouterr().out.splitlines()[2:]]
     assert [row[1].strip() for row in rows] == names
     assert all(0 <= float(row[4]) <= 1 for row in rows)

@@ -16,10 +16,10 @@ from transcribe.registry import load_dataset
 
 
 def test_labelled_sets_read_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def synthesised(soundfont: Path, program: int, notes: solos.Notes, **_: object) -> np.ndarray:
+    def by_font(soundfont: Path, program: int, notes: solos.Notes, **_: object) -> np.ndarray:
         return np.asarray(np.sin(np.arange(4 * RATE) * 0.1 * (1 + program)) * notes[0][3] / 127)
 
-    monkeypatch.setattr(labelled, "synthesised", synthesised)
+    monkeypatch.setattr(labelled, "by_font", by_font)
     labelled.main(["notes", "--out", str(tmp_path / "n"), "--soundfonts", "x.sf2", "--clips", "22"])
     labelled.main(["four", "--out", str(tmp_path / "f"), "--soundfonts", "x.sf2", "--clips", "12"])
     notes, singles, pairs = (

@@ -9,6 +9,7 @@ import torch
 from train.augment import augment
 from train.cache import Prepared
 from train.instruments import mixtures
+from train.instruments.truth import combined, truth_of
 from train.synthesis import solos
 from transcribe.engine.features import FeatureConfig
 from transcribe.errors import UsageError
@@ -23,24 +24,24 @@ def names_of(labels: tuple[int, ...]) -> set[str]:
 
 
 def test_what_a_name_says() -> None:
-    truth = mixtures.truth_of("violin")
+    truth = truth_of("violin")
     assert names_of(truth.there) == {"violin", "family string"}
     assert truth.open == ()
-    viola = mixtures.truth_of("viola")
+    viola = truth_of("viola")
     assert names_of(viola.there) == {"family string"}
     assert names_of(viola.open) == {"cello", "violin", "double bass", "harp", "string section"}
-    kick = mixtures.truth_of("bass drum")
+    kick = truth_of("bass drum")
     assert names_of(kick.there) == {"bass drum", "drums", "family drums"}
-    assert names_of(mixtures.truth_of("drums").open) == {"bass drum", "snare drum", "hi-hat"}
-    assert names_of(mixtures.truth_of("speech").open) == {"voice", "family vocal"}
-    assert names_of(mixtures.truth_of("plucked double bass").open) == {"family bass", "family string"}
-    assert names_of(mixtures.truth_of("guitar", "families").there) == {"family guitar"}
-    both = mixtures.combined([mixtures.truth_of("viola"), mixtures.truth_of("cello")])
+    assert names_of(truth_of("drums").open) == {"bass drum", "snare drum", "hi-hat"}
+    assert names_of(truth_of("speech").open) == {"voice", "family vocal"}
+    assert names_of(truth_of("plucked double bass").open) == {"family bass", "family string"}
+    assert names_of(truth_of("guitar", "families").there) == {"family guitar"}
+    both = combined([truth_of("viola"), truth_of("cello")])
     assert "cello" in names_of(both.there) - names_of(both.open)
     with pytest.raises(UsageError, match="kazoo"):
-        mixtures.truth_of("kazoo")
+        truth_of("kazoo")
     for name in (*solos.SOUNDS, *solos.NOTES.values(), *solos.DRUMS, "drums", "speech"):
-        mixtures.truth_of(name)
+        truth_of(name)
 
 
 def clip(folder: Path, name: str, level: float, first: int = 0, last: int = 400) -> mixtures.Clip:
@@ -49,7 +50,7 @@ def clip(folder: Path, name: str, level: float, first: int = 0, last: int = 400)
     log_mel[first:last] = level
     path = folder / f"{name}{level}.npy"
     np.save(path, log_mel)
-    return mixtures.Clip(Prepared(path, 400, {}), mixtures.truth_of(name), name)
+    return mixtures.Clip(Prepared(path, 400, {}), truth_of(name), name)
 
 
 def test_a_mixture_has_the_power_of_both(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ def test_from_folders_to_weights(tmp_path: Path) -> None:
     data = two_sounds(tmp_path / "data")
     weights = tmp_path / "weights"
     common = f"--train clips:{data} --valid clips:{data} --cache {tmp_path}/c"
-    common += " --channels 8 8 8 8 8 --width 16 --batch 6 --frames 64"
+    common += " --channels 8 8 8 8 8 --width 16 --batch 6 --seconds 1.28"
     first = f"--run {tmp_path}/1 --steps 30 --learning-rate 0.02 --average 0.8 --validate-every 30"
     task.main(f"{common} {first}".split())
     second = f"--run {tmp_path}/2 --steps 4 --mixtures --frozen --validate-every 0 --init-from {tmp_path}/1"

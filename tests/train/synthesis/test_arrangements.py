@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from train.synthesis import arrangements
 from train.synthesis.arrangements import to_lab
-from train.synthesis.songs import Song, bass_line, excerpt, made_up, songs_of, vary, voicing
+from train.synthesis.songs import Song, bass_line, excerpt, fretted, made_up, rested, songs_of, vary, voicing
 from transcribe.chords.decoder import QUALITIES, class_of
 from transcribe.formats.lab import from_lab
 from transcribe.theory.chords import NO_CHORD, Label, parse
@@ -28,6 +28,34 @@ def test_a_voicing_holds_the_chord_and_nothing_else(quality: str, root: int, n_n
     pitches = voicing(label, 45, 73, n_notes, np.random.default_rng(seed))
     assert {pitch % 12 for pitch in pitches} == label.pitch_classes
     assert pitches == sorted(pitches)
+
+
+@pytest.mark.parametrize(
+    ("label", "fret", "pitches"),
+    [
+        ("C:maj", 0, [48, 52, 55, 60, 64]),  # x32010
+        ("G:maj", 0, [43, 47, 50, 55, 59, 67]),  # 320003
+        ("E:7", 0, [40, 47, 50, 56, 59, 64]),  # 020100
+        ("B:min", 2, [47, 54, 59, 62, 66]),  # x24432
+        ("G#:min", 4, [44, 51, 56, 59, 63, 68]),  # 466444
+        ("C:maj/5", 0, [43, 48, 52, 55, 60, 64]),  # 332010
+        ("A#:maj6", 1, None),  # no four frets have all four of its tones above the root
+    ],
+)
+def test_chords_are_fingered_as_guitarists_do(label: str, fret: int, pitches: list[int] | None) -> None:
+    assert fretted(parse(label), fret) == pitches
+
+
+def test_everybody_pauses() -> None:
+    for seed in range(10):
+        song = rested(SONG, np.random.default_rng(seed))
+        assert [off for _, off, _ in song.chords[:-1]] == [on for on, _, _ in song.chords[1:]]
+        assert song.chords[-1][1] == SONG.chords[-1][1]
+        rests = [(on, off) for on, off, label in song.chords if label == NO_CHORD and on >= 2.0]
+        assert all(0.25 <= off - on <= 2.0 for on, off in rests)
+        for on, off, *_ in (note for track in song.tracks.values() for note in track):
+            assert not any(on < end and off > start for start, end in rests)
+    assert any(len(rested(SONG, np.random.default_rng(seed)).chords) > 3 for seed in range(10))
 
 
 @pytest.mark.parametrize("maker", ["strummed", "picked", "held", "comped", "bass_line"])

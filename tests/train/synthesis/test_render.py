@@ -154,7 +154,8 @@ def test_moves_of_the_pedal_are_read_cut_and_written(tmp_path: Path) -> None:
     cut = performances.excerpt(read, 0.8, 2.0)
     assert cut.moves is not None
     assert cut.pedals is not None
-    np.testing.assert_allclose(cut.moves, [[0, 70], [0.2, 100], [0.7, 60], [1.2, 10], [1.7, 127], [2, 0]], atol=1e-3)
+    left = np.array([[0, 70], [0.2, 100], [0.7, 60], [1.2, 10], [1.7, 127], [2, 0]])
+    np.testing.assert_allclose(cut.moves, left, atol=1e-3)
     render.write_pair(tmp_path, "b", np.zeros(4 * SAMPLE_RATE, np.float32), cut)
     again = performances.read_midi(tmp_path / "b.mid").pedals
     assert again is not None

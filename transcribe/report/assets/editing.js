@@ -19,6 +19,7 @@ class Editing {
   open(song) {
     this.song = song;
     this.edits = song.view.edits || [];
+    this.undone = song.view.undone || [];
     this.version = song.view.version;
   }
 

@@ -53,16 +53,21 @@ class Falling {
   follow(seconds) { this.position = seconds; this.surface.request(); }
   zoom(factor) { this.ahead = clamp(this.ahead * factor, 1, 16); this.surface.request(); }
 
-  draw(g, width, height) {
-    const { palette, song, position } = this;
-    const keys = clamp((width / this.keys.size) * 6, 50, 90);
-    this.floor = height - keys;
-    const y = (time) => this.floor - ((time - position) / this.ahead) * this.floor;
+  // What lies behind the notes: a lane for each key.
+  ground(g, width, height) {
+    const { palette } = this;
+    this.floor = height - clamp((width / this.keys.size) * 6, 50, 90);
     g.fillStyle = palette.paper;
     g.fillRect(0, 0, width, height);
     g.fillStyle = palette.row;
     for (const [pitch, [x, w]] of this.keys) if (BLACK_KEYS.has(pitch % 12)) g.fillRect(x * width, 0, w * width, this.floor);
     g.font = "12px system-ui, sans-serif";
+  }
+
+  draw(g, width, height) {
+    const { palette, song, position } = this;
+    this.ground(g, width, height);
+    const y = (time) => this.floor - ((time - position) / this.ahead) * this.floor;
     g.textAlign = "left";
     g.textBaseline = "bottom";
     for (const beat of song.beats.slice(upTo(song.beats, position), upTo(song.beats, position + this.ahead))) {

@@ -93,23 +93,34 @@ function menus() {
 
 function served(page) {
   const files = new Files(warn);
-  const home = () => {
+  const live = new Live(warn, (id) => {
+    files.opening = id; // as soon as it was heard again
+    tell(say("live_kept"));
+    if (location.hash === "#live") location.hash = "";
+    else files.refresh();
+  });
+  page.live = live;
+  const at = (place) => {
+    for (const id of ["files", "live", "song"]) find(id).hidden = id !== place;
+    document.body.dataset.at = place;
+  };
+  const home = (place) => {
     page.close();
-    find("song").hidden = true;
-    find("files").hidden = false;
-    document.body.dataset.at = "files";
-    find("title").textContent = say("files_title");
+    at(place);
+    find("title").textContent = say(place === "live" ? "live" : "files_title");
     document.title = "pitchai";
-    files.refresh();
+    if (place === "live") live.roll.resize();
+    else files.refresh();
   };
-  const show = () => {
-    find("files").hidden = true;
-    find("song").hidden = false;
-    document.body.dataset.at = "song";
-  };
+  const show = () => at("song");
+  find("listen").addEventListener("click", () => {
+    location.hash = "live";
+    live.start();
+  });
   const route = async () => {
     const id = location.hash.slice(1);
-    if (!id) return home();
+    if (id !== "live") live.leave();
+    if (!id || id === "live") return home(id || "files");
     if (!/^[0-9a-f]{16}$/.test(id)) return; // a place on the page
     // The sound of what was just listened to can be played before its notes have come.
     const known = files.results.find((result) => result.id === id && result.status === "done" && !/\.(json|midi?)$/i.test(result.name));
@@ -147,7 +158,11 @@ function start() {
     return;
   }
   const page = (window.page = new Page());
-  themes(() => page.palette.restyle());
+  themes(() => {
+    page.palette?.restyle();
+    page.live?.palette.restyle();
+    page.live?.roll.surface.request();
+  });
   menus();
   if (config.served) {
     document.body.dataset.served = "yes";

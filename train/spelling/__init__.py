@@ -1,0 +1,1 @@
+"""Training of the spelling network: see README.md."""
