@@ -200,8 +200,10 @@ def choices(data: Path, runner: Runner) -> dict[str, tuple[int, int]]:
     any_names = {entry.name for entry in manifest().values() if entry.size == ANY}
     found = {}
     for name, paths, is_strange in sets:
-        taken = {path.stem: runner(path)["model"] for path in paths}
-        wrong = [piece for piece, model in taken.items() if (model in any_names) != is_strange]
+        taken = {path: runner(path)["model"] for path in paths}
+        wrong = [
+            path.relative_to(data).as_posix() for path, model in taken.items() if (model in any_names) != is_strange
+        ]
         if taken:
             found[name] = len(taken) - len(wrong), len(taken)
             print(f"auto, {name}: {len(wrong)} of {len(taken)} wrong {' '.join(wrong)}", file=sys.stderr)
