@@ -38,8 +38,10 @@ _COMPANY, _ROUNDS, _LEAST_SHARE = 0.2, 8, 1e-3
 # 0.791 and 0.782, not 0.787 and 0.772.
 _SOUNDS, _SOFT = 0.5, 1 / 3
 # Whoever labels singing, writes where the pitch is reached. In renders of singers whose vowels begin at the label, pYIN
-# finds it 48 ms later in the median; half of it, in seconds, is far from neither.
+# finds it 48 ms later in the median; half of it, in seconds, is far from neither. It is for what sounds more like a
+# voice than like all else: a font's wind that is hardly taken for one begins at once.
 _SUNG_LATER = 0.024
+_VOICE = FAMILIES.index("voice")
 # Where drums play, some strokes are sure: so many with such an onset activation within so many seconds. In the
 # validation set of any-1 drums are then 0.531 instead of 0.526, and 62 strokes instead of 308 where nobody drums.
 _SURE, _NEAR, _FEWEST = 0.6, 8.0, 2
@@ -102,6 +104,7 @@ class EnsembleDecoder(NoteDecoder):
         self._family = np.zeros((0, N_PITCHES, len(FAMILIES)), np.float32)
         self._family_first = 0
         self._told = array("f")  # the families of each note that began, 12 numbers a note
+        self._sung: list[bool] = []  # of the notes that are given back
 
     def push(self, block: Activations) -> None:
         """Decode as far as this block allows."""
@@ -117,7 +120,7 @@ class EnsembleDecoder(NoteDecoder):
     def fields(self, duration: float) -> dict[str, object]:
         """End the decoding: fields of a transcription."""
         notes, pedals = self.finish()
-        notes = sorted(_sung(note) if note.instrument == "voice" else note for note in notes)
+        notes = sorted(_later(note) if sung else note for note, sung in zip(notes, self._sung, strict=True))
         if not any(note.instrument in _PEDALLED for note in notes):
             pedals = []  # of whom?
         return {"notes": tuple(notes), "pedals": tuple(pedals), "drums": tuple(drummed(self._drums.finish()))}
@@ -142,11 +145,12 @@ class EnsembleDecoder(NoteDecoder):
         return np.arange(first, first + len(frame), dtype=float)
 
     def _instruments(self, source: np.ndarray) -> list[str | None]:
-        told = np.frombuffer(self._told, np.float32).reshape(-1, len(FAMILIES))
-        return [FAMILIES[i] for i in who_plays(told[source.astype(int)]).tolist()]
+        told = np.frombuffer(self._told, np.float32).reshape(-1, len(FAMILIES))[source.astype(int)]
+        self._sung = (told[:, _VOICE] >= 0.5).tolist()
+        return [FAMILIES[i] for i in who_plays(told).tolist()]
 
 
-def _sung(note: Note) -> Note:
+def _later(note: Note) -> Note:
     onset = note.onset + _SUNG_LATER
     return replace(note, onset=onset, offset=max(note.offset, onset + _SUNG_LATER))
 
