@@ -3,8 +3,9 @@
     python tests/benchmark/instruments.py --data DATA --made runs --model instruments-4
 
 ``--data`` has the folders ``instruments-clips``, ``irmas-100``, ``mdb-drums`` and those of piano recordings
-(``maps-real-dev``, ``omaps-dev``); ``--made`` those of ``train/instruments/labelled.py``, ``notes-test``, ``four-test``.
-What is missing is left out. A piano alone is right where nothing but the piano is as likely as the threshold.
+(``maps-real-dev``, ``omaps-dev``); ``--made`` those of ``train/instruments/labelled.py``, ``notes-test`` and
+``four-test``. What is missing is left out. A piano alone is right where nothing but the piano is as likely as the
+threshold.
 """
 
 from __future__ import annotations

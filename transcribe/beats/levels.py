@@ -104,4 +104,4 @@ def _every_second(heard: Heard, places: np.ndarray) -> np.ndarray:
     for row in reversed(before):
         state = int(row[state])
         kept.append(state == 0)
-    return places[np.array(kept[::-1])]
+    return np.asarray(places[np.array(kept[::-1])])

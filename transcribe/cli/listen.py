@@ -41,8 +41,9 @@ if TYPE_CHECKING:
 
 NOTES = task_named("notes")
 _NOTES_MODELS = (
-    "small, medium or large, of pianos; any, of any instruments, and auto, which takes it where no piano plays alone, "
-    "if they are installed; or a .safetensors file."
+    "small, medium or large, of pianos, or small-free and so on, whose weights anybody may use, in business too; any, "
+    "of any instruments, and auto, which takes it where no piano plays alone, if they are installed; or a .safetensors "
+    "file."
 )
 # What can be heard beside the notes; what is made from notes is there anyway.
 _OTHERS = tuple(task for task in TASKS if task is not NOTES and not task.requires)

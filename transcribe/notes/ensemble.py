@@ -134,7 +134,7 @@ class EnsembleDecoder(NoteDecoder):
         threshold = self.config.onset_threshold
         enough = _SOFT * threshold / (_SOFT * threshold + 1 - threshold)
         rises &= (near >= enough) & (near < threshold)
-        return super()._onsets(onset, frame, at) | rises
+        return np.asarray(super()._onsets(onset, frame, at) | rises)
 
     def _sources(self, frame: np.ndarray, pitch: np.ndarray) -> np.ndarray:
         """Keep the probabilities of families in the mean over the first frames of each note; their rows."""
