@@ -227,6 +227,31 @@ def test_a_note_ends_where_its_offset_speaks_for_it() -> None:
     assert note.offset == pytest.approx(40.5 * HOP)
 
 
+@pytest.mark.parametrize("edges", [[], [20, 45], list(range(1, 120))])
+def test_in_doubt_a_note_ends_where_most_of_what_is_likely_is_near(edges: list[int]) -> None:
+    a = empty(120)
+    a.onset[10, 40] = 1
+    a.frame[10:60, 40] = 0.7
+    a.frame[60:, 40] = 0.05
+    a.offset[:, 40] = 1e-4
+    # The likeliest end, and three that are nearly as likely, each within a fifth of the note's length of the others.
+    a.offset[25, 40] = 0.9
+    a.offset[[56, 60, 64], 40] = [0.3, 0.4, 0.8]
+    sure = replace(SEGMENTED, offset_weight=5.0, frame_threshold=0.7)
+    a.frame[26:66, 40] = 0.699
+    (note,) = decode_blocks(cut(a, edges), sure)[0]
+    assert note.offset == pytest.approx(25 * HOP)
+    (note,) = decode_blocks(cut(a, edges), replace(sure, offset_doubt=5.0))[0]
+    assert 56 * HOP <= note.offset <= 64 * HOP
+    # Of a single end there is no doubt; to the end of the recording a note may sound on.
+    a.offset[[25, 56, 60], 40] = 1e-4
+    (note,) = decode_blocks(cut(a, edges), replace(sure, offset_doubt=0.1))[0]
+    assert note.offset == pytest.approx(64 * HOP)
+    a.frame[10:, 40] = 0.99
+    (note,) = decode_blocks(cut(a, edges), replace(sure, offset_doubt=2.0))[0]
+    assert note.offset == pytest.approx(120 * HOP)
+
+
 def test_a_gap_in_the_frames_ends_no_note_without_an_offset() -> None:
     a = empty(100)
     a.onset[10, 40] = 1
@@ -288,6 +313,8 @@ def test_wrong_shapes_and_settings_raise() -> None:
         DecodingConfig(onset_threshold=1.5)
     with pytest.raises(ValueError, match="offset_weight"):
         DecodingConfig(offset_weight=-1.0)
+    with pytest.raises(ValueError, match="offset_doubt"):
+        DecodingConfig(offset_doubt=np.nan)
     with pytest.raises(ValueError, match="min_pitch"):
         DecodingConfig(min_pitch=70, max_pitch=60)
 
@@ -318,6 +345,7 @@ def test_any_activations_give_valid_notes_however_they_are_cut(seed: int, edges:
         frame_threshold=rng.random(),
         offset_threshold=rng.random(),
         offset_weight=rng.choice([0.0, 1.0, 30.0]),
+        offset_doubt=rng.choice([0.0, 2.0]),
     )
     found, pedals = decode(a, config)
     assert decode_blocks(cut(a, edges), config) == (found, pedals)

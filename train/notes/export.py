@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -32,6 +33,7 @@ _FLAT_ENDS, _FLAT_WEIGHTS = 0.003, 0.001
 # What is tried for the ends of notes.
 _FRAME_THRESHOLDS = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8)
 _OFFSET_WEIGHTS = (5.0, 9.0, 14.0, 20.0, 30.0, 45.0, 70.0)
+_DOUBTS = (0.0, 2.0, 4.0, 8.0, 16.0)
 # The degree of the polynomial by which velocities are corrected.
 _CURVE = 3
 
@@ -86,8 +88,8 @@ def tune_further(predicted: Sequence[PredictedNotes], config: DecodingConfig) ->
     confidence by maximum likelihood of a note's being right, on every other piece (the rest shows how well it is
     calibrated); those of the forecast, of pianos, by the precision and recall of all pieces.
     """
-    config = replace(config, velocity_curve=(), forecast=())
-    config = _with_ends(predicted, config)
+    config = replace(config, velocity_curve=(), forecast=(), offset_doubt=0.0)
+    config = tune_doubt(predicted, _with_ends(predicted, config))
     config = replace(config, confidence=_fit_confidence(predicted[::2], config))
     forecast = () if config.tells_instruments else _fit_forecast(predicted, config)
     return replace(config, velocity_curve=_fit_velocities(predicted, config), forecast=forecast)
@@ -99,16 +101,37 @@ def _with_ends(predicted: Sequence[PredictedNotes], config: DecodingConfig) -> D
     Where there is hardly a difference, the least weight and the lowest threshold: renders, whose dampers fall within a
     tenth of a second, tell little there, and real pianos let a note ring on.
     """
-    predicted = predicted[::2]
+    mean_f1 = _f1_of_ends(predicted[::2], config)
+    by_weight = {weight: mean_f1(frame_threshold=0.5, offset_weight=weight) for weight in _OFFSET_WEIGHTS}
+    offset = min(weight for weight, f1 in by_weight.items() if f1 >= max(by_weight.values()) - _FLAT_WEIGHTS)
+    by_threshold = {frame: mean_f1(frame_threshold=frame, offset_weight=offset) for frame in _FRAME_THRESHOLDS}
+    frame = min(threshold for threshold, f1 in by_threshold.items() if f1 >= max(by_threshold.values()) - _FLAT_ENDS)
+    return replace(config, frame_threshold=frame, offset_weight=offset)
+
+
+def tune_doubt(predicted: Sequence[PredictedNotes], config: DecodingConfig) -> DecodingConfig:
+    """Choose the doubt about where notes end, by note + offset F1 on every other piece; nothing else changes.
+
+    Where there is hardly a difference, the greatest: it costs least where the network errs.
+    """
+    mean_f1 = _f1_of_ends(predicted[::2], config)
+    by_doubt = {doubt: mean_f1(offset_doubt=doubt) for doubt in _DOUBTS}
+    doubt = max(doubt for doubt, f1 in by_doubt.items() if f1 >= max(by_doubt.values()) - _FLAT_WEIGHTS)
+    return replace(config, offset_doubt=doubt)
+
+
+def _f1_of_ends(predicted: Sequence[PredictedNotes], config: DecodingConfig) -> Callable[..., float]:
+    """Make what gives the mean note + offset F1 with other settings of the ends, which change no onset."""
     matched = [match_notes(piece.reference.notes, _decode(piece, config)) for piece in predicted]
 
-    def mean_f1(frame_threshold: float, offset_weight: float) -> float:
+    def mean_f1(**settings: float) -> float:
+        changed: Any = settings
         scores = []
         for piece, pairs in zip(predicted, matched, strict=True):
             truth = piece.reference.notes
             if not truth:
                 continue
-            found = _decode(piece, replace(config, frame_threshold=frame_threshold, offset_weight=offset_weight))
+            found = _decode(piece, replace(config, **changed))
             hits = sum(
                 abs(truth[i].offset - found[j].offset) <= max(0.05, 0.2 * (truth[i].offset - truth[i].onset))
                 for i, j in pairs
@@ -116,11 +139,7 @@ def _with_ends(predicted: Sequence[PredictedNotes], config: DecodingConfig) -> D
             scores.append(2 * hits / (len(truth) + len(found)))
         return float(np.mean(scores)) if scores else 0.0
 
-    by_weight = {weight: mean_f1(0.5, weight) for weight in _OFFSET_WEIGHTS}
-    offset = min(weight for weight, f1 in by_weight.items() if f1 >= max(by_weight.values()) - _FLAT_WEIGHTS)
-    by_threshold = {threshold: mean_f1(threshold, offset) for threshold in _FRAME_THRESHOLDS}
-    frame = min(threshold for threshold, f1 in by_threshold.items() if f1 >= max(by_threshold.values()) - _FLAT_ENDS)
-    return replace(config, frame_threshold=frame, offset_weight=offset)
+    return mean_f1
 
 
 def _fit_velocities(predicted: Sequence[PredictedNotes], config: DecodingConfig) -> tuple[float, ...]:

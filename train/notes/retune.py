@@ -2,7 +2,8 @@
 
     python -m train.notes.retune --names notes-small-10 --valid pairs:runs/renders-valid --report REAL:data/REAL
 
-tunes what :func:`train.notes.export.tune_further` tunes, writes the header of the weights anew, their line in the
+tunes what :func:`train.notes.export.tune_further` tunes, or with ``--doubt-alone`` only how sure it is where notes end,
+writes the header of the weights anew, their line in the
 manifest, and what the card says of decoding, confidence and figures. Thresholds of onsets and pedal stay. With
 ``--activations`` what the networks hear is kept in a folder, so that a second call takes minutes. The same data give
 the same bytes.
@@ -14,7 +15,7 @@ import argparse
 import hashlib
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,7 @@ from safetensors.torch import load
 from train import fit
 from train.calibration import Predicted
 from train.card import WEIGHTS
-from train.notes.export import PredictedNotes, card_figures, card_reliability, read_reference, tune_further
+from train.notes.export import PredictedNotes, card_figures, card_reliability, read_reference, tune_doubt, tune_further
 from train.progress import Progress
 from transcribe.datasets import Piece
 from transcribe.engine.features import FrameGrid
@@ -84,6 +85,7 @@ def retune(
     valid: Sequence[Piece],
     reports: Sequence[tuple[str, Sequence[Piece]]],
     activations: Path | None = None,
+    tuning: Callable[[Sequence[PredictedNotes], DecodingConfig], DecodingConfig] = tune_further,
 ) -> DecodingConfig:
     """Tune one file of weights, and write it, its line in the manifest and its card."""
     path = folder / f"{name}.safetensors"
@@ -97,7 +99,7 @@ def retune(
         return Heard(model, None if activations is None else activations / name / data)
 
     predicted = predict(hearing(before, "validation"), valid)
-    decoding = tune_further(predicted, before)
+    decoding = tuning(predicted, before)
     path.write_bytes(to_bytes(load(content), _new_header(header, decoding), half=False))
     _write_manifest(folder, name)
     sets = [("validation", valid), *reports]
@@ -158,11 +160,13 @@ def main(arguments: list[str] | None = None) -> None:
     add("--report", type=fit.titled, nargs="*", default=[], help="title:folder of pairs, reported in the card only")
     add("--weights", type=Path, default=WEIGHTS, help="their folder")
     add("--activations", type=Path, help="folder to keep what the networks hear in")
+    add("--doubt-alone", action="store_true", help="tune that, and leave all else as it is")
     options = parser.parse_args(arguments)
+    tuning = tune_doubt if options.doubt_alone else tune_further
     valid = [piece for layout, folder in options.valid for piece in load_dataset(layout, folder, "all")]
     reports = [(title, load_dataset("pairs", Path(folder))) for title, folder in options.report]
     for name in options.names:
-        print(name, retune(name, options.weights, valid, reports, options.activations))
+        print(name, retune(name, options.weights, valid, reports, options.activations, tuning))
 
 
 if __name__ == "__main__":

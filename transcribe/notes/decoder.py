@@ -57,18 +57,19 @@ class Activations:
 class DecodingConfig:
     """Thresholds (0-1) and times (s) of the decoder; the tuned ones are stored in the weights file.
 
-    Where ``offset_weight`` is 0, notes end by ``offset_threshold``, else by that weight; ``frame_threshold`` counts for
-    both (:mod:`transcribe.notes.ends`). ``onset_shift`` is added to every onset (calibrated on renders, whose truth is
-    exact); ``velocity_curve`` to every velocity: a polynomial in the key, in octaves above middle C, without a
-    constant, the linear factor first, in 0-1. ``confidence`` are the coefficients of a logistic regression on 1, the
-    logit of the onset's activation and that of the mean frame activation after it. ``forecast`` are those of
-    :mod:`transcribe.notes.forecast`, none where nothing is foretold: the mean confidence is moved to what it says.
+    Where ``offset_weight`` is 0, notes end by ``offset_threshold``, else by that weight and the ``offset_doubt``;
+    ``frame_threshold`` counts for both (:mod:`transcribe.notes.ends`). ``onset_shift`` is added to every onset
+    (calibrated on renders, whose truth is exact); ``velocity_curve`` to every velocity: a polynomial in the key, in
+    octaves above middle C, without a constant, the linear factor first, in 0-1. ``confidence`` are the coefficients of
+    a logistic regression on 1, the logit of the onset's activation and that of the mean frame activation after it.
+    ``forecast`` are those of :mod:`transcribe.notes.forecast`, none where nothing is foretold: the mean confidence is
+    moved to what it says.
     """
 
     #: Whether what is decoded has instruments.
     tells_instruments: ClassVar[bool] = False
     #: What older weights don't say: for them it is as if it weren't there.
-    added: ClassVar[frozenset[str]] = frozenset({"offset_weight", "velocity_curve", "forecast"})
+    added: ClassVar[frozenset[str]] = frozenset({"offset_weight", "offset_doubt", "velocity_curve", "forecast"})
 
     onset_threshold: float = 0.5
     frame_threshold: float = 0.4
@@ -80,6 +81,7 @@ class DecodingConfig:
     onset_shift: float = 0.0
     confidence: tuple[float, float, float] = (0.0, 1.0, 0.0)
     offset_weight: float = 0.0
+    offset_doubt: float = 0.0
     velocity_curve: tuple[float, ...] = ()
     forecast: tuple[float, ...] = ()
 
@@ -98,8 +100,10 @@ class DecodingConfig:
             raise ValueError("min_note_length must be a finite number of seconds, not negative")
         if not all(math.isfinite(value) for value in (self.onset_shift, *self.confidence)) or len(self.confidence) != 3:
             raise ValueError("onset_shift and the three numbers of confidence must be finite")
-        if not 0 <= self.offset_weight < math.inf or not all(map(math.isfinite, self.velocity_curve)):
-            raise ValueError("offset_weight must be finite and not negative, velocity_curve finite")
+        if not (0 <= self.offset_weight < math.inf and 0 <= self.offset_doubt < math.inf):
+            raise ValueError("offset_weight and offset_doubt must be finite and not negative")
+        if not all(map(math.isfinite, self.velocity_curve)):
+            raise ValueError("velocity_curve must be finite")
         if len(self.forecast) not in (0, N_COEFFICIENTS) or not all(map(math.isfinite, self.forecast)):
             raise ValueError(f"forecast must be {N_COEFFICIENTS} finite numbers, or none")
         if not 0 <= self.min_pitch <= self.max_pitch <= 127:
@@ -171,7 +175,7 @@ class NoteDecoder:
         self._pending = np.zeros((self._reach.before, 4, N_PITCHES), np.float32)
         self._first = -self._reach.before
         self._ends = (
-            SegmentedEnds(config.frame_threshold, config.offset_weight, self._reach.shortest, rate)
+            SegmentedEnds(config.frame_threshold, config.offset_weight, config.offset_doubt, self._reach.shortest, rate)
             if config.offset_weight
             else ThresholdEnds(config.frame_threshold, config.offset_threshold, self._reach.shortest)
         )

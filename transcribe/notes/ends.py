@@ -25,6 +25,10 @@ _SHORTEST = 0.04
 # A note is over when so much, in logits, would have to come back for a better end: a second of silence takes five
 # times as much.
 _OVER = 100.0
+# Ends are as good as the same so near each other, in seconds or as a share of the note's length: as metrics have it.
+_NEAR, _NEAR_SHARE = 0.05, 0.2
+# Ends less likely than the likeliest don't count where the logarithm of the ratio is below this: a thousandth.
+_LEAST = -7.0
 
 
 @dataclass(frozen=True)
@@ -127,11 +131,17 @@ class SegmentedEnds:
 
     That is where the sum of what its frames' logits lie above that of ``frame_threshold``, a frame of 20 ms counting as
     one, plus ``offset_weight`` times the logarithm of the offset's activation, is greatest; at the next onset of its
-    pitch at the latest.
+    pitch at the latest. With a ``doubt`` above 0 that sum, divided by it, is the logarithm of how likely an end is, and
+    the end is chosen that has most of what is likely near it.
     """
 
-    def __init__(self, frame_threshold: float, offset_weight: float, shortest: int, frames_per_second: float) -> None:
+    def __init__(
+        self, frame_threshold: float, offset_weight: float, doubt: float, shortest: int, frames_per_second: float
+    ) -> None:
         self._shortest, self._length = shortest, 50 / frames_per_second
+        self._doubt, self._near = doubt, _NEAR * frames_per_second
+        # Of the notes that go on, by key: the frame at which they began; the sums at all ends so far, part by part.
+        self._parts: dict[int, tuple[int, list[np.ndarray]]] = {}
         self._bias = float(logit(np.array(frame_threshold)))
         self._weight = offset_weight
         # Of all frames so far; of the notes that go on, the best end and how good it is. Added one after the other in
@@ -155,6 +165,7 @@ class SegmentedEnds:
     ) -> np.ndarray:
         """See :meth:`ThresholdEnds.find`."""
         n = len(self._gains)
+        likeliest: dict[int, float] = {}
         if begin:
             best, ends = np.full(len(time), -np.inf), np.zeros(len(time))
         else:
@@ -164,27 +175,53 @@ class SegmentedEnds:
         firsts, lasts = np.maximum(time + self._shortest, 0).tolist(), (np.minimum(struck_frame, n - 1) + 1).tolist()
         for i, (key, since, until) in enumerate(zip(pitch.tolist(), firsts, lasts, strict=True)):
             gains = self._gains[since:until, key]
-            if not len(gains):
-                continue
-            lost = self._sums[since:until, key] < np.maximum(np.maximum.accumulate(gains), best[i]) - _OVER
-            last = int(lost.argmax())
-            if lost[last]:
-                over[i] = True
-                gains = gains[: last + 1]
-            place = int(gains.argmax())
-            if gains[place] > best[i]:
-                best[i], rows[i] = gains[place], since + place
+            if len(gains):
+                lost = self._sums[since:until, key] < np.maximum(np.maximum.accumulate(gains), best[i]) - _OVER
+                last = int(lost.argmax())
+                if lost[last]:
+                    over[i] = True
+                    gains = gains[: last + 1]
+                place = int(gains.argmax())
+                if gains[place] > best[i]:
+                    best[i], rows[i] = gains[place], since + place
+            if self._doubt:
+                began, parts = (self._first + int(time[i]), []) if begin else self._parts.pop(key)
+                parts.append(gains.copy())
+                if not over[i]:
+                    self._parts[key] = began, parts
+                elif np.isfinite(best[i]):
+                    likeliest[i] = began + self._likeliest(np.concatenate(parts))
         better = rows >= 0
         row, key = rows[better], pitch[better]
         beside = sub_frame(self._before[row, key], self._offset[row, key], self._after[row, key])
         ends[better] = self._first + row + beside
+        ends[list(likeliest)] = list(likeliest.values())
         going = ~over
         self._best[pitch[going]], self._end[pitch[going]] = best[going], ends[going]
         return np.where(over, np.minimum(ends, struck), np.inf)
 
+    def _likeliest(self, gains: np.ndarray) -> int:
+        """Choose the end, in frames from the onset, that most of what is likely is near; ``gains`` are of all ends."""
+        best = int(gains.argmax())
+        (ends,) = (gains > gains[best] + self._doubt * _LEAST).nonzero()
+        if ends[-1] - ends[0] <= max(self._near, _NEAR_SHARE * (int(ends[0]) + self._shortest)):
+            return self._shortest + best  # all are near each other
+        likely = np.exp((gains[ends] - gains[best]) / self._doubt)
+        near = np.maximum(self._near, _NEAR_SHARE * (ends + self._shortest))
+        firsts = np.maximum(np.ceil(ends - near), 0).astype(int)
+        lasts = np.minimum(np.floor(ends + near).astype(int) + 1, len(gains))
+        about = np.cumsum(np.bincount(firsts, likely, len(gains) + 1) - np.bincount(lasts, likely, len(gains) + 1))
+        about[ends] += 1e-6 * likely  # of ends with the same around them the likeliest
+        return self._shortest + int(about[:-1].argmax())
+
     def last(self, pitch: np.ndarray, n_frames: int) -> np.ndarray:
         """See :meth:`ThresholdEnds.last`: the recording's end is as good as any that is heard."""
-        return np.where(self._best[pitch] > self._sum[pitch], self._end[pitch], float(n_frames))
+        ends = self._end[pitch]
+        for i, key in enumerate(pitch.tolist()):
+            began, parts = self._parts.get(key, (0, []))
+            if parts and np.isfinite(self._best[key]):
+                ends[i] = began + self._likeliest(np.concatenate(parts))
+        return np.where(self._best[pitch] > self._sum[pitch], ends, float(n_frames))
 
 
 def logit(probability: np.ndarray) -> np.ndarray:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from safetensors.torch import load
 from tests.test_datasets import make_maestro
 from train.calibration import Predicted, fit_shares
 from train.notes import export, retune
+from train.notes.export import tune_doubt
 from transcribe.engine.features import FeatureConfig, FrameGrid
 from transcribe.engine.trunk import TrunkConfig
 from transcribe.engine.weights import header_of, read_header, to_bytes
@@ -112,3 +114,30 @@ def test_shares_are_fitted_as_they_were_made() -> None:
     features = rng.normal(5, 2, (400, 2))
     shares = 1 / (1 + np.exp(-(0.5 + 0.3 * features[:, 0] - 0.2 * features[:, 1])))
     assert fit_shares(features, shares, np.full(400, 5.0)) == pytest.approx([0.5, 0.3, -0.2], abs=0.02)
+
+
+def test_the_doubt_is_tuned_and_nothing_else(tmp_path: Path) -> None:
+    weights(tmp_path / "a")
+    pieces = load_dataset("maestro", make_maestro(tmp_path / "data"), "all")
+    before = read_header((tmp_path / "a" / "notes-9.safetensors").read_bytes())["decoding"]
+    retune.retune("notes-9", tmp_path / "a", pieces[:2], [], tuning=tune_doubt)
+    after = read_header((tmp_path / "a" / "notes-9.safetensors").read_bytes())["decoding"]
+    assert {**after, "offset_doubt": 0.0} == {**before, "offset_doubt": 0.0, "offset_weight": 0.0}
+
+
+def test_doubt_is_chosen_where_the_nearest_of_several_ends_is_wrong() -> None:
+    # Each note lasts 0.8 s; the network is a little surer of an end at 0.4, and spread around the true one.
+    onset, frame, offset, velocity = np.zeros((4, 1200, 88), np.float32)
+    notes = []
+    for i in range(20):
+        start, key = 20 + 55 * i, 30 + i
+        onset[start, key] = 0.9
+        frame[start : start + 20, key], frame[start + 20 : start + 45, key] = 0.9, 0.5
+        offset[start + 20, key] = 0.6
+        offset[[start + 38, start + 40, start + 42], key] = 0.55
+        notes.append(Note(start / 50, key + 21, (start + 40) / 50, 64))
+    activations = Activations(onset, frame, offset, velocity, onset[:, 0], FrameGrid(16000, 320))
+    piece = Predicted("a", Transcription(tuple(notes)), [activations], 24.0)
+    config = DecodingConfig(frame_threshold=0.5, offset_weight=20.0)
+    assert tune_doubt([piece], config).offset_doubt > 0
+    assert {**asdict(tune_doubt([piece], config)), "offset_doubt": 0.0} == asdict(config)
