@@ -183,3 +183,6 @@ def test_the_command_says_which_and_why(
     assert cli([str(tmp_path / "a.wav"), *options]) == 0
     said = capsys.readouterr().err
     assert "a.wav: heard by any-1: no piano plays alone (something else is likelier in 100% of the sound)" in said
+    networks.families = ("keyboard",)
+    assert cli([str(tmp_path / "a.wav"), *options, "--overwrite"]) == 0
+    assert "heard by" not in capsys.readouterr().err

@@ -31,7 +31,7 @@ def test_file_and_samples_give_the_same(wav: Path) -> None:
     from_samples = transcriber.transcribe_audio(samples, rate)
     assert from_file == from_samples
     assert from_file.duration == pytest.approx(3.0)
-    assert from_file.models == {"notes": transcriber.model.name}
+    assert from_file.models["notes"] == transcriber.model.name
     assert from_file.settings["onset_threshold"] == transcriber.decoding.onset_threshold
 
 

@@ -23,7 +23,9 @@ if TYPE_CHECKING:
 
 # What the network of instruments calls families that it has another name for.
 _HEARD_AS = {"piano": "keyboard", "keys": "keyboard", "strings": "string", "voice": "vocal", "synth": "synth lead"}
-# What its probabilities count, as a power, and the least that they are taken for: chosen on the validation renders.
+# What its probabilities count, as a power, and the least that they are taken for. Of the notes that any-3 finds in 30
+# recordings of the validation set they bring 0.600 the right family instead of 0.599, of an earlier network 0.545
+# instead of 0.504.
 _POWER, _LEAST = 0.3, 0.05
 
 

@@ -40,7 +40,7 @@ from transcribe.events import Drum, Note, Transcription
 from transcribe.matching import match_notes
 from transcribe.notes.datasets import read_labels
 from transcribe.notes.ensemble_datasets import read_table
-from transcribe.notes.ensemble_metrics import count_families, count_strokes, total
+from transcribe.notes.ensemble_metrics import count_families, count_strokes, named, total
 from transcribe.notes.metrics import score_notes
 from transcribe.registry import load_dataset
 from transcribe.theory.families import DRUMS
@@ -80,13 +80,14 @@ def measure_notes(truths: Heard, found: Heard, tolerance: float = 0.05) -> dict[
     scores = [score_notes("", *pair, tolerance).scores for pair in pairs]
     figures = {name: float(np.mean([one[name].f1 for one in scores])) for name in ("note", "frame")}
     if all(any(note.instrument for side in sides for note in side) for sides in zip(*pairs, strict=True)):
-        named = sum(total(count_families(*pair, None, tolerance).values()).hits for pair in pairs)
-        figures["named"] = named / max(1, sum(len(match_notes(*pair, None, tolerance)) for pair in pairs))
+        right = sum(total(count_families(*pair, None, tolerance).values()).hits for pair in pairs)
+        figures["named"] = right / max(1, sum(len(match_notes(*pair, None, tolerance)) for pair in pairs))
     return figures
 
 
 def measure_bands(truths: Heard, found: Heard) -> dict[str, float]:
     """Measure notes, without and with their families, those of each family, and drums."""
+    truths = [replace(truth, notes=tuple(named(truth.notes))) for truth in truths]
     figures = measure_notes(truths, found)
     if "named" not in figures:
         return figures
@@ -199,8 +200,10 @@ def choices(data: Path, runner: Runner) -> dict[str, tuple[int, int]]:
     any_names = {entry.name for entry in manifest().values() if entry.size == ANY}
     found = {}
     for name, paths, is_strange in sets:
-        taken = {path.stem: runner(path)["model"] for path in paths}
-        wrong = [piece for piece, model in taken.items() if (model in any_names) != is_strange]
+        taken = {path: runner(path)["model"] for path in paths}
+        wrong = [
+            path.relative_to(data).as_posix() for path, model in taken.items() if (model in any_names) != is_strange
+        ]
         if taken:
             found[name] = len(taken) - len(wrong), len(taken)
             print(f"auto, {name}: {len(wrong)} of {len(taken)} wrong {' '.join(wrong)}", file=sys.stderr)

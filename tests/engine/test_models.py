@@ -94,7 +94,7 @@ def test_headers_and_tensors_must_fit_strictly(tmp_path: Path) -> None:
 def test_chords_weights_must_fit_too() -> None:
     content = (weights_folder() / manifest()[default_name("chords")].file).read_bytes()
     header = read_header(content)
-    assert parse_model(CHORDS, content, "chords").network.config.front == "mel"
+    assert parse_model(CHORDS, content, "chords").network.config.front == "notes"
     tensors = load(content)
     for damaged in (
         {**header, "task": "notes"},

@@ -90,7 +90,7 @@ def voiced(a: EnsembleActivations) -> EnsembleActivations:
 
 @pytest.mark.parametrize(("onset", "stays", "is_note"), [(0.3, 6, True), (0.2, 6, False), (0.3, 3, False)])
 def test_a_soft_note_begins_where_its_key_does(onset: float, stays: int, is_note: bool) -> None:
-    """Half of the threshold is enough where frames rise and stay; too little of an onset is nothing, nor is a blip."""
+    """Odds of a third are enough where frames rise and stay; less of an onset is nothing, nor is a blip."""
     a = ensemble((), 60)
     a.onset[20:23, 40] = onset
     a.frame[21 : 21 + stays, 40] = 0.9
@@ -136,6 +136,21 @@ def test_drums_are_peaks_between_frames() -> None:
     assert bass.onset == pytest.approx((9 + (0.6 - 0.2) / (2 * (0.8 - 0.2))) * 0.02)
     assert snare.onset == pytest.approx(59 * 0.02, abs=0.011)
     assert (bass.confidence, snare.confidence) == pytest.approx((0.8, 0.95))
+
+
+def test_strokes_need_sure_ones_near() -> None:
+    """Consonants of a singer are weak; a soft stroke among clear ones is one."""
+    weak = ensemble((), 1500)
+    weak.drum[100:900:40, 1] = 0.55
+    assert decoded(weak)["drums"] == ()
+    one, two = (ensemble((), 1500) for _ in range(2))
+    for a, sure in ((one, [500]), (two, [500, 600])):
+        a.drum[100, 0], a.drum[1400, 2] = 0.55, 0.55  # 8 s before the first, 16 s after the last
+        a.drum[sure, 1] = 0.9
+    assert decoded(one)["drums"] == ()
+    assert [drum.label for drum in decoded(two)["drums"]] == ["snare drum"] * 2
+    two.drum[250, 0] = 0.55
+    assert [drum.label for drum in decoded(two)["drums"]] == ["bass drum", "snare drum", "snare drum"]
 
 
 def test_drums_are_shifted_by_their_own_lateness() -> None:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 
 import numpy as np
 
 from transcribe.datasets import Piece
-from transcribe.events import Note, Transcription
+from transcribe.events import Transcription
 from transcribe.notes.datasets import read_labels
-from transcribe.notes.ensemble_metrics import Counts, count_families, count_strokes, total
+from transcribe.notes.ensemble_metrics import Counts, count_families, count_strokes, named, total
 from transcribe.notes.metrics import score
 from transcribe.theory.families import DRUMS, FAMILIES
 from transcribe.transcriber import Transcriber
@@ -30,7 +29,7 @@ def figures(pairs: Iterable[tuple[Transcription, Transcription]]) -> dict[str, f
     means: dict[str, list[float]] = defaultdict(list)
     counts: dict[str, np.ndarray] = defaultdict(lambda: np.zeros(3, int))
     for reference, estimate in pairs:
-        wanted, found = (_named(notes) for notes in (reference.notes, estimate.notes))
+        wanted, found = (named(notes) for notes in (reference.notes, estimate.notes))
         families = count_families(wanted, found)
         for name, count in (families | count_strokes(reference.drums, estimate.drums)).items():
             counts[str(name)] += count
@@ -44,11 +43,6 @@ def figures(pairs: Iterable[tuple[Transcription, Transcription]]) -> dict[str, f
     found_figures |= {name: count.figures[2] for name, count in known if count.n_reference}
     main = [found_figures[drum] for drum in DRUMS[:3] if drum in found_figures]
     return found_figures | ({"drums": float(np.mean(main))} if main else {})
-
-
-def _named(notes: Iterable[Note]) -> list[Note]:
-    """Give the notes of which no instrument is known to the piano: so are the labels of pianos."""
-    return [note if note.instrument else replace(note, instrument="piano") for note in notes]
 
 
 def measure(transcriber: Transcriber, pieces: Sequence[Piece]) -> dict[str, float]:

@@ -16,9 +16,9 @@ from transcribe.score.features import LENGTHS, N_FEATURES, PHASES, Bars, note_fe
 # A piece is heard at another pitch, another tempo, less exactly, with notes missing; on beats that stray, that are
 # halved or doubled, without bars.
 _TRANSPOSED, _FASTER, _JITTER, _HELD, _MISSING = 6, 0.25, 0.012, 0.25, 0.04
-_BEAT_JITTER, _OTHER_LEVEL, _WITHOUT_BARS, _OTHER_BARS, _BETWEEN = 0.025, 0.2, 0.12, 0.1, 0.06
-# So much of training is made up, and so much is scores that nobody plays.
-_INVENTED, _WRITTEN = 0.12, 0.2
+_BEAT_JITTER, _OTHER_LEVEL, _WITHOUT_BARS = 0.012, 0.2, 0.15
+# So much of training is made up; and so much of the rest is scores that nobody plays, where the corpus has some.
+_INVENTED, _WRITTEN = 0.2, 0.2
 # Lengths this near to one of LENGTHS, as ratios, are it.
 _NEAR = 1.02
 _PHASE = np.full(TICKS, -1)
@@ -84,11 +84,7 @@ def varied(piece: Performed, rng: np.random.Generator) -> Performed:
     if piece.split == WRITTEN:
         piece = interpreted(piece, rng)
     piece = _on_another_level(piece, rng) if rng.random() < _OTHER_LEVEL else piece
-    piece = _between_beats(piece) if rng.random() < _BETWEEN else piece
     bars = piece.bars
-    if rng.random() < _OTHER_BARS:
-        shift = int(rng.integers(1, 4))
-        bars = replace(bars, number=np.where(bars.count > 0, (bars.number + shift) % np.maximum(bars.count, 1), 0))
     if rng.random() < _WITHOUT_BARS:
         bars = replace(bars, number=0 * bars.number, count=0 * bars.count)
     notes = piece.notes.copy()
@@ -110,18 +106,6 @@ def varied(piece: Performed, rng: np.random.Generator) -> Performed:
     order = order[rng.random(n) > rng.uniform(0, _MISSING)] if n > 2 else order
     told = {name: getattr(piece, name)[order] for name in TOLD}
     return replace(piece, notes=notes[order], bars=replace(bars, beats=beats), **told)
-
-
-def _between_beats(piece: Performed) -> Performed:
-    """Tell that the beats lie halfway between where they do."""
-    bars = piece.bars
-    if len(bars.beats) < 3:
-        return piece
-    middles = (bars.beats[1:] + bars.beats[:-1]) / 2
-    told = Bars(middles, bars.number[:-1], bars.count[:-1], bars.quarters[:-1], bars.compound[:-1])
-    # What lay on a beat lies half a beat before the next one of these.
-    place = np.where(piece.place >= TICKS // 2, piece.place - TICKS // 2, -1)
-    return replace(piece, place=place, bars=told)
 
 
 def _on_another_level(piece: Performed, rng: np.random.Generator) -> Performed:

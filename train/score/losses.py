@@ -12,7 +12,7 @@ from torch.nn import functional
 from train.score.batches import example
 from train.score.corpus import Performed
 
-WEIGHTS = {"phase": 1.0, "length": 0.8, "right": 1.2}
+WEIGHTS = {"phase": 1.0, "length": 0.7, "right": 1.0}
 
 
 def losses(network: nn.Module, batch: tuple[Tensor, ...]) -> dict[str, Tensor]:

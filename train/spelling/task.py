@@ -80,7 +80,7 @@ def main(arguments: list[str] | None = None) -> None:
     start = loop.LoopConfig(
         steps=1200, learning_rate=3e-3, warmup=60, weight_decay=0.05, average=0.99, validate_every=200
     )
-    fit.add_options(parser, start, batch=12, frames=None)
+    fit.add_options(parser, start, batch=12, seconds=None)
     parser.add_argument("--corpus", type=Path, required=True, help="made by train.score.corpus")
     parser.add_argument("--threads", type=int, default=1, help="of the CPU")
     parser.add_argument("--notes", type=int, default=320, help="an excerpt")

@@ -207,8 +207,11 @@ def by_font(
         return synthesised(path, program, notes, is_drum, touch)
     bends, controls = touch or ([], [])
     grid = np.arange(0, SECONDS + STEP, STEP)
-    cents = np.interp(grid, *zip(*bends, strict=True)) if bends else None
-    loudness = np.interp(grid, *zip(*((t, (v / 127) ** 2) for t, _, v in controls), strict=True)) if controls else None
+
+    def drawn(points: Sequence[tuple[float, float]]) -> np.ndarray | None:
+        return np.interp(grid, *np.array(points, float).T) if points else None
+
+    cents, loudness = drawn(bends), drawn([(time, (value / 127) ** 2) for time, _, value in controls])
     part = Part(np.array(sorted(notes), float).reshape(-1, 4), np.zeros((0, 2)), program, is_drum)
     timbre = Timbre() if rng is None else Timbre.draw(rng)
     if is_drum and rng is not None:

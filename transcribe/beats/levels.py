@@ -26,6 +26,8 @@ _BETWEEN, _TURN, _SLIP = 0.01, 8.0, 6.0
 # What the chords count, a half beat, beside the logarithm of the tempo's probability. Chosen on songs of POP909 that
 # are for validation.
 _CHORDS = 20.0
+# How much has to speak against beats that are all of one level.
+_UNIFORM = 1.8
 # Fewer changes tell nothing.
 _FEWEST = 16
 
@@ -65,7 +67,8 @@ def levelled(heard: Heard, places: np.ndarray, chords: Sequence[Chord]) -> np.nd
     gain = (_fit(changes, 16) - _fit(changes, 8)) / len(fine)
     period = float(np.median(np.log(np.diff(fine))))
     likelier = _tempo(heard, period + np.log(2)) - _tempo(heard, period)
-    return _every_second(heard, fine) if likelier + _CHORDS * gain > 0 else fine
+    enough = 0.0 if len(middles) else _UNIFORM
+    return _every_second(heard, fine) if likelier + _CHORDS * gain > enough else fine
 
 
 def _fit(changes: np.ndarray, n_steps: int) -> float:

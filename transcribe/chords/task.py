@@ -93,9 +93,9 @@ class ChordsTask:
             yield "no chords were heard"
 
     def rows(self, result: Transcription) -> Iterator[tuple[str, str]]:
-        """Name the chords in their order."""
+        """Name the chords in their order, without the rests between them."""
         if result.chords:
-            found = names(result.chords)
+            found = names([chord for chord in result.chords if chord.label != "N"]) or names(result.chords)
             more = f" … ({len(found)} in all)" if len(found) > _SHOWN else ""
             yield "chords", " ".join(found[:_SHOWN]) + more
 

@@ -285,7 +285,8 @@ def _report(job: Job, done: Done, batch: Batch, show: Show) -> None:
     if not batch.quiet:
         for warning in done.result.warnings:
             say(f"{job.recording.name}: {warning}")
-        if isinstance(chosen := done.result.settings.get(AUTO), str):
+        # That a piano is heard as a piano needs no words.
+        if isinstance(chosen := done.result.settings.get(AUTO), str) and done.result.piano_alone is False:
             say(f"{job.recording.name}: heard by {chosen}")
     if done.printed:
         write(done.printed)

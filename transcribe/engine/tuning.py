@@ -38,8 +38,8 @@ _RANGE = 30.0
 _KNOWN = 0.06
 # The networks don't mind less, in cents.
 _CENTS = 8
-# The sharpest that counts from the semitone below, in cents: 5 less than half a semitone, the error of a measurement.
-_SHARPEST = 45
+# The sharpest that counts from the semitone below, in cents: 3 less than half a semitone, the error of a measurement.
+_SHARPEST = 47
 # A change must be larger, in cents, and its peaks must agree better: singers and strings wander within a piece.
 _CHANGE, _AGREED = 15, 0.2
 
@@ -61,7 +61,7 @@ class _Evidence:
 
     @property
     def direction(self) -> float:
-        """Cents above a semitone, -55 … 45, whether known or not."""
+        """Cents above a semitone, -53 … 47, whether known or not."""
         cents = float(np.angle(self.vector)) / (2 * np.pi) * 100
         return cents - 100 if cents > _SHARPEST else cents
 
@@ -123,7 +123,7 @@ def find_tuning(samples: np.ndarray, sample_rate: int) -> int | None:
     Returns
     -------
     int or None
-        -55 … 45; 0 where it is less than 8; None where nothing can be said: of noise, of half a second, of sample
+        -53 … 47; 0 where it is less than 8; None where nothing can be said: of noise, of half a second, of sample
         rates under 8 kHz.
     """
     return _evidence(samples, sample_rate).cents

@@ -32,7 +32,7 @@ UNKNOWN = "unknown"
 _OF_A_PIANO = "keyboard"
 # What NSynth's families are called where notes have them.
 _AS_OF_NOTES = {"keyboard": "piano", "string": "strings", "synth lead": "synth", "vocal": "voice"}
-# A family with so many of the notes is named where nobody listened for instruments.
+# A family with so many of the notes is named, whether it is heard or not.
 _NAMED_FROM = 0.05
 _HARDLY = 0.01
 
@@ -187,9 +187,9 @@ def likelihoods(blocks: Iterable[TagActivations], vocabulary: str) -> dict[str, 
 def who_plays(t: Transcription) -> list[str]:
     """Say who plays, by the notes and by what is heard of instruments together; the most first.
 
-    A piano alone is said to be one. Where notes have instruments, a family is named that has notes and is heard too;
-    with it what is heard of its instruments. Where nobody listened for instruments, one is named that has enough of
-    the notes; where notes have none, what is heard.
+    A piano alone is said to be one. Where notes have instruments, a family is named that has notes and is heard too,
+    with what is heard of its instruments; one that isn't heard plays perhaps if it has enough of the notes, and
+    surely where nobody listened for instruments. Where notes have none, it is what is heard.
     """
     found = summed_up(t.instruments, t.duration)
     heard = {label: f"{label} {sure:.0%}" for label, sure, _ in found}
@@ -200,14 +200,16 @@ def who_plays(t: Transcription) -> list[str]:
     listened = bool(heard) or "instruments" in t.models
     counts = Counter(note.instrument or "piano" for note in t.notes)
     counts["drums"] = len(t.drums)
-    said = []
+    agreed, doubtful = [], []
     for family, count in counts.most_common():
         known = [heard[label] for label in heard if _family(label) == family]
-        if count and (known or (not listened and count >= _NAMED_FROM * counts.total())):
-            of = "strokes" if family == "drums" else "notes"
-            more = f" ({', '.join(known)})" if known and known != [heard.get(family)] else ""
-            said.append(f"{family}{more}: {count} {of}")
-    return said
+        words = f"{count} {'strokes' if family == 'drums' else 'notes'}"
+        if count and known:
+            more = f" ({', '.join(known)})" if known != [heard.get(family)] else ""
+            agreed.append(f"{family}{more}: {words}")
+        elif count and count >= _NAMED_FROM * counts.total():
+            doubtful.append(f"{'perhaps ' if listened else ''}{family}: {words}")
+    return agreed + doubtful
 
 
 def _family(label: str) -> str:

@@ -8,6 +8,7 @@ right within 50 ms of one of its class. Notes with offsets and strokes together 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -46,6 +47,11 @@ class Counts(NamedTuple):
 def total(counts: Iterable[Counts]) -> Counts:
     """Add them up."""
     return Counts(*(sum(column) for column in zip(Counts(0, 0, 0), *counts, strict=True)))
+
+
+def named(notes: Iterable[Note]) -> list[Note]:
+    """Give the notes of which no instrument is known to the piano: so are the labels of pianos."""
+    return [note if note.instrument else replace(note, instrument="piano") for note in notes]
 
 
 def match_strokes(reference: Sequence[float], estimate: Sequence[float]) -> list[tuple[int, int]]:
