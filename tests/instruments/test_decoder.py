@@ -181,6 +181,10 @@ def test_notes_and_what_is_heard_say_together_who_plays() -> None:
     drums = replace(song, drums=tuple(Drum(0.1 * k, "hi-hat", 80) for k in range(20)))
     assert who_plays(drums) == [*sure, "perhaps drums: 20 strokes", "perhaps bass: 6 notes"]  # no drum was heard
     assert "drums: 20 strokes" in who_plays(replace(drums, instruments=TAGS))
+    few = replace(song, notes=song.notes[:50] + song.notes[-1:])  # a piano, and one note of a flute
+    assert who_plays(few) == ["piano: 50 notes", "flute: 1 note"]
+    lost = replace(song, notes=song.notes[:50] * 3 + song.notes[-1:])  # one of 151 is no player
+    assert who_plays(lost) == ["piano: 150 notes"]
     unasked = replace(drums, instruments=())
     assert who_plays(unasked) == ["piano: 50 notes", "strings: 40 notes", "drums: 20 strokes", "bass: 6 notes"]
     asked = who_plays(replace(unasked, models={"instruments": "instruments-3"}))

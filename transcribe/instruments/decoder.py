@@ -32,8 +32,8 @@ UNKNOWN = "unknown"
 _OF_A_PIANO = "keyboard"
 # What NSynth's families are called where notes have them.
 _AS_OF_NOTES = {"keyboard": "piano", "string": "strings", "synth lead": "synth", "vocal": "voice"}
-# A family with so many of the notes is named, whether it is heard or not.
-_NAMED_FROM = 0.05
+# A family with so many of the notes is named, whether it is heard or not; and one that is heard, with so many.
+_NAMED_FROM, _AGREED_FROM = 0.05, 0.01
 _HARDLY = 0.01
 
 
@@ -201,13 +201,13 @@ def who_plays(t: Transcription) -> list[str]:
     counts = Counter(note.instrument or "piano" for note in t.notes)
     counts["drums"] = len(t.drums)
     agreed, doubtful = [], []
-    for family, count in counts.most_common():
+    for family, count in (+counts).most_common():  # without who plays nothing
         known = [heard[label] for label in heard if _family(label) == family]
-        words = f"{count} {'strokes' if family == 'drums' else 'notes'}"
-        if count and known:
+        words = f"{count} {'stroke' if family == 'drums' else 'note'}{'' if count == 1 else 's'}"
+        if known and count >= _AGREED_FROM * counts.total():
             more = f" ({', '.join(known)})" if known != [heard.get(family)] else ""
             agreed.append(f"{family}{more}: {words}")
-        elif count and count >= _NAMED_FROM * counts.total():
+        elif count >= _NAMED_FROM * counts.total():
             doubtful.append(f"{'perhaps ' if listened else ''}{family}: {words}")
     return agreed + doubtful
 
