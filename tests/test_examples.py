@@ -56,4 +56,5 @@ def test_the_shipped_weights_hear_the_example(model: str) -> None:
 
 def test_the_shipped_weights_name_the_examples_chords() -> None:
     chords = Transcriber(tasks=("chords",), device="cpu").transcribe_file(EXAMPLE).chords
-    assert [parse(chord.label).name for chord in chords] == ["C", "Am", "G7", "C", "F", "Dm", "G7", "C"]
+    played = [chord for chord in chords if chord.label != "N"]  # the last dies away before the file ends
+    assert [parse(chord.label).name for chord in played] == ["C", "Am", "G7", "C", "F", "Dm", "G7", "C"]
