@@ -94,21 +94,23 @@ def server(browser: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[S
         "1",
     ]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE) as run:
-        assert run.stdout is not None
-        ready, _, _ = select.select([run.stdout], [], [], 120)
-        line = run.stdout.readline().decode() if ready else ""
-        assert line.startswith("http"), f"the server doesn't start: {line}"
-        found = Server(line.split()[0], folder)
-        window = opened(browser, found.address)
-        assert str(folder) in window.inner_text("#files")
-        window.evaluate(DROP, [WALTZ.name, base64.b64encode(WALTZ.read_bytes()).decode()])
-        until(window, "document.querySelectorAll('#results li').length === 1")
-        until(window, "location.hash.length > 1 && page.song && page.song.notes.length > 40", seconds=180)
-        found.waltz = window.evaluate("location.hash.slice(1)")
-        assert window.said == []
-        window.context.close()
-        yield found
-        run.terminate()
+        try:
+            assert run.stdout is not None
+            ready, _, _ = select.select([run.stdout], [], [], 120)
+            line = run.stdout.readline().decode() if ready else ""
+            assert line.startswith("http"), f"the server doesn't start: {line}"
+            found = Server(line.split()[0], folder)
+            window = opened(browser, found.address)
+            assert str(folder) in window.inner_text("#files")
+            window.evaluate(DROP, [WALTZ.name, base64.b64encode(WALTZ.read_bytes()).decode()])
+            until(window, "document.querySelectorAll('#results li').length === 1")
+            until(window, "location.hash.length > 1 && page.song && page.song.notes.length > 40", seconds=180)
+            found.waltz = window.evaluate("location.hash.slice(1)")
+            assert window.said == []
+            window.context.close()
+            yield found
+        finally:  # or it would be waited for without end
+            run.terminate()
 
 
 @pytest.fixture

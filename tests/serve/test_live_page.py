@@ -68,12 +68,14 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     folder = tmp_path_factory.mktemp("results")
     command = [sys.executable, "-m", "transcribe", "serve", str(folder), "--port", "0", "--no-browser"]
     with subprocess.Popen([*command, "--model", "small", "--threads", "1"], cwd=ROOT, stdout=subprocess.PIPE) as run:
-        assert run.stdout is not None
-        ready, _, _ = select.select([run.stdout], [], [], 120)
-        line = run.stdout.readline().decode() if ready else ""
-        assert line.startswith("http"), f"the server doesn't start: {line}"
-        yield Server(line.split()[0], folder)
-        run.terminate()
+        try:
+            assert run.stdout is not None
+            ready, _, _ = select.select([run.stdout], [], [], 120)
+            line = run.stdout.readline().decode() if ready else ""
+            assert line.startswith("http"), f"the server doesn't start: {line}"
+            yield Server(line.split()[0], folder)
+        finally:  # or it would be waited for without end
+            run.terminate()
 
 
 @pytest.fixture
