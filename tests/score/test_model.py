@@ -12,9 +12,10 @@ from transcribe.engine import weights
 from transcribe.engine.weights import default_name, load_tensors, manifest, read_header, weights_folder
 from transcribe.errors import WeightsError
 from transcribe.events import Metre, Note
-from transcribe.score import model
+from transcribe.score import shipped
 from transcribe.score.features import LENGTHS, N_FEATURES, PHASES, bars_of, note_features
-from transcribe.score.model import default_network, tell
+from transcribe.score.model import tell
+from transcribe.score.shipped import default_network
 
 BEATS = tuple(0.5 * k for k in range(33))
 
@@ -54,7 +55,9 @@ def test_a_march_is_told_as_it_is_written() -> None:
     assert np.mean([place == note.onset % 0.5 * 2 for place, note in zip(half, notes, strict=True)]) > 0.98
     assert np.mean([(right > 0.5) == (note.pitch > 60) for right, note in zip(told.right, notes, strict=True)]) > 0.98
     # However many notes are read at a time.
-    blocks = tell(notes, BEATS, BEATS[::4], (Metre(0.0, 16.0, "4/4"),), network=lambda part: default_network()(part))
+    blocks = tell(
+        notes, BEATS, BEATS[::4], (Metre(0.0, 16.0, "4/4"),), network=lambda part: default_network("score")(part)
+    )
     np.testing.assert_allclose(told.right, blocks.right)
 
 
@@ -63,7 +66,7 @@ def test_notes_are_read_in_blocks_that_join(monkeypatch: pytest.MonkeyPatch) -> 
     onsets = np.sort(rng.uniform(0, 16, 400)).tolist()
     notes = [Note(onset, int(rng.integers(40, 90)), onset + 0.3, 64) for onset in onsets]
     whole = tell(notes, BEATS, BEATS[::4])
-    monkeypatch.setattr(model, "_BLOCK", 37)
+    monkeypatch.setattr(shipped, "_BLOCK", 37)
     np.testing.assert_allclose(tell(notes, BEATS, BEATS[::4]).right, whole.right, atol=1e-4)
 
 
@@ -78,7 +81,7 @@ def test_the_shipped_graph_says_what_torch_says() -> None:
     features = np.random.default_rng(0).normal(size=(200, N_FEATURES)).astype(np.float32)
     with torch.inference_mode():
         there = network.eval()(torch.from_numpy(features)[None]).activations()
-    for here, other in zip(default_network()(features), there, strict=True):
+    for here, other in zip(default_network("score")(features), there, strict=True):
         np.testing.assert_allclose(here, other[0].numpy(), atol=1e-3)
 
 
@@ -88,4 +91,4 @@ def test_a_graph_that_was_altered_is_refused(monkeypatch: pytest.MonkeyPatch, tm
     (tmp_path / lines[default_name("score")]["graph"]).write_bytes(b"none")
     monkeypatch.setattr(weights, "weights_folder", lambda: tmp_path)
     with pytest.raises(WeightsError, match="altered"):
-        default_network.__wrapped__()
+        default_network.__wrapped__("score")

@@ -14,11 +14,11 @@ from transcribe.engine import weights
 from transcribe.engine.weights import default_name, load_tensors, manifest, read_header, weights_folder
 from transcribe.errors import WeightsError
 from transcribe.events import Key, Note
-from transcribe.score import spelling
+from transcribe.score import shipped
+from transcribe.score.shipped import default_network
 from transcribe.score.spelling import (
     N_FEATURES,
     PLACES,
-    default_network,
     keys_as_spelled,
     possible,
     spelled_notes,
@@ -99,7 +99,7 @@ def test_notes_are_read_in_blocks_that_join(monkeypatch: pytest.MonkeyPatch) -> 
     rng = np.random.default_rng(1)
     notes = line(rng.integers(40, 90, 300).tolist(), 0.2)
     whole = spelled_notes(notes, "D major")
-    monkeypatch.setattr(spelling, "_BLOCK", 37)
+    monkeypatch.setattr(shipped, "_BLOCK", 37)
     assert spelled_notes(notes, "D major") == whole
 
 
@@ -136,7 +136,7 @@ def test_the_shipped_graph_says_what_torch_says() -> None:
     features = np.random.default_rng(0).normal(size=(200, N_FEATURES)).astype(np.float32)
     with torch.inference_mode():
         (there,) = network.eval()(torch.from_numpy(features)[None]).activations()
-    (here,) = default_network()(features)
+    (here,) = default_network("spelling")(features)
     np.testing.assert_allclose(here, there[0].numpy(), atol=1e-2)
 
 
@@ -146,4 +146,4 @@ def test_a_graph_that_was_altered_is_refused(monkeypatch: pytest.MonkeyPatch, tm
     (tmp_path / lines[default_name("spelling")]["graph"]).write_bytes(b"none")
     monkeypatch.setattr(weights, "weights_folder", lambda: tmp_path)
     with pytest.raises(WeightsError, match="altered"):
-        default_network.__wrapped__()
+        default_network.__wrapped__("spelling")

@@ -3,30 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict
-from typing import TypeVar
 
 import torch
-from torch import nn
 
-from train.card import Making, table, write_card, write_weights
-from train.onnx import graph_of, write_graph
+from train.card import Making, table
+from train.in_memory import write_network
+from train.onnx import graph_of
 from transcribe.beats.features import N_FEATURES
 from transcribe.beats.model import TASK
 from transcribe.beats.network import BeatsNetwork
 from transcribe.beats.windows import BORDER_FRAMES, WINDOW_FRAMES
-from transcribe.engine.weights import to_bytes
 
 INPUT = "notes"
-N = TypeVar("N", bound=nn.Module)
 COLUMNS = ("beats", "downbeats", "tempo", "metre", "triple")
-
-
-def halved(network: N) -> N:
-    """Round the weights to half precision, as they are shipped."""
-    state = {key: v.half().float() if v.is_floating_point() else v for key, v in network.state_dict().items()}
-    network.load_state_dict(state)
-    return network
 
 
 def to_onnx(network: BeatsNetwork) -> bytes:
@@ -36,10 +25,7 @@ def to_onnx(network: BeatsNetwork) -> bytes:
 
 def export(network: BeatsNetwork, making: Making, figures: Mapping[str, float]) -> None:
     """Write weights, graph, their line in the manifest, and the card with the figures of validation."""
-    header = {"task": TASK, "network": asdict(network.config), "made": making.header()}
-    write_weights(to_bytes(network.state_dict(), header), TASK, making)
-    write_graph(making.folder, making.name, to_onnx(halved(network)))
-    write_card(making, network, figures_lines(figures), {})
+    write_network(TASK, network, to_onnx, making, figures_lines(figures))
 
 
 def figures_lines(figures: Mapping[str, float]) -> list[str]:

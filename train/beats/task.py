@@ -10,6 +10,7 @@ and model card, with the figures of the validation pieces; nothing is chosen by 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,11 +24,12 @@ from train.beats.export import export
 from train.beats.losses import losses
 from train.beats.validation import chosen, validate
 from train.card import Making
+from train.in_memory import InMemoryTask
 from transcribe.beats.network import BOTTOMS, STEMS, BeatsConfig, BeatsNetwork
 from transcribe.engine.weights import build, load_tensors
 
 
-class Training:
+class Training(InMemoryTask[BeatsNetwork]):
     """The beat network; a task of :mod:`train.fit`."""
 
     def __init__(self, options: argparse.Namespace) -> None:
@@ -40,9 +42,6 @@ class Training:
         pieces = load(options.corpus)
         self._pieces = [piece for piece in pieces if piece.split == "train"]
         self._held_out = chosen(pieces)
-
-    def prepare(self) -> None:
-        """Do nothing: the corpus is small, and in memory."""
 
     def network(self) -> BeatsNetwork:
         """Make the network, from nothing or from other weights."""
@@ -62,26 +61,18 @@ class Training:
         """Minimise :func:`train.beats.losses.losses`."""
         return losses
 
-    def validation(self, device: torch.device) -> loop.Validate:
+    def measure(self, network: nn.Module) -> dict[str, float]:
         """Measure beats and downbeats by plain peaks, on pieces held out."""
-
-        def measure(network: nn.Module) -> dict[str, float]:
-            assert isinstance(network, BeatsNetwork)
-            return validate(network, self._held_out)
-
-        return measure
+        assert isinstance(network, BeatsNetwork)
+        return validate(network, self._held_out)
 
     def build(self, config: dict[str, Any]) -> BeatsNetwork:
         """Make the bare network of a run."""
         return BeatsNetwork(build(BeatsConfig, config))
 
-    def finish(self, network: BeatsNetwork, device: torch.device, command: str) -> None:
-        """Print the figures of the validation pieces; export."""
-        network = network.cpu()
-        figures = validate(network, self._held_out)
-        print("  ".join(f"{name} {value:.4f}" for name, value in figures.items()))
-        if self._options.export:
-            export(network, Making.of(self._options, command), figures)
+    def export(self, network: BeatsNetwork, making: Making, figures: Mapping[str, float]) -> None:
+        """Write weights, graph and card."""
+        export(network, making, figures)
 
 
 def main(arguments: list[str] | None = None) -> None:

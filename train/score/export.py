@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict
 
 import torch
 
-from train.beats.export import halved
-from train.card import Making, table, write_card, write_weights
-from train.onnx import graph_of, write_graph
-from transcribe.engine.weights import to_bytes
+from train.card import Making, table
+from train.in_memory import write_network
+from train.onnx import graph_of
 from transcribe.score.features import N_FEATURES
 from transcribe.score.model import TASK
 from transcribe.score.network import ScoreNetwork
@@ -26,13 +24,10 @@ def to_onnx(network: ScoreNetwork) -> bytes:
 
 def export(network: ScoreNetwork, making: Making, figures: Mapping[str, float]) -> None:
     """Write weights, graph, their line in the manifest, and the card with the figures of validation."""
-    header = {"task": TASK, "network": asdict(network.config), "made": making.header()}
-    write_weights(to_bytes(network.state_dict(), header), TASK, making)
-    write_graph(making.folder, making.name, to_onnx(halved(network)))
     lines = [
         "Shares of the notes of pieces that training never had whose likeliest place in the beat, length and hand are",
         "right, with the true beats, before any search; one performance a piece, means over pieces.",
         "",
         *table(tuple(figures), [[f"{value:.3f}" for value in figures.values()]]),
     ]
-    write_card(making, network, lines, {})
+    write_network(TASK, network, to_onnx, making, lines)

@@ -10,6 +10,7 @@ and model card, with the figures of the validation pieces.
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from torch import nn
 
 from train import fit, loop
 from train.card import Making
+from train.in_memory import InMemoryTask
 from train.score.batches import Batches
 from train.score.corpus import Performed, load
 from train.score.export import export
@@ -36,7 +38,7 @@ def first_performances(pieces: list[Performed]) -> list[Performed]:
     return list(titles.values())
 
 
-class Training:
+class Training(InMemoryTask[ScoreNetwork]):
     """The score network; a task of :mod:`train.fit`."""
 
     def __init__(self, options: argparse.Namespace) -> None:
@@ -46,9 +48,6 @@ class Training:
         pieces = load(options.corpus)
         self._pieces = [piece for piece in pieces if piece.split != "valid" or options.all]
         self._held_out = first_performances([piece for piece in pieces if piece.split == "valid"])
-
-    def prepare(self) -> None:
-        """Do nothing: the corpus is small, and in memory."""
 
     def network(self) -> ScoreNetwork:
         """Make the network: from nothing, or grown from a run's or from weights."""
@@ -74,25 +73,17 @@ class Training:
         """Minimise :func:`train.score.losses.losses`."""
         return losses
 
-    def validation(self, device: torch.device) -> loop.Validate:
+    def measure(self, network: nn.Module) -> dict[str, float]:
         """Measure how many notes are right, on pieces held out."""
-
-        def measure(network: nn.Module) -> dict[str, float]:
-            return validate(network, self._held_out)
-
-        return measure
+        return validate(network, self._held_out)
 
     def build(self, config: dict[str, Any]) -> ScoreNetwork:
         """Make the bare network of a run."""
         return ScoreNetwork(build(ScoreConfig, config))
 
-    def finish(self, network: ScoreNetwork, device: torch.device, command: str) -> None:
-        """Print the figures of the validation pieces; export."""
-        network = network.cpu()
-        figures = validate(network, self._held_out)
-        print("  ".join(f"{name} {value:.4f}" for name, value in figures.items()))
-        if self._options.export:
-            export(network, Making.of(self._options, command), figures)
+    def export(self, network: ScoreNetwork, making: Making, figures: Mapping[str, float]) -> None:
+        """Write weights, graph and card."""
+        export(network, making, figures)
 
 
 def main(arguments: list[str] | None = None) -> None:

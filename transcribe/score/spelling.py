@@ -6,16 +6,13 @@ whole piece: what is told of a piece is told of it in every key.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from functools import cache
+from collections.abc import Sequence
 
 import numpy as np
 
-from transcribe.engine.onnx_backend import OnnxNetwork
-from transcribe.engine.weights import REINSTALL, default_name, manifest, verified_bytes
-from transcribe.errors import WeightsError
 from transcribe.events import Key, Note
 from transcribe.score.features import note_rows
+from transcribe.score.shipped import Network, default_network, read
 from transcribe.theory.fifths import LETTERS, name_at, place_of
 from transcribe.theory.keys import find_key, key_of, signature
 
@@ -31,11 +28,6 @@ _TOGETHER, _SOON, _AROUND = 0.03, 1.0, 24
 # What is longer or shorter, in seconds, says no more.
 _SHORTEST, _LONGEST = 0.01, 8.0
 _PITCH_CLASSES = 12
-# So many notes are read at a time, and so many more on either side.
-_BLOCK, _BORDER = 4096, 128
-
-# float32 (n, N_FEATURES) -> logarithms of probabilities of PLACES, (n, PLACES)
-Network = Callable[[np.ndarray], tuple[np.ndarray, ...]]
 
 
 def spelling_features(rows: np.ndarray, sharps: int) -> np.ndarray:
@@ -112,13 +104,8 @@ def spelled_notes(notes: Sequence[Note], key: str | None = None, network: Networ
     sharps = signature(key or find_key(notes) or "C major")[0]
     rows = note_rows(notes)
     features = spelling_features(rows, sharps)
-    network = network or default_network()
-    blocks = []
-    for first in range(0, len(rows), _BLOCK):
-        low = max(0, first - _BORDER)
-        (likely,) = network(features[low : first + _BLOCK + _BORDER])
-        blocks.append(likely[first - low : first - low + _BLOCK])
-    likely = np.where(possible(rows[:, 2], sharps), np.concatenate(blocks), -np.inf)
+    (likely,) = read(network or default_network(TASK), features)
+    likely = np.where(possible(rows[:, 2], sharps), likely, -np.inf)
     names = [name_at(int(place)) for place in PLACES[likely.argmax(1)] + sharps]
     return [note.spelling or name for note, name in zip(notes, names, strict=True)]
 
@@ -143,19 +130,3 @@ def keys_as_spelled(keys: Sequence[Key], notes: Sequence[Note], names: Sequence[
         best = max(signatures, key=lambda n: int(np.sum((own >= n) & (own < n + len(LETTERS)))))
         found.append(key if best == sharps else Key(key.onset, key.offset, key_of(best, minor)))
     return tuple(found)
-
-
-@cache
-def default_network() -> Network:
-    """Load the network that the manifest names.
-
-    Raises
-    ------
-    WeightsError
-        If the file is missing or damaged.
-    """
-    entry = next(entry for entry in manifest().values() if entry.name == default_name(TASK))
-    try:
-        return OnnxNetwork(verified_bytes(entry.graph, entry.graph_sha256))
-    except ValueError as error:
-        raise WeightsError(f"{entry.graph}: {error}; {REINSTALL}") from None
