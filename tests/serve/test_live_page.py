@@ -25,7 +25,7 @@ from transcribe.matching import match_notes
 
 for package in ("starlette", "uvicorn", "websockets"):
     pytest.importorskip(package)
-pytestmark = [pytest.mark.slow, pytest.mark.takes]
+pytestmark = pytest.mark.slow
 
 RATE = 48_000
 # A melody over the chord of C, then the chord itself.

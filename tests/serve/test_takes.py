@@ -24,7 +24,6 @@ from transcribe.matching import match_notes
 for package in ("starlette", "httpx", "websockets"):
     pytest.importorskip(package)
 uvicorn = pytest.importorskip("uvicorn")
-pytestmark = pytest.mark.takes
 from starlette.testclient import TestClient, WebSocketDenialResponse  # noqa: E402
 from websockets.exceptions import ConnectionClosed, InvalidStatus  # noqa: E402
 from websockets.sync.client import ClientConnection, connect  # noqa: E402

@@ -327,7 +327,8 @@ async def _chunks(request: Request, most: int, limits: Limits) -> AsyncIterator[
     stream = request.stream().__aiter__()
     while True:
         try:
-            chunk = await asyncio.wait_for(anext(stream), limits.patience)
+            async with asyncio.timeout(limits.patience):
+                chunk = await anext(stream)
         except StopAsyncIteration:
             return
         except TimeoutError:

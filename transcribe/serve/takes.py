@@ -178,7 +178,9 @@ class Takes:
 
     async def _received(self, socket: WebSocket) -> str | bytes:
         try:
-            message = await asyncio.wait_for(socket.receive(), self.limits.patience)
+            # Not wait_for: on Python 3.11 it may forget that it was cancelled, and the take would go on without end.
+            async with asyncio.timeout(self.limits.patience):
+                message = await socket.receive()
         except TimeoutError:
             raise RefusedError(REFUSED, "nothing came any more") from None
         if message["type"] == "websocket.disconnect":
@@ -188,7 +190,8 @@ class Takes:
 
     async def _told(self, socket: WebSocket, message: Mapping[str, object]) -> None:
         try:
-            await asyncio.wait_for(socket.send_json(message), self.limits.patience)
+            async with asyncio.timeout(self.limits.patience):
+                await socket.send_json(message)
         except TimeoutError:
             raise RefusedError(REFUSED, "what was told isn't taken in") from None
         except RuntimeError:  # it was closed meanwhile
@@ -335,4 +338,5 @@ async def _close(socket: WebSocket, code: int, reason: str) -> None:
     """Close a connection, if somebody is there."""
     shown = reason.encode()[:120].decode(errors="ignore")  # the protocol has room for 123 bytes
     with suppress(RuntimeError, WebSocketDisconnect, TimeoutError):
-        await asyncio.wait_for(socket.close(code, shown), _LAST_WORD)
+        async with asyncio.timeout(_LAST_WORD):
+            await socket.close(code, shown)
