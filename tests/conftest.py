@@ -29,13 +29,21 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 # A CPU needs no torch, and torch is gigabytes: where it isn't installed, the tests without it run.
 HAS_TORCH = importlib.util.find_spec("torch") is not None
 needs_torch = pytest.mark.skipif(not HAS_TORCH, reason="torch isn't installed")
-_OF_TORCH = r"^ *(import|from) (torch|train|transcribe\.\w+\.(\w*network|trunk|torch_backend))\b"
+_OF_TORCH = r"(import|from) (torch|train|transcribe\.\w+\.(\w*network|trunk|torch_backend))\b"
+_OF_TESTS = re.compile(r"^from (tests[.\w]*) import", re.MULTILINE)
+
+
+def imports_torch(path: Path, at_once: bool = False) -> bool:
+    """Whether a test does, anywhere, or a file of the tests that it imports does ``at_once``, as it is imported."""
+    source = path.read_text(encoding="utf-8")
+    if re.search(rf"^{'' if at_once else ' *'}{_OF_TORCH}", source, re.MULTILINE):
+        return True
+    others = (ROOT / f"{name.replace('.', '/')}.py" for name in _OF_TESTS.findall(source))
+    return any(other.is_file() and imports_torch(other, at_once=True) for other in others)
+
+
 if not HAS_TORCH:
-    collect_ignore = [
-        str(path)
-        for path in Path(__file__).parent.rglob("test_*.py")
-        if re.search(_OF_TORCH, path.read_text(encoding="utf-8"), re.MULTILINE)
-    ]
+    collect_ignore = [str(path) for path in Path(__file__).parent.rglob("test_*.py") if imports_torch(path)]
 EXAMPLE = ROOT / "examples" / "waltz.flac"
 
 FIVE_NOTES = [

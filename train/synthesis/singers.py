@@ -1,8 +1,9 @@
 """Singing voices by the source-filter model: a pulse of the vocal folds through the resonances of vowels.
 
 Each part has a singer of its own: a vocal tract, a vibrato, a way to come to a note (from below, in a glide, on the
-spot) and to begin it (with a consonant, softly). Centres of formants: Peterson & Barney 1952, men's; a tract's length
-moves them all. A note begins where its vowel does.
+spot) and to begin it (with a consonant, which may have a pitch itself, or softly). Centres of formants: Peterson & Barney
+1952, men's; of nasals about what Fujimura 1962 measured; a tract's length moves them all. A note begins where its vowel
+does.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ from train.synthesis.players import Played
 
 # The first two formants of vowels in Hz; the higher ones are the singer's own.
 _VOWELS = np.array([(730, 1090), (530, 1840), (270, 2290), (570, 840), (300, 870), (660, 1720), (490, 1350)], float)
+# The same of m, n, ng and l, which sound at the pitch of the vowel that follows.
+_VOICED = np.array([(250, 1050), (270, 1450), (290, 2150), (350, 1100)], float)
 _PARTIALS = 48
 # Samples between the points at which formants and pitch are computed.
 _HOP = 160
@@ -78,7 +81,13 @@ def _contours(notes: np.ndarray, n_hops: int, rng: np.random.Generator) -> tuple
         swell = 1 - rng.uniform(0, 0.5) * np.clip(time / max(time[-1], 0.4), 0, 1)
         level[first:last] = loud * rise * fall * swell
         vowels[first:] = _VOWELS[int(rng.integers(len(_VOWELS)))] if syllable else vowels[max(0, first - 1)]
-        if syllable and rng.random() < 0.6:  # a consonant, before the vowel begins
+        consonant = rng.random() if syllable else 1.0
+        if consonant < 0.3:  # a consonant with a pitch, before the vowel begins
+            begin = max(0, first - int(rng.uniform(0.04, 0.15) / hop))
+            pitch[begin:first] = contour[0]
+            level[begin:first] = loud * rng.uniform(0.1, 0.7) * np.linspace(rng.uniform(0, 1), 1, first - begin)
+            vowels[begin:first] = _VOICED[int(rng.integers(len(_VOICED)))]
+        elif consonant < 0.7:  # one of noise
             length = int(rng.uniform(0.03, 0.12) / hop)
             noise[max(0, first - length) : first] += loud * rng.uniform(0.05, 0.5)
             level[max(0, first - length) : first] *= rng.uniform(0, 0.4)
