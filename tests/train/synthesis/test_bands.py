@@ -173,6 +173,18 @@ def test_a_singer_is_silent_between_notes_and_in_tune_within_them(seed: int) -> 
     assert RATE / period == pytest.approx(220, rel=0.05)
 
 
+def test_a_singer_hums_some_notes_before_their_vowel() -> None:
+    notes = np.array([[0.4, 0.7, 57, 100]])
+    before = [
+        singers.sing(Played(Part(notes, NO_PEDAL), "voice", 52), 0.8, np.random.default_rng(seed))[: int(0.39 * RATE)]
+        for seed in range(8)
+    ]
+    # Noise has most of its power far above the 220 Hz of the note, a hum has it below 500 Hz.
+    low = [np.sum(np.abs(np.fft.rfft(sound)[: int(500 * 0.39)]) ** 2) / max(np.sum(np.abs(np.fft.rfft(sound)) ** 2), 1e-9)
+           for sound in before]  # fmt: skip
+    assert 0 < sum(share > 0.5 for share in low) < 8
+
+
 def options(**more: object) -> argparse.Namespace:
     shares = {f"{name}_share": 0.0 for name in ("alone", "silent", "drummer", "kept", "together")}
     return argparse.Namespace(**{**shares, "performed": [], "families": FAMILIES, **more})
