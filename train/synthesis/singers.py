@@ -2,8 +2,8 @@
 
 Each part has a singer of its own: a vocal tract, a vibrato, a way to come to a note (from below, in a glide, on the
 spot) and to begin it (with a consonant, which may have a pitch itself, or softly). Centres of formants: Peterson &
-Barney 1952, men's; of nasals about what Fujimura 1962 measured; a tract's length moves them all. A note begins where its
-vowel does.
+Barney 1952, men's; of nasals about what Fujimura 1962 measured; a tract's length moves them all. A note begins where
+its vowel does.
 """
 
 from __future__ import annotations
