@@ -1,9 +1,9 @@
 """Singing voices by the source-filter model: a pulse of the vocal folds through the resonances of vowels.
 
 Each part has a singer of its own: a vocal tract, a vibrato, a way to come to a note (from below, in a glide, on the
-spot) and to begin it (with a consonant, which may have a pitch itself, or softly). Centres of formants: Peterson & Barney
-1952, men's; of nasals about what Fujimura 1962 measured; a tract's length moves them all. A note begins where its vowel
-does.
+spot) and to begin it (with a consonant, which may have a pitch itself, or softly). Centres of formants: Peterson &
+Barney 1952, men's; of nasals about what Fujimura 1962 measured; a tract's length moves them all. A note begins where
+its vowel does.
 """
 
 from __future__ import annotations
