@@ -138,6 +138,20 @@ def test_triplets_that_go_on_are_numbered_in_two_bars_alone() -> None:
     assert [bar for bar in shown if bar] == [[True] * 4] * 2 + [[False] * 4] * 4
 
 
+def test_a_dotted_note_of_a_triplet_is_a_part_of_it() -> None:
+    """By its length alone it would be a plain eighth, and MuseScore found more in the bar than it holds."""
+    beats = tuple(1.0 * k for k in range(9))
+    spans = ((0.0, 1 / 3), (1 / 3, 5 / 6), (5 / 6, 1.0))
+    notes = tuple(Note(k + a, 72, k + b - 0.02, 64) for k in range(8) for a, b in spans)
+    whole = Transcription(notes, beats=beats, downbeats=beats[::4], metres=(Metre(0.0, 8.0, "4/4"),))
+    root = ElementTree.fromstring(score.to_musicxml(whole))
+    first = [
+        (note.findtext("type"), len(note.findall("dot")), note.findtext("time-modification/actual-notes"))
+        for note in list(root.iter("note"))[:3]
+    ]
+    assert first == [("eighth", 0, "3"), ("eighth", 1, "3"), ("16th", 0, "3")]
+
+
 @pytest.mark.parametrize(
     ("tones", "key", "main", "mark"),
     [

@@ -271,6 +271,12 @@ def test_what_is_no_key(key: str) -> None:
         signature(key)
 
 
+def test_rests_in_triplets_show_its_notes_where_sounds_may_be_dotted() -> None:
+    start, end = F(8) + F(1, 3), F(8) + F(5, 6)
+    assert cut(start, end, FOUR) == [(start, end)]
+    assert cut(start, end, FOUR, rest=True) == [(start, F(8) + F(2, 3)), (F(8) + F(2, 3), end)]
+
+
 def test_a_chord_held_for_a_bar_of_nine_eighths_is_cut_at_its_beats() -> None:
     bar = Bar(F(0), F(9, 2), F(3, 2), 1, "9/8")
     assert cut(F(0), F(9, 2), bar) == [(F(0), F(3)), (F(3), F(9, 2))]

@@ -11,7 +11,7 @@ from typing import Any
 
 from transcribe.events import Note
 from transcribe.score.articulation import STACCATO
-from transcribe.score.barring import Written, in_bars
+from transcribe.score.barring import Written, dotted_in_triplet, in_bars
 from transcribe.score.bars import Bar, Chord, Notation
 from transcribe.score.notation import time_signature
 from transcribe.score.octaves import find_octave_lines
@@ -219,6 +219,8 @@ def _fill(
         target = measure if len(sounding) == 1 else stream.Voice(id=str(number + 1))
         for one in voices[own]:
             element = _element(one, names, key, unsure, ids)
+            if dotted_in_triplet(one, bar):
+                element.duration = _dotted_in_triplet(one.chord.length)
             if not one.chord.pitches:
                 element.style.hideObjectOnPrint = number > 0
                 if one.chord.length == bar.length and bar.number:  # a pick-up is no whole bar
@@ -233,6 +235,16 @@ def _fill(
         _bracket_tuplets(target, bar)
         if len(sounding) > 1:
             measure.insert(0, target)
+
+
+def _dotted_in_triplet(length: Fraction) -> Element:
+    """Make the duration of a dotted note of a triplet, which is as long as the note of its name outside of one."""
+    from music21 import duration
+
+    found = duration.Duration(length)
+    found = duration.Duration(type=found.type, dots=1)
+    found.appendTuplet(duration.Tuplet(3, 2, found.type))
+    return found
 
 
 def _bracket_tuplets(target: Element, bar: Bar) -> None:

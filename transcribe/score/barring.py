@@ -8,8 +8,10 @@ from fractions import Fraction
 
 from transcribe.score.bars import Bar, Chord
 
-# What one note shows within a triplet, in 48ths of a quarter; and what is no longer than this isn't cut.
-_IN_TRIPLETS, _SHORTEST = (1, 2, 4, 8, 12, 16, 24, 32), Fraction(1, 48)
+# What one note shows within a triplet, in 48ths of a quarter, without a dot and with one.
+_IN_TRIPLETS, _DOTTED_IN_TRIPLETS = (1, 2, 4, 8, 16, 32), (12, 24)
+# What is no longer than this isn't cut.
+_SHORTEST = Fraction(1, 48)
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,15 @@ def in_bars(voice: Sequence[Chord], bars: Sequence[Bar]) -> Iterator[tuple[Bar, 
         yield bar, inside or [Written(Chord(bar.start, bar.length))]
 
 
+def dotted_in_triplet(one: Written, bar: Bar) -> bool:
+    """Tell whether a note lies within a triplet and is as long as one of its notes with a dot.
+
+    By its length alone it would be a plain note: a dotted eighth of a triplet is as long as an eighth.
+    """
+    place, length = one.chord.start - bar.start, one.chord.length
+    return bar.beat == 1 and place.denominator % 3 == 0 and length * 48 in _DOTTED_IN_TRIPLETS
+
+
 def cut(start: Fraction, end: Fraction, bar: Bar, rest: bool = False) -> list[tuple[Fraction, Fraction]]:
     """Cut a span within a bar into ones that a single note or rest can show without hiding the beat."""
     if start >= end:
@@ -66,7 +77,8 @@ def _readable(start: Fraction, end: Fraction, bar: Bar, rest: bool) -> bool:
     first, last = start.numerator // start.denominator, -(-end.numerator // end.denominator)
     if any(edge.denominator % 3 == 0 for edge in (start, end)):
         # Triplets stay within their beat.
-        return last - first == 1 and length * 48 in _IN_TRIPLETS
+        shown = _IN_TRIPLETS if rest else (*_IN_TRIPLETS, *_DOTTED_IN_TRIPLETS)
+        return last - first == 1 and length * 48 in shown
     base = _base(length)
     if base is None:
         return False
