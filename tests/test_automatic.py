@@ -27,6 +27,7 @@ from transcribe.notes.decoder import Activations as NoteActivations
 from transcribe.notes.decoder import DecodingConfig
 from transcribe.notes.ensemble import EnsembleDecodingConfig
 from transcribe.notes.task import NOTES
+from transcribe.theory.families import FAMILIES
 
 FEATURES = FeatureConfig()
 RATE = FEATURES.sample_rate
@@ -57,6 +58,8 @@ class Networks:
                 scores[:, tags.FAMILIES.index(family)] = 0.9
                 yield tags.TagActivations(scores, np.zeros((60, len(tags.INSTRUMENTS)), np.float32), FEATURES.grid, 1)
             elif isinstance(model.decoding, EnsembleDecodingConfig):
+                if family == "keyboard":
+                    heard.family[...] = np.arange(len(FAMILIES)) == FAMILIES.index("piano")
                 yield heard
             else:
                 names = ("onset", "frame", "offset", "velocity", "pedal", "grid")
@@ -80,18 +83,40 @@ def test_a_piano_alone_is_heard_by_its_own_network() -> None:
     networks = Networks("keyboard", "keyboard")
     result = transcriber(networks).transcribe_audio(SAMPLES, RATE)
     assert result.models["notes"] == "piano-1"
-    assert result.settings["auto"] == "piano-1: a piano plays alone (something else is likelier in 0% of the sound)"
+    heard = "something else is likelier in 0% of the sound, a piano in 100% of the first notes"
+    assert result.settings["auto"] == f"piano-1: a piano plays alone ({heard})"
     assert len(result.notes) == 2 * len(TRUTH)
     assert {note.instrument for note in result.notes} == {None}
     assert (result.drums, result.novelty) == ((), 0.0)
-    assert set(networks.taken) == {"piano-1", "instruments-1"}
+    assert networks.taken.count("any-1") == 2  # of the first minute
+    assert set(networks.taken) == {"piano-1", "any-1", "instruments-1"}
+
+
+@pytest.mark.parametrize(("keyboards", "strings", "is_piano"), [(19, 1, True), (10, 10, False)])
+def test_both_networks_are_believed(keyboards: int, strings: int, is_piano: bool) -> None:
+    """A piano may have a string's share of the sound, if the notes are a piano's; of a minute more are than of all."""
+    networks = Networks(*["keyboard"] * keyboards, *["string"] * strings)
+    name = transcriber(networks).transcribe_audio(SAMPLES, RATE).models["notes"]
+    assert name == ("piano-1" if is_piano else "any-1")
+
+
+def test_the_share_of_a_piano_is_counted_by_onsets() -> None:
+    heard = played()
+    heard.family[...] = 0.0
+    heard.family[..., FAMILIES.index("piano")] = 0.75
+    heard.family[..., FAMILIES.index("flute")] = 0.25
+    assert automatic.piano_share([heard, heard]) == pytest.approx(0.75)
+    heard.onset[...] = 0.2  # nothing begins for sure
+    assert automatic.piano_share([heard]) is None
+    assert automatic.piano_share([]) is None
 
 
 def test_all_else_is_heard_by_that_of_any_instruments() -> None:
     networks = Networks("keyboard", "string")
     result = transcriber(networks).transcribe_audio(SAMPLES, RATE)
     assert result.models["notes"] == "any-1"
-    assert result.settings["auto"] == "any-1: no piano plays alone (something else is likelier in 50% of the sound)"
+    heard = "something else is likelier in 50% of the sound, a piano in 78% of the first notes"
+    assert result.settings["auto"] == f"any-1: no piano plays alone ({heard})"
     assert {note.instrument for note in result.notes} == {"piano", "bass", "voice"}
     assert len(result.drums) == 4
     assert set(networks.taken) == {"any-1", "instruments-1"}
@@ -115,7 +140,7 @@ def test_no_more_is_listened_to_ahead_than_it_takes(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(automatic, "AHEAD_SECONDS", 2.0)
     networks = Networks(*["keyboard"] * 5)  # 1.2 s each
     transcriber(networks).transcribe_audio(SAMPLES, RATE)
-    assert networks.taken[:3] == ["instruments-1", "instruments-1", "piano-1"]
+    assert networks.taken[:8] == ["instruments-1", "instruments-1", *["any-1"] * 5, "piano-1"]  # a minute of notes
     assert networks.taken.count("instruments-1") == networks.taken.count("piano-1") == 5
 
 
@@ -182,7 +207,10 @@ def test_the_command_says_which_and_why(
     options = ["--model", "auto", "--no-chords", "--no-instruments", "-o", str(tmp_path / "a.mid")]
     assert cli([str(tmp_path / "a.wav"), *options]) == 0
     said = capsys.readouterr().err
-    assert "a.wav: heard by any-1: no piano plays alone (something else is likelier in 100% of the sound)" in said
+    assert (
+        "a.wav: heard by any-1: no piano plays alone (something else is likelier in 100% of the sound, a piano in 31%"
+        in said
+    )
     networks.families = ("keyboard",)
     assert cli([str(tmp_path / "a.wav"), *options, "--overwrite"]) == 0
     assert "heard by" not in capsys.readouterr().err

@@ -1,9 +1,10 @@
 """Shipped weights → ONNX graphs beside them, which the CPU runs.
 
     python -m train.onnx notes-medium-8 chords-1
+    python -m train.onnx any-3 --int8 runs/bands-valid
 
 The graphs are made of the very network that torch runs, with every normalisation folded in; the manifest gets their
-checksums.
+checksums. With ``--int8`` their convolutions are in int8 (:mod:`train.int8`), and differ a little from torch.
 """
 
 from __future__ import annotations
@@ -103,12 +104,21 @@ def graph_of(
     return cast(bytes, graph.SerializeToString(deterministic=True))
 
 
-def add_graph(folder: Path, name: str) -> None:
-    """Write ``name.onnx`` beside ``name.safetensors``, and its checksum into the manifest."""
+def add_graph(folder: Path, name: str, ranging: Path | None = None) -> None:
+    """Write ``name.onnx`` beside ``name.safetensors``, and its checksum into the manifest.
+
+    In int8 where a folder of recordings is given, by which the ranges are chosen (:func:`train.int8.quantised`).
+    """
     line = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))[name]
     task = task_named(line["task"])
     assert isinstance(task, WindowTask)
-    write_graph(folder, name, to_onnx(load_model(task, str(folder / line["file"]))))
+    model = load_model(task, str(folder / line["file"]))
+    graph = to_onnx(model)
+    if ranging is not None:
+        from train import int8
+
+        graph = int8.quantised(graph, int8.ranging(ranging, model.features))
+    write_graph(folder, name, graph)
 
 
 def write_graph(folder: Path, name: str, graph: bytes) -> None:
@@ -125,9 +135,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("names", nargs="+")
     parser.add_argument("--folder", type=Path, default=weights_folder(), help="with a manifest.json")
+    parser.add_argument("--int8", type=Path, help="quantise; folder of recordings with labels that ranges are taken of")
     options = parser.parse_args()
     for name in options.names:
-        add_graph(options.folder, name)
+        add_graph(options.folder, name, options.int8)
 
 
 if __name__ == "__main__":

@@ -98,10 +98,11 @@ def test_the_graphs_hear_what_torch_hears(name: str, rng: np.random.Generator) -
         here, there = (follow(heard, model) for model in (graph, torchs))
     else:
         (here,), (there,) = (infer_together([samples], model) for model in (graph, torchs))
+    is_rough = b"DequantizeLinear" in (weights_folder() / manifest()[name].graph).read_bytes()  # in int8
     for block, other in zip(here, there, strict=True):
         for field, values in vars(block).items():
             if isinstance(values, np.ndarray):
-                np.testing.assert_allclose(values, getattr(other, field), atol=1e-4)
+                np.testing.assert_allclose(values, getattr(other, field), atol=0.3 if is_rough else 1e-4)
 
 
 def test_threads_give_the_same_bytes(rng: np.random.Generator) -> None:

@@ -153,6 +153,34 @@ def test_strokes_need_sure_ones_near() -> None:
     assert [drum.label for drum in decoded(two)["drums"]] == ["bass drum", "snare drum", "snare drum"]
 
 
+def test_a_stroke_is_about_as_sure_as_others_of_its_class() -> None:
+    a = ensemble((), 500)
+    a.drum[50:450:50, 1] = 0.9
+    a.drum[75, 1], a.drum[125, 1], a.drum[75, 2] = 0.55, 0.75, 0.55  # a hi-hat has no others to be compared with
+    some = replace(ENSEMBLE, drum_shares=(0.0, 0.8, 0.8, 0.0, 0.0))
+    found = decoded(a, config=some)["drums"]
+    assert [round(drum.onset / 0.02) for drum in found if drum.label == "snare drum"] == [
+        50,
+        100,
+        125,
+        *range(150, 450, 50),
+    ]
+    assert [drum.label for drum in found].count("hi-hat") == 1
+    assert len(decoded(a)["drums"]) == len(found) + 1
+
+
+def test_families_that_are_heard_too_often_weigh_less() -> None:
+    weights = [1.0] * len(FAMILIES)
+    weights[VOICE] = 0.1
+    names = [note.instrument for note in decoded(played())["notes"]]
+    weighed = [
+        note.instrument for note in decoded(played(), config=replace(ENSEMBLE, family_weights=tuple(weights)))["notes"]
+    ]
+    assert "voice" in names
+    assert "voice" not in weighed
+    assert weighed.count("bass") == names.count("bass") == 1
+
+
 def test_drums_are_shifted_by_their_own_lateness() -> None:
     (first, _), (later, _) = (
         decoded(played(), config=replace(ENSEMBLE, drum_shift=shift))["drums"] for shift in (0.0, 0.005)
@@ -184,7 +212,8 @@ def test_a_model_without_families_gives_notes_without_instruments() -> None:
 
 @pytest.mark.parametrize(
     "values", [{"drum_thresholds": (0.5,)}, {"drum_thresholds": (0.5, 0.5, 0.5, 0.5, 1.5)}, {"drum_shift": np.inf},
-               {"onset_threshold": 2.0}]
+               {"onset_threshold": 2.0}, {"drum_shares": (0.5,)}, {"family_weights": (1.0,) * 3},
+               {"family_weights": (0.0,) * 12}]
 )  # fmt: skip
 def test_settings_out_of_range_are_refused(values: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="must"):

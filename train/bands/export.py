@@ -1,4 +1,4 @@
-"""Tune the decoders of notes and drums on the validation set; write weights, graph, manifest and card."""
+"""Tune the decoders of notes, families and drums on the validation set; write weights, graph, manifest and card."""
 
 from __future__ import annotations
 
@@ -17,15 +17,29 @@ from transcribe.datasets import Piece
 from transcribe.engine.features import FeatureConfig
 from transcribe.engine.weights import header_of, parse_model, to_bytes
 from transcribe.events import Drum, Transcription
-from transcribe.notes.ensemble import DrumDecoder, EnsembleActivations, EnsembleDecodingConfig
-from transcribe.notes.ensemble_metrics import Counts, count_strokes, match_strokes
+from transcribe.matching import match_notes
+from transcribe.notes.ensemble import (
+    DrumDecoder,
+    EnsembleActivations,
+    EnsembleDecoder,
+    EnsembleDecodingConfig,
+    drummed,
+    prominent,
+)
+from transcribe.notes.ensemble_metrics import Counts, count_strokes, match_strokes, named
 from transcribe.notes.ensemble_network import EnsembleNetwork
 from transcribe.notes.task import NOTES
-from transcribe.theory.families import DRUMS
+from transcribe.theory.families import DRUMS, FAMILIES
 from transcribe.transcriber import Transcriber
 
 # Where decoders begin to be tuned, and what validates on the way.
 START = EnsembleDecodingConfig(onset_threshold=0.4, drum_thresholds=(0.4,) * len(DRUMS))
+
+
+# Of thresholds and shares that are tried; a share is taken where it brings so much more F1 than none.
+_THRESHOLDS = np.arange(0.15, 0.76, 0.05).round(2).tolist()
+_SHARES, _WORTH = (0.0, 0.4, 0.5, 0.6, 0.7, 0.8), 0.01
+_FEW = 20  # notes are added to those of each family
 
 
 def _strokes(piece: Predicted[Transcription], threshold: float, shift: float) -> list[Drum]:
@@ -37,9 +51,9 @@ def _strokes(piece: Predicted[Transcription], threshold: float, shift: float) ->
 
 
 def tune_drums(predicted: Sequence[Predicted[Transcription]], config: EnsembleDecodingConfig) -> EnsembleDecodingConfig:
-    """Choose the shift of drums by their median lateness, and each one's threshold by its F1 over all pieces.
+    """Choose the shift of drums by their median lateness, each one's threshold and share by its F1 over all pieces.
 
-    A class that the validation set has not keeps its threshold.
+    A class that the validation set has not keeps its own.
     """
     late = []
     for piece in predicted:
@@ -51,17 +65,42 @@ def tune_drums(predicted: Sequence[Predicted[Transcription]], config: EnsembleDe
             )
             late += [found[j] - wanted[i] for i, j in match_strokes(wanted, found)]
     shift = -round(float(np.median(late)), 4) if late else 0.0
-    candidates = np.arange(0.15, 0.76, 0.05).round(2).tolist()
-    counts = np.zeros((len(candidates), len(DRUMS), 3), int)
-    for row, threshold in zip(counts, candidates, strict=True):
-        for piece in predicted:
-            estimate = _strokes(piece, threshold, shift)
-            row += list(count_strokes(piece.reference.drums, estimate).values())
-    thresholds = []
-    for k, before in enumerate(config.drum_thresholds):
-        scores = [Counts(*row[k].tolist()).figures[2] for row in counts]
-        thresholds.append(candidates[int(np.argmax(scores))] if counts[0, k, 1] else before)
-    return replace(config, drum_shift=shift, drum_thresholds=tuple(thresholds))
+    counts = np.zeros((len(_SHARES), len(_THRESHOLDS), len(DRUMS), 3), int)
+    for piece in predicted:
+        strokes = _strokes(piece, _THRESHOLDS[0], shift)
+        for i, j in np.ndindex(counts.shape[:2]):
+            sure = [stroke for stroke in strokes if stroke.confidence >= _THRESHOLDS[j]]
+            estimate = drummed(prominent(sure, (_SHARES[i],) * len(DRUMS)))
+            counts[i, j] += list(count_strokes(piece.reference.drums, estimate).values())
+    thresholds, shares = list(config.drum_thresholds), list(config.drum_shares)
+    for k in range(len(DRUMS)):
+        scores = np.array([[Counts(*cell.tolist()).figures[2] for cell in row] for row in counts[:, :, k]])
+        if counts[0, 0, k, 1]:
+            scores[0] += _WORTH
+            i, j = np.unravel_index(scores.argmax(), scores.shape)
+            shares[k], thresholds[k] = _SHARES[i], _THRESHOLDS[j]
+    return replace(config, drum_shift=shift, drum_thresholds=tuple(thresholds), drum_shares=tuple(shares))
+
+
+def tune_families(
+    predicted: Sequence[Predicted[Transcription]], config: EnsembleDecodingConfig
+) -> EnsembleDecodingConfig:
+    """Weigh each family by how often it plays the notes that are found, beside how often it is said to.
+
+    Rare families count for more in training, and are heard too often after it.
+    """
+    plays, said = np.full((2, len(FAMILIES)), float(_FEW))
+    for piece in predicted:
+        decoder = EnsembleDecoder(config)
+        for block in piece.activations:
+            decoder.push(block)
+        found, _ = decoder.finish()
+        for i, j in match_notes(wanted := named(piece.reference.notes), found):
+            plays[FAMILIES.index(str(wanted[i].instrument))] += 1
+            said += decoder.told[j]
+    weights = plays / said
+    weights /= np.exp(np.log(weights).mean())
+    return replace(config, family_weights=tuple(weights.round(3).tolist()))
 
 
 def export(
@@ -75,6 +114,7 @@ def export(
     hearing = Transcriber(tasks=("notes",), model=notes.to_model(network, features, START))
     predicted = predict(hearing, valid, notes.read_reference)
     decoding = tune_drums(predicted, cast(EnsembleDecodingConfig, notes.tune(predicted, START)))
+    decoding = tune_families(predicted, decoding)
     more = {"trained_on": dict(making.trained_on), "made": making.header()}
     content = to_bytes(network.state_dict(), header_of(NOTES, network.config, decoding, features, **more))
     write_weights(content, "notes", making)

@@ -40,7 +40,7 @@ _SOUNDS, _SOFT = 0.5, 1 / 3
 # Whoever labels singing, writes where the pitch is reached. In renders of singers whose vowels begin at the label, pYIN
 # finds it 48 ms later in the median; half of it, in seconds, is far from neither. It is for what sounds more like a
 # voice than like all else: a font's wind that is hardly taken for one begins at once.
-_SUNG_LATER = 0.024
+_SUNG, _SUNG_LATER = 0.5, 0.024
 _VOICE = FAMILIES.index("voice")
 # Where drums play, some strokes are sure: so many with such an onset activation within so many seconds. In the
 # validation set of any-1 drums are then 0.531 instead of 0.526, and 62 strokes instead of 308 where nobody drums.
@@ -67,13 +67,17 @@ class EnsembleDecodingConfig(DecodingConfig):
     """The settings of :class:`~transcribe.notes.decoder.DecodingConfig`, and those of drums.
 
     ``drum_thresholds`` (0-1) of the onset activations, one for each of the five classes; ``drum_shift`` (s) is added to
-    the onsets of drums.
+    the onsets of drums. ``drum_shares`` (0-1): strokes of a class have at least so much of what is usual for it in the
+    recording (:func:`prominent`). The probabilities of a note's families are multiplied by ``family_weights``.
     """
 
     tells_instruments: ClassVar[bool] = True
+    added: ClassVar[frozenset[str]] = DecodingConfig.added | {"drum_shares", "family_weights"}
 
     drum_thresholds: tuple[float, ...] = (0.5,) * len(DRUMS)
     drum_shift: float = 0.0
+    drum_shares: tuple[float, ...] = (0.0,) * len(DRUMS)
+    family_weights: tuple[float, ...] = (1.0,) * len(FAMILIES)
 
     def __post_init__(self) -> None:
         """Check the ranges.
@@ -81,11 +85,17 @@ class EnsembleDecodingConfig(DecodingConfig):
         Raises
         ------
         ValueError
-            If a setting is out of its range, or there isn't one threshold for each class of drums.
+            If a setting is out of its range, or there isn't one threshold and one share for each class of drums, and
+            one weight for each family.
         """
         super().__post_init__()
-        if len(self.drum_thresholds) != len(DRUMS) or not all(0 <= value <= 1 for value in self.drum_thresholds):
-            raise ValueError(f"drum_thresholds must be {len(DRUMS)} numbers between 0 and 1")
+        for name in ("drum_thresholds", "drum_shares"):
+            values = getattr(self, name)
+            if len(values) != len(DRUMS) or not all(0 <= value <= 1 for value in values):
+                raise ValueError(f"{name} must be {len(DRUMS)} numbers between 0 and 1")
+        weights = self.family_weights
+        if len(weights) != len(FAMILIES) or not all(0 < weight < math.inf for weight in weights):
+            raise ValueError(f"family_weights must be {len(FAMILIES)} finite numbers above 0")
         if not math.isfinite(self.drum_shift):
             raise ValueError("drum_shift must be finite")
 
@@ -104,7 +114,8 @@ class EnsembleDecoder(NoteDecoder):
         self._family = np.zeros((0, N_PITCHES, len(FAMILIES)), np.float32)
         self._family_first = 0
         self._told = array("f")  # the families of each note that began, 12 numbers a note
-        self._sung: list[bool] = []  # of the notes that are given back
+        #: What each note that is given back sounds like: probabilities of families, float32 (n, 12).
+        self.told = np.zeros((0, len(FAMILIES)), np.float32)
 
     def push(self, block: Activations) -> None:
         """Decode as far as this block allows."""
@@ -120,10 +131,12 @@ class EnsembleDecoder(NoteDecoder):
     def fields(self, duration: float) -> dict[str, object]:
         """End the decoding: fields of a transcription."""
         notes, pedals = self.finish()
-        notes = sorted(_later(note) if sung else note for note, sung in zip(notes, self._sung, strict=True))
+        sung = self.told[:, _VOICE] >= _SUNG
+        notes = sorted(_later(note) if late else note for note, late in zip(notes, sung.tolist(), strict=True))
         if not any(note.instrument in _PEDALLED for note in notes):
             pedals = []  # of whom?
-        return {"notes": tuple(notes), "pedals": tuple(pedals), "drums": tuple(drummed(self._drums.finish()))}
+        drums = drummed(prominent(self._drums.finish(), self.config.drum_shares))
+        return {"notes": tuple(notes), "pedals": tuple(pedals), "drums": tuple(drums)}
 
     def _onsets(self, onset: np.ndarray, frame: np.ndarray, at: Shifted) -> np.ndarray:
         """Mark peaks of the onset, and where frames rise and stay while the onset is half heard."""
@@ -145,9 +158,8 @@ class EnsembleDecoder(NoteDecoder):
         return np.arange(first, first + len(frame), dtype=float)
 
     def _instruments(self, source: np.ndarray) -> list[str | None]:
-        told = np.frombuffer(self._told, np.float32).reshape(-1, len(FAMILIES))[source.astype(int)]
-        self._sung = (told[:, _VOICE] >= 0.5).tolist()
-        return [FAMILIES[i] for i in who_plays(told).tolist()]
+        self.told = np.frombuffer(self._told, np.float32).reshape(-1, len(FAMILIES))[source.astype(int)]
+        return [FAMILIES[i] for i in who_plays(self.told * self.config.family_weights).tolist()]
 
 
 def _later(note: Note) -> Note:
@@ -164,7 +176,7 @@ def who_plays(probabilities: np.ndarray) -> np.ndarray:
     Parameters
     ----------
     probabilities
-        Of each of :data:`~transcribe.theory.families.FAMILIES` for each note (n, 12).
+        Of each of :data:`~transcribe.theory.families.FAMILIES` for each note (n, 12), or what is proportional to them.
 
     Returns
     -------
@@ -177,6 +189,19 @@ def who_plays(probabilities: np.ndarray) -> np.ndarray:
         weighed = weighed / np.maximum(weighed.sum(1, keepdims=True), 1e-9)
         shares = weighed.sum(0) / max(1, len(weighed)) + _LEAST_SHARE
     return np.asarray((probabilities * shares**_COMPANY).argmax(1))
+
+
+def prominent(strokes: Sequence[Drum], shares: Sequence[float]) -> list[Drum]:
+    """Leave out strokes that are much less sure than the others of their class in the recording.
+
+    How sure those are is their mean confidence, in which each counts by its square: what is hardly heard moves it
+    little. A stroke has at least so much of it as ``shares`` says of its class.
+    """
+    least = {}
+    for label, share in zip(DRUMS, shares, strict=True):
+        sure = np.array([stroke.confidence for stroke in strokes if stroke.label == label])
+        least[label] = share * float((sure**3).sum() / max((sure**2).sum(), 1e-9))
+    return [stroke for stroke in strokes if stroke.confidence >= least[stroke.label]]
 
 
 def drummed(strokes: Sequence[Drum]) -> list[Drum]:

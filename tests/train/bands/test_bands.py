@@ -249,6 +249,25 @@ def test_drums_are_tuned_by_class() -> None:
     assert tuned.drum_thresholds[0] <= 0.3
     assert tuned.drum_thresholds[1] == 0.2  # the validation set has no snare drum: as it was
     assert tuned.drum_shift == pytest.approx(-0.02, abs=0.003)
+    assert tuned.drum_shares == (0.0,) * 5  # nothing is won by them
+
+
+def test_a_family_weighs_what_it_plays_beside_what_is_said() -> None:
+    """Half of what a guitar plays is said to be a flute's, by ten notes beside each other."""
+    n = 10
+    reference = Transcription(notes=tuple(Note(k, 60, k + 0.5, 80, instrument="guitar") for k in range(n)))
+    onset = np.zeros((50 * n, 88), np.float32)
+    onset[::50, 39] = 0.9
+    family = np.zeros((50 * n, 88, len(FAMILIES)), np.float32)
+    guitar, flute = FAMILIES.index("guitar"), FAMILIES.index("flute")
+    family[..., guitar] = family[..., flute] = 0.5
+    drum = np.zeros((50 * n, len(DRUMS)), np.float32)
+    heard = EnsembleActivations(onset, onset, onset, onset, onset[:, 0], FrameGrid(16000, 320), family, drum, drum)
+    tuned = export.tune_families([Predicted("tune", reference, [heard], float(n))], EnsembleDecodingConfig())
+    weights = np.array(tuned.family_weights)
+    assert weights[guitar] / weights[flute] == pytest.approx((20 + 10) / 20, rel=0.01)
+    others = np.delete(weights, [guitar, flute])
+    np.testing.assert_allclose(others, others[0])
 
 
 def test_every_source_of_the_recordings_is_listed_with_its_licence() -> None:
