@@ -6,12 +6,10 @@ a recording is gone through once, in flat memory, and may come through a pipe.
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from transcribe.company import weighed
 from transcribe.engine.weights import load_model, manifest
 from transcribe.errors import UsageError
 from transcribe.events import Transcription
@@ -58,8 +56,7 @@ class Automatic:
             nothing sounds, it is the piano's.
         """
         place = _place(models, self.listener)
-        again, ahead = itertools.tee(streams[place])
-        novelty = self._listen(ahead, decoders[place])
+        novelty = self._listen(streams[place], decoders[place])
         heard = Transcription(novelty=novelty)
         chosen, other = (self.any, self.piano) if heard.piano_alone is False else (self.piano, self.any)
         if novelty is None:
@@ -69,10 +66,6 @@ class Automatic:
             reason = f"{alone} (something else is likelier in {novelty:.0%} of the sound)"
         # What isn't read from mustn't be kept: its windows would be.
         left = [i for i in range(len(models)) if i != _place(models, other)]
-        streams = [ahead if i == place else stream for i, stream in enumerate(streams)]
-        if chosen is self.any:
-            i = _place(models, chosen)
-            streams[i] = weighed(streams[i], again)
         kept = ([models[i] for i in left], [decoders[i] for i in left], [streams[i] for i in left])
         return (*kept, f"{chosen.name}: {reason}")
 
@@ -110,8 +103,15 @@ def load_automatic(device: str, precision: str) -> Automatic:
     """
     if not any(entry.task == NOTES.name and entry.size == ANY for entry in manifest().values()):
         raise UsageError("--model auto: no model of any instruments is installed to choose; try small, medium or large")
-    names = ((NOTES, None), (NOTES, ANY), (INSTRUMENTS, None))
+    names = ((NOTES, None), (NOTES, ANY), (INSTRUMENTS, listener_of(device, precision)))
     return Automatic(*(load_model(task, name, device, precision) for task, name in names))
+
+
+def listener_of(device: str, precision: str) -> str:
+    """Name the network of instruments that reads the spectrum: the default, or the one that this reads in its turn."""
+    model = load_model(INSTRUMENTS, None, device, precision)
+    own = [source.model for source in INSTRUMENTS.follows(model.header) if source.task == INSTRUMENTS.name]
+    return own[0] if own else model.name
 
 
 def _place(models: Sequence[WindowModel], wanted: WindowModel) -> int:
