@@ -238,7 +238,11 @@ class JoinedNetwork(nn.Module):
 
     def forward(self, rows: Tensor) -> JoinedLogits:
         """(B, T, N_INPUTS) -> logits of T / 8 steps; T is a multiple of 8, the rows of a step are alike."""
-        parts = rows[:, ::STRIDE].split(list(COLUMNS.values()), dim=-1)
+        return self.told(rows[:, ::STRIDE])
+
+    def told(self, steps: Tensor) -> JoinedLogits:
+        """(B, T, N_INPUTS) -> logits of T steps, of each of which there is one row."""
+        parts = steps.split(list(COLUMNS.values()), dim=-1)
         logits, sounding, surest, beginning, keys, amount, *others = parts
         faint = [torch.log(each + _FAINT) for each in (sounding, surest, beginning)]
         x = torch.cat([logits, *faint, keys, torch.log(amount + _FEW), *others], dim=-1).transpose(1, 2)
