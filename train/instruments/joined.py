@@ -125,6 +125,10 @@ def train(pools: Sequence[Sequence[Heard]], options: argparse.Namespace) -> Join
     return network.eval()
 
 
+def _tensor(one: Heard) -> Tensor:
+    return torch.from_numpy(one.rows.astype(np.float32))[None]
+
+
 def answers(network: JoinedNetwork, pools: Sequence[Sequence[Heard]]) -> tuple[np.ndarray, np.ndarray]:
     """Run the network over recordings: logits and truths of steps, as many of every folder, (n, labels) each."""
     least = min(sum(len(one.rows) for one in pool) for pool in pools)
@@ -133,7 +137,7 @@ def answers(network: JoinedNetwork, pools: Sequence[Sequence[Heard]]) -> tuple[n
         found = []
         for one in pool:
             with torch.inference_mode():
-                found.append(both(network.told(torch.from_numpy(one.rows.astype(np.float32))[None]))[0].numpy())
+                found.append(both(network.told(_tensor(one)))[0].numpy())
         chosen = np.random.default_rng(0).permutation(sum(map(len, found)))[:least]
         logits.append(np.concatenate(found)[chosen])
         truths.append(np.concatenate([one.truth for one in pool])[chosen])
@@ -141,11 +145,23 @@ def answers(network: JoinedNetwork, pools: Sequence[Sequence[Heard]]) -> tuple[n
 
 
 def calibrate(network: JoinedNetwork, pools: Sequence[Sequence[Heard]]) -> None:
-    """Fit slope and bias of the logits of each vocabulary, and fold them in."""
+    """Fit slope and bias of the logits of each vocabulary, and fold them in.
+
+    They are fitted on the likeliest label of every step in which something surely sounds, by which recordings are
+    named, and on as many labels of any steps: most of these are far from being there, and would count for all.
+    """
     logits, truth = answers(network, pools)
+    rng = np.random.default_rng(0)
     for part in VOCABULARIES.values():
-        known = truth[:, part] >= 0
-        bias, slope = (float(value) for value in fit_logistic(logits[:, part][known][:, None], truth[:, part][known]))
+        values, known = logits[:, part], truth[:, part]
+        sounding = np.flatnonzero((known == 1).any(1))
+        best = values[sounding].argmax(1)
+        rows = np.concatenate([sounding, rng.integers(len(values), size=len(sounding))])
+        columns = np.concatenate([best, rng.integers(values.shape[1], size=len(sounding))])
+        told = known[rows, columns] >= 0
+        found = fit_logistic(values[rows, columns][told][:, None], known[rows, columns][told])
+        bias, slope = (float(value) for value in found)
+        print(f"slope {slope:.2f}, bias {bias:.2f}")
         with torch.no_grad():
             assert network.end.bias is not None
             for values in (network.end.weight, network.end.bias, network.scale):

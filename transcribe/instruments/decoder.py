@@ -100,7 +100,7 @@ class TagDecodingConfig:
 class TagDecoder:
     """Collect activations block by block, then tell who plays when.
 
-    ``tells_pianos``: whether it says if a piano plays alone too.
+    ``tells_pianos``: whether it says how much else than a keyboard there is, by which models are chosen.
     """
 
     def __init__(self, config: TagDecodingConfig, tells_pianos: bool = True) -> None:
@@ -160,13 +160,10 @@ class TagDecoder:
 
         Where a piano plays alone, its hammers and its room are often heard as others, which are left out.
         """
-        tags = self.finish(duration)
-        if not self._tells_pianos:
-            return {"instruments": tuple(tags)}
-        novelty = self.share_of_others(_OF_A_PIANO)
+        tags, novelty = self.finish(duration), self.share_of_others(_OF_A_PIANO)
         if Transcription(novelty=novelty).piano_alone:
             tags = [tag for tag in tags if INSTRUMENTS.get(tag.label, tag.label) == _OF_A_PIANO]
-        return {"instruments": tuple(tags), "novelty": novelty}
+        return {"instruments": tuple(tags), **({"novelty": novelty} if self._tells_pianos else {})}
 
     def share_of_others(self, family: str) -> float | None:
         """Tell in which share of the sound another family than one is the likeliest.
