@@ -67,7 +67,11 @@ def load(folder: Path) -> list[Heard]:
 
 
 def batch(
-    pools: Sequence[Mapping[str, Sequence[Heard]]], shares: np.ndarray, size: int, n_steps: int, rng: np.random.Generator
+    pools: Sequence[Mapping[str, Sequence[Heard]]],
+    shares: np.ndarray,
+    size: int,
+    n_steps: int,
+    rng: np.random.Generator,
 ) -> tuple[Tensor, Tensor]:
     """Draw excerpts: rows (size, n_steps, inputs) and truths (size, n_steps, labels), -1 where it is open.
 
@@ -203,9 +207,7 @@ def main(arguments: list[str] | None = None) -> None:
         calibrate(network, [pool[::2] for pool in valid])
         if options.export:
             making = Making.of(options, "python -m train.instruments.joined recipes/joined.toml")
-            header = header_of(
-                INSTRUMENTS, network.config, TagDecodingConfig(), FeatureConfig(), made=making.header()
-            )
+            header = header_of(INSTRUMENTS, network.config, TagDecodingConfig(), FeatureConfig(), made=making.header())
             write_weights(to_bytes(network.state_dict(), header), "instruments", making)
             add_graph(making.folder, making.name)
             write_card(making, network, [], {"Confidence": reliability(network, [pool[1::2] for pool in valid])})

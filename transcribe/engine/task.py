@@ -223,7 +223,7 @@ class FollowingTask(WindowTask, Protocol):
         """Say what a weights file's network reads; nothing for the spectrum."""
 
     def inputs(self, header: Header, *heard: AnyActivations) -> np.ndarray:
-        """Make rows, float32 (n_frames, n_inputs), of blocks of the others' activations, in the order of the sources."""
+        """Make rows, float32 (n_frames, n_inputs), of blocks of the others' activations, in the sources' order."""
 
 
 @runtime_checkable

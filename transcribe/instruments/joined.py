@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
@@ -13,12 +13,11 @@ from transcribe.theory.families import FAMILIES as OF_NOTES
 
 if TYPE_CHECKING:
     from transcribe.instruments.decoder import TagActivations
-    from transcribe.notes.ensemble import EnsembleActivations
 
 N_LABELS = len(FAMILIES) + len(INSTRUMENTS)
-# The columns of a row, by what they are: logits of the network of the spectrum; then of each family of notes the sum and
-# the maximum of what sounds over keys, the sum of onsets, the mean key; how much sounds, the lowest, the highest and the
-# mean key; each class of drums, and the surest onset.
+# The columns of a row, by what they are: logits of the network of the spectrum; then of each family of notes the sum
+# and the maximum of what sounds over keys, the sum of onsets, the mean key; how much sounds, the lowest, the highest
+# and the mean key; each class of drums, and the surest onset.
 COLUMNS = {
     "logits": N_LABELS, "sounding": len(OF_NOTES), "surest": len(OF_NOTES), "beginning": len(OF_NOTES),
     "keys": len(OF_NOTES), "amount": 1, "range": 3, "drums": len(DRUMS), "onset": 1,
@@ -30,7 +29,21 @@ _LEAST = 1e-4
 _SOUNDS, _PAIR = 0.5, 2
 
 
-def rows(notes: EnsembleActivations, heard: TagActivations) -> np.ndarray:
+class Ensemble(Protocol):
+    """What a network of any instruments hears: see :class:`transcribe.notes.ensemble.EnsembleActivations`."""
+
+    @property
+    def onset(self) -> np.ndarray: ...  # noqa: D102
+    @property
+    def frame(self) -> np.ndarray: ...  # noqa: D102
+    @property
+    def family(self) -> np.ndarray: ...  # noqa: D102
+    @property
+    def drum(self) -> np.ndarray: ...  # noqa: D102
+    def __len__(self) -> int: ...
+
+
+def rows(notes: Ensemble, heard: TagActivations) -> np.ndarray:
     """Make rows of blocks of the same frames, float32 (n_frames, N_INPUTS): those of a step are alike."""
     stride = heard.stride
     steps = np.concatenate([logits(heard), pooled(notes, stride)], axis=1)
@@ -43,7 +56,7 @@ def logits(heard: TagActivations) -> np.ndarray:
     return np.asarray(np.log(found / (1 - found)))
 
 
-def pooled(notes: EnsembleActivations, stride: int) -> np.ndarray:
+def pooled(notes: Ensemble, stride: int) -> np.ndarray:
     """Sum up what is heard of notes in every step of ``stride`` frames, (n_steps, the other columns).
 
     Two frames are taken together: families are told for as many.

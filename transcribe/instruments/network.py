@@ -242,7 +242,7 @@ class JoinedNetwork(nn.Module):
 
     def told(self, steps: Tensor) -> JoinedLogits:
         """(B, T, N_INPUTS) -> logits of T steps, of each of which there is one row."""
-        parts = steps.split(list(COLUMNS.values()), dim=-1)
+        parts = torch.split(steps, list(COLUMNS.values()), dim=-1)
         logits, sounding, surest, beginning, keys, amount, *others = parts
         faint = [torch.log(each + _FAINT) for each in (sounding, surest, beginning)]
         x = torch.cat([logits, *faint, keys, torch.log(amount + _FEW), *others], dim=-1).transpose(1, 2)

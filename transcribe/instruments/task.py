@@ -62,7 +62,7 @@ class InstrumentsTask:
 
     def follows(self, header: Header) -> tuple[Source, ...]:
         """Say what the network reads: notes of any instruments and what a network of the spectrum hears, or nothing."""
-        listener = header["network"].get("listener")
+        listener = header.get("network", {}).get("listener")
         return (Source("notes", "any", needs="tells_instruments"), Source(self.name, listener)) if listener else ()
 
     def inputs(self, header: Header, *heard: AnyActivations) -> np.ndarray:
