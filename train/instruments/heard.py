@@ -53,7 +53,7 @@ def hear(samples: np.ndarray) -> np.ndarray:
     models = load_model(NOTES, "any"), load_model(INSTRUMENTS, LISTENER)
     tunings, blocks = tuned([np.asarray(samples, np.float32)], SAMPLE_RATE)
     streams = infer_together(blocks, *models, tunings=tunings, threads=1)
-    found = [rows(*both)[::STRIDE] for both in zip(*streams, strict=True)]  # type: ignore[arg-type]
+    found = [rows(*both)[::STRIDE] for both in zip(*streams, strict=True)]
     return np.concatenate(found).astype(np.float16)
 
 
@@ -114,7 +114,8 @@ def short(samples: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 def mixed(paths: Sequence[Path], rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """Mix clips that lie in folders named by what plays: samples and truth."""
-    whole, parts, reference = np.zeros(0, np.float32), [], 0.0
+    whole, reference = np.zeros(0, np.float32), 0.0
+    parts: list[Part] = []
     for path in paths:
         samples, _ = soundfile.read(path, dtype="float32")
         if len(paths) == 1 and rng.random() < 0.5:

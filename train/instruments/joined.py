@@ -123,7 +123,8 @@ def train(pools: Sequence[Sequence[Heard]], options: argparse.Namespace) -> Join
             both(network.told(rows)), known.clamp(min=0), told, reduction="sum"
         )
         optimiser.zero_grad()
-        (losses / told[..., 0].sum().clamp(min=1)).backward()
+        loss: Tensor = losses / told[..., 0].sum().clamp(min=1)
+        loss.backward()  # type: ignore[no-untyped-call]
         optimiser.step()
         schedule.step()
     return network.eval()
@@ -165,18 +166,17 @@ def calibrate(network: JoinedNetwork, pools: Sequence[Sequence[Heard]]) -> None:
         told = known[rows, columns] >= 0
         found = fit_logistic(values[rows, columns][told][:, None], known[rows, columns][told])
         bias, slope = (float(value) for value in found)
-        print(f"slope {slope:.2f}, bias {bias:.2f}")
         with torch.no_grad():
             assert network.end.bias is not None
-            for values in (network.end.weight, network.end.bias, network.scale):
-                values[part] *= slope
+            for parameter in (network.end.weight, network.end.bias, network.scale):
+                parameter[part] *= slope
             network.end.bias[part] += bias
 
 
 def reliability(network: JoinedNetwork, pools: Sequence[Sequence[Heard]]) -> list[str]:
     """Tabulate what is said and what is right."""
     logits, truth = answers(network, pools)
-    lines = ["On every other of the recordings that the calibration wasn't fitted on:"]
+    lines = ["On every other solo and mixture, those that the calibration wasn't fitted on:"]
     for name, part in VOCABULARIES.items():
         known = truth[:, part] >= 0
         said = 1 / (1 + np.exp(-logits[:, part][known].astype(np.float64)))
