@@ -36,8 +36,8 @@ from transcribe.report.statistics import calibration_error, reliability_table
 
 # Most of what is listened to are pianos.
 _PIANO = 4.0
-# What is before and after a short recording: no logit, nothing sounds.
-_SILENCE = -6.0
+# Steps of silence around every recording, as inference has them, and what they hold: of them nothing is asked.
+_AROUND, _FILL = 4, (("rows", 0), ("truth", -1))
 
 
 @dataclass(frozen=True)
@@ -60,10 +60,11 @@ def load(folder: Path) -> list[Heard]:
     found = []
     for path in sorted(folder.glob("*.npz")):
         with np.load(path) as file:
-            found.append(Heard(file["rows"], file["truth"], str(file["name"])))
+            padded = [np.pad(file[key], ((_AROUND, _AROUND), (0, 0)), constant_values=value) for key, value in _FILL]
+            found.append(Heard(*padded, str(file["name"])))
     if not found:
         raise UsageError(f"{folder}: nothing was heard")
-    return [one for one in found if len(one.rows)]
+    return found
 
 
 def batch(
@@ -78,7 +79,6 @@ def batch(
     Every folder has its share, every name in it the same chance but for pianos.
     """
     rows = np.zeros((size, n_steps, N_INPUTS), np.float32)
-    rows[..., :N_LABELS] = _SILENCE
     known = np.full((size, n_steps, N_LABELS), -1, np.float32)
     for i in range(size):
         pool = pools[int(rng.choice(len(pools), p=shares))]

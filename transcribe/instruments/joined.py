@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from transcribe.instruments.decoder import TagActivations
 
 N_LABELS = len(FAMILIES) + len(INSTRUMENTS)
-# The columns of a row, by what they are: logits of the network of the spectrum; then of each family of notes the sum
+# The columns of a row, by what they are: logits of the network of the spectrum, above the lowest; then of each family of notes the sum
 # and the maximum of what sounds over keys, the sum of onsets, the mean key; how much sounds, the lowest, the highest
 # and the mean key; each class of drums, and the surest onset.
 COLUMNS = {
@@ -23,8 +23,9 @@ COLUMNS = {
     "keys": len(OF_NOTES), "amount": 1, "range": 3, "drums": len(DRUMS), "onset": 1,
 }  # fmt: skip
 N_INPUTS = sum(COLUMNS.values())
-# Probabilities this near to 0 and 1 are taken for no nearer.
+# Probabilities this near to 0 and 1 are taken for no nearer. The lowest logit, so that a row of zeros is silence.
 _LEAST = 1e-4
+LOWEST = float(np.log(_LEAST / (1 - _LEAST)))
 # A key sounds from this activation on. Frames that are taken together.
 _SOUNDS, _PAIR = 0.5, 2
 
@@ -51,9 +52,9 @@ def rows(notes: Ensemble, heard: TagActivations) -> np.ndarray:
 
 
 def logits(heard: TagActivations) -> np.ndarray:
-    """Give the logits of both vocabularies, (n_steps, N_LABELS)."""
+    """Give the logits of both vocabularies above the lowest, (n_steps, N_LABELS)."""
     found = np.clip(np.concatenate([heard.families, heard.instruments], axis=1), _LEAST, 1 - _LEAST)
-    return np.asarray(np.log(found / (1 - found)))
+    return np.asarray(np.log(found / (1 - found)) - LOWEST)
 
 
 def pooled(notes: Ensemble, stride: int) -> np.ndarray:

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from transcribe.engine.features import FeatureConfig
 from transcribe.engine.trunk import fold_all
 from transcribe.instruments.decoder import FAMILIES, INSTRUMENTS
-from transcribe.instruments.joined import COLUMNS, N_INPUTS, N_LABELS
+from transcribe.instruments.joined import COLUMNS, LOWEST, N_INPUTS, N_LABELS
 from transcribe.theory.families import FAMILIES as OF_NOTES
 
 STRIDE = 8
@@ -243,7 +243,8 @@ class JoinedNetwork(nn.Module):
     def told(self, steps: Tensor) -> JoinedLogits:
         """(B, T, N_INPUTS) -> logits of T steps, of each of which there is one row."""
         parts = torch.split(steps, list(COLUMNS.values()), dim=-1)
-        logits, sounding, surest, beginning, keys, amount, *others = parts
+        above, sounding, surest, beginning, keys, amount, *others = parts
+        logits = above + LOWEST
         faint = [torch.log(each + _FAINT) for each in (sounding, surest, beginning)]
         x = torch.cat([logits, *faint, keys, torch.log(amount + _FEW), *others], dim=-1).transpose(1, 2)
         x = torch.relu(self.begin(self.drop_inputs(self.norm(x)).unsqueeze(-1)))
