@@ -36,8 +36,8 @@ from transcribe.report.statistics import calibration_error, reliability_table
 
 # Most of what is listened to are pianos.
 _PIANO = 4.0
-# Steps of silence around every recording, as inference has them, and what they hold: of them nothing is asked.
-_AROUND, _FILL = 4, (("rows", 0), ("truth", -1))
+# Steps of silence around every recording, as inference has them; of them nothing is asked.
+_AROUND = 4
 
 
 @dataclass(frozen=True)
@@ -60,8 +60,9 @@ def load(folder: Path) -> list[Heard]:
     found = []
     for path in sorted(folder.glob("*.npz")):
         with np.load(path) as file:
-            padded = [np.pad(file[key], ((_AROUND, _AROUND), (0, 0)), constant_values=value) for key, value in _FILL]
-            found.append(Heard(*padded, str(file["name"])))
+            rows = np.pad(file["rows"], ((_AROUND, _AROUND), (0, 0)))
+            truth = np.pad(file["truth"], ((_AROUND, _AROUND), (0, 0)), constant_values=-1)
+            found.append(Heard(rows, truth, str(file["name"])))
     if not found:
         raise UsageError(f"{folder}: nothing was heard")
     return found
