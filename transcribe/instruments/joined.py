@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from transcribe.instruments.decoder import TagActivations
 
 N_LABELS = len(FAMILIES) + len(INSTRUMENTS)
-# The columns of a row, by what they are: logits of the network of the spectrum, above the lowest; then of each family of
+# The columns of a row, by what they are: logits of the network of the spectrum, above the lowest; of each family of
 # notes the sum and the maximum of what sounds over keys, the sum of onsets, the mean key; how much sounds, the lowest,
 # the highest and the mean key; each class of drums, and the surest onset.
 COLUMNS = {
