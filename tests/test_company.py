@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
@@ -11,7 +10,7 @@ import numpy as np
 import pytest
 
 from tests.notes.test_ensemble import ENSEMBLE, ensemble
-from transcribe.company import overheard, weighed
+from transcribe.company import listener, overheard, weighed
 from transcribe.engine.features import FeatureConfig
 from transcribe.engine.task import Model, WindowModel
 from transcribe.instruments import decoder as tags
@@ -77,13 +76,13 @@ def test_no_more_is_taken_than_is_needed_and_the_last_step_holds() -> None:
     assert likeliest(doubtful(3), heard=iter(())) == [STRINGS] * 3
 
 
-def test_streams_are_weighed_where_both_listen_and_none_is_lost() -> None:
+def test_notes_are_weighed_where_both_listen() -> None:
     def streams() -> list[Iterator[Any]]:
         return [iter([doubtful(10)]), iter([steps(1, "reed"), steps(1, "reed")])]
 
-    for notes, family in ((ANY, REED), (PIANO, STRINGS)):
-        first, second = overheard([notes, LISTENER], streams())
-        assert int(next(first).family[0, 40].argmax()) == family
-        assert len(list(second)) == 2
-    alone = overheard([ANY], streams()[:1])
-    assert [int(block.family[0, 40].argmax()) for block in itertools.chain(*alone)] == [STRINGS]
+    for model, family in ((ANY, REED), (PIANO, STRINGS)):
+        notes, heard = streams()
+        assert int(next(overheard(model, notes, heard)).family[0, 40].argmax()) == family
+    alone = overheard(ANY, streams()[0], None)
+    assert [int(block.family[0, 40].argmax()) for block in alone] == [STRINGS]
+    assert [listener(models) for models in ([ANY, LISTENER], [ANY])] == [1, None]

@@ -75,7 +75,7 @@ class CrowdTask:
     constants: tuple[str, ...] = ()
     precisions = ("float32",)
     settings_key = "crowd"
-    source: Source | None = Source("notes")
+    sources: tuple[Source, ...] = (Source("notes"),)
 
     def features(self, header: Header) -> FeatureConfig:
         return FEATURES
@@ -92,11 +92,11 @@ class CrowdTask:
     def decoder(self, model: Model[CrowdConfig, FeatureConfig]) -> CrowdDecoder:
         return CrowdDecoder()
 
-    def follows(self, header: Header) -> Source | None:
-        return self.source
+    def follows(self, header: Header) -> tuple[Source, ...]:
+        return self.sources
 
-    def inputs(self, header: Header, heard: Activations) -> np.ndarray:
-        return heard.frame
+    def inputs(self, header: Header, *heard: Activations) -> np.ndarray:
+        return heard[0].frame
 
 
 CROWD = CrowdTask()
@@ -120,10 +120,10 @@ def by_hand(frames: np.ndarray) -> np.ndarray:
 def test_what_is_followed_is_seen_as_a_whole(tiny_model: NotesModel, rng: np.random.Generator) -> None:
     samples = white_noise(rng, 47.0)  # two windows and a half
     blocks = list(infer([samples], tiny_model))
-    heard = np.concatenate([block.keys for block in follow(blocks, MODEL)])  # type: ignore[attr-defined]
+    heard = np.concatenate([block.keys for block in follow([blocks], MODEL)])  # type: ignore[attr-defined]
     frames = np.concatenate([block.frame for block in blocks])  # type: ignore[attr-defined]
     np.testing.assert_allclose(heard, by_hand(frames), rtol=1e-5)
-    assert list(follow([], MODEL)) == []
+    assert list(follow([[]], MODEL)) == []
 
 
 @pytest.mark.parametrize("tasks", [("crowd",), ("notes", "crowd"), ("crowd", "notes")])
@@ -149,7 +149,7 @@ def test_a_recording_is_gone_through_once_whoever_is_asked(
 
 def test_who_reads_the_spectrum_itself_follows_nobody(notes: NotesModel, monkeypatch: pytest.MonkeyPatch) -> None:
     assert isinstance(CROWD, FollowingTask)
-    monkeypatch.setattr(CROWD, "source", None)
+    monkeypatch.setattr(CROWD, "sources", ())
     one = Transcriber(tasks=("notes", "crowd"), model=notes, device="cpu")
     assert [model.name for model in one.window_models] == ["tiny", "crowd-1"]
     assert one.followers == []

@@ -53,7 +53,7 @@ def to_onnx(model: WindowModel) -> bytes:
     assert isinstance(model.task, WindowTask)
     assert not isinstance(model.network, OnnxNetwork)
     network = model.network.to(memory_format=torch.contiguous_format)
-    follows = isinstance(model.task, FollowingTask) and model.task.follows(model.header) is not None
+    follows = isinstance(model.task, FollowingTask) and bool(model.task.follows(model.header))
     name, width = (FOLLOWED, network.n_inputs) if follows else (INPUT, model.features.n_mels)
     window = torch.zeros(1, 25 * WHOLE_FRAMES, width)
     steps = torch.export.Dim("steps", min=2, max=4096)

@@ -2,8 +2,8 @@
 
 The network of instruments listens ahead, to the first ten minutes at the most. Where it is in doubt, that of any
 instruments is asked who plays the notes of the first minute: a piano through a bad microphone sounds like a guitar to
-the one, and a guitar's strum like a piano, but seldom to both. What they took is kept: a recording is gone through once,
-in flat memory, and may come through a pipe.
+the one, and a guitar's strum like a piano, but seldom to both. What they took is kept: a recording is gone through
+once, in flat memory, and may come through a pipe.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from transcribe.company import weighed
 from transcribe.engine.weights import load_model, manifest
 from transcribe.errors import UsageError
 from transcribe.events import Transcription
@@ -75,8 +74,7 @@ class Automatic:
             nothing sounds, it is the piano's.
         """
         place, streams = _place(models, self.listener), list(streams)
-        again, ahead = itertools.tee(streams[place])
-        novelty = self._listen(ahead, decoders[place])
+        novelty = self._listen(streams[place], decoders[place])
         is_piano, share = Transcription(novelty=novelty).piano_alone is not False, None
         if novelty is not None and _SURE < novelty < 1 - _MARGIN:  # elsewhere no share would change the answer
             asked = _place(models, self.any)
@@ -93,10 +91,6 @@ class Automatic:
             reason = f"{alone} (something else is likelier in {novelty:.0%} of the sound{notes})"
         # What isn't read from mustn't be kept: its windows would be.
         left = [i for i in range(len(models)) if i != _place(models, other)]
-        streams = [ahead if i == place else stream for i, stream in enumerate(streams)]
-        if chosen is self.any:
-            i = _place(models, chosen)
-            streams[i] = weighed(streams[i], again)
         kept = ([models[i] for i in left], [decoders[i] for i in left], [streams[i] for i in left])
         return (*kept, f"{chosen.name}: {reason}")
 
@@ -150,8 +144,15 @@ def load_automatic(device: str, precision: str) -> Automatic:
     """
     if not any(entry.task == NOTES.name and entry.size == ANY for entry in manifest().values()):
         raise UsageError("--model auto: no model of any instruments is installed to choose; try small, medium or large")
-    names = ((NOTES, None), (NOTES, ANY), (INSTRUMENTS, None))
+    names = ((NOTES, None), (NOTES, ANY), (INSTRUMENTS, listener_of(device, precision)))
     return Automatic(*(load_model(task, name, device, precision) for task, name in names))
+
+
+def listener_of(device: str, precision: str) -> str:
+    """Name the network of instruments that reads the spectrum: the default, or the one that this reads in its turn."""
+    model = load_model(INSTRUMENTS, None, device, precision)
+    own = [source.model for source in INSTRUMENTS.follows(model.header) if source.task == INSTRUMENTS.name]
+    return own[0] if own else model.name
 
 
 def _place(models: Sequence[WindowModel], wanted: WindowModel) -> int:

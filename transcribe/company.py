@@ -6,7 +6,6 @@ recordings. Where both listen, the families of notes are weighed before anything
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, cast
@@ -29,15 +28,18 @@ _HEARD_AS = {"piano": "keyboard", "keys": "keyboard", "strings": "string", "voic
 _POWER, _LEAST = 0.3, 0.05
 
 
+def listener(models: Sequence[WindowModel]) -> int | None:
+    """Find the place of the network of instruments among models that read the spectrum."""
+    return next((i for i, model in enumerate(models) if model.task is INSTRUMENTS), None)
+
+
 def overheard(
-    models: Sequence[WindowModel], streams: Sequence[Iterator[AnyActivations]]
-) -> list[Iterator[AnyActivations]]:
-    """Weigh the families of the first stream by that of instruments, where both are there; the streams, in order."""
-    place = next((i for i, model in enumerate(models) if model.task is INSTRUMENTS), None)
-    if place is None or not getattr(models[0].decoding, "tells_instruments", False):
-        return list(streams)
-    heard, left = itertools.tee(streams[place])
-    return [weighed(streams[0], heard), *(left if i == place else streams[i] for i in range(1, len(streams)))]
+    model: WindowModel, notes: Iterator[AnyActivations], heard: Iterator[AnyActivations] | None
+) -> Iterator[AnyActivations]:
+    """Weigh the families of a model's notes by what the network of instruments hears, where both are there."""
+    if heard is None or not getattr(model.decoding, "tells_instruments", False):
+        return notes
+    return weighed(notes, heard)
 
 
 def weighed(notes: Iterator[AnyActivations], heard: Iterator[AnyActivations]) -> Iterator[AnyActivations]:

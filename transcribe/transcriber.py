@@ -18,7 +18,7 @@ import numpy as np
 
 from transcribe.audio.reader import MAX_DURATION, WHOLE, AudioReader, Excerpt, MeteredBlocks, Mixer, resampled
 from transcribe.automatic import AUTO, Automatic, is_wanted, load_automatic
-from transcribe.company import overheard
+from transcribe.company import listener, overheard
 from transcribe.engine.devices import choose_device, choose_precision, device_of
 from transcribe.engine.inference import Infer, Outputs, follow, infer_together
 from transcribe.engine.task import (
@@ -134,14 +134,15 @@ class Transcriber:
                 loaded.append(self._automatic.listener)
         windowed = [one for one in loaded if isinstance(one.task, WindowTask)]
         #: The models that hear windows, together, and those that read what these hear.
-        self.window_models: list[WindowModel] = [one for one in windowed if _source_of(one) is None]
-        self.followers: list[WindowModel] = [one for one in windowed if _source_of(one) is not None]
-        for follower in self.followers:
-            source = _source_of(follower)
-            if source is not None and all(one.task.name != source.task for one in self.window_models):
+        self.window_models: list[WindowModel] = [one for one in windowed if not _sources_of(one)]
+        self.followers: list[WindowModel] = [one for one in windowed if _sources_of(one)]
+        for source in itertools.chain(*map(_sources_of, self.followers)):
+            if all(one.task.name != source.task for one in self.window_models):
                 followed = task_named(source.task)
                 assert isinstance(followed, NetworkTask)
                 self.window_models.append(load_model(followed, source.model or None, device, precision))
+        # What can't read anybody who listens is left out: its sources answer for it.
+        self.followers = [one for one in self.followers if self._followed_by(one)]
         #: The models that hear excerpts, each in a pass of its own.
         self.excerpt_models: list[AnyModel] = [one for one in loaded if isinstance(one.task, ExcerptTask)]
         self.device = device_of(self.model.network)
@@ -308,9 +309,12 @@ class Transcriber:
         return infer_together(blocks, *models, tunings=tunings, threads=self.threads)
 
     def _followed_by(self, follower: WindowModel) -> list[WindowModel]:
-        """Choose the models whose activations another reads: one, or two where one of them is chosen later."""
-        source = _source_of(follower)
-        return [model for model in self.window_models if source is not None and model.task.name == source.task]
+        """Choose the models whose activations another reads: for each source one, or two where one is chosen later.
+
+        None where there is none that it can read.
+        """
+        found = [[one for one in self.window_models if _is_read(one, source)] for source in _sources_of(follower)]
+        return list(itertools.chain(*found)) if all(found) else []
 
     def _heard(
         self,
@@ -329,21 +333,32 @@ class Transcriber:
         """
         models, decoders = list(models), list(map(_decoder_of, models))
         streams = self._run(blocks, models, tunings)
-        reason = ""
+        reason, place = "", listener(models)
+        again: Iterator[AnyActivations] | None = None
+        if place is not None:  # whoever listens ahead has heard the beginning, which others still need
+            streams[place], again = itertools.tee(streams[place])
         if self._automatic is not None:
             models, decoders, streams, reason = self._automatic.settled(models, decoders, streams)
-        else:
-            streams = overheard(models, streams)
+        place, n_read = listener(models), len(models)
         for follower in followers:
-            read = [id(model) for model in self._followed_by(follower)]
-            place = next(i for i, model in enumerate(models) if id(model) in read)
-            streams[place], heard = itertools.tee(streams[place])
+            places = [[i for i in range(n_read) if _is_read(models[i], source)] for source in _sources_of(follower)]
+            if not all(places):  # the model that was chosen tells too little
+                continue
+            read = []
+            for i, *_ in places:
+                if i == place and again is not None:
+                    again, copy = itertools.tee(again)
+                else:
+                    streams[i], copy = itertools.tee(streams[i])
+                read.append(copy)
             models.append(follower)
             decoders.append(_decoder_of(follower))
-            streams.append(follow(heard, follower, threads=self.threads))
+            streams.append(follow(read, follower, threads=self.threads))
+        streams[0] = overheard(models[0], streams[0], again)
         names = [task.name for task in self.tasks]
         asked = [i for i, model in enumerate(models) if model.task.name in names or self._automatic is not None]
-        asked.sort(key=lambda i: names.index(models[i].task.name) if models[i].task.name in names else len(names))
+        # What follows its own task's network comes before it.
+        asked.sort(key=lambda i: (_order(names, models[i]), i < n_read))
         # What nobody reads mustn't be kept: its windows would be.
         return [models[i] for i in asked], [decoders[i] for i in asked], [streams[i] for i in asked], reason
 
@@ -374,11 +389,13 @@ class Transcriber:
         length = level.n_samples / rate
         sections = tunings.sections(length)
         result = Transcription(duration=length, tuning=main_tuning(sections), tunings=sections)
-        for model, decoder in zip(models, decoders, strict=True):
+        # Last comes whoever follows its own task's network, which answers where a piano plays alone.
+        for model, decoder in sorted(zip(models, decoders, strict=True), key=lambda pair: bool(_sources_of(pair[0]))):
             fields = decoder.fields(length)
             if model.task.name not in [task.name for task in self.tasks]:  # it was only asked who plays
                 fields = {name: value for name, value in fields.items() if name == "novelty"}
-            result = _added(result, model, fields)
+            if not (model.task.name in result.models and result.piano_alone):
+                result = _added(result, model, fields)
         result = self._completed(result)
         if reason:
             result = replace(result, settings={**result.settings, AUTO: reason})
@@ -451,8 +468,16 @@ def _with_required(tasks: Sequence[str | Task] | None) -> list[Task]:
     return list(found.values())
 
 
-def _source_of(model: AnyModel) -> Source | None:
-    return model.task.follows(model.header) if isinstance(model.task, FollowingTask) else None
+def _sources_of(model: AnyModel) -> tuple[Source, ...]:
+    return model.task.follows(model.header) if isinstance(model.task, FollowingTask) else ()
+
+
+def _order(names: Sequence[str], model: AnyModel) -> int:
+    return names.index(model.task.name) if model.task.name in names else len(names)
+
+
+def _is_read(model: AnyModel, source: Source) -> bool:
+    return model.task.name == source.task and bool(not source.needs or getattr(model.decoding, source.needs, False))
 
 
 def _added(result: Transcription, model: AnyModel, fields: Fields) -> Transcription:

@@ -91,10 +91,12 @@ def test_the_graphs_hear_what_torch_hears(name: str, rng: np.random.Generator) -
     graph, torchs = (load_model(task, one) for one in (name, str(weights_folder() / f"{name}.safetensors")))
     assert isinstance(graph.network, OnnxNetwork)
     assert isinstance(torchs.network, torch.nn.Module)
-    if isinstance(task, FollowingTask) and (source := task.follows(graph.header)) is not None:
-        followed = task_named(source.task)
-        assert isinstance(followed, NetworkTask)
-        heard = list(infer([samples], load_model(followed, source.model)))
+    if isinstance(task, FollowingTask) and (sources := task.follows(graph.header)):
+        heard = []
+        for source in sources:
+            followed = task_named(source.task)
+            assert isinstance(followed, NetworkTask)
+            heard.append(list(infer([samples], load_model(followed, source.model))))
         here, there = (follow(heard, model) for model in (graph, torchs))
     else:
         (here,), (there,) = (infer_together([samples], model) for model in (graph, torchs))

@@ -64,7 +64,7 @@ def predict_heard(model: ChordsModel, pieces: Sequence[Piece], hearer: Heard, ca
             duration = found.n_frames / model.features.grid.frames_per_second
             reference = read_reference(piece, duration)
             name = f"{piece.name} {hearer.__qualname__}"
-            predicted.append(Predicted(name, reference, list(follow([heard], model)), duration))
+            predicted.append(Predicted(name, reference, list(follow([[heard]], model)), duration))
     return predicted
 
 

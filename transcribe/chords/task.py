@@ -60,15 +60,16 @@ class ChordsTask:
 
         return ChordsNetwork(self.features(header), build(ChordsConfig, header["network"]))
 
-    def follows(self, header: Header) -> Source | None:
+    def follows(self, header: Header) -> tuple[Source, ...]:
         """Say that the network reads notes, where it does; those of any instruments where none are asked for."""
-        return Source("notes", "any") if header["network"]["front"] == "notes" else None
+        return (Source("notes", "any"),) if header["network"]["front"] == "notes" else ()
 
-    def inputs(self, header: Header, heard: AnyActivations) -> np.ndarray:
+    def inputs(self, header: Header, *heard: AnyActivations) -> np.ndarray:
         """Take the onset and the frame activations of every key."""
         import numpy as np
 
-        return np.concatenate([heard.onset, heard.frame], axis=1)
+        (notes,) = heard
+        return np.concatenate([notes.onset, notes.frame], axis=1)
 
     def stride(self, network: ChordsNetwork) -> int:
         """Count the frames of a step of the output."""

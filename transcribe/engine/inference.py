@@ -117,14 +117,17 @@ def infer_span(span: Span, *models: WindowModel, batch_size: int = GPU_BATCH, th
 
 
 def follow(
-    heard: Iterable[Activations], model: WindowModel, batch_size: int = GPU_BATCH, threads: int | None = None
+    heard: Sequence[Iterable[Activations]],
+    model: WindowModel,
+    batch_size: int = GPU_BATCH,
+    threads: int | None = None,
 ) -> Iterator[Activations]:
-    """Run a network that reads another's activations over the stream of them: its own, as many frames.
+    """Run a network that reads others' activations over the streams of them: its own, as many frames.
 
     Parameters
     ----------
     heard
-        What the other's network hears, block by block, on the grid of ``model.features``.
+        What each of the others hears, block by block, on the grid of ``model.features``: blocks of the same frames.
     model
         Of a :class:`~transcribe.engine.task.FollowingTask`.
     batch_size, threads
@@ -132,7 +135,8 @@ def follow(
     """
     task = model.task
     assert isinstance(task, FollowingTask)
-    rows = ((task.inputs(model.header, block), 0, len(block)) for block in heard)
+    made = (task.inputs(model.header, *blocks) for blocks in zip(*heard, strict=True))
+    rows = ((block, 0, len(block)) for block in made)
     return _run(cut_windows(rows, model.network.border, 0.0), model, batch_size, threads)
 
 

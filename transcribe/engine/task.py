@@ -202,25 +202,28 @@ class WindowTask(NetworkTask, Protocol):
 class Source:
     """Whose activations a network reads: those of a ``task``.
 
-    ``model`` of that task listens where the task isn't asked for; its default where empty.
+    ``model`` of that task listens where the task isn't asked for; its default where empty. ``needs``: what the settings
+    of the model's decoder must say is true of it; where another listens, the network isn't run.
     """
 
     task: str
     model: str = ""
+    needs: str = ""
 
 
 @runtime_checkable
 class FollowingTask(WindowTask, Protocol):
-    """A task with networks that read what another task's network hears, in the same pass, instead of the spectrum.
+    """A task with networks that read what other networks hear, in the same pass, instead of the spectrum.
 
-    Such a network sees windows of rows, one a frame of the other's grid, with zeros before the recording and after it.
+    Such a network sees windows of rows, one a frame of the others' grid, with zeros before the recording and after it.
+    One of those that it reads may be its own task's, which then answers wherever this one isn't run.
     """
 
-    def follows(self, header: Header) -> Source | None:
-        """Say what a weights file's network reads; None for the spectrum."""
+    def follows(self, header: Header) -> tuple[Source, ...]:
+        """Say what a weights file's network reads; nothing for the spectrum."""
 
-    def inputs(self, header: Header, heard: AnyActivations) -> np.ndarray:
-        """Make rows, float32 (n_frames, n_inputs), of a block of the other's activations."""
+    def inputs(self, header: Header, *heard: AnyActivations) -> np.ndarray:
+        """Make rows, float32 (n_frames, n_inputs), of blocks of the others' activations, in the sources' order."""
 
 
 @runtime_checkable

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -35,6 +36,8 @@ _AS_OF_NOTES = {"keyboard": "piano", "string": "strings", "synth lead": "synth",
 # A family with so many of the notes is named, whether it is heard or not; and one that is heard, with so many.
 _NAMED_FROM, _AGREED_FROM = 0.05, 0.01
 _HARDLY = 0.01
+# Seconds between notes in which whoever plays them goes on.
+_PAUSE = 1.5
 
 
 @dataclass(frozen=True)
@@ -42,13 +45,15 @@ class TagActivations:
     """Probabilities of consecutive steps of ``stride`` frames.
 
     ``families`` float32 (n_steps, 12), ``instruments`` (n_steps, 25), each 0-1 and independent of the others;
-    ``grid`` is the time base of the frames.
+    ``grid`` is the time base of the frames. ``playing`` (n_steps, 12): how surely notes of every family, or strokes,
+    sound, 0-1; None where nobody listens for notes.
     """
 
     families: np.ndarray
     instruments: np.ndarray
     grid: FrameGrid
     stride: int
+    playing: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.families)
@@ -93,36 +98,62 @@ class TagDecodingConfig:
 
 
 class TagDecoder:
-    """Collect activations block by block, then tell who plays when."""
+    """Collect activations block by block, then tell who plays when.
 
-    def __init__(self, config: TagDecodingConfig) -> None:
-        self.config = config
-        self._scores, self._families = GrowingArray(), GrowingArray()
+    ``tells_pianos``: whether it says how much else than a keyboard there is, by which models are chosen.
+    """
+
+    def __init__(self, config: TagDecodingConfig, tells_pianos: bool = True) -> None:
+        self.config, self._tells_pianos = config, tells_pianos
+        self._scores, self._families, self._playing = GrowingArray(), GrowingArray(), GrowingArray()
         self._seconds_a_step = 1.0
 
     def push(self, block: TagActivations) -> None:
         """Take in a block of consecutive steps."""
         self._scores.add(block.scores(self.config.vocabulary))
         self._families.add(block.families)
+        if block.playing is not None:
+            self._playing.add(block.playing)
         self._seconds_a_step = block.seconds_a_step
 
     def finish(self, duration: float) -> list[Tag]:
         """Tell who plays when, in the order of onsets; a span ends no later than ``duration`` in seconds.
 
-        A tag's probability is the mean over its span. Nothing where nothing is sure.
+        A tag's probability is the mean over its span. Nothing where nothing is sure. Where notes are heard too, they
+        say when a family plays, and so its likeliest instrument if that is sure of somewhere.
         """
         if not len(self._scores):
             return []
         step, config = self._seconds_a_step, self.config
+        labels = VOCABULARIES[config.vocabulary]
+        width = max(1, round(config.smoothing / step))
+        smooth = np.stack([moving_average(scores, width) for scores in self._scores.array().T], axis=1)
+        playing = self._players(smooth, labels)
         tags = []
-        for scores, label in zip(self._scores.array().T, VOCABULARIES[config.vocabulary], strict=True):
-            smooth = moving_average(scores, max(1, round(config.smoothing / step)))
-            for first, last in _spans(smooth >= config.threshold, config.min_length / step):
+        for j, label in enumerate(labels):
+            active = smooth[:, j] >= config.threshold
+            if label in playing:
+                smooth[:, j] = np.maximum(smooth[:, j], playing[label])
+                active |= playing[label] >= config.threshold
+            for first, last in _spans(active, config.min_length / step):
                 onset, offset = first * step, min(last * step, duration)
                 if offset > onset:
-                    sure = float(smooth[first:last].mean())
+                    sure = float(smooth[first:last, j].mean())
                     tags.append(Tag(onset, offset, label, min(1.0, sure)))
         return sorted(tags)
+
+    def _players(self, smooth: np.ndarray, labels: Sequence[str]) -> dict[str, np.ndarray]:
+        """Choose what is told by notes: of each label how surely it plays, (n_steps,), pauses closed."""
+        playing = self._playing.array() if len(self._playing) else np.zeros((0, len(FAMILIES)))
+        enough = playing.sum(0) >= _NAMED_FROM * playing.sum()
+        found = {}
+        for i in np.flatnonzero(enough & (playing.max(0, initial=0) >= self.config.threshold)):
+            family = FAMILIES[i]
+            own = [j for j, label in enumerate(labels) if INSTRUMENTS.get(label, label) == family]
+            best = max(own, key=lambda j: float(smooth[:, j].sum()))
+            if labels is FAMILIES or smooth[:, best].max() >= self.config.threshold:
+                found[labels[best]] = _held(playing[:, i], self.config.threshold, round(_PAUSE / self._seconds_a_step))
+        return found
 
     def fields(self, duration: float) -> dict[str, tuple[Tag, ...] | float | None]:
         """End the decoding, fields of a transcription: who plays, and how much else than a keyboard there is.
@@ -132,7 +163,7 @@ class TagDecoder:
         tags, novelty = self.finish(duration), self.share_of_others(_OF_A_PIANO)
         if Transcription(novelty=novelty).piano_alone:
             tags = [tag for tag in tags if INSTRUMENTS.get(tag.label, tag.label) == _OF_A_PIANO]
-        return {"instruments": tuple(tags), "novelty": novelty}
+        return {"instruments": tuple(tags), **({"novelty": novelty} if self._tells_pianos else {})}
 
     def share_of_others(self, family: str) -> float | None:
         """Tell in which share of the sound another family than one is the likeliest.
@@ -171,6 +202,15 @@ def _spans(active: np.ndarray, min_steps: float) -> list[tuple[int, int]]:
         else:
             runs.append((int(first), int(last)))
     return [run for run in runs if run[1] - run[0] >= min(min_steps, len(active))]
+
+
+def _held(scores: np.ndarray, threshold: float, n_steps: int) -> np.ndarray:
+    """Bridge pauses of at most ``n_steps`` between steps that reach a threshold, as high as what is before them."""
+    held, sure = scores.astype(np.float64), np.flatnonzero(scores >= threshold)
+    for before, after in pairwise(sure.tolist()):
+        if 1 < after - before <= n_steps:
+            held[before + 1 : after] = np.maximum(held[before + 1 : after], held[before])
+    return held
 
 
 def likelihoods(blocks: Iterable[TagActivations], vocabulary: str) -> dict[str, float]:

@@ -14,6 +14,8 @@ from torch import Tensor, nn
 from transcribe.engine.features import FeatureConfig
 from transcribe.engine.trunk import fold_all
 from transcribe.instruments.decoder import FAMILIES, INSTRUMENTS
+from transcribe.instruments.joined import COLUMNS, LOWEST, N_INPUTS, N_LABELS
+from transcribe.theory.families import FAMILIES as OF_NOTES
 
 STRIDE = 8
 # Stride in time and in frequency of each stage after the stem, whose own is (2, 2).
@@ -139,3 +141,118 @@ class InstrumentsNetwork(nn.Module):
         heads = self.heads(x).squeeze(-1).transpose(1, 2)
         families, instruments = heads.split([len(FAMILIES), len(INSTRUMENTS)], dim=-1)
         return InstrumentsLogits(families, instruments)
+
+
+# What NSynth's families are called where notes have them.
+_OF_NOTES = {"keyboard": ("piano", "keys"), "string": ("strings",), "synth lead": ("synth",), "vocal": ("voice",)}
+# Where logarithms of what sounds begin.
+_FAINT, _FEW = 0.01, 0.05
+
+
+@dataclass(frozen=True)
+class JoinedConfig:
+    """Size of a :class:`JoinedNetwork`: ``width`` of its layers, their dilations in time (``reach``).
+
+    ``listener`` is the name of the network of the spectrum that it reads.
+    """
+
+    width: int = 64
+    reach: tuple[int, ...] = (1, 3)
+    listener: str = "instruments-3"
+
+    def __post_init__(self) -> None:
+        """Check the ranges.
+
+        Raises
+        ------
+        ValueError
+            If a size is no whole number between 1 and 1024, or nobody is named.
+        """
+        if not all(isinstance(size, int) and 1 <= size <= 1024 for size in (self.width, *self.reach)):
+            raise ValueError("width and reach must be whole numbers between 1 and 1024")
+        if not isinstance(self.listener, str) or not self.listener:
+            raise ValueError("listener must be the name of a network")
+
+    @property
+    def stride(self) -> int:
+        """Frames a step of the output."""
+        return STRIDE
+
+
+@dataclass(frozen=True)
+class JoinedLogits(InstrumentsLogits):
+    """What a :class:`JoinedNetwork` returns: logits, and what sounds of each family, 0-1 (batch, n_steps, 12)."""
+
+    playing: Tensor
+
+    def activations(self) -> tuple[Tensor, ...]:
+        """Probabilities of families and of instruments, and what sounds of families."""
+        return (*super().activations(), self.playing)
+
+
+class JoinedNetwork(nn.Module):
+    """Who plays, from what a network of the spectrum says and what one of any instruments hears of notes.
+
+    The logits of the first, mended by convolutions in time over all that both say.
+
+    Parameters
+    ----------
+    config
+        Its size.
+    """
+
+    sums: Tensor  # (families of notes, families)
+
+    def __init__(self, config: JoinedConfig) -> None:
+        super().__init__()
+        width = config.width
+        self.config = config
+        self.norm = nn.BatchNorm1d(N_INPUTS)
+        self.begin = nn.Conv2d(N_INPUTS, width, 1)
+        self.context = nn.ModuleList(
+            nn.Conv2d(width, width, (3, 1), padding=(d, 0), dilation=(d, 1)) for d in config.reach
+        )
+        self.end = nn.Conv2d(width, N_LABELS, 1)
+        self.scale = nn.Parameter(torch.ones(N_LABELS))
+        nn.init.zeros_(self.end.weight)
+        assert self.end.bias is not None
+        nn.init.zeros_(self.end.bias)
+        self.drop_inputs, self.drop = nn.Dropout(0.15), nn.Dropout(0.4)
+        names = [_OF_NOTES.get(family, (family,)) for family in FAMILIES]
+        sums = torch.tensor([[float(family in own) for own in names] for family in OF_NOTES])
+        self.register_buffer("sums", sums, persistent=False)
+
+    @property
+    def n_inputs(self) -> int:
+        """How many numbers a frame of the input has."""
+        return N_INPUTS
+
+    @property
+    def border(self) -> int:
+        """Frames at each end of a window that see past it; a multiple of the stride."""
+        return sum(self.config.reach) * STRIDE
+
+    def fused(self) -> JoinedNetwork:
+        """Give itself: there is hardly anything to fold."""
+        return self
+
+    def forward(self, rows: Tensor) -> JoinedLogits:
+        """(B, T, N_INPUTS) -> logits of T / 8 steps; T is a multiple of 8, the rows of a step are alike."""
+        return self.told(rows[:, ::STRIDE])
+
+    def told(self, steps: Tensor) -> JoinedLogits:
+        """(B, T, N_INPUTS) -> logits of T steps, of each of which there is one row."""
+        parts = torch.split(steps, list(COLUMNS.values()), dim=-1)
+        above, sounding, surest, beginning, keys, amount, *others = parts
+        logits = above + LOWEST
+        faint = [torch.log(each + _FAINT) for each in (sounding, surest, beginning)]
+        x = torch.cat([logits, *faint, keys, torch.log(amount + _FEW), *others], dim=-1).transpose(1, 2)
+        x = torch.relu(self.begin(self.drop_inputs(self.norm(x)).unsqueeze(-1)))
+        for layer in self.context:
+            x = x + torch.relu(layer(self.drop(x)))
+        mended = self.end(self.drop(x)).squeeze(-1).transpose(1, 2)
+        families, instruments = (self.scale * logits + mended).split([len(FAMILIES), len(INSTRUMENTS)], dim=-1)
+        # Of drums strokes are heard; they are the last family.
+        drums = others[-2].amax(-1, keepdim=True)
+        playing = torch.cat([(sounding @ self.sums)[..., :-1], drums], dim=-1).clamp(0, 1)
+        return JoinedLogits(families, instruments, playing)

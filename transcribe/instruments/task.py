@@ -5,19 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from transcribe.engine.task import Header, Heads, Lazy, Listener, Model, Option, Progress
+from transcribe.engine.task import AnyActivations, Header, Heads, Lazy, Listener, Model, Option, Progress, Source
 from transcribe.formats.format import Format, plain
 from transcribe.formats.table import FORMATS
 from transcribe.report.summary import minutes
 from transcribe.report.tables import Table
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from transcribe.datasets import Dataset, Piece
     from transcribe.engine.features import FeatureConfig, FrameGrid
     from transcribe.events import Transcription
     from transcribe.instruments.decoder import TagActivations, TagDecoder, TagDecodingConfig
     from transcribe.instruments.metrics import SpanReport, TagReport
-    from transcribe.instruments.network import InstrumentsNetwork
+    from transcribe.instruments.network import InstrumentsNetwork, JoinedNetwork
 
 InstrumentsModel = Model["TagDecodingConfig", "FeatureConfig"]
 
@@ -49,14 +51,27 @@ class InstrumentsTask:
     precisions = ("float32", "bfloat16")
     settings_key = "instruments"
 
-    def network(self, header: Header) -> InstrumentsNetwork:
+    def network(self, header: Header) -> InstrumentsNetwork | JoinedNetwork:
         """Build the network untrained."""
         from transcribe.engine.weights import build
-        from transcribe.instruments.network import InstrumentsConfig, InstrumentsNetwork
+        from transcribe.instruments.network import InstrumentsConfig, InstrumentsNetwork, JoinedConfig, JoinedNetwork
 
+        if self.follows(header):
+            return JoinedNetwork(build(JoinedConfig, header["network"]))
         return InstrumentsNetwork(self.features(header), build(InstrumentsConfig, header["network"]))
 
-    def stride(self, network: InstrumentsNetwork) -> int:
+    def follows(self, header: Header) -> tuple[Source, ...]:
+        """Say what the network reads: notes of any instruments and what a network of the spectrum hears, or nothing."""
+        listener = header.get("network", {}).get("listener")
+        return (Source("notes", "any", needs="tells_instruments"), Source(self.name, listener)) if listener else ()
+
+    def inputs(self, header: Header, *heard: AnyActivations) -> np.ndarray:
+        """Put together what two networks say of every step, once for each of its frames."""
+        from transcribe.instruments.joined import rows
+
+        return rows(*heard)
+
+    def stride(self, network: InstrumentsNetwork | JoinedNetwork) -> int:
         """Count the frames of a step of the output."""
         return network.config.stride
 
@@ -64,14 +79,14 @@ class InstrumentsTask:
         """Name the network's heads."""
         from transcribe.instruments.decoder import TagActivations
 
-        families, instruments = heads
-        return TagActivations(families, instruments, grid, stride)
+        families, instruments, *playing = heads
+        return TagActivations(families, instruments, grid, stride, *playing)
 
     def decoder(self, model: InstrumentsModel) -> TagDecoder:
         """Begin to collect who plays."""
         from transcribe.instruments.decoder import TagDecoder
 
-        return TagDecoder(model.decoding)
+        return TagDecoder(model.decoding, tells_pianos=not self.follows(model.header))
 
     def rows(self, result: Transcription) -> Iterator[tuple[str, str]]:
         """Name who plays, the most first."""

@@ -170,7 +170,7 @@ def test_a_network_learns_from_what_is_heard_and_follows(songs: Path, tmp_path: 
     run(tmp_path, "--train", songs, "--valid", songs, "--steps", 2, "--features", "notes", "--heard", "small",
         "--width", 8, "--reach", 1, "--validate-every", 0, "--export", "chords-9", "--weights", weights)  # fmt: skip
     model = load_model(CHORDS, str(weights / "chords-9.safetensors"))
-    assert CHORDS.follows(model.header) == Source("notes", "any")
+    assert CHORDS.follows(model.header) == (Source("notes", "any"),)
     graph = OnnxNetwork((weights / "chords-9.onnx").read_bytes())
     rows = rows_of([45, 52, 60], 160)
     with torch.inference_mode():
