@@ -94,8 +94,10 @@ def test_a_piano_alone_is_heard_by_its_own_network() -> None:
 def test_both_networks_are_believed(keyboards: int, strings: int, is_piano: bool) -> None:
     """A piano may have a string's share of the sound, if the notes are a piano's; of a minute more are than of all."""
     networks = Networks(*["keyboard"] * keyboards, *["string"] * strings)
-    name = transcriber(networks).transcribe_audio(SAMPLES, RATE).models["notes"]
-    assert name == ("piano-1" if is_piano else "any-1")
+    result = transcriber(networks).transcribe_audio(SAMPLES, RATE)
+    assert result.models["notes"] == ("piano-1" if is_piano else "any-1")
+    assert result.piano_alone is is_piano
+    assert result.piano_share is not None
 
 
 def test_the_share_of_a_piano_is_counted_by_onsets() -> None:

@@ -17,7 +17,7 @@ import numpy as np
 
 from transcribe.engine.weights import load_model, manifest
 from transcribe.errors import UsageError
-from transcribe.events import Transcription
+from transcribe.events import PIANO_MARGIN, Transcription
 from transcribe.instruments.task import INSTRUMENTS
 from transcribe.notes.task import NOTES
 from transcribe.theory.families import FAMILIES
@@ -33,15 +33,19 @@ ANY = "any"
 AHEAD_SECONDS = 600.0
 # How much of it that of any instruments hears, in seconds: three windows.
 _NOTES_SECONDS = 60.0
-# A piano plays alone where it has so much more of the notes than something else has of the sound. By any-3 and
-# instruments-3, of renders, all margins from 0.3 to 0.6 are wrong of 2 of 32 pianos, and of 4 to 1 of 88 others (by the
-# sound alone 2 and 10). This is the lowest: a piano should stay one through a bad microphone.
-_MARGIN = 0.3
 # Something else in so little of the sound is no doubt: of these renders all such are a piano's, of 378 strums of a real
 # guitar 7 are not.
 _SURE = 0.02
 # An onset is heard where its activation is so high.
 _HEARD = 0.3
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Which model was chosen and why, in words; and the piano's share of the first notes, where that was asked."""
+
+    words: str
+    piano_share: float | None
 
 
 @dataclass(frozen=True)
@@ -57,7 +61,7 @@ class Automatic:
         models: Sequence[WindowModel],
         decoders: Sequence[Decoder[AnyActivations]],
         streams: Sequence[Iterator[AnyActivations]],
-    ) -> tuple[list[WindowModel], list[Decoder[AnyActivations]], list[Iterator[AnyActivations]], str]:
+    ) -> tuple[list[WindowModel], list[Decoder[AnyActivations]], list[Iterator[AnyActivations]], Choice]:
         """Listen ahead, and leave out the model of the two that isn't chosen.
 
         Parameters
@@ -70,18 +74,18 @@ class Automatic:
         Returns
         -------
         tuple
-            The models that are left, their decoders and activations, and what was chosen and why, in words. Where
-            nothing sounds, it is the piano's.
+            The models that are left, their decoders and activations, and what was chosen. Where nothing sounds, it is
+            the piano's.
         """
         place, streams = _place(models, self.listener), list(streams)
         novelty = self._listen(streams[place], decoders[place])
-        is_piano, share = Transcription(novelty=novelty).piano_alone is not False, None
-        if novelty is not None and _SURE < novelty < 1 - _MARGIN:  # elsewhere no share would change the answer
+        share = None
+        if novelty is not None and _SURE < novelty < 1 - PIANO_MARGIN:  # elsewhere no share would change the answer
             asked = _place(models, self.any)
             first = list(taken(streams[asked], _NOTES_SECONDS))
             streams[asked] = itertools.chain(first, streams[asked])
             share = piano_share(first)
-            is_piano = is_piano if share is None else share > novelty + _MARGIN
+        is_piano = Transcription(novelty=novelty, piano_share=share).piano_alone is not False
         chosen, other = (self.piano, self.any) if is_piano else (self.any, self.piano)
         if novelty is None:
             reason = "nothing is heard that tells who plays"
@@ -92,7 +96,7 @@ class Automatic:
         # What isn't read from mustn't be kept: its windows would be.
         left = [i for i in range(len(models)) if i != _place(models, other)]
         kept = ([models[i] for i in left], [decoders[i] for i in left], [streams[i] for i in left])
-        return (*kept, f"{chosen.name}: {reason}")
+        return (*kept, Choice(f"{chosen.name}: {reason}", share))
 
     def _listen(self, stream: Iterator[AnyActivations], decoder: Decoder[AnyActivations]) -> float | None:
         seconds = 0.0

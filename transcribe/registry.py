@@ -98,7 +98,7 @@ class Task(Protocol):
 
 @runtime_checkable
 class CompletingTask(Protocol):
-    """A task whose results follow from those of the task that it requires, and are made whenever that is heard."""
+    """A task whose results follow from those of the tasks that it requires, and are made whenever these are heard."""
 
     @property
     def requires(self) -> tuple[str, ...]: ...  # noqa: D102

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from transcribe.audio.reader import MAX_DURATION, WHOLE, AudioReader, Excerpt, MeteredBlocks, Mixer, resampled
-from transcribe.automatic import AUTO, Automatic, is_wanted, load_automatic
+from transcribe.automatic import AUTO, Automatic, Choice, is_wanted, load_automatic
 from transcribe.company import listener, overheard
 from transcribe.engine.devices import choose_device, choose_precision, device_of
 from transcribe.engine.inference import Infer, Outputs, follow, infer_together
@@ -140,7 +140,10 @@ class Transcriber:
             if all(one.task.name != source.task for one in self.window_models):
                 followed = task_named(source.task)
                 assert isinstance(followed, NetworkTask)
-                self.window_models.append(load_model(followed, source.model or None, device, precision))
+                read = load_model(followed, source.model or None, device, precision)
+                # Of its own task, it may have to answer for whoever reads it.
+                own = source.task == self.model.task.name
+                self.window_models.append(_with_settings(read, settings) if own else read)
         # What can't read anybody who listens is left out: its sources answer for it.
         self.followers = [one for one in self.followers if self._followed_by(one)]
         #: The models that hear excerpts, each in a pass of its own.
@@ -322,23 +325,24 @@ class Transcriber:
         models: Sequence[WindowModel],
         followers: Sequence[WindowModel],
         tunings: Tunings,
-    ) -> tuple[list[WindowModel], list[Decoder[AnyActivations]], Outputs, str]:
+    ) -> tuple[list[WindowModel], list[Decoder[AnyActivations]], Outputs, Choice | None]:
         """Run networks, and those that read what they hear.
 
         Returns
         -------
         tuple
             The models that something is asked of, the first task's first, their decoders and activations, and which
-            was chosen and why, in words.
+            was chosen, where one was.
         """
         models, decoders = list(models), list(map(_decoder_of, models))
         streams = self._run(blocks, models, tunings)
-        reason, place = "", listener(models)
+        place = listener(models)
+        chosen: Choice | None = None
         again: Iterator[AnyActivations] | None = None
         if place is not None:  # whoever listens ahead has heard the beginning, which others still need
             streams[place], again = itertools.tee(streams[place])
         if self._automatic is not None:
-            models, decoders, streams, reason = self._automatic.settled(models, decoders, streams)
+            models, decoders, streams, chosen = self._automatic.settled(models, decoders, streams)
         place, n_read = listener(models), len(models)
         for follower in followers:
             places = [[i for i in range(n_read) if _is_read(models[i], source)] for source in _sources_of(follower)]
@@ -360,7 +364,7 @@ class Transcriber:
         # What follows its own task's network comes before it.
         asked.sort(key=lambda i: (_order(names, models[i]), i < n_read))
         # What nobody reads mustn't be kept: its windows would be.
-        return [models[i] for i in asked], [decoders[i] for i in asked], [streams[i] for i in asked], reason
+        return [models[i] for i in asked], [decoders[i] for i in asked], [streams[i] for i in asked], chosen
 
     def _hear_windows(
         self, blocks: Iterable[np.ndarray], duration: float | None, progress: Progress | None, keep: Keep | None
@@ -368,7 +372,7 @@ class Transcriber:
         level = MeteredBlocks(blocks)
         rate = self.window_models[0].features.sample_rate
         tunings, samples = tuned(level, rate)
-        models, decoders, streams, reason = self._heard(samples, self.window_models, self.followers, tunings)
+        models, decoders, streams, chosen = self._heard(samples, self.window_models, self.followers, tunings)
         first, *others = streams
         del streams
         seconds = 0.0
@@ -388,7 +392,8 @@ class Transcriber:
                 decoder.push(other)
         length = level.n_samples / rate
         sections = tunings.sections(length)
-        result = Transcription(duration=length, tuning=main_tuning(sections), tunings=sections)
+        share = None if chosen is None else chosen.piano_share
+        result = Transcription(duration=length, tuning=main_tuning(sections), tunings=sections, piano_share=share)
         # Last comes whoever follows its own task's network, which answers where a piano plays alone.
         for model, decoder in sorted(zip(models, decoders, strict=True), key=lambda pair: bool(_sources_of(pair[0]))):
             fields = decoder.fields(length)
@@ -397,8 +402,8 @@ class Transcriber:
             if not (model.task.name in result.models and result.piano_alone):
                 result = _added(result, model, fields)
         result = self._completed(result)
-        if reason:
-            result = replace(result, settings={**result.settings, AUTO: reason})
+        if chosen is not None:
+            result = replace(result, settings={**result.settings, AUTO: chosen.words})
         if result.piano_alone is False:  # what is foretold, is of pianos
             result = replace(result, forecast=None)
         result = spelled(on_beats(result) if self.timing.snap else result)

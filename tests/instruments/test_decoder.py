@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import replace
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -23,6 +24,8 @@ from transcribe.instruments.decoder import (
     summed_up,
     who_plays,
 )
+from transcribe.instruments.task import INSTRUMENTS as INSTRUMENTS_TASK
+from transcribe.score.analysis import Timing
 
 GRID, STRIDE = FrameGrid(16_000, 320), 8  # steps of 0.16 s
 
@@ -155,9 +158,13 @@ def test_beside_a_piano_alone_nothing_is_heard(violin: tuple[int, int], labels: 
     block.families[slice(*violin), FAMILIES.index("string")] = 0.95
     decoder = TagDecoder(TagDecodingConfig())
     decoder.push(block)
-    found = decoder.fields(6.4)["instruments"]
-    assert isinstance(found, tuple)
-    assert sorted(tag.label for tag in found if isinstance(tag, Tag)) == labels
+    fields = cast(dict[str, Any], decoder.fields(6.4))
+    found = INSTRUMENTS_TASK.complete(Transcription(**fields), Timing())
+    assert sorted(tag.label for tag in found.instruments) == labels
+    # Whoever hears notes knows better.
+    doubted = Transcription(**{**fields, "novelty": 0.5, "piano_share": 0.9})
+    sure = INSTRUMENTS_TASK.complete(doubted, Timing())
+    assert [tag.label for tag in sure.instruments] == ["piano"]
 
 
 TAGS = (Tag(0.0, 9.0, "piano", 0.9), Tag(1.0, 3.0, "drums", 0.6), Tag(2.0, 3.0, "cello", 0.7))

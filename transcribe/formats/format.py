@@ -252,9 +252,9 @@ def checked(transcription: Transcription) -> Transcription:
         raise InputError("a confidence of a beat is no number from 0 to 1")
     for metre in t.metres:
         _check_metre(metre.label)
-    told = (t.tempo, t.novelty, t.beat_confidence)
+    told = (t.tempo, t.novelty, t.piano_share, t.beat_confidence)
     if not all(value is None or (_is_number(value) and value >= 0) for value in told):
-        raise InputError("the tempo, the novelty or the confidence of the beats is no number")
+        raise InputError("the tempo, the novelty, the piano's share or the confidence of the beats is no number")
     foretold = () if t.forecast is None else (t.forecast.precision, t.forecast.recall)
     if not all(_is_number(share) and 0 <= share <= 1 for share in foretold):
         raise InputError("a forecast is no number from 0 to 1")

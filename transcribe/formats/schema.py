@@ -71,6 +71,7 @@ _ABOUT: dict[str, str] = {
     "beat_confidences": "The confidence (0-1) of every beat.",
     "metres": "The metre of each section.",
     "novelty": "The share of the sound (0-1) in which something else than a keyboard is likeliest.",
+    "piano_share": "The share of the first minute's notes (0-1) that are a piano's; null where it wasn't asked.",
     "drums": "Strokes on drums and cymbals; absent where none are known.",
     "precision": "The share of the notes (0-1) that are expected to be right; null where it isn't known.",
     "recall": "The share of what was played (0-1) that is expected to be among the notes; null where it isn't known.",

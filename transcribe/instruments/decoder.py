@@ -156,14 +156,9 @@ class TagDecoder:
         return found
 
     def fields(self, duration: float) -> dict[str, tuple[Tag, ...] | float | None]:
-        """End the decoding, fields of a transcription: who plays, and how much else than a keyboard there is.
-
-        Where a piano plays alone, its hammers and its room are often heard as others, which are left out.
-        """
-        tags, novelty = self.finish(duration), self.share_of_others(_OF_A_PIANO)
-        if Transcription(novelty=novelty).piano_alone:
-            tags = [tag for tag in tags if INSTRUMENTS.get(tag.label, tag.label) == _OF_A_PIANO]
-        return {"instruments": tuple(tags), **({"novelty": novelty} if self._tells_pianos else {})}
+        """End the decoding, fields of a transcription: who plays, and how much else than a keyboard there is."""
+        novelty = {"novelty": self.share_of_others(_OF_A_PIANO)} if self._tells_pianos else {}
+        return {"instruments": tuple(self.finish(duration)), **novelty}
 
     def share_of_others(self, family: str) -> float | None:
         """Tell in which share of the sound another family than one is the likeliest.
@@ -222,6 +217,11 @@ def likelihoods(blocks: Iterable[TagActivations], vocabulary: str) -> dict[str, 
     weight = joined.max(axis=1) + 1e-6
     means = (joined * weight[:, None]).sum(0) / weight.sum()
     return dict(zip(VOCABULARIES[vocabulary], map(float, means), strict=True))
+
+
+def of_a_piano(tags: Iterable[Tag]) -> tuple[Tag, ...]:
+    """Keep what may be a piano: where one plays alone, its hammers and its room are often heard as others."""
+    return tuple(tag for tag in tags if INSTRUMENTS.get(tag.label, tag.label) == _OF_A_PIANO)
 
 
 def who_plays(t: Transcription) -> list[str]:

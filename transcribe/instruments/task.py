@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from transcribe.engine.task import AnyActivations, Header, Heads, Lazy, Listener, Model, Option, Progress, Source
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from transcribe.instruments.decoder import TagActivations, TagDecoder, TagDecodingConfig
     from transcribe.instruments.metrics import SpanReport, TagReport
     from transcribe.instruments.network import InstrumentsNetwork, JoinedNetwork
+    from transcribe.score.analysis import Timing
 
 InstrumentsModel = Model["TagDecodingConfig", "FeatureConfig"]
 
@@ -87,6 +89,12 @@ class InstrumentsTask:
         from transcribe.instruments.decoder import TagDecoder
 
         return TagDecoder(model.decoding, tells_pianos=not self.follows(model.header))
+
+    def complete(self, result: Transcription, timing: Timing) -> Transcription:
+        """Leave out what is heard beside a piano that plays alone."""
+        from transcribe.instruments.decoder import of_a_piano
+
+        return replace(result, instruments=of_a_piano(result.instruments)) if result.piano_alone else result
 
     def rows(self, result: Transcription) -> Iterator[tuple[str, str]]:
         """Name who plays, the most first."""
