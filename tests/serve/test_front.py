@@ -101,7 +101,7 @@ def server(browser: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[S
             assert line.startswith("http"), f"the server doesn't start: {line}"
             found = Server(line.split()[0], folder)
             window = opened(browser, found.address)
-            assert str(folder) in window.inner_text("#files")
+            until(window, f"find('folder').textContent === {json.dumps(str(folder))}")
             window.evaluate(DROP, [WALTZ.name, base64.b64encode(WALTZ.read_bytes()).decode()])
             until(window, "document.querySelectorAll('#results li').length === 1")
             until(window, "location.hash.length > 1 && page.song && page.song.notes.length > 40", seconds=180)
