@@ -33,8 +33,8 @@ ANY = "any"
 AHEAD_SECONDS = 600.0
 # How much of it that of any instruments hears, in seconds: three windows.
 _NOTES_SECONDS = 60.0
-# Something else in so little of the sound is no doubt: of these renders all such are a piano's, of 378 strums of a real
-# guitar 7 are not.
+# Something else in so little of the sound is no doubt: of the renders by which PIANO_MARGIN was chosen all such are a
+# piano's, of 378 strums of a real guitar 7 are not.
 _SURE = 0.02
 # An onset is heard where its activation is so high.
 _HEARD = 0.3

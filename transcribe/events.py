@@ -171,8 +171,10 @@ class Transcription:
     @property
     def piano_alone(self) -> bool | None:
         """Whether a piano plays alone, or nearly so; None where nobody listened for other instruments."""
-        if self.novelty is None or self.piano_share is None:
-            return None if self.novelty is None else self.novelty <= NOVEL_ABOVE
+        if self.novelty is None:
+            return None
+        if self.piano_share is None:
+            return self.novelty <= NOVEL_ABOVE
         return self.piano_share > self.novelty + PIANO_MARGIN
 
     @property
